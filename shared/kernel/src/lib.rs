@@ -1,0 +1,14 @@
+//! The vocabulary every room shares: ids, money, quantities, decisions.
+//!
+//! Pure: no I/O, no clock, no randomness. What is built here cannot be invalid, so nobody
+//! downstream checks again.
+
+mod decision;
+mod id;
+mod money;
+mod sku;
+
+pub use decision::Decision;
+pub use id::OrderId;
+pub use money::{Currency, InvalidCurrency, Money, Overflow};
+pub use sku::{InvalidQuantity, InvalidSku, MAX_QUANTITY, Quantity, Sku};
