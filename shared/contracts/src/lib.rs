@@ -1,1 +1,16 @@
-//! To be.
+//! The wire, as every service agrees on it: the envelope (CloudEvents in Kafka headers), the
+//! codec (Confluent framing, Avro, writer resolved onto reader), the topics' names, and the
+//! declaration by which a service says what it consumes, emits and compensates.
+//!
+//! No event type lives here. Services are coupled by `schemas/` alone: who writes an event owns
+//! its type, who reads it owns a type with the fields it uses.
+
+mod codec;
+mod declaration;
+mod envelope;
+mod topics;
+
+pub use codec::{CodecError, Encoder, WriterSchema, frame_schema_id};
+pub use declaration::{Compensates, Consumes, Declaration, Emits, Event};
+pub use envelope::{Envelope, InvalidEnvelope, TARGET_GROUP, headers};
+pub use topics::{InvalidPrefix, Topics};

@@ -1,0 +1,207 @@
+use apache_avro::schema_compatibility::SchemaCompatibility;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_avro_fast::de::{DeserializerConfig, DeserializerState, read::SliceRead};
+use serde_avro_fast::ser::SerializerConfig;
+use thiserror::Error;
+
+/// Confluent's wire format: this byte, the writer schema's id as four bytes big-endian, then
+/// Avro's binary encoding.
+const MAGIC: u8 = 0;
+const FRAME_BYTES: usize = 5;
+
+/// The longest array or map accepted in a record. An order has at most a few hundred lines; the
+/// limit keeps a forged length from reserving memory.
+const MAX_SEQUENCE: usize = 10_000;
+
+/// Why a payload could not be written or read.
+#[derive(Debug, Error)]
+pub enum CodecError {
+    /// The payload is not in Confluent's wire format.
+    #[error(
+        "the payload is not in Confluent's wire format (0x00, 4-byte schema id, Avro): {length} \
+         bytes, first {first:?}"
+    )]
+    Unframed {
+        /// How long the payload is, in bytes.
+        length: usize,
+        /// Its first byte.
+        first: Option<u8>,
+    },
+    /// A schema that is not valid Avro.
+    #[error("the schema is not valid Avro: {0}")]
+    Schema(String),
+    /// The writer's schema cannot be resolved onto the reader's (Avro 1.12, Schema Resolution).
+    #[error("the writer's schema cannot be read as {reader}: {reason}")]
+    Incompatible {
+        /// The reader schema's full name.
+        reader: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The bytes do not follow the writer's schema, or a value is out of its range.
+    #[error("the payload does not decode by its schema: {0}")]
+    Decode(String),
+    /// Bytes are left over after the value, so the writer used another schema than it says.
+    #[error("{0} bytes are left over after the value: another schema wrote this")]
+    Trailing(usize),
+    /// A value that its schema cannot hold.
+    #[error("the value cannot be written by its schema: {0}")]
+    Encode(String),
+}
+
+/// The schema id a payload names.
+pub fn frame_schema_id(payload: &[u8]) -> Result<i32, CodecError> {
+    match payload {
+        [MAGIC, a, b, c, d, ..] => Ok(i32::from_be_bytes([*a, *b, *c, *d])),
+        _ => Err(CodecError::Unframed { length: payload.len(), first: payload.first().copied() }),
+    }
+}
+
+/// Writes values of one schema, framed.
+#[derive(Debug)]
+pub struct Encoder {
+    id: i32,
+    schema: serde_avro_fast::Schema,
+}
+
+impl Encoder {
+    /// For the schema with this text, registered under `id`.
+    pub fn new(id: i32, schema: &str) -> Result<Self, CodecError> {
+        Ok(Self { id, schema: parse_fast(schema)? })
+    }
+
+    /// The framed bytes of `value`.
+    pub fn encode<T: Serialize>(&self, value: &T) -> Result<Vec<u8>, CodecError> {
+        let mut frame = Vec::with_capacity(128);
+        frame.push(MAGIC);
+        frame.extend(self.id.to_be_bytes());
+        serde_avro_fast::to_datum(value, frame, &mut SerializerConfig::new(&self.schema))
+            .map_err(|error| CodecError::Encode(error.to_string()))
+    }
+}
+
+/// A schema somebody wrote with, as the registry gave it.
+///
+/// Reading resolves it onto the reader's type in two steps: once per pair of schemas,
+/// [`WriterSchema::check_readable_as`] applies Avro's rules for schema resolution; then each value
+/// is decoded by the writer's schema straight into the reader's serde type, which picks its
+/// fields by name. That is an order of magnitude cheaper than resolving each value.
+#[derive(Debug)]
+pub struct WriterSchema {
+    avro: apache_avro::Schema,
+    fast: serde_avro_fast::Schema,
+}
+
+impl WriterSchema {
+    /// Parses a schema's JSON text.
+    pub fn parse(text: &str) -> Result<Self, CodecError> {
+        Ok(Self { avro: parse_avro(text)?, fast: parse_fast(text)? })
+    }
+
+    /// Whether values written with this schema can be read with the `reader` schema.
+    pub fn check_readable_as(&self, reader: &str) -> Result<(), CodecError> {
+        let reader = parse_avro(reader)?;
+        SchemaCompatibility::can_read(&self.avro, &reader).map(|_| ()).map_err(|error| {
+            let name = reader.name().map_or_else(|| "a value".to_owned(), ToString::to_string);
+            CodecError::Incompatible { reader: name, reason: error.to_string() }
+        })
+    }
+
+    /// Decodes a framed payload that this schema wrote. Truncated values, trailing bytes, and
+    /// lengths past any real event's are errors.
+    pub fn decode<T: DeserializeOwned>(&self, payload: &[u8]) -> Result<T, CodecError> {
+        frame_schema_id(payload)?;
+        let mut config = DeserializerConfig::new(&self.fast);
+        config.max_seq_size = MAX_SEQUENCE;
+        let reader = SliceRead::new(&payload[FRAME_BYTES..]);
+        let mut state = DeserializerState::with_config(reader, config);
+        let value = T::deserialize(state.deserializer())
+            .map_err(|error| CodecError::Decode(error.to_string()))?;
+        let mut rest = state.into_reader();
+        match std::io::copy(&mut rest, &mut std::io::sink()) {
+            Ok(0) => Ok(value),
+            Ok(bytes) => Err(CodecError::Trailing(usize::try_from(bytes).unwrap_or(usize::MAX))),
+            Err(error) => Err(CodecError::Decode(error.to_string())),
+        }
+    }
+}
+
+fn parse_avro(text: &str) -> Result<apache_avro::Schema, CodecError> {
+    apache_avro::Schema::parse_str(text).map_err(|error| CodecError::Schema(error.to_string()))
+}
+
+fn parse_fast(text: &str) -> Result<serde_avro_fast::Schema, CodecError> {
+    text.parse().map_err(|error: serde_avro_fast::schema::SchemaError| {
+        CodecError::Schema(error.to_string())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    const WRITER: &str = r#"{"type":"record","name":"farandole.test.Thing","fields":[
+        {"name":"id","type":{"type":"string","logicalType":"uuid"}},
+        {"name":"pieces","type":"int"},
+        {"name":"tags","type":{"type":"array","items":"string"}}]}"#;
+    const READER: &str = r#"{"type":"record","name":"farandole.test.Thing","fields":[
+        {"name":"pieces","type":"long"},
+        {"name":"colour","type":"string","default":"red"}]}"#;
+
+    #[derive(Serialize)]
+    struct Written {
+        id: uuid::Uuid,
+        pieces: i32,
+        tags: Vec<String>,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Read {
+        pieces: i64,
+        #[serde(default = "red")]
+        colour: String,
+    }
+
+    fn red() -> String {
+        "red".into()
+    }
+
+    fn bytes() -> Vec<u8> {
+        let thing =
+            Written { id: uuid::Uuid::nil(), pieces: 7, tags: vec!["a".into(), "b".into()] };
+        Encoder::new(42, WRITER).unwrap().encode(&thing).unwrap()
+    }
+
+    #[test]
+    fn a_reader_picks_its_fields_from_the_writers() {
+        let writer = WriterSchema::parse(WRITER).unwrap();
+        writer.check_readable_as(READER).unwrap();
+        assert_eq!(frame_schema_id(&bytes()).unwrap(), 42);
+        let read: Read = writer.decode(&bytes()).unwrap();
+        assert_eq!(read, Read { pieces: 7, colour: "red".into() });
+    }
+
+    #[test]
+    fn a_reader_that_needs_more_than_was_written_is_refused() {
+        let greedy = READER.replace(r#","default":"red""#, "");
+        let error = WriterSchema::parse(WRITER).unwrap().check_readable_as(&greedy).unwrap_err();
+        assert!(matches!(error, CodecError::Incompatible { .. }), "{error}");
+    }
+
+    #[test]
+    fn every_truncation_and_every_extra_byte_is_an_error() {
+        let writer = WriterSchema::parse(WRITER).unwrap();
+        let whole = bytes();
+        for length in 0..whole.len() {
+            assert!(writer.decode::<Read>(&whole[..length]).is_err(), "{length} bytes decoded");
+        }
+        let mut longer = whole.clone();
+        longer.push(0);
+        assert!(matches!(writer.decode::<Read>(&longer), Err(CodecError::Trailing(1))));
+        let mut unframed = whole;
+        unframed[0] = 1;
+        assert!(matches!(writer.decode::<Read>(&unframed), Err(CodecError::Unframed { .. })));
+    }
+}
