@@ -1,4 +1,4 @@
-//! The wire, as every service agrees on it: the envelope (CloudEvents in Kafka headers), the
+//! The wire, as every service agrees on it: the envelope (`CloudEvents` in Kafka headers), the
 //! codec (Confluent framing, Avro, writer resolved onto reader), the topics' names, and the
 //! declaration by which a service says what it consumes, emits and compensates.
 //!

@@ -1,1 +1,58 @@
-//! To be.
+//! The loop that every service runs.
+//!
+//! One transaction per batch: the ids go into the inbox, the orders' states are loaded, the
+//! service decides in memory, and states, outgoing events and intended calls are written set-wise.
+//! Only after the commit are offsets stored. The [`Service`] trait is what a service brings; this
+//! crate brings the rest, and is the only one that knows Kafka.
+//!
+//! What is guaranteed: an event's effect happens once (inbox), an event that was decided is
+//! published at least once and in order per order (outbox and relay), a call to the outside is
+//! made until its outcome is known, always with the same key (effects), and a record that cannot
+//! be processed is kept, first in the retry queue, then in the dead-letter topic.
+
+mod admin;
+mod batch;
+mod breaker;
+mod dead_letters;
+mod effects;
+mod engine;
+mod failure;
+mod inbox;
+mod instance;
+mod kafka;
+mod lag;
+mod message;
+mod outbox;
+mod pace;
+mod readers;
+mod registry;
+mod relay;
+mod retry;
+mod service;
+mod settings;
+mod states;
+mod trace;
+
+pub use admin::{Admin, AdminError, TopicPlan, TopicReport};
+pub use effects::{Call, CallError};
+pub use engine::{Engine, Handle, StartError};
+pub use failure::Failure;
+pub use inbox::{forget as forget_inbox, prepare as prepare_inbox};
+pub use message::Cause;
+pub use outbox::{Outbox, Outgoing};
+pub use pace::Pace;
+pub use registry::{Registry, RegistryError};
+pub use service::{Db, Effect, Monitor, Never, Reaction, Service, World};
+pub use settings::Settings;
+pub use states::{Changed, Row, States, Stream};
+
+// The macro makes undocumented public items; what leaves this crate is documented below.
+#[allow(missing_docs)]
+mod embedded {
+    refinery::embed_migrations!("migrations");
+}
+
+/// The migrations of the loop's tables, to be run before the service's own.
+pub fn migrations() -> refinery::Runner {
+    embedded::migrations::runner()
+}

@@ -1,0 +1,76 @@
+-- What every service's database holds for the loop: who runs, what was seen, what is to be said,
+-- what is to be done outside, and what could not be processed yet.
+
+-- Numbers the running instances. An instance holds an advisory lock on its number while it lives,
+-- so that others can tell whose outbox rows have been left behind.
+CREATE SEQUENCE instance_numbers AS integer CYCLE;
+
+-- The events whose effect is in this database. UUIDv7 ids grow with time, so a partition per day
+-- is a range of ids, and a day is forgotten by dropping its partition.
+CREATE TABLE inbox (
+    event_id uuid NOT NULL PRIMARY KEY
+) PARTITION BY RANGE (event_id);
+CREATE TABLE inbox_other PARTITION OF inbox DEFAULT;
+
+-- Committed events that are not known to be in the log yet. Rows live for milliseconds.
+CREATE TABLE outbox (
+    event_id       uuid        NOT NULL PRIMARY KEY,
+    order_id       uuid        NOT NULL,
+    sequence       integer     NOT NULL,
+    instance       integer     NOT NULL,
+    event_type     text        NOT NULL,
+    occurred_at    timestamptz NOT NULL,
+    correlation_id text        NOT NULL,
+    causation_id   text        NOT NULL,
+    traceparent    text,
+    payload        bytea       NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
+
+-- Calls to the outside that are to be made: the intent is here before the call is. (order, step)
+-- is the idempotency key that the provider is given. due_at is when somebody should look at it
+-- again: the end of a lease while an instance works on it, or of a backoff.
+CREATE TABLE effects (
+    order_id       uuid        NOT NULL,
+    step           text        NOT NULL,
+    instance       integer     NOT NULL,
+    effect         jsonb       NOT NULL,
+    attempts       integer     NOT NULL DEFAULT 0,
+    due_at         timestamptz NOT NULL,
+    correlation_id text        NOT NULL,
+    causation_id   text        NOT NULL,
+    traceparent    text,
+    PRIMARY KEY (order_id, step)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
+
+-- Records that failed, and those of the same order that came after them. The first row of an
+-- order is tried when due; the others wait behind it. dead rows are on their way to the
+-- dead-letter topic.
+CREATE TABLE retry_queue (
+    id              bigint      GENERATED ALWAYS AS IDENTITY,
+    topic           text        NOT NULL,
+    partition       integer     NOT NULL,
+    record_offset   bigint      NOT NULL,
+    order_id        uuid,
+    key             bytea,
+    header_names    text[]      NOT NULL,
+    header_values   bytea[]     NOT NULL,
+    payload         bytea,
+    attempts        integer     NOT NULL DEFAULT 0,
+    due_at          timestamptz NOT NULL,
+    dead            boolean     NOT NULL DEFAULT false,
+    first_failed_at timestamptz,
+    last_failed_at  timestamptz,
+    errors          text[]      NOT NULL DEFAULT '{}',
+    PRIMARY KEY (topic, partition, record_offset)
+);
+CREATE INDEX retry_queue_by_order ON retry_queue (order_id, id) WHERE NOT dead;
+
+-- Which records have gone to the dead-letter topic, so that one that is read again after a crash
+-- does not go there twice.
+CREATE TABLE dead_lettered (
+    topic           text        NOT NULL,
+    partition       integer     NOT NULL,
+    record_offset   bigint      NOT NULL,
+    dead_at         timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (topic, partition, record_offset)
+);

@@ -1,0 +1,134 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Pool;
+use jiff::Timestamp;
+use metrics::counter;
+use rdkafka::message::{Header, OwnedHeaders};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::Failure;
+use crate::failure::chain;
+use crate::kafka::{Producer, Record, header};
+use crate::retry::{self, Parked};
+
+/// Headers that a dead letter has beside those it came with.
+pub(crate) mod headers {
+    /// The errors, oldest first, as a JSON array of text.
+    pub(crate) const ERRORS: &str = "farandole_dead_errors";
+    /// How often it was tried.
+    pub(crate) const ATTEMPTS: &str = "farandole_dead_attempts";
+    /// Where it came from.
+    pub(crate) const TOPIC: &str = "farandole_dead_source_topic";
+    /// Its partition there.
+    pub(crate) const PARTITION: &str = "farandole_dead_source_partition";
+    /// Its offset there.
+    pub(crate) const OFFSET: &str = "farandole_dead_source_offset";
+    /// Which consumer group could not process it.
+    pub(crate) const GROUP: &str = "farandole_dead_group";
+    /// When it failed first, RFC 3339.
+    pub(crate) const FIRST_FAILED_AT: &str = "farandole_dead_first_failed_at";
+    /// When it failed last, RFC 3339.
+    pub(crate) const LAST_FAILED_AT: &str = "farandole_dead_last_failed_at";
+}
+
+/// How often the queue is looked through for dead records that nobody announced.
+const SCAN_EVERY: Duration = Duration::from_secs(2);
+
+/// Moves dead records from the retry queue to the dead-letter topic.
+pub(crate) struct Undertaker {
+    pub(crate) pool: Pool,
+    pub(crate) producer: Arc<Producer>,
+    pub(crate) topic: String,
+    pub(crate) group: String,
+    pub(crate) wake: Arc<Notify>,
+}
+
+impl Undertaker {
+    /// Works until `shutdown`.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        loop {
+            match self.move_some().await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(failure) => warn!(%failure, "cannot move dead letters, trying again"),
+            }
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(SCAN_EVERY) => {}
+                () = shutdown.cancelled() => return,
+            }
+        }
+    }
+
+    /// Moves up to 100 records. The rows are locked until the log has them, so two instances
+    /// don't move the same ones.
+    async fn move_some(&self) -> Result<bool, Failure> {
+        let mut client = self.pool.get().await?;
+        let db = client.transaction().await?;
+        let select = format!(
+            "SELECT {} FROM retry_queue WHERE dead ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED",
+            retry::COLUMNS
+        );
+        let rows = db.query(&select, &[]).await?;
+        if rows.is_empty() {
+            return Ok(false);
+        }
+        let dead: Vec<Parked> = rows.iter().map(Parked::from_row).collect();
+        let records = dead.iter().map(|parked| Record {
+            topic: &self.topic,
+            key: parked.key.as_deref(),
+            payload: parked.payload.as_deref(),
+            headers: self.headers(parked),
+        });
+        self.producer.publish(records).await.map_err(Failure::Infrastructure)?;
+        for parked in &dead {
+            retry::remove(&db, parked).await?;
+            db.execute(
+                "INSERT INTO dead_lettered (topic, partition, record_offset) VALUES ($1, $2, $3)
+                 ON CONFLICT DO NOTHING",
+                &[&parked.topic, &parked.partition, &parked.offset],
+            )
+            .await?;
+        }
+        db.commit().await?;
+        dead.iter().for_each(report);
+        Ok(true)
+    }
+
+    /// The record's own headers, then what is to be known about its failure.
+    fn headers(&self, parked: &Parked) -> OwnedHeaders {
+        let own = parked.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+            headers.insert(Header { key, value: value.as_ref() })
+        });
+        let time = |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.to_string());
+        let errors = serde_json::to_string(&parked.errors).unwrap_or_else(|error| chain(&error));
+        [
+            (headers::ERRORS, errors),
+            (headers::ATTEMPTS, parked.attempts.to_string()),
+            (headers::TOPIC, parked.topic.clone()),
+            (headers::PARTITION, parked.partition.to_string()),
+            (headers::OFFSET, parked.offset.to_string()),
+            (headers::GROUP, self.group.clone()),
+            (headers::FIRST_FAILED_AT, time(parked.first_failed_at)),
+            (headers::LAST_FAILED_AT, time(parked.last_failed_at)),
+        ]
+        .iter()
+        .fold(own, |headers, (name, value)| header(headers, name, value.as_bytes()))
+    }
+}
+
+fn report(parked: &Parked) {
+    counter!("farandole_dead_letters_total", "topic" => parked.topic.clone()).increment(1);
+    error!(
+        topic = parked.topic,
+        partition = parked.partition,
+        offset = parked.offset,
+        order_id = parked.order.map(tracing::field::display),
+        attempts = parked.attempts,
+        error = parked.errors.last(),
+        "record moved to the dead-letter topic"
+    );
+}

@@ -1,0 +1,903 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::{Declaration, Encoder, Topics};
+use deadpool_postgres::Pool;
+use futures::{FutureExt as _, StreamExt as _};
+use kernel::OrderId;
+use metrics::{counter, histogram};
+use rdkafka::consumer::{Consumer as _, MessageStream, StreamConsumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
+use rdkafka::{Offset, TopicPartitionList};
+use thiserror::Error;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::batch::{Committed, Processor};
+use crate::dead_letters::Undertaker;
+use crate::effects::{self, Effects};
+use crate::failure::chain;
+use crate::kafka::{Producer, client_config};
+use crate::lag::Listener;
+use crate::message::{Cause, Message, Origin};
+use crate::readers::{Readers, Unreadable};
+use crate::relay::{self, Publisher, Relay};
+use crate::retry::{self, Fate, Parked};
+use crate::settings::{Settings, backoff};
+use crate::{
+    Admin, AdminError, Failure, Monitor, Outbox, Outgoing, Pace, Registry, RegistryError, Service,
+    inbox, instance, trace,
+};
+
+/// Outcomes and commands that may wait for the loop; a full queue holds up whoever brings more.
+const LOCALS_MAX: usize = 4_096;
+/// How often the retry queue is looked through.
+const RETRY_EVERY: Duration = Duration::from_millis(500);
+/// How often backlogs are measured.
+const MEASURE_EVERY: Duration = Duration::from_secs(5);
+/// How often inbox partitions are made and dropped.
+const UPKEEP_EVERY: Duration = Duration::from_hours(1);
+/// After this long in one batch the consumer is polled in between, so that Kafka does not take it
+/// for dead (`max.poll.interval.ms` is five minutes).
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long one transaction may take. A batch takes milliseconds; a database that does not answer
+/// for this long is away.
+const TRANSACTION_LIMIT: Duration = Duration::from_secs(20);
+/// How often a batch is repeated at once because another instance changed an order's row.
+const CONFLICTS_MAX: u32 = 20;
+/// Longest wait between two attempts to reach a dependency.
+const BACKOFF_CAP: Duration = Duration::from_secs(2);
+/// How long the relay may take at shutdown to publish what is in memory. The rest is in the table.
+const FLUSH_LIMIT: Duration = Duration::from_secs(4);
+/// How long closing the consumer may take at shutdown; it blocks.
+const CLOSE_LIMIT: Duration = Duration::from_secs(3);
+
+/// An input that comes from within the service.
+pub(crate) struct Local<S: Service> {
+    pub(crate) order: OrderId,
+    pub(crate) input: S::Input,
+    pub(crate) cause: Cause,
+    pub(crate) name: &'static str,
+    pub(crate) origin: Origin<'static>,
+}
+
+/// Why a service cannot start, and waiting would not help.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The registry does not have a schema that this service needs, or has another.
+    #[error("{0}; run `farandole schemas register` and start again")]
+    Schema(String),
+    /// A topic is missing or does not fit.
+    #[error("{0}; run `farandole topics create` and start again")]
+    Topic(String),
+    /// The inbox would forget an event that the topic can still bring.
+    #[error(
+        "the inbox forgets after {inbox_s} s but topic {topic} keeps records for {topic_s} s, so \
+         an old record could be processed twice; set INBOX_RETENTION_S above {topic_s}, or the \
+         topic's retention.ms below the inbox's"
+    )]
+    Retention {
+        /// The inbox's retention, in seconds.
+        inbox_s: u64,
+        /// Which topic.
+        topic: String,
+        /// Its retention, in seconds, or `ever`.
+        topic_s: String,
+    },
+    /// A setting that Kafka's client does not take.
+    #[error("the Kafka client refuses its settings: {0}")]
+    Client(String),
+    /// The process is to stop before it has started.
+    #[error("stopped before the start was complete")]
+    Stopped,
+}
+
+/// What a service's HTTP handlers and timers use to take part in the loop.
+pub struct Handle<S: Service> {
+    locals: mpsc::Sender<Local<S>>,
+    outbox: Outbox,
+    relay: Arc<Relay>,
+}
+
+impl<S: Service> Clone for Handle<S> {
+    fn clone(&self) -> Self {
+        Self { locals: self.locals.clone(), outbox: self.outbox.clone(), relay: self.relay.clone() }
+    }
+}
+
+impl<S: Service> Handle<S> {
+    /// Puts a command into the next batch, and returns when that is committed.
+    pub async fn submit(
+        &self,
+        order: OrderId,
+        name: &'static str,
+        input: S::Input,
+        cause: Cause,
+    ) -> Result<(), Failure> {
+        let (done, committed) = oneshot::channel();
+        let local = Local { order, input, cause, name, origin: Origin::Command { done } };
+        let stopping = || Failure::Infrastructure("the service is stopping".to_owned());
+        self.locals.send(local).await.map_err(|_| stopping())?;
+        committed.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    /// For transactions of the service's own that emit events: draft and append there, and
+    /// [`publish`](Self::publish) after the commit.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// Hands committed events to the relay.
+    pub fn publish(&self, rows: Vec<Outgoing>) {
+        self.relay.hand(rows);
+    }
+
+    /// After a transaction of the service's own whose commit was not answered: it may have
+    /// happened, so the relay looks into the table.
+    pub fn look_again(&self) {
+        self.relay.read_back();
+    }
+
+    /// Whether publishing has fallen so far behind that no new work should be taken in.
+    pub fn is_behind(&self) -> bool {
+        self.relay.is_behind()
+    }
+}
+
+/// A service's loop, ready to run.
+pub struct Engine<S: Service> {
+    processor: Processor<S>,
+    readers: Readers<S::Input>,
+    consumer: Arc<StreamConsumer<Listener>>,
+    locals: mpsc::Receiver<Local<S>>,
+    relay: Arc<Relay>,
+    effects: Arc<Effects<S>>,
+    dead: Arc<Notify>,
+    settings: Settings,
+    monitor: Arc<dyn Monitor>,
+    shutdown: CancellationToken,
+    background: Vec<JoinHandle<()>>,
+    publisher: JoinHandle<()>,
+    publisher_stop: CancellationToken,
+}
+
+impl<S: Service> Engine<S> {
+    /// Connects everything. Waits for Postgres, the registry and Kafka as long as they are away,
+    /// telling the monitor why; fails when they are there but don't have what is needed.
+    pub async fn start(
+        service: Arc<S>,
+        pool: Pool,
+        settings: Settings,
+        monitor: Arc<dyn Monitor>,
+        shutdown: CancellationToken,
+    ) -> Result<(Handle<S>, Self), StartError> {
+        if settings.tracing {
+            trace::enable();
+        }
+        let declaration = S::declaration();
+        let name = declaration.service;
+        let topics = settings.topics.clone();
+        let start =
+            Start { pool: &pool, settings: &settings, monitor: &*monitor, shutdown: &shutdown };
+        let number = start.postgres().await?;
+        let (encoders, readers) = start.registry(declaration).await?;
+        let sources = sources(&readers, &topics);
+        start.kafka(&sources, name).await?;
+
+        let client = |error: KafkaError| StartError::Client(chain(&error));
+        let consumer = consumer(&settings, name, monitor.clone()).map_err(client)?;
+        let names: Vec<&str> = sources.iter().map(String::as_str).collect();
+        consumer.subscribe(&names).map_err(client)?;
+        let producer = Arc::new(Producer::new(&settings.kafka_brokers).map_err(client)?);
+
+        let relay = Arc::new(Relay::new());
+        let dead = Arc::new(Notify::new());
+        let outbox = Outbox::new(name, number, encoders);
+        let (locals_in, locals) = mpsc::channel(LOCALS_MAX);
+        let effects =
+            Effects::new(service.clone(), pool.clone(), number, &settings, locals_in.clone());
+        let publisher = Publisher {
+            relay: relay.clone(),
+            pool: pool.clone(),
+            producer: producer.clone(),
+            topic: topics.events(name),
+            source: outbox.source().to_owned(),
+            instance: number,
+            linger: settings.batch_linger,
+        };
+        let undertaker = Undertaker {
+            pool: pool.clone(),
+            producer,
+            topic: topics.dead_letters(name),
+            group: topics.group(name),
+            wake: dead.clone(),
+        };
+        let publisher_stop = CancellationToken::new();
+        let background = vec![
+            tokio::spawn(undertaker.run(shutdown.clone())),
+            tokio::spawn(effects.clone().claim(shutdown.clone())),
+            tokio::spawn(measure(pool.clone(), shutdown.clone())),
+            tokio::spawn(upkeep(pool.clone(), settings.inbox_retention, shutdown.clone())),
+        ];
+        let handle = Handle { locals: locals_in, outbox: outbox.clone(), relay: relay.clone() };
+        let engine = Self {
+            processor: Processor { service, pool, outbox, lease: effects.lease() },
+            readers,
+            consumer: Arc::new(consumer),
+            locals,
+            relay,
+            effects,
+            dead,
+            settings,
+            monitor,
+            shutdown,
+            background,
+            publisher: tokio::spawn(publisher.run(publisher_stop.clone())),
+            publisher_stop,
+        };
+        Ok((handle, engine))
+    }
+
+    /// Runs until shutdown: finishes the batch, flushes the relay, leaves the group. Fails when
+    /// Kafka shuts this consumer out for good.
+    pub async fn run(mut self) -> Result<(), String> {
+        let consumer = self.consumer.clone();
+        let end = self.turn(&consumer).await;
+        info!("stopping: the batch is done, publishing what is left");
+        self.publisher_stop.cancel();
+        if tokio::time::timeout(FLUSH_LIMIT, &mut self.publisher).await.is_err() {
+            warn!("not all events could be published in time; they go out at the next start");
+            self.publisher.abort();
+        }
+        for task in &self.background {
+            task.abort();
+        }
+        drop(self.consumer);
+        let close = tokio::task::spawn_blocking(move || drop(consumer));
+        if tokio::time::timeout(CLOSE_LIMIT, close).await.is_err() {
+            warn!("closing the consumer took too long; its partitions go over after the timeout");
+        }
+        end
+    }
+
+    async fn turn(&mut self, consumer: &StreamConsumer<Listener>) -> Result<(), String> {
+        let mut stream = consumer.stream();
+        let mut pace = Pace::new(self.settings.batch_linger);
+        let mut early: Vec<BorrowedMessage<'_>> = Vec::new();
+        let mut next_retry = Instant::now();
+        while !self.shutdown.is_cancelled() {
+            self.monitor.beat();
+            if Instant::now() >= next_retry {
+                self.retry_what_is_due(consumer).await;
+                next_retry = Instant::now() + RETRY_EVERY;
+            }
+            let records = std::mem::take(&mut early);
+            let gathered = self.gather(&mut stream, records, next_retry, &mut pace).await?;
+            if gathered.is_empty() {
+                continue;
+            }
+            pace.count(gathered.records.len() + gathered.locals.len());
+            let offsets = offsets_of(&gathered.records);
+            let done = tokio::select! {
+                done = self.work(gathered) => done,
+                never = stay_in_group(consumer, &mut stream, &mut early) => never,
+            };
+            if !early.is_empty() || done.slow {
+                resume(consumer);
+            }
+            if done.complete
+                && offsets.count() > 0
+                && let Err(error) = consumer.store_offsets(&offsets)
+            {
+                // A partition went to another instance meanwhile; its inbox knows these records.
+                info!(%error, "offsets not stored");
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for something to do, and for the pace; then takes all that is there, up to a batch.
+    async fn gather<'c>(
+        &mut self,
+        stream: &mut MessageStream<'c, Listener>,
+        records: Vec<BorrowedMessage<'c>>,
+        until: Instant,
+        pace: &mut Pace,
+    ) -> Result<Gathered<'c, S>, String> {
+        let mut gathered = Gathered { records, locals: Vec::new() };
+        let max = self.settings.batch_max;
+        if gathered.is_empty() {
+            tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return Ok(gathered),
+                Some(local) = self.locals.recv() => gathered.locals.push(local),
+                Some(polled) = stream.next() => gathered.take(polled)?,
+                () = tokio::time::sleep_until(until) => return Ok(gathered),
+            }
+            if max > 1 {
+                pace.wait().await;
+            }
+        }
+        while gathered.len() < max
+            && let Ok(local) = self.locals.try_recv()
+        {
+            gathered.locals.push(local);
+        }
+        while gathered.len() < max
+            && let Some(Some(polled)) = stream.next().now_or_never()
+        {
+            gathered.take(polled)?;
+        }
+        Ok(gathered)
+    }
+
+    /// Processes all that was gathered.
+    async fn work<'c>(&self, gathered: Gathered<'c, S>) -> Done {
+        let started = Instant::now();
+        let Gathered { records, locals } = gathered;
+        histogram!("farandole_batch_size")
+            .record(f64::from(u32::try_from(records.len() + locals.len()).unwrap_or(u32::MAX)));
+        let mut batch: Vec<Message<'c, S::Input>> = Vec::with_capacity(records.len());
+        for record in records {
+            match self.read(record).await {
+                Ok(message) => batch.extend(message),
+                Err(Interrupted) => return Done { complete: false, slow: true },
+            }
+        }
+        batch.extend(locals.into_iter().map(|local| Message {
+            order: local.order,
+            input: local.input,
+            cause: local.cause,
+            name: local.name,
+            origin: local.origin,
+        }));
+        let complete = self.process(batch).await.is_ok();
+        histogram!("farandole_batch_duration_seconds").record(started.elapsed());
+        Done { complete, slow: started.elapsed() >= PATIENCE }
+    }
+
+    /// The message that a record is; none if it is not for this service, or is set aside because
+    /// it cannot be decoded.
+    async fn read<'c>(
+        &self,
+        record: BorrowedMessage<'c>,
+    ) -> Result<Option<Message<'c, S::Input>>, Interrupted> {
+        if !self.readers.concerns(headers(&record)) {
+            return Ok(None);
+        }
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match self.readers.read(headers(&record), record.key(), record.payload()).await {
+                Ok(read) => {
+                    counter!("farandole_events_consumed_total", "type" => read.event_type)
+                        .increment(1);
+                    return Ok(Some(Message {
+                        order: read.envelope.order,
+                        input: read.input,
+                        name: read.event_type,
+                        cause: Cause {
+                            causation_id: read.envelope.id.to_string(),
+                            correlation_id: read.envelope.correlation_id,
+                            traceparent: read.envelope.traceparent,
+                        },
+                        origin: Origin::Event { id: read.envelope.id, record },
+                    }));
+                }
+                Err(Unreadable::Garbage(error)) => {
+                    let parked = Parked::from_record(&record, None).failed(&error);
+                    self.bury(&parked).await?;
+                    return Ok(None);
+                }
+                Err(Unreadable::RegistryAway(error)) => {
+                    self.pause("schema registry", &error, attempt).await?;
+                }
+            }
+        }
+    }
+
+    /// Carries a batch through, isolating messages that fail: halves it until the one that fails
+    /// stands alone, and sets that one aside.
+    async fn process(&self, batch: Vec<Message<'_, S::Input>>) -> Result<(), Interrupted> {
+        let mut parts = vec![batch];
+        let mut attempt = 0;
+        while let Some(mut part) = parts.pop() {
+            if part.is_empty() {
+                continue;
+            }
+            match self.apply(&part).await {
+                Ok(committed) => {
+                    attempt = 0;
+                    self.monitor.up("postgres");
+                    self.finish(part, committed);
+                }
+                Err(Failure::Message(error)) if part.len() == 1 => {
+                    if let Some(message) = part.pop() {
+                        self.set_aside(message, error).await?;
+                    }
+                }
+                Err(Failure::Message(_)) => {
+                    // The first half goes first: an order's records stay in order.
+                    let second = part.split_off(part.len() / 2);
+                    parts.push(second);
+                    parts.push(part);
+                }
+                Err(failure) => {
+                    attempt += 1;
+                    self.look_again();
+                    self.pause("postgres", &failure.to_string(), attempt).await?;
+                    parts.push(part);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One transaction, bounded in time, and repeated a few times when another instance came in
+    /// between. Should it be in conflict for ever, that is the fault of a message, or a bug.
+    async fn apply(&self, part: &[Message<'_, S::Input>]) -> Result<Committed<S::Effect>, Failure> {
+        for _ in 0..CONFLICTS_MAX {
+            let applied = tokio::time::timeout(TRANSACTION_LIMIT, self.processor.apply(part)).await;
+            match applied {
+                Ok(Err(Failure::Conflict)) => {
+                    counter!("farandole_conflicts_total").increment(1);
+                }
+                Ok(result) => return result,
+                Err(_) => {
+                    return Err(Failure::Infrastructure(format!(
+                        "postgres: no answer within {TRANSACTION_LIMIT:?}"
+                    )));
+                }
+            }
+        }
+        Err(Failure::Message(format!("{CONFLICTS_MAX} conflicts in a row")))
+    }
+
+    /// When a commit's answer is lost, it may have happened: then the batch's repetition finds
+    /// only duplicates, and what the commit left in the outbox and in effects is in no memory.
+    fn look_again(&self) {
+        self.relay.read_back();
+        self.effects.look_again();
+    }
+
+    /// After the commit: lets out what the batch led to.
+    fn finish(&self, batch: Vec<Message<'_, S::Input>>, committed: Committed<S::Effect>) {
+        self.relay.hand(committed.outgoing);
+        self.effects.hand(committed.calls);
+        self.processor.service.committed(&committed.orders);
+        for message in batch {
+            if let Origin::Command { done } = message.origin {
+                // Whoever asked may have gone; the command is done all the same.
+                let _ = done.send(Ok(()));
+            }
+        }
+    }
+
+    /// Keeps a message that failed.
+    async fn set_aside(
+        &self,
+        message: Message<'_, S::Input>,
+        error: String,
+    ) -> Result<(), Interrupted> {
+        let Message { order, name, .. } = message;
+        warn!(order_id = %order, message = name, error, "a message failed and is set aside");
+        match message.origin {
+            Origin::Event { record, .. } => {
+                self.retry_or_bury(Parked::from_record(&record, Some(order)).failed(&error)).await
+            }
+            Origin::Parked { row, .. } => self.retry_or_bury(row.failed(&error)).await,
+            Origin::Effect { step } => {
+                // The intent stays, so the call is repeated and its outcome comes again.
+                let (pool, wait) = (&self.processor.pool, self.settings.retry_cap);
+                if let Err(failure) = effects::reschedule(pool, order, &step, 0, wait).await {
+                    warn!(%failure, "cannot put a call off; it is repeated after its lease");
+                }
+                Ok(())
+            }
+            Origin::Command { done } => {
+                let _ = done.send(Err(Failure::Message(error)));
+                Ok(())
+            }
+        }
+    }
+
+    async fn retry_or_bury(&self, parked: Parked) -> Result<(), Interrupted> {
+        if parked.attempts >= self.settings.retry_max_attempts {
+            return self.bury(&parked).await;
+        }
+        counter!("farandole_retries_total").increment(1);
+        let wait = backoff(parked.attempts, self.settings.retry_base, self.settings.retry_cap);
+        self.keep(&parked, Fate::Retry(wait)).await
+    }
+
+    async fn bury(&self, parked: &Parked) -> Result<(), Interrupted> {
+        self.keep(parked, Fate::Dead).await?;
+        self.dead.notify_one();
+        Ok(())
+    }
+
+    /// Writes a record into the retry queue, however long that takes.
+    async fn keep(&self, parked: &Parked, fate: Fate) -> Result<(), Interrupted> {
+        for attempt in 1.. {
+            match self.write(parked, fate).await {
+                Ok(()) => break,
+                Err(failure) => self.pause("postgres", &failure.to_string(), attempt).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn write(&self, parked: &Parked, fate: Fate) -> Result<(), Failure> {
+        let mut client = self.processor.pool.get().await?;
+        let db = client.transaction().await?;
+        retry::set_aside(&db, parked, fate).await?;
+        db.commit().await?;
+        Ok(())
+    }
+
+    /// Tries the records of the retry queue that are due, one by one, until none is.
+    async fn retry_what_is_due(&self, consumer: &StreamConsumer<Listener>) {
+        let partitions = assigned(consumer);
+        while !self.shutdown.is_cancelled() {
+            let due = match retry::due(&self.processor.pool, &partitions).await {
+                Ok(due) => due,
+                Err(failure) => {
+                    self.monitor.down("postgres", &failure.to_string());
+                    return;
+                }
+            };
+            self.monitor.up("postgres");
+            if due.is_empty() {
+                return;
+            }
+            for parked in due {
+                if self.retry(parked).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn retry(&self, parked: Parked) -> Result<(), Interrupted> {
+        let read =
+            self.readers.read(parked.headers(), parked.key.as_deref(), parked.payload.as_deref());
+        match read.await {
+            Ok(read) => {
+                let message = Message {
+                    order: read.envelope.order,
+                    input: read.input,
+                    name: read.event_type,
+                    cause: Cause {
+                        causation_id: read.envelope.id.to_string(),
+                        correlation_id: read.envelope.correlation_id,
+                        traceparent: read.envelope.traceparent,
+                    },
+                    origin: Origin::Parked { id: read.envelope.id, row: Box::new(parked) },
+                };
+                self.process(vec![message]).await
+            }
+            Err(Unreadable::Garbage(error)) => self.bury(&parked.failed(&error)).await,
+            Err(Unreadable::RegistryAway(error)) => self.pause("schema registry", &error, 1).await,
+        }
+    }
+
+    /// Something that is needed is away: tells so and waits, or is interrupted by the shutdown.
+    async fn pause(
+        &self,
+        part: &'static str,
+        error: &str,
+        attempt: u32,
+    ) -> Result<(), Interrupted> {
+        warn!(part, error, attempt, "pausing");
+        self.monitor.down(part, error);
+        self.monitor.beat();
+        let wait = backoff(attempt, Duration::from_millis(50), BACKOFF_CAP);
+        let sleep = tokio::time::sleep(wait.max(Duration::from_millis(10)));
+        self.shutdown.run_until_cancelled(sleep).await.ok_or(Interrupted)
+    }
+}
+
+/// The shutdown came while something that is needed was away. Nothing is lost: what was not
+/// committed is in the log still.
+struct Interrupted;
+
+struct Done {
+    /// All records were processed or set aside, so their offsets can be stored.
+    complete: bool,
+    slow: bool,
+}
+
+struct Gathered<'c, S: Service> {
+    records: Vec<BorrowedMessage<'c>>,
+    locals: Vec<Local<S>>,
+}
+
+impl<'c, S: Service> Gathered<'c, S> {
+    fn len(&self) -> usize {
+        self.records.len() + self.locals.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes what polling gave. Errors pass by themselves, except those that shut the consumer
+    /// out, such as another one with the same `group.instance.id`.
+    fn take(&mut self, polled: Result<BorrowedMessage<'c>, KafkaError>) -> Result<(), String> {
+        match polled {
+            Ok(record) => self.records.push(record),
+            Err(KafkaError::MessageConsumptionFatal(code)) => {
+                return Err(format!(
+                    "Kafka shuts this consumer out: {code}; is another instance running with the \
+                     same KAFKA_GROUP_INSTANCE_ID?"
+                ));
+            }
+            Err(error) => info!(%error, "polling failed, going on"),
+        }
+        Ok(())
+    }
+}
+
+/// Polls the consumer during a long batch, so that the group does not count it out. Partitions
+/// are paused; what comes all the same is kept for the next batch. Never returns.
+async fn stay_in_group<'c>(
+    consumer: &StreamConsumer<Listener>,
+    stream: &mut MessageStream<'c, Listener>,
+    early: &mut Vec<BorrowedMessage<'c>>,
+) -> Done {
+    tokio::time::sleep(PATIENCE).await;
+    loop {
+        if let Ok(assignment) = consumer.assignment() {
+            let _ = consumer.pause(&assignment);
+        }
+        if let Ok(Some(Ok(record))) = tokio::time::timeout(PATIENCE, stream.next()).await {
+            early.push(record);
+        }
+    }
+}
+
+fn resume(consumer: &StreamConsumer<Listener>) {
+    let resumed = consumer.assignment().and_then(|assignment| consumer.resume(&assignment));
+    if let Err(error) = resumed {
+        warn!(%error, "cannot resume partitions");
+    }
+}
+
+fn headers<'a>(
+    record: &'a BorrowedMessage<'_>,
+) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> {
+    record
+        .headers()
+        .into_iter()
+        .flat_map(|headers| headers.iter().map(|header| (header.key, header.value)))
+}
+
+/// The offset after the last record of each partition.
+fn offsets_of(records: &[BorrowedMessage<'_>]) -> TopicPartitionList {
+    let mut next: HashMap<(&str, i32), i64> = HashMap::new();
+    for record in records {
+        next.insert((record.topic(), record.partition()), record.offset() + 1);
+    }
+    let mut offsets = TopicPartitionList::with_capacity(next.len());
+    for ((topic, partition), offset) in next {
+        // Fails only for an offset below zero.
+        let _ = offsets.add_partition_offset(topic, partition, Offset::Offset(offset));
+    }
+    offsets
+}
+
+fn assigned(consumer: &StreamConsumer<Listener>) -> Vec<i32> {
+    let mut partitions: Vec<i32> = consumer
+        .assignment()
+        .map(|list| list.elements().iter().map(TopicPartitionListElem::partition).collect())
+        .unwrap_or_default();
+    partitions.sort_unstable();
+    partitions.dedup();
+    partitions
+}
+
+fn sources<I: 'static>(readers: &Readers<I>, topics: &Topics) -> Vec<String> {
+    let mut sources: Vec<String> =
+        readers.consumed().map(|consumes| topics.events(consumes.from)).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    sources
+}
+
+fn consumer(
+    settings: &Settings,
+    service: &str,
+    monitor: Arc<dyn Monitor>,
+) -> Result<StreamConsumer<Listener>, KafkaError> {
+    let mut config = client_config(&settings.kafka_brokers);
+    config
+        .set("group.id", settings.topics.group(service))
+        .set("session.timeout.ms", settings.session_timeout.as_millis().to_string())
+        .set("heartbeat.interval.ms", (settings.session_timeout.as_millis() / 3).to_string())
+        // An order's events come through several topics; with equal partition counts this puts
+        // them into the same instance's hands.
+        .set("partition.assignment.strategy", "range")
+        .set("auto.offset.reset", "earliest")
+        .set("enable.auto.commit", "true")
+        .set("auto.commit.interval.ms", "1000")
+        .set("enable.auto.offset.store", "false")
+        // The default of a second stalls a consumer that was just a little ahead.
+        .set("fetch.queue.backoff.ms", "10")
+        .set("queued.min.messages", "5000")
+        .set("queued.max.messages.kbytes", "16384")
+        .set("statistics.interval.ms", "2000");
+    if let Some(id) = &settings.group_instance_id {
+        config.set("group.instance.id", id);
+    }
+    config.create_with_context(Listener { monitor })
+}
+
+/// The dependencies, one after the other.
+struct Start<'a> {
+    pool: &'a Pool,
+    settings: &'a Settings,
+    monitor: &'a dyn Monitor,
+    shutdown: &'a CancellationToken,
+}
+
+impl Start<'_> {
+    async fn postgres(&self) -> Result<i32, StartError> {
+        for attempt in 1.. {
+            let ready = async {
+                inbox::prepare(self.pool).await?;
+                instance::enlist(self.pool, self.shutdown.clone()).await
+            };
+            match ready.await {
+                Ok(number) => {
+                    self.monitor.up("postgres");
+                    return Ok(number);
+                }
+                Err(failure) => self.wait("postgres", &failure.to_string(), attempt).await?,
+            }
+        }
+        Err(StartError::Stopped)
+    }
+
+    /// Finds the ids of what the service writes, and checks that it can read what the others
+    /// write today.
+    async fn registry<I: 'static>(
+        &self,
+        declaration: Declaration<I>,
+    ) -> Result<(HashMap<&'static str, Encoder>, Readers<I>), StartError> {
+        let Declaration { service, consumes, emits, .. } = declaration;
+        let topics = &self.settings.topics;
+        let client = Registry::new(&self.settings.schema_registry_url)
+            .map_err(|error| StartError::Schema(error.to_string()))?;
+        let mut encoders = HashMap::new();
+        for written in emits {
+            let subject = topics.subject(service, written.event_type);
+            let id = self.ask(|| client.id_of(&subject, written.schema)).await?;
+            let encoder = Encoder::new(id, written.schema)
+                .map_err(|error| StartError::Schema(format!("{subject}: {error}")))?;
+            encoders.insert(written.event_type, encoder);
+        }
+        let readers = Readers::new(topics.group(service), consumes, client.clone());
+        for consumes in readers.consumed() {
+            let subject = topics.subject(consumes.from, consumes.event_type);
+            let latest = self.ask(|| client.latest(&subject)).await?;
+            readers
+                .learn(consumes, latest.id, &latest.schema)
+                .map_err(|error| StartError::Schema(format!("{subject}: {error}")))?;
+        }
+        self.monitor.up("schema registry");
+        Ok((encoders, readers))
+    }
+
+    /// Asks the registry, again while it is away.
+    async fn ask<T, F: Future<Output = Result<T, RegistryError>>>(
+        &self,
+        question: impl Fn() -> F,
+    ) -> Result<T, StartError> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match question().await {
+                Ok(answer) => return Ok(answer),
+                Err(error @ RegistryError::Unavailable { .. }) => {
+                    self.wait("schema registry", &error.to_string(), attempt).await?;
+                }
+                Err(error) => return Err(StartError::Schema(error.to_string())),
+            }
+        }
+    }
+
+    /// Checks that the topics are there, alike in partitions, and do not outlive the inbox.
+    async fn kafka(&self, sources: &[String], service: &str) -> Result<(), StartError> {
+        let topics = &self.settings.topics;
+        let mut needed = sources.to_vec();
+        needed.extend([topics.events(service), topics.dead_letters(service)]);
+        let admin = Admin::new(&self.settings.kafka_brokers)
+            .map_err(|error| StartError::Client(error.to_string()))?;
+        for attempt in 1.. {
+            match admin.inspect(&needed).await {
+                Ok(found) => {
+                    check_partitions(sources, &found)?;
+                    check_retention(sources, &found, self.settings.inbox_retention)?;
+                    self.monitor.up("kafka");
+                    return Ok(());
+                }
+                Err(AdminError::Unavailable(reason)) => {
+                    self.wait("kafka", &reason, attempt).await?;
+                }
+                Err(error) => return Err(StartError::Topic(error.to_string())),
+            }
+        }
+        Err(StartError::Stopped)
+    }
+
+    async fn wait(&self, part: &'static str, reason: &str, attempt: u32) -> Result<(), StartError> {
+        self.monitor.down(part, reason);
+        self.monitor.beat();
+        let wait = backoff(attempt, Duration::from_millis(100), BACKOFF_CAP);
+        let sleep = tokio::time::sleep(wait.max(Duration::from_millis(50)));
+        self.shutdown.run_until_cancelled(sleep).await.ok_or(StartError::Stopped)
+    }
+}
+
+fn check_partitions(
+    sources: &[String],
+    found: &HashMap<String, crate::admin::Topic>,
+) -> Result<(), StartError> {
+    let counts: Vec<(&String, usize)> =
+        sources.iter().filter_map(|topic| Some((topic, found.get(topic)?.partitions))).collect();
+    match counts.windows(2).find(|pair| pair[0].1 != pair[1].1) {
+        None => Ok(()),
+        Some(pair) => Err(StartError::Topic(format!(
+            "topic {} has {} partitions but {} has {}; all must have the same number, or an \
+             order's events go to different instances",
+            pair[0].0, pair[0].1, pair[1].0, pair[1].1
+        ))),
+    }
+}
+
+fn check_retention(
+    sources: &[String],
+    found: &HashMap<String, crate::admin::Topic>,
+    inbox: Duration,
+) -> Result<(), StartError> {
+    for topic in sources {
+        let Some(kept) = found.get(topic).map(|topic| topic.retention) else { continue };
+        if kept.is_none_or(|kept| kept >= inbox) {
+            return Err(StartError::Retention {
+                inbox_s: inbox.as_secs(),
+                topic: topic.clone(),
+                topic_s: kept.map_or_else(|| "ever".to_owned(), |kept| kept.as_secs().to_string()),
+            });
+        }
+    }
+    Ok(())
+}
+
+async fn measure(pool: Pool, shutdown: CancellationToken) {
+    while shutdown.run_until_cancelled(tokio::time::sleep(MEASURE_EVERY)).await.is_some() {
+        if let Err(failure) = relay::measure(&pool).await {
+            tracing::debug!(%failure, "cannot measure backlogs");
+        }
+    }
+}
+
+/// Keeps inbox partitions ahead of time and drops those that are past their retention.
+async fn upkeep(pool: Pool, retention: Duration, shutdown: CancellationToken) {
+    while shutdown.run_until_cancelled(tokio::time::sleep(UPKEEP_EVERY)).await.is_some() {
+        let done = async {
+            inbox::prepare(&pool).await?;
+            inbox::forget(&pool, retention).await
+        };
+        match done.await {
+            Ok(0) => {}
+            Ok(partitions) => info!(partitions, "inbox partitions past their retention dropped"),
+            Err(failure) => warn!(%failure, "inbox upkeep failed, trying again in an hour"),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+use thiserror::Error;
+use tokio_postgres::error::SqlState;
+
+/// Why a batch did not go through, by whose fault it is; that decides what happens next.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// A broken or absent dependency. Never a message's fault: pause, back off, try again.
+    #[error("{0}")]
+    Infrastructure(String),
+    /// Another instance changed a state row in between. Try again at once.
+    #[error("another instance changed the order in between")]
+    Conflict,
+    /// A message that cannot be processed, or a bug: isolate it from its batch.
+    #[error("{0}")]
+    Message(String),
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    /// Data exceptions and violated constraints come from what a message says; everything else
+    /// that Postgres can report is about the connection, the server or the deployment.
+    fn from(error: tokio_postgres::Error) -> Self {
+        let text = chain(&error);
+        match error.code() {
+            Some(code) if is_data_error(code) => Self::Message(text),
+            _ => Self::Infrastructure(format!("postgres: {text}")),
+        }
+    }
+}
+
+impl From<deadpool_postgres::PoolError> for Failure {
+    fn from(error: deadpool_postgres::PoolError) -> Self {
+        Self::Infrastructure(format!("postgres: {}", chain(&error)))
+    }
+}
+
+/// `SQLSTATE` classes 22 (data exception) and 23 (integrity constraint violation); `PostgreSQL`
+/// documentation, appendix A. Failing to serialize and deadlocks are class 40.
+fn is_data_error(code: &SqlState) -> bool {
+    code.code().starts_with("22") || code.code().starts_with("23")
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,104 @@
+use std::collections::HashSet;
+use std::time::Duration;
+
+use deadpool_postgres::Pool;
+use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use uuid::Uuid;
+
+use crate::{Db, Failure};
+
+/// Remembers `ids` and returns those that were new. Ids are sorted first, so that two instances
+/// that insert the same ones wait for each other instead of deadlocking.
+pub(crate) async fn insert(db: &Db<'_>, mut ids: Vec<Uuid>) -> Result<HashSet<Uuid>, Failure> {
+    ids.sort_unstable();
+    let insert = db
+        .prepare_cached(
+            "INSERT INTO inbox (event_id) SELECT unnest($1::uuid[])
+             ON CONFLICT DO NOTHING RETURNING event_id",
+        )
+        .await?;
+    let rows = db.query(&insert, &[&ids]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Forgets `ids` again, in the transaction that inserted them: they are set aside, not processed.
+pub(crate) async fn remove(db: &Db<'_>, ids: &[Uuid]) -> Result<(), Failure> {
+    let delete = db.prepare_cached("DELETE FROM inbox WHERE event_id = ANY($1)").await?;
+    db.execute(&delete, &[&ids]).await?;
+    Ok(())
+}
+
+/// How many days ahead partitions are made, so that a service whose upkeep fails for a while
+/// still writes into a partition of its own.
+const DAYS_AHEAD: i64 = 3;
+
+/// Makes the partitions of yesterday (for clocks that lag) to [`DAYS_AHEAD`] days from now.
+pub async fn prepare(pool: &Pool) -> Result<(), Failure> {
+    let mut client = pool.get().await?;
+    let db = client.transaction().await?;
+    // Two instances that start together must not make the same table.
+    db.execute("SELECT pg_advisory_xact_lock(hashtext('inbox partitions'))", &[]).await?;
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    for day in -1..=DAYS_AHEAD {
+        let Ok(date) = today.checked_add(day.days()) else { continue };
+        let Ok(next) = date.tomorrow() else { continue };
+        db.batch_execute(&format!(
+            "CREATE TABLE IF NOT EXISTS {} PARTITION OF inbox FOR VALUES FROM ('{}') TO ('{}')",
+            partition_name(date),
+            first_id_of(date),
+            first_id_of(next),
+        ))
+        .await?;
+    }
+    db.commit().await?;
+    Ok(())
+}
+
+/// Drops the partitions whose days are past `retention`, and says how many.
+pub async fn forget(pool: &Pool, retention: Duration) -> Result<usize, Failure> {
+    let mut client = pool.get().await?;
+    let db = client.transaction().await?;
+    // Dropping needs every batch to be out of the table for a moment: try for two seconds, then
+    // leave it for next time rather than hold up the loop.
+    db.batch_execute("SET LOCAL lock_timeout = '2s'").await?;
+    db.execute("SELECT pg_advisory_xact_lock(hashtext('inbox partitions'))", &[]).await?;
+    let Ok(oldest) = Timestamp::now().checked_sub(retention) else { return Ok(0) };
+    let oldest = oldest.to_zoned(TimeZone::UTC).date();
+    let tables = db
+        .query(
+            "SELECT inhrelid::regclass::text FROM pg_inherits
+             WHERE inhparent = 'inbox'::regclass AND inhrelid::regclass::text < $1
+               AND inhrelid::regclass::text ~ '^inbox_[0-9]{8}$'",
+            &[&partition_name(oldest)],
+        )
+        .await?;
+    for table in &tables {
+        db.batch_execute(&format!("DROP TABLE {}", table.get::<_, String>(0))).await?;
+    }
+    // Ids that fit no day (from a clock far off) are in a partition of their own.
+    db.execute("DELETE FROM inbox_other WHERE event_id < $1", &[&first_id_of(oldest)]).await?;
+    db.commit().await?;
+    Ok(tables.len())
+}
+
+fn partition_name(date: Date) -> String {
+    format!("inbox_{}", date.strftime("%Y%m%d"))
+}
+
+/// The smallest `UUIDv7` of a day: its first 48 bits are milliseconds since 1970 (RFC 9562, 5.7).
+fn first_id_of(date: Date) -> Uuid {
+    let millis = date.to_zoned(TimeZone::UTC).map_or(0, |at| at.timestamp().as_millisecond());
+    Uuid::from_u128(u128::from(millis.unsigned_abs()) << 80)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_days_ids_lie_between_its_bounds() {
+        let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+        let id = Uuid::now_v7();
+        assert!(first_id_of(today) <= id && id < first_id_of(today.tomorrow().unwrap()));
+    }
+}

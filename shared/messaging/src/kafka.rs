@@ -1,0 +1,161 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use tokio::sync::Notify;
+
+use crate::failure::chain;
+
+/// How long Kafka may take to acknowledge a record before the relay sends the batch again.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Settings that consumer, producer and admin client share.
+pub(crate) fn client_config(brokers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", brokers)
+        // A broker that comes back is found within a second, not after librdkafka's ten.
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "1000")
+        .set("topic.metadata.refresh.interval.ms", "60000");
+    config
+}
+
+/// Publishes batches and waits for all acknowledgements together.
+pub(crate) struct Producer {
+    brokers: String,
+    inner: Mutex<Arc<ThreadedProducer<Deliveries>>>,
+}
+
+/// One record to be published.
+pub(crate) struct Record<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) payload: Option<&'a [u8]>,
+    pub(crate) headers: OwnedHeaders,
+}
+
+impl Producer {
+    pub(crate) fn new(brokers: &str) -> Result<Self, KafkaError> {
+        Ok(Self { brokers: brokers.to_owned(), inner: Mutex::new(connect(brokers)?) })
+    }
+
+    /// Publishes all records, in order per partition, and returns when each is on all in-sync
+    /// replicas. On an error some may have been published; the caller publishes all again, and
+    /// the readers' inboxes drop what they have seen.
+    pub(crate) async fn publish<'a>(
+        &self,
+        records: impl ExactSizeIterator<Item = Record<'a>>,
+    ) -> Result<(), String> {
+        let flight = Arc::new(Flight::new(records.len()));
+        let producer = self.current()?;
+        for record in records {
+            send(&producer, &flight, record).await;
+        }
+        flight.landed().await
+    }
+
+    /// The producer; a new one after an error that the idempotent producer cannot recover from.
+    fn current(&self) -> Result<Arc<ThreadedProducer<Deliveries>>, String> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((code, reason)) = inner.client().fatal_error() {
+            tracing::warn!(?code, reason, "the producer cannot go on, making a new one");
+            *inner = connect(&self.brokers).map_err(|error| chain(&error))?;
+        }
+        Ok(inner.clone())
+    }
+}
+
+fn connect(brokers: &str) -> Result<Arc<ThreadedProducer<Deliveries>>, KafkaError> {
+    client_config(brokers)
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        // Our batches are ready-made: waiting for more would only add latency.
+        .set("linger.ms", "0")
+        .set("delivery.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string())
+        // Java's partitioner, so that records by other producers fall into the same partitions.
+        .set("partitioner", "murmur2_random")
+        .create_with_context(Deliveries)
+        .map(Arc::new)
+}
+
+async fn send(producer: &ThreadedProducer<Deliveries>, flight: &Arc<Flight>, record: Record<'_>) {
+    let mut base: BaseRecord<'_, [u8], [u8], Arc<Flight>> =
+        BaseRecord::with_opaque_to(record.topic, flight.clone()).headers(record.headers);
+    base.key = record.key;
+    base.payload = record.payload;
+    while let Err((error, back)) = producer.send(base) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+            flight.land(Some(chain(&error)));
+            return;
+        }
+        // librdkafka's queue is full: it drains as acknowledgements arrive, or times out.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        base = back;
+    }
+}
+
+/// Counts the records of one batch that are still on their way.
+pub(crate) struct Flight {
+    aloft: AtomicUsize,
+    error: Mutex<Option<String>>,
+    done: Notify,
+}
+
+impl Flight {
+    fn new(records: usize) -> Self {
+        Self { aloft: AtomicUsize::new(records), error: Mutex::new(None), done: Notify::new() }
+    }
+
+    fn land(&self, error: Option<String>) {
+        if error.is_some() {
+            *self.error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+        }
+        if self.aloft.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.done.notify_one();
+        }
+    }
+
+    /// Bounded by the producer's delivery timeout, after which librdkafka reports every record.
+    async fn landed(&self) -> Result<(), String> {
+        while self.aloft.load(Ordering::Acquire) > 0 {
+            self.done.notified().await;
+        }
+        match self.error.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            None => Ok(()),
+            Some(error) => Err(error),
+        }
+    }
+}
+
+/// Receives acknowledgements.
+pub(crate) struct Deliveries;
+
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka producer");
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Arc<Flight>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, flight: Self::DeliveryOpaque) {
+        flight.land(
+            result
+                .as_ref()
+                .err()
+                .map(|(error, record)| format!("{} to {}", chain(error), record.topic())),
+        );
+    }
+}
+
+/// Adds one header.
+pub(crate) fn header(headers: OwnedHeaders, key: &str, value: &[u8]) -> OwnedHeaders {
+    headers.insert(Header { key, value: Some(value) })
+}

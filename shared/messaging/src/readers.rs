@@ -1,0 +1,124 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use contracts::{
+    CodecError, Consumes, Envelope, TARGET_GROUP, WriterSchema, frame_schema_id, headers,
+};
+use thiserror::Error;
+
+use crate::{Registry, RegistryError};
+
+/// Reads records into inputs: skips what is not for this service, resolves the writer's schema
+/// onto the reader's, decodes.
+pub(crate) struct Readers<I> {
+    group: String,
+    by_type: HashMap<&'static str, Consumes<I>>,
+    registry: Registry,
+    /// Per event type and schema id: the schema, once found readable; or why it is not.
+    schemas: Mutex<HashMap<(&'static str, i32), Writer>>,
+}
+
+type Writer = Result<Arc<WriterSchema>, String>;
+
+/// What a record says.
+pub(crate) struct Read<I> {
+    pub(crate) envelope: Envelope,
+    pub(crate) event_type: &'static str,
+    pub(crate) input: I,
+}
+
+/// Why a record gives no input.
+#[derive(Debug, Error)]
+pub(crate) enum Unreadable {
+    /// It can never be decoded.
+    #[error("{0}")]
+    Garbage(String),
+    /// The registry is needed and away.
+    #[error("{0}")]
+    RegistryAway(String),
+}
+
+impl<I: 'static> Readers<I> {
+    pub(crate) fn new(group: String, consumes: Vec<Consumes<I>>, registry: Registry) -> Self {
+        let by_type = consumes.into_iter().map(|one| (one.event_type, one)).collect();
+        Self { group, by_type, registry, schemas: Mutex::default() }
+    }
+
+    pub(crate) fn consumed(&self) -> impl Iterator<Item = &Consumes<I>> {
+        self.by_type.values()
+    }
+
+    /// Whether a record is for this service at all, judged by two headers.
+    pub(crate) fn concerns<'a>(
+        &self,
+        mut all: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+    ) -> bool {
+        let mut known_or_untyped = true;
+        all.all(|(name, value)| {
+            if name == headers::TYPE {
+                let event_type = value.and_then(|bytes| std::str::from_utf8(bytes).ok());
+                known_or_untyped =
+                    event_type.is_none_or(|event_type| self.by_type.contains_key(event_type));
+            }
+            known_or_untyped && (name != TARGET_GROUP || value == Some(self.group.as_bytes()))
+        })
+    }
+
+    /// The input that a record is.
+    pub(crate) async fn read<'a>(
+        &self,
+        all: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+        key: Option<&[u8]>,
+        payload: Option<&[u8]>,
+    ) -> Result<Read<I>, Unreadable> {
+        let garbage = |error: &dyn ToString| Unreadable::Garbage(error.to_string());
+        let envelope = Envelope::parse(all).map_err(|error| garbage(&error))?;
+        if key != Some(envelope.order.to_string().as_bytes()) {
+            return Err(garbage(&"the record's key is not the order id in ce_subject"));
+        }
+        let consumes = self
+            .by_type
+            .get(envelope.event_type.as_str())
+            .ok_or_else(|| garbage(&"the event type is not one that this service consumes"))?;
+        let payload = payload.ok_or_else(|| garbage(&"the record has no payload"))?;
+        let id = frame_schema_id(payload).map_err(|error| garbage(&error))?;
+        let writer = match self.known(consumes.event_type, id) {
+            Some(writer) => writer,
+            None => self.resolve(consumes, id).await?,
+        };
+        let writer = writer.map_err(Unreadable::Garbage)?;
+        let input = consumes.decode(&writer, payload).map_err(|error| garbage(&error))?;
+        Ok(Read { envelope, event_type: consumes.event_type, input })
+    }
+
+    fn known(&self, event_type: &'static str, id: i32) -> Option<Writer> {
+        self.schemas.lock().unwrap_or_else(PoisonError::into_inner).get(&(event_type, id)).cloned()
+    }
+
+    /// Asks the registry for a schema seen for the first time, and remembers the answer. That the
+    /// registry does not have it is not remembered: it may be registered late.
+    async fn resolve(&self, consumes: &Consumes<I>, id: i32) -> Result<Writer, Unreadable> {
+        let text = self.registry.schema(id).await.map_err(|error| match error {
+            RegistryError::Unavailable { .. } => Unreadable::RegistryAway(error.to_string()),
+            other => Unreadable::Garbage(other.to_string()),
+        })?;
+        Ok(self.learn(consumes, id, &text))
+    }
+
+    /// Checks once whether what this schema writes can be read here.
+    pub(crate) fn learn(&self, consumes: &Consumes<I>, id: i32, text: &str) -> Writer {
+        let writer = readable(consumes, text).map_err(|error| error.to_string());
+        let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        schemas.insert((consumes.event_type, id), writer.clone());
+        writer
+    }
+}
+
+fn readable<I: 'static>(
+    consumes: &Consumes<I>,
+    text: &str,
+) -> Result<Arc<WriterSchema>, CodecError> {
+    let writer = WriterSchema::parse(text)?;
+    writer.check_readable_as(consumes.reader_schema)?;
+    Ok(Arc::new(writer))
+}

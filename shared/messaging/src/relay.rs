@@ -1,0 +1,338 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use deadpool_postgres::Pool;
+use metrics::{counter, gauge};
+use rdkafka::message::OwnedHeaders;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::kafka::{Producer, Record, header};
+use crate::outbox::{self, Outgoing};
+use crate::settings::backoff;
+use crate::{Failure, Pace, instance};
+
+/// The most rows held in memory. Past it rows stay in the table only, and are read back when the
+/// relay has caught up; at 500 bytes each this is 25 MB.
+const QUEUE_MAX: usize = 50_000;
+/// The most rows published before the acknowledgements are awaited.
+const BATCH_MAX: usize = 2_000;
+/// How often the relay looks for rows that instances which are gone left behind.
+const ADOPT_EVERY: Duration = Duration::from_secs(1);
+/// How long an order's next event waits for the instance that has to publish the one before.
+const TURN_LIMIT: Duration = Duration::from_secs(5);
+/// How long published rows may stay in the table at high rates, so that deletes come in batches.
+const DELETE_LINGER: Duration = Duration::from_millis(50);
+/// Longest wait between two attempts to reach Kafka or Postgres.
+const BACKOFF_CAP: Duration = Duration::from_secs(2);
+
+/// Publishes committed rows, in order per order id, and deletes them by exact id.
+///
+/// Rows are handed over in memory after the commit. What a crash left in the table is found by
+/// the scan for instances that are gone. There is no cursor over the table: rows that commit late
+/// would be skipped by one.
+pub(crate) struct Relay {
+    queue: Mutex<Queue>,
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    rows: VecDeque<Outgoing>,
+    /// This instance's rows are to be read from the table: more came than memory holds, or some
+    /// may be there that never came.
+    only_in_table: bool,
+}
+
+impl Relay {
+    pub(crate) fn new() -> Self {
+        Self { queue: Mutex::default(), wake: Notify::new() }
+    }
+
+    /// Hands over committed rows, in the order of their commits.
+    pub(crate) fn hand(&self, rows: Vec<Outgoing>) {
+        if rows.is_empty() {
+            return;
+        }
+        let mut queue = self.lock();
+        let fits = queue.rows.len() + rows.len() <= QUEUE_MAX;
+        if !queue.only_in_table && fits {
+            queue.rows.extend(rows);
+            drop(queue);
+            self.wake.notify_one();
+        } else {
+            drop(queue);
+            self.read_back();
+        }
+    }
+
+    /// Forgets what is in memory and has it read from the table, where all of it is, too.
+    pub(crate) fn read_back(&self) {
+        let mut queue = self.lock();
+        queue.rows.clear();
+        queue.only_in_table = true;
+        drop(queue);
+        self.wake.notify_one();
+    }
+
+    /// Whether more is waiting than memory holds: the sign to take no new work in.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.lock().only_in_table
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Vec<Outgoing> {
+        let mut queue = self.lock();
+        let count = queue.rows.len().min(BATCH_MAX);
+        queue.rows.drain(..count).collect()
+    }
+}
+
+/// The relay's worker.
+pub(crate) struct Publisher {
+    pub(crate) relay: Arc<Relay>,
+    pub(crate) pool: Pool,
+    pub(crate) producer: Arc<Producer>,
+    pub(crate) topic: String,
+    pub(crate) source: String,
+    pub(crate) instance: i32,
+    pub(crate) linger: Duration,
+}
+
+impl Publisher {
+    /// Publishes until `shutdown`, then what is still in memory; the caller bounds that wait.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let (published, deletes) = mpsc::channel(64);
+        let cleaning = tokio::spawn(delete_published(self.pool.clone(), deletes));
+        let mut pace = Pace::new(self.linger);
+        let mut next_adoption = Instant::now();
+        loop {
+            if Instant::now() >= next_adoption {
+                next_adoption = Instant::now() + ADOPT_EVERY;
+                self.take_up_what_was_left(&published).await;
+            }
+            let rows = self.relay.take();
+            if !rows.is_empty() {
+                pace.count(rows.len());
+                self.in_turn(&rows, &published).await;
+                self.publish(&rows, &published).await;
+                continue;
+            }
+            if self.relay.is_behind() {
+                self.read_back(&published).await;
+                continue;
+            }
+            if shutdown.is_cancelled() {
+                break;
+            }
+            tokio::select! {
+                () = self.relay.wake.notified() => pace.wait().await,
+                () = tokio::time::sleep_until(next_adoption) => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+        drop(published);
+        let _ = cleaning.await;
+    }
+
+    /// Publishes rows until Kafka has them, however long that takes.
+    async fn publish(&self, rows: &[Outgoing], published: &mpsc::Sender<Vec<Uuid>>) {
+        let keys: Vec<String> = rows.iter().map(|row| row.envelope.order.to_string()).collect();
+        for attempt in 1.. {
+            let records = rows.iter().zip(&keys).map(|(row, key)| self.record(row, key));
+            match self.producer.publish(records).await {
+                Ok(()) => break,
+                Err(error) => {
+                    warn!(error, rows = rows.len(), "cannot publish, trying again");
+                    let wait = backoff(attempt, Duration::from_millis(50), BACKOFF_CAP);
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+        for row in rows {
+            counter!("farandole_events_published_total", "type" => row.envelope.event_type.clone())
+                .increment(1);
+        }
+        let ids = rows.iter().map(|row| row.envelope.id).collect();
+        // Fails only when the other end is gone, at the very end; the rows are found at next start.
+        let _ = published.send(ids).await;
+    }
+
+    fn record<'a>(&'a self, row: &'a Outgoing, key: &'a str) -> Record<'a> {
+        let all = row.envelope.headers();
+        let headers = all
+            .iter()
+            .fold(OwnedHeaders::new_with_capacity(all.len()), |headers, (name, value)| {
+                header(headers, name, value.as_bytes())
+            });
+        let (key, payload) = (Some(key.as_bytes()), Some(row.payload.as_slice()));
+        Record { topic: &self.topic, key, payload, headers }
+    }
+
+    /// Before an order's event that follows one by another instance: waits until that one is
+    /// published, and takes it over when that instance is gone or does not get to it.
+    async fn in_turn(&self, rows: &[Outgoing], published: &mpsc::Sender<Vec<Uuid>>) {
+        let orders: Vec<Uuid> = rows
+            .iter()
+            .filter(|row| row.follows.is_some())
+            .map(|row| row.envelope.order.0)
+            .collect();
+        if orders.is_empty() {
+            return;
+        }
+        let limit = Instant::now() + TURN_LIMIT;
+        loop {
+            self.take_up_what_was_left(published).await;
+            match self.others_rows(&orders).await {
+                Ok(0) => return,
+                Ok(_) if Instant::now() < limit => {}
+                Ok(count) => {
+                    warn!(count, "another instance does not publish its events, taking them over");
+                    let condition = "order_id = ANY($2) AND instance <> $1";
+                    match self.adopt(condition, &[&self.instance, &orders]).await {
+                        Ok(rows) => return self.publish(&rows, published).await,
+                        Err(failure) => warn!(%failure, "cannot take over events"),
+                    }
+                }
+                Err(failure) => warn!(%failure, "cannot look at the outbox"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn others_rows(&self, orders: &[Uuid]) -> Result<i64, Failure> {
+        let client = self.pool.get().await?;
+        let count = client
+            .prepare_cached(
+                "SELECT count(*) FROM outbox WHERE order_id = ANY($1) AND instance <> $2",
+            )
+            .await?;
+        Ok(client.query_one(&count, &[&orders, &self.instance]).await?.get(0))
+    }
+
+    /// Publishes the rows of instances that are gone.
+    async fn take_up_what_was_left(&self, published: &mpsc::Sender<Vec<Uuid>>) {
+        let condition = format!("instance <> $1 AND instance NOT IN {}", instance::LIVE);
+        match self.adopt(&condition, &[&self.instance]).await {
+            Ok(rows) if rows.is_empty() => {}
+            Ok(rows) => {
+                info!(rows = rows.len(), "publishing what an instance that is gone left behind");
+                self.publish(&rows, published).await;
+            }
+            Err(failure) => warn!(%failure, "cannot look for events left behind"),
+        }
+    }
+
+    /// Makes rows this instance's and returns them.
+    async fn adopt(
+        &self,
+        condition: &str,
+        parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+    ) -> Result<Vec<Outgoing>, Failure> {
+        let client = self.pool.get().await?;
+        let columns = outbox::COLUMNS;
+        let sql = format!("UPDATE outbox SET instance = $1 WHERE {condition} RETURNING {columns}");
+        let update = client.prepare_cached(&sql).await?;
+        let rows = client.query(&update, parameters).await?;
+        Ok(outbox::from_rows(&self.source, &rows))
+    }
+
+    /// Publishes this instance's rows from the table after more came than memory holds.
+    async fn read_back(&self, published: &mpsc::Sender<Vec<Uuid>>) {
+        // From here on new rows go to memory again. Those committed before are read below, so
+        // none is left out; one that is in both is published twice, which the inboxes drop.
+        self.relay.lock().only_in_table = false;
+        let mut after = Uuid::nil();
+        loop {
+            match self.own_rows(after).await {
+                Ok(rows) if rows.is_empty() => return,
+                Ok(rows) => {
+                    after = rows.iter().map(|row| row.envelope.id).max().unwrap_or(after);
+                    self.publish(&rows, published).await;
+                }
+                Err(failure) => {
+                    warn!(%failure, "cannot read the outbox back");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            }
+        }
+    }
+
+    async fn own_rows(&self, after: Uuid) -> Result<Vec<Outgoing>, Failure> {
+        let client = self.pool.get().await?;
+        let sql = format!(
+            "SELECT {} FROM outbox WHERE instance = $1 AND event_id > $2
+             ORDER BY event_id LIMIT {BATCH_MAX}",
+            outbox::COLUMNS
+        );
+        let select = client.prepare_cached(&sql).await?;
+        let rows = client.query(&select, &[&self.instance, &after]).await?;
+        Ok(outbox::from_rows(&self.source, &rows))
+    }
+}
+
+/// Deletes published rows. A delete that is lost in a crash of the database only means that a row
+/// is published again, so this need not wait for the disk.
+async fn delete_published(pool: Pool, mut published: mpsc::Receiver<Vec<Uuid>>) {
+    let mut pace = Pace::new(DELETE_LINGER);
+    while let Some(mut ids) = published.recv().await {
+        if !published.is_closed() {
+            pace.wait().await;
+        }
+        while let Ok(more) = published.try_recv() {
+            ids.extend(more);
+        }
+        pace.count(ids.len());
+        for attempt in 1.. {
+            match delete(&pool, &ids).await {
+                Ok(()) => break,
+                Err(failure) if published.is_closed() => {
+                    warn!(%failure, "leaving published rows in the outbox for the next start");
+                    break;
+                }
+                Err(failure) => {
+                    warn!(%failure, "cannot delete published rows, trying again");
+                    let wait = backoff(attempt, Duration::from_millis(50), BACKOFF_CAP);
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+}
+
+async fn delete(pool: &Pool, ids: &[Uuid]) -> Result<(), Failure> {
+    let mut client = pool.get().await?;
+    let db = client.transaction().await?;
+    db.batch_execute("SET LOCAL synchronous_commit = off").await?;
+    let delete = db.prepare_cached("DELETE FROM outbox WHERE event_id = ANY($1)").await?;
+    db.execute(&delete, &[&ids]).await?;
+    db.commit().await?;
+    Ok(())
+}
+
+/// Tells how many rows wait and how old the oldest is, as the table says.
+pub(crate) async fn measure(pool: &Pool) -> Result<(), Failure> {
+    let client = pool.get().await?;
+    let row = client
+        .query_one(
+            "SELECT count(*), coalesce(extract(epoch FROM now() - min(occurred_at)), 0)::float8,
+               (SELECT count(*) FROM effects), (SELECT count(*) FROM retry_queue WHERE NOT dead)
+             FROM outbox",
+            &[],
+        )
+        .await?;
+    #[allow(clippy::cast_precision_loss)] // A gauge; counts are far below 2^52.
+    let count = |column: usize| row.get::<_, i64>(column) as f64;
+    gauge!("farandole_outbox_backlog").set(count(0));
+    gauge!("farandole_outbox_age_seconds").set(row.get::<_, f64>(1));
+    gauge!("farandole_effects_pending").set(count(2));
+    gauge!("farandole_retry_queue_records").set(count(3));
+    Ok(())
+}

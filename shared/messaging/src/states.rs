@@ -1,0 +1,90 @@
+use std::collections::HashMap;
+
+use kernel::OrderId;
+
+use crate::World;
+
+/// An order's place in this service's stream of events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stream {
+    /// How many events of the order this service has emitted; the last one's `ce_sequence`.
+    pub emitted: i32,
+    /// The instance that emitted the last one; 0 if none. The relay uses it to keep an order's
+    /// events in order across instances.
+    pub emitted_by: i32,
+}
+
+/// An order's row, as loaded or as it is to be written.
+#[derive(Debug, Clone)]
+pub struct Row<S> {
+    /// How often the row was written; 0 if it is not there yet.
+    pub version: i32,
+    /// The order's place in the stream of events.
+    pub stream: Stream,
+    /// The state.
+    pub state: S,
+}
+
+/// A row that has changed, with the order it belongs to.
+#[derive(Debug)]
+pub struct Changed<S> {
+    /// The order.
+    pub order: OrderId,
+    /// The row to write, still with the version it was loaded with.
+    pub row: Row<S>,
+}
+
+/// The states of a batch's orders: loaded once, changed in memory, written once.
+#[derive(Debug)]
+pub struct States<S> {
+    rows: HashMap<OrderId, (Row<S>, bool)>,
+}
+
+impl<S: Default + PartialEq + Send> States<S> {
+    /// From the rows that the database has; orders without one start from the default state.
+    pub fn new(rows: impl IntoIterator<Item = (OrderId, Row<S>)>) -> Self {
+        Self { rows: rows.into_iter().map(|(order, row)| (order, (row, false))).collect() }
+    }
+
+    /// The order's state, or `None` if this service has never heard of it.
+    pub fn get(&self, order: OrderId) -> Option<&S> {
+        self.rows.get(&order).map(|(row, _)| &row.state)
+    }
+
+    /// The order's state; the default state if this service has never heard of it.
+    pub fn state(&mut self, order: OrderId) -> &S {
+        &self.entry(order).0.state
+    }
+
+    /// Sets the order's state. An equal state is no change.
+    pub fn set(&mut self, order: OrderId, state: S) {
+        let (row, changed) = self.entry(order);
+        if row.state != state {
+            row.state = state;
+            *changed = true;
+        }
+    }
+
+    /// What is to be written: rows to insert, and rows to update.
+    pub fn into_changed(self) -> (Vec<Changed<S>>, Vec<Changed<S>>) {
+        self.rows
+            .into_iter()
+            .filter(|(_, (_, changed))| *changed)
+            .map(|(order, (row, _))| Changed { order, row })
+            .partition(|changed| changed.row.version == 0)
+    }
+
+    fn entry(&mut self, order: OrderId) -> &mut (Row<S>, bool) {
+        self.rows.entry(order).or_insert_with(|| {
+            (Row { version: 0, stream: Stream::default(), state: S::default() }, false)
+        })
+    }
+}
+
+impl<S: Default + PartialEq + Send> World for States<S> {
+    fn stream(&mut self, order: OrderId) -> &mut Stream {
+        let (row, changed) = self.entry(order);
+        *changed = true;
+        &mut row.stream
+    }
+}
