@@ -1,1 +1,3 @@
 //! To be.
+
+pub mod conformance;
