@@ -1,1 +1,4 @@
 //! The inventory service.
+
+pub mod domain;
+pub mod events;

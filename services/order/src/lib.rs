@@ -1,1 +1,4 @@
 //! The order service.
+
+pub mod domain;
+pub mod events;

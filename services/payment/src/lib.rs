@@ -1,1 +1,4 @@
 //! The payment service.
+
+pub mod domain;
+pub mod events;

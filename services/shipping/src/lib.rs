@@ -1,1 +1,4 @@
 //! The shipping service.
+
+pub mod domain;
+pub mod events;

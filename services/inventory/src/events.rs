@@ -1,0 +1,108 @@
+//! What the inventory service tells the world, equal to `schemas/inventory/`.
+
+use kernel::{OrderId, Quantity, Sku};
+use serde::{Deserialize, Serialize};
+
+/// A fact the inventory service writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Event {
+    /// See [`StockReserved`].
+    StockReserved(StockReserved),
+    /// See [`StockReservationFailed`].
+    StockReservationFailed(StockReservationFailed),
+    /// See [`StockReleased`].
+    StockReleased(StockReleased),
+}
+
+impl Event {
+    /// The name of the event's schema, and its `ce_type` on the wire.
+    pub fn event_type(&self) -> &'static str {
+        match self {
+            Self::StockReserved(_) => "StockReserved",
+            Self::StockReservationFailed(_) => "StockReservationFailed",
+            Self::StockReleased(_) => "StockReleased",
+        }
+    }
+}
+
+/// All lines of the order are reserved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StockReserved {
+    /// The order.
+    pub order_id: OrderId,
+    /// What is reserved.
+    pub lines: Vec<Line>,
+}
+
+/// Nothing is reserved, since not every line could be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StockReservationFailed {
+    /// The order.
+    pub order_id: OrderId,
+    /// Each SKU that is missing, in the order of their names.
+    pub shortages: Vec<Shortage>,
+}
+
+/// The order's reservation is undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StockReleased {
+    /// The order.
+    pub order_id: OrderId,
+    /// What is available again.
+    pub lines: Vec<Line>,
+}
+
+/// Pieces of one SKU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// What is stocked.
+    pub sku: Sku,
+    /// How many pieces.
+    pub quantity: Quantity,
+}
+
+/// A SKU that could not be reserved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Shortage {
+    /// What is missing.
+    pub sku: Sku,
+    /// Pieces asked for, over all lines of the order.
+    pub requested: i32,
+    /// Pieces there were; 0 when the SKU is unknown.
+    pub available: i32,
+    /// Why.
+    pub reason: ShortageReason,
+}
+
+/// Why a SKU could not be reserved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShortageReason {
+    /// Fewer pieces are available than were asked for.
+    Short,
+    /// It was never put on hand.
+    UnknownSku,
+}
+
+/// What the inventory service reads, equal to `reads/`.
+pub mod reads {
+    use serde::Deserialize;
+
+    use super::Line;
+
+    /// A customer has placed an order.
+    #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+    pub struct OrderPlaced {
+        /// What to reserve; a SKU may stand in several lines.
+        pub lines: Vec<Line>,
+    }
+
+    /// The carrier has accepted the shipment.
+    #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+    pub struct ShipmentCreated {}
+
+    /// The order will not be fulfilled.
+    #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+    pub struct OrderCancelled {}
+}

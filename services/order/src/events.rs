@@ -1,0 +1,152 @@
+//! What the order service tells the world, equal to `schemas/order/`.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use kernel::{Money, OrderId, Quantity, Sku};
+use serde::{Deserialize, Serialize};
+
+/// A fact the order service writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Event {
+    /// See [`OrderPlaced`].
+    OrderPlaced(Box<OrderPlaced>),
+    /// See [`OrderConfirmed`].
+    OrderConfirmed(OrderConfirmed),
+    /// See [`OrderCompleted`].
+    OrderCompleted(OrderCompleted),
+    /// See [`OrderCancelled`].
+    OrderCancelled(OrderCancelled),
+}
+
+impl Event {
+    /// The name of the event's schema, and its `ce_type` on the wire.
+    pub fn event_type(&self) -> &'static str {
+        match self {
+            Self::OrderPlaced(_) => "OrderPlaced",
+            Self::OrderConfirmed(_) => "OrderConfirmed",
+            Self::OrderCompleted(_) => "OrderCompleted",
+            Self::OrderCancelled(_) => "OrderCancelled",
+        }
+    }
+}
+
+/// A customer has placed an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OrderPlaced {
+    /// The order.
+    pub order_id: OrderId,
+    /// The customer, as the shop names them.
+    pub customer_id: String,
+    /// What is ordered, one line or more; a SKU may stand in several.
+    pub lines: Vec<Line>,
+    /// The sum of all lines.
+    pub total: Money,
+    /// How the customer pays, as the payment provider names it.
+    pub payment_method: String,
+    /// The only personal data in any event.
+    pub recipient: Recipient,
+    /// When the order was committed; milliseconds on the wire.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    pub placed_at: Timestamp,
+}
+
+/// Pieces of one SKU at one price.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// What is ordered.
+    pub sku: Sku,
+    /// How many pieces.
+    pub quantity: Quantity,
+    /// The price of one piece when the order was placed.
+    pub unit_price: Money,
+}
+
+/// Who gets the parcel and the messages. Personal data: its `Debug` shows none of it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipient {
+    /// Full name.
+    pub name: String,
+    /// E-mail address.
+    pub email: String,
+    /// Street and house number.
+    pub street: String,
+    /// City.
+    pub city: String,
+    /// Postal code as the country writes it.
+    pub postal_code: String,
+    /// ISO 3166-1 alpha-2 code.
+    pub country: String,
+}
+
+impl fmt::Debug for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recipient").finish_non_exhaustive()
+    }
+}
+
+/// The order is paid: the point of no return.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OrderConfirmed {
+    /// The order.
+    pub order_id: OrderId,
+}
+
+/// The order is paid and its parcel is on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OrderCompleted {
+    /// The order.
+    pub order_id: OrderId,
+}
+
+/// The order will not be fulfilled; who has done work for it undoes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OrderCancelled {
+    /// The order.
+    pub order_id: OrderId,
+    /// Why.
+    pub reason: CancelReason,
+}
+
+/// Why an order was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelReason {
+    /// Not every line could be reserved.
+    OutOfStock,
+    /// The charge was declined.
+    PaymentFailed,
+    /// The carrier refused the shipment.
+    ShipmentFailed,
+    /// The deadline passed before the payment came.
+    TimedOut,
+    /// The customer asked for it in time.
+    CustomerRequest,
+}
+
+/// What the order service reads, equal to `reads/`. That the event happened says it all; whose it
+/// is stands in the envelope.
+pub mod reads {
+    use serde::Deserialize;
+
+    /// Inventory could not reserve every line.
+    #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+    pub struct StockReservationFailed {}
+
+    /// The payment provider has confirmed the charge.
+    #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+    pub struct PaymentCharged {}
+
+    /// The payment provider has declined the charge, for good.
+    #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+    pub struct PaymentFailed {}
+
+    /// The carrier has accepted the shipment.
+    #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+    pub struct ShipmentCreated {}
+
+    /// The carrier has refused the shipment, for good.
+    #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+    pub struct ShipmentFailed {}
+}

@@ -1,0 +1,39 @@
+//! The order service's events and state machine.
+// A panic in a test's helper is the report, as in the test itself.
+#![allow(clippy::unwrap_used)]
+
+mod domain;
+mod properties;
+mod schemas;
+
+use kernel::{Decision, OrderId};
+use order::domain::{Effect, Input, State, decide};
+use order::events::{CancelReason, Event, OrderCancelled, OrderCompleted, OrderConfirmed, reads};
+
+const ORDER: OrderId = OrderId(uuid::Uuid::from_u128(1));
+
+const INPUTS: [Input; 7] = [
+    STOCK_FAILED,
+    CHARGED,
+    DECLINED,
+    SHIPPED,
+    REFUSED,
+    Input::DeadlinePassed,
+    Input::CancelRequested,
+];
+const STOCK_FAILED: Input = Input::StockReservationFailed(reads::StockReservationFailed {});
+const CHARGED: Input = Input::PaymentCharged(reads::PaymentCharged {});
+const DECLINED: Input = Input::PaymentFailed(reads::PaymentFailed {});
+const SHIPPED: Input = Input::ShipmentCreated(reads::ShipmentCreated {});
+const REFUSED: Input = Input::ShipmentFailed(reads::ShipmentFailed {});
+
+const CONFIRMED: Event = Event::OrderConfirmed(OrderConfirmed { order_id: ORDER });
+const COMPLETED: Event = Event::OrderCompleted(OrderCompleted { order_id: ORDER });
+
+const fn cancelled(reason: CancelReason) -> Event {
+    Event::OrderCancelled(OrderCancelled { order_id: ORDER, reason })
+}
+
+fn decide_order(state: &State, input: &Input) -> Decision<State, Event, Effect> {
+    decide(ORDER, state, input)
+}

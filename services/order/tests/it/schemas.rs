@@ -1,0 +1,69 @@
+use contracts::conformance::schemas::{Reads, assert_writes};
+use jiff::Timestamp;
+use kernel::{Currency, Money, Quantity};
+use order::events::{CancelReason, Event, Line, OrderPlaced, Recipient, reads};
+
+use crate::{COMPLETED, CONFIRMED, ORDER, cancelled};
+
+fn placed() -> OrderPlaced {
+    let currency: Currency = "EUR".parse().unwrap();
+    let line = |sku: &str, pieces, amount| Line {
+        sku: sku.parse().unwrap(),
+        quantity: Quantity::new(pieces).unwrap(),
+        unit_price: Money { amount, currency },
+    };
+    OrderPlaced {
+        order_id: ORDER,
+        customer_id: "customer-1".into(),
+        lines: vec![line("tea", 2, 450), line("pot", 1, 3_000)],
+        total: Money { amount: 3_900, currency },
+        payment_method: "pm_card_visa".into(),
+        recipient: Recipient {
+            name: "Ada Lovelace".into(),
+            email: "ada@example.org".into(),
+            street: "12 St James's Square".into(),
+            city: "London".into(),
+            postal_code: "SW1Y 4JH".into(),
+            country: "GB".into(),
+        },
+        placed_at: Timestamp::from_millisecond(1_767_225_600_123).unwrap(),
+    }
+}
+
+#[test]
+fn what_is_written_is_what_the_schemas_say() {
+    let events = [
+        Event::OrderPlaced(Box::new(placed())),
+        CONFIRMED,
+        COMPLETED,
+        cancelled(CancelReason::TimedOut),
+    ];
+    assert_writes("order", &events, Event::event_type);
+}
+
+#[test]
+fn the_reasons_have_the_names_the_schema_documents() {
+    use CancelReason::{CustomerRequest, OutOfStock, PaymentFailed, ShipmentFailed, TimedOut};
+    let reasons = [OutOfStock, PaymentFailed, ShipmentFailed, TimedOut, CustomerRequest];
+    let names =
+        ["out_of_stock", "payment_failed", "shipment_failed", "timed_out", "customer_request"];
+    assert_eq!(serde_json::to_value(reasons).unwrap(), serde_json::json!(names));
+}
+
+#[test]
+fn what_is_read_is_what_others_write() {
+    Reads::of("order")
+        .event::<reads::StockReservationFailed>("StockReservationFailed")
+        .event::<reads::PaymentCharged>("PaymentCharged")
+        .event::<reads::PaymentFailed>("PaymentFailed")
+        .event::<reads::ShipmentCreated>("ShipmentCreated")
+        .event::<reads::ShipmentFailed>("ShipmentFailed")
+        .and_nothing_else();
+}
+
+#[test]
+fn personal_data_does_not_show_in_logs() {
+    let shown = format!("{:?}", Event::OrderPlaced(Box::new(placed())));
+    assert!(shown.contains("Recipient { .. }"), "{shown}");
+    assert!(!shown.contains("Ada") && !shown.contains("ada@"), "{shown}");
+}

@@ -1,0 +1,83 @@
+//! What the payment service tells the world, equal to `schemas/payment/`.
+
+use kernel::{Money, OrderId};
+use serde::Serialize;
+
+/// A fact the payment service writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Event {
+    /// See [`PaymentCharged`].
+    PaymentCharged(PaymentCharged),
+    /// See [`PaymentFailed`].
+    PaymentFailed(PaymentFailed),
+    /// See [`PaymentRefunded`].
+    PaymentRefunded(PaymentRefunded),
+}
+
+impl Event {
+    /// The name of the event's schema, and its `ce_type` on the wire.
+    pub fn event_type(&self) -> &'static str {
+        match self {
+            Self::PaymentCharged(_) => "PaymentCharged",
+            Self::PaymentFailed(_) => "PaymentFailed",
+            Self::PaymentRefunded(_) => "PaymentRefunded",
+        }
+    }
+}
+
+/// The payment provider has confirmed the charge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PaymentCharged {
+    /// The order.
+    pub order_id: OrderId,
+    /// The payment provider's id of the charge.
+    pub charge_id: String,
+    /// What was charged.
+    pub amount: Money,
+}
+
+/// The payment provider has declined the charge, for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PaymentFailed {
+    /// The order.
+    pub order_id: OrderId,
+    /// Why, such as `card_declined`.
+    pub reason: String,
+}
+
+/// The charge is paid back in full.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PaymentRefunded {
+    /// The order.
+    pub order_id: OrderId,
+    /// The payment provider's id of the charge.
+    pub charge_id: String,
+    /// The payment provider's id of the refund.
+    pub refund_id: String,
+    /// What was paid back.
+    pub amount: Money,
+}
+
+/// What the payment service reads, equal to `reads/`.
+pub mod reads {
+    use kernel::Money;
+    use serde::Deserialize;
+
+    /// A customer has placed an order.
+    #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+    pub struct OrderPlaced {
+        /// What to charge.
+        pub total: Money,
+        /// How the customer pays, as the payment provider names it.
+        pub payment_method: String,
+    }
+
+    /// All lines of the order are reserved.
+    #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+    pub struct StockReserved {}
+
+    /// The order will not be fulfilled.
+    #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+    pub struct OrderCancelled {}
+}

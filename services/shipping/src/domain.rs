@@ -1,0 +1,127 @@
+//! The shipment of an order: Awaiting → Booking → Created | Failed. Cancelled while Awaiting, it
+//! is Void.
+//!
+//! Pure and total: any input in any state, in any order, any number of times. Where the parcel
+//! goes is personal data: the state holds it only while it waits for the confirmation, then the
+//! intent to book has it alone.
+
+use kernel::{Decision, OrderId};
+use serde::{Deserialize, Serialize};
+
+use crate::events::reads::{self, Recipient};
+use crate::events::{Event, ShipmentCreated, ShipmentFailed};
+
+/// Where an order's shipment is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum State {
+    /// Nothing is known of the order.
+    #[default]
+    Unseen,
+    /// Where to ship is known; booked it is once the order is confirmed.
+    AwaitingConfirmation {
+        /// Where the parcel goes.
+        recipient: Recipient,
+    },
+    /// The order is confirmed; where to ship isn't known yet.
+    AwaitingOrder,
+    /// The carrier has been asked, and its answer is not known.
+    Booking,
+    /// The carrier has the shipment, for good.
+    Created {
+        /// The carrier's id of the shipment.
+        shipment_id: String,
+        /// The carrier's name.
+        carrier: String,
+        /// What the customer follows the parcel by.
+        tracking_number: String,
+    },
+    /// The carrier has refused, for good.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// Cancelled before anything was booked: a tombstone, so that late events book nothing.
+    Void,
+}
+
+/// What may happen to a shipment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A customer has placed the order.
+    OrderPlaced(reads::OrderPlaced),
+    /// The order is paid.
+    OrderConfirmed(reads::OrderConfirmed),
+    /// The order will not be fulfilled.
+    OrderCancelled(reads::OrderCancelled),
+    /// The carrier has accepted.
+    Booked {
+        /// The carrier's id of the shipment.
+        shipment_id: String,
+        /// The carrier's name.
+        carrier: String,
+        /// What the customer follows the parcel by.
+        tracking_number: String,
+    },
+    /// The carrier has refused, for good.
+    Refused {
+        /// Why, such as `destination_not_served`.
+        reason: String,
+    },
+}
+
+/// A call to the carrier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "effect", rename_all = "snake_case")]
+pub enum Effect {
+    /// Book the shipment; the outcome is [`Input::Booked`] or [`Input::Refused`].
+    Book {
+        /// Where the parcel goes.
+        recipient: Recipient,
+    },
+}
+
+impl Effect {
+    /// The name of the step, once per order; the idempotency key is derived from the two.
+    pub fn step(&self) -> &'static str {
+        match self {
+            Self::Book { .. } => "book",
+        }
+    }
+}
+
+/// What `input` does to the shipment of `order_id` in `state`.
+pub fn decide(order_id: OrderId, state: &State, input: &Input) -> Decision<State, Event, Effect> {
+    match (state.clone(), input.clone()) {
+        (State::Unseen, Input::OrderPlaced(reads::OrderPlaced { recipient })) => {
+            Decision::silent(State::AwaitingConfirmation { recipient })
+        }
+        (State::Unseen, Input::OrderConfirmed(_)) => Decision::silent(State::AwaitingOrder),
+        (State::AwaitingConfirmation { recipient }, Input::OrderConfirmed(_))
+        | (State::AwaitingOrder, Input::OrderPlaced(reads::OrderPlaced { recipient })) => {
+            Decision::silent(State::Booking).perform(Effect::Book { recipient })
+        }
+
+        // Not while Booking: a confirmed order is cancelled only because its shipment failed.
+        (
+            State::Unseen | State::AwaitingConfirmation { .. } | State::AwaitingOrder,
+            Input::OrderCancelled(_),
+        ) => Decision::silent(State::Void),
+
+        (State::Booking, Input::Booked { shipment_id, carrier, tracking_number }) => {
+            let created = ShipmentCreated {
+                order_id,
+                shipment_id: shipment_id.clone(),
+                carrier: carrier.clone(),
+                tracking_number: tracking_number.clone(),
+            };
+            Decision::silent(State::Created { shipment_id, carrier, tracking_number })
+                .emit(Event::ShipmentCreated(created))
+        }
+        (State::Booking, Input::Refused { reason }) => {
+            Decision::silent(State::Failed { reason: reason.clone() })
+                .emit(Event::ShipmentFailed(ShipmentFailed { order_id, reason }))
+        }
+        (state, _) => Decision::silent(state),
+    }
+}

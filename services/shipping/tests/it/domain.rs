@@ -1,0 +1,78 @@
+use contracts::conformance::machine::assert_machine;
+use kernel::Decision;
+use shipping::domain::Effect;
+use shipping::domain::State::{self, AwaitingOrder, Booking, Unseen, Void};
+
+use crate::{
+    CANCELLED, CONFIRMED, booked, decide_shipment, placed, recipient, refused, told_created,
+    told_failed,
+};
+
+fn awaiting_confirmation() -> State {
+    State::AwaitingConfirmation { recipient: recipient() }
+}
+
+fn created() -> State {
+    State::Created {
+        shipment_id: "sh_1".into(),
+        carrier: "Tortoise".into(),
+        tracking_number: "T-1".into(),
+    }
+}
+
+fn failed() -> State {
+    State::Failed { reason: "destination_not_served".into() }
+}
+
+fn book() -> Effect {
+    Effect::Book { recipient: recipient() }
+}
+
+fn states() -> [State; 7] {
+    [Unseen, awaiting_confirmation(), AwaitingOrder, Booking, created(), failed(), Void]
+}
+
+#[test]
+fn what_is_not_in_this_table_is_absorbed() {
+    let inputs = [placed(), CONFIRMED, CANCELLED, booked(), refused()];
+    let be = Decision::silent;
+    #[rustfmt::skip]
+    let transitions = [
+        // given,                  when,      then
+        (Unseen,                   placed(),  be(awaiting_confirmation())),
+        (Unseen,                   CONFIRMED, be(AwaitingOrder)),
+        (Unseen,                   CANCELLED, be(Void)),
+
+        (awaiting_confirmation(),  CONFIRMED, be(Booking).perform(book())),
+        (awaiting_confirmation(),  CANCELLED, be(Void)),
+
+        (AwaitingOrder,            placed(),  be(Booking).perform(book())),
+        (AwaitingOrder,            CANCELLED, be(Void)),
+
+        (Booking,                  booked(),  be(created()).emit(told_created())),
+        (Booking,                  refused(), be(failed()).emit(told_failed())),
+    ];
+    assert_machine(&states(), &inputs, &transitions, decide_shipment);
+}
+
+#[test]
+fn each_call_is_a_step_of_its_own() {
+    assert_eq!(book().step(), "book");
+}
+
+#[test]
+fn what_is_stored_is_read_back() {
+    for state in states() {
+        let stored = serde_json::to_string(&state).unwrap();
+        assert_eq!(serde_json::from_str::<State>(&stored).unwrap(), state);
+    }
+    let stored = serde_json::to_string(&book()).unwrap();
+    assert_eq!(serde_json::from_str::<Effect>(&stored).unwrap(), book());
+}
+
+#[test]
+fn personal_data_does_not_show_in_logs() {
+    let shown = format!("{:?} {:?} {:?}", placed(), awaiting_confirmation(), book());
+    assert_eq!(shown.matches("Recipient { .. }").count(), 3, "{shown}");
+    assert!(!shown.contains("Ada") && !shown.contains("London"), "{shown}");
+}

@@ -1,0 +1,303 @@
+//! Types held equal to schemas, field for field, for writers and readers.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use apache_avro::Schema;
+use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::schema::{NamesRef, ResolvedSchema};
+use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
+use apache_avro::types::Value;
+use apache_avro::writer::datum::GenericDatumWriter;
+use serde::Serialize;
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
+use serde::forward_to_deserialize_any;
+use serde_avro_fast::ser::SerializerConfig;
+use serde_json::Value as Json;
+
+/// Checks that `events`, one sample of each, are what the newest schemas in `schemas/<service>/`
+/// say: no event more or less, and of each no field more or less.
+pub fn assert_writes<E: Serialize>(
+    service: &str,
+    events: &[E],
+    event_type: impl Fn(&E) -> &'static str,
+) {
+    let folder = root().join("schemas").join(service);
+    let released = names(&folder, |file| Some(file.split_once(".v")?.0));
+    let written: BTreeSet<_> = events.iter().map(|event| event_type(event).to_owned()).collect();
+    assert_eq!(written, released, "the events of {service}, and the schemas it has");
+
+    for event in events {
+        let name = event_type(event);
+        let (_, newest) = versions(service, name).pop().expect("listed above");
+        let full_name = full_name(&newest);
+        assert_eq!(full_name, format!("farandole.{service}.{name}"));
+        assert_round_trip(event, &newest);
+    }
+}
+
+/// Written by one implementation and read by another, the event is what its type says: a field
+/// that only the type or only the schema has would make a difference.
+fn assert_round_trip(event: &impl Serialize, schema: &str) {
+    let fast = schema.parse().unwrap();
+    let bytes = serde_avro_fast::to_datum_vec(event, &mut SerializerConfig::new(&fast)).unwrap();
+    let read_back = resolve(&bytes, &Schema::parse_str(schema).unwrap(), None);
+    assert_eq!(read_back, serde_json::to_value(event).unwrap(), "{}", full_name(schema));
+}
+
+/// Checks what a service reads: begin with [`Reads::of`], name each type, end with
+/// [`Reads::and_nothing_else`].
+#[must_use = "end with and_nothing_else()"]
+pub struct Reads {
+    folder: PathBuf,
+    checked: BTreeSet<String>,
+}
+
+impl Reads {
+    /// The reader schemas of `service`.
+    pub fn of(service: &str) -> Self {
+        let folder = root().join("services").join(service).join("reads");
+        Self { folder, checked: BTreeSet::new() }
+    }
+
+    /// Checks that `T` has exactly the fields of `reads/<event_type>.avsc`, and that this schema
+    /// and `T` can read whatever any version of the writer's schema can write.
+    pub fn event<T>(mut self, event_type: &str) -> Self
+    where
+        T: DeserializeOwned + PartialEq + Debug,
+    {
+        let text = fs::read_to_string(self.folder.join(format!("{event_type}.avsc"))).unwrap();
+        let full_name = full_name(&text);
+        let reader = Schema::parse_str(&text).unwrap();
+        let (service, name) =
+            full_name.strip_prefix("farandole.").and_then(|rest| rest.split_once('.')).unwrap();
+        assert_eq!(name, event_type, "the record's name, and the file's");
+
+        let versions = versions(service, name);
+        assert!(!versions.is_empty(), "{service} writes no {name}");
+        for (version, text) in versions {
+            let writer = Schema::parse_str(&text).unwrap();
+            let verdict = SchemaCompatibility::can_read(&inlined(&writer), &inlined(&reader));
+            assert!(
+                matches!(verdict, Ok(Compatibility::Full)),
+                "{full_name}.v{version}: {verdict:?}"
+            );
+
+            let value = sample(&inlined(&writer));
+            let bytes = GenericDatumWriter::builder(&writer)
+                .build()
+                .and_then(|datum| datum.write_value_to_vec(value))
+                .unwrap();
+            let resolved = T::deserialize(Exact(resolve(&bytes, &writer, Some(&reader))))
+                .unwrap_or_else(|error| panic!("{full_name}.v{version}: {error}"));
+            let read: T =
+                serde_avro_fast::from_datum_slice(&bytes, &text.parse().unwrap()).unwrap();
+            assert_eq!(read, resolved, "{full_name}.v{version}");
+        }
+        self.checked.insert(name.to_owned());
+        self
+    }
+
+    /// Checks that no reader schema was left out.
+    pub fn and_nothing_else(self) {
+        assert_eq!(self.checked, names(&self.folder, |file| file.strip_suffix(".avsc")));
+    }
+}
+
+/// The repository, seen from this crate.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn names(folder: &Path, name: impl Fn(&str) -> Option<&str>) -> BTreeSet<String> {
+    fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(|file| name(&file).unwrap_or_else(|| panic!("{file} is no schema's name")).to_owned())
+        .collect()
+}
+
+/// The versions of a writer's schema and their texts, oldest first.
+fn versions(service: &str, event_type: &str) -> Vec<(u32, String)> {
+    let path = |version| {
+        root().join("schemas").join(service).join(format!("{event_type}.v{version}.avsc"))
+    };
+    (1..).map_while(|version| Some((version, fs::read_to_string(path(version)).ok()?))).collect()
+}
+
+fn full_name(schema: &str) -> String {
+    let json: Json = serde_json::from_str(schema).unwrap();
+    let part = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
+    format!("{}.{}", part("namespace"), part("name"))
+}
+
+/// What apache-avro, an implementation the services don't encode with, makes of `bytes`.
+fn resolve(bytes: &[u8], writer: &Schema, reader: Option<&Schema>) -> Json {
+    let mut rest = bytes;
+    let value = GenericDatumReader::builder(writer)
+        .maybe_reader_schema(reader)
+        .build()
+        .and_then(|datum| datum.read_value(&mut rest))
+        .unwrap();
+    assert!(rest.is_empty(), "{} bytes too many", rest.len());
+    value.try_into().unwrap()
+}
+
+/// `schema` with every reference replaced by what it names: `can_read` compares a name only with
+/// a name, never with the record it stands for.
+fn inlined(schema: &Schema) -> Schema {
+    fn inline(schema: &mut Schema, names: &NamesRef<'_>) {
+        match schema {
+            Schema::Ref { name } => {
+                *schema = names[name].clone();
+                inline(schema, names);
+            }
+            Schema::Array(array) => inline(&mut array.items, names),
+            Schema::Record(record) => {
+                record.fields.iter_mut().for_each(|field| inline(&mut field.schema, names));
+            }
+            _ => {}
+        }
+    }
+    let mut whole = schema.clone();
+    inline(&mut whole, ResolvedSchema::new(schema).unwrap().get_names());
+    whole
+}
+
+/// A value of `schema`, which is [`inlined`]. Every text is `EUR`: a currency, a SKU and a name
+/// alike.
+fn sample(schema: &Schema) -> Value {
+    match schema {
+        Schema::Int => Value::Int(3),
+        Schema::Long => Value::Long(5),
+        Schema::TimestampMillis => Value::TimestampMillis(7),
+        Schema::String => Value::String("EUR".into()),
+        Schema::Uuid(_) => Value::Uuid(apache_avro::Uuid::from_u128(11)),
+        Schema::Array(array) => Value::Array(vec![sample(&array.items); 2]),
+        Schema::Record(record) => {
+            let fields = record.fields.iter();
+            Value::Record(fields.map(|field| (field.name.clone(), sample(&field.schema))).collect())
+        }
+        other => panic!("no sample of {other:?}: no event has used one so far"),
+    }
+}
+
+/// JSON that deserializes into a struct only if the struct has exactly its fields, at any depth.
+struct Exact(Json);
+
+impl<'de> Deserializer<'de> for Exact {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Json::Array(items) => {
+                visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Exact)))
+            }
+            Json::Object(fields) => visitor
+                .visit_map(MapDeserializer::new(fields.into_iter().map(|(k, v)| (k, Exact(v))))),
+            scalar => scalar.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        let rust: BTreeSet<_> = fields.iter().copied().collect();
+        let avro: BTreeSet<_> =
+            self.0.as_object().into_iter().flat_map(|o| o.keys().map(String::as_str)).collect();
+        if rust != avro {
+            let message = format!("{name} has the fields {rust:?}, and its schema {avro:?}");
+            return Err(Self::Error::custom(message));
+        }
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+impl IntoDeserializer<'_, serde_json::Error> for Exact {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Outer {
+        inner: Inner,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Inner {
+        known: Option<u8>,
+    }
+
+    #[test]
+    fn a_field_too_many_or_too_few_is_seen_at_any_depth() {
+        let read = |json| Outer::deserialize(Exact(json));
+        assert!(read(json!({"inner": {"known": 1}})).is_ok());
+        assert!(read(json!({"inner": {}})).is_err(), "the type has a field more");
+        assert!(read(json!({"inner": {"known": 1, "new": 2}})).is_err(), "the schema has");
+        assert!(read(json!({"inner": {"known": 1}, "new": 2})).is_err());
+    }
+
+    #[derive(Serialize)]
+    struct OrderConfirmed<'a> {
+        order_id: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        more: Option<u8>,
+    }
+
+    fn write(event: &impl Serialize) {
+        let (_, text) = versions("order", "OrderConfirmed").remove(0);
+        assert_round_trip(event, &text);
+    }
+
+    const ID: &str = "00000000-0000-0000-0000-00000000000b";
+
+    #[test]
+    fn a_type_equal_to_its_schema_passes() {
+        write(&OrderConfirmed { order_id: ID, more: None });
+    }
+
+    #[test]
+    #[should_panic(expected = "more")]
+    fn a_field_the_schema_lacks_fails() {
+        write(&OrderConfirmed { order_id: ID, more: Some(1) });
+    }
+
+    #[test]
+    #[should_panic(expected = "order_id")]
+    fn a_field_the_type_lacks_fails() {
+        write(&json!({}));
+    }
+}
