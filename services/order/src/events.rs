@@ -125,6 +125,28 @@ pub enum CancelReason {
     CustomerRequest,
 }
 
+impl CancelReason {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::OutOfStock,
+        Self::PaymentFailed,
+        Self::ShipmentFailed,
+        Self::TimedOut,
+        Self::CustomerRequest,
+    ];
+
+    /// The reason as it stands in events, rows and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OutOfStock => "out_of_stock",
+            Self::PaymentFailed => "payment_failed",
+            Self::ShipmentFailed => "shipment_failed",
+            Self::TimedOut => "timed_out",
+            Self::CustomerRequest => "customer_request",
+        }
+    }
+}
+
 /// What the order service reads, equal to `reads/`. That the event happened says it all; whose it
 /// is stands in the envelope.
 pub mod reads {

@@ -1,4 +1,185 @@
-//! The order service.
+//! The order service: takes orders, and alone decides their fate.
 
+mod catalogue;
+mod deadline;
 pub mod domain;
 pub mod events;
+mod http;
+mod placing;
+mod store;
+mod waiters;
+
+use std::sync::Arc;
+
+use axum::Router;
+use contracts::{Consumes, Declaration, Emits};
+use kernel::OrderId;
+use messaging::{Call, CallError, Db, Failure, Reaction, Service, States};
+use runtime::{App, Parts};
+
+use crate::domain::{Effect, Input, State};
+use crate::events::{Event, reads};
+use crate::waiters::Waiters;
+
+/// The order service, as the loop runs it.
+#[derive(Debug, Default)]
+pub struct Order {
+    waiters: Arc<Waiters>,
+}
+
+impl Service for Order {
+    type Input = Input;
+    type Event = Event;
+    type Effect = Effect;
+    type World = States<State>;
+
+    fn declaration() -> Declaration<Input> {
+        Declaration {
+            service: "order",
+            consumes: vec![
+                Consumes::new::<reads::StockReservationFailed>(
+                    "inventory",
+                    "StockReservationFailed",
+                    include_str!("../reads/StockReservationFailed.avsc"),
+                    Input::StockReservationFailed,
+                )
+                .leads_to(&["OrderCancelled"]),
+                Consumes::new::<reads::PaymentCharged>(
+                    "payment",
+                    "PaymentCharged",
+                    include_str!("../reads/PaymentCharged.avsc"),
+                    Input::PaymentCharged,
+                )
+                .leads_to(&["OrderConfirmed"]),
+                Consumes::new::<reads::PaymentFailed>(
+                    "payment",
+                    "PaymentFailed",
+                    include_str!("../reads/PaymentFailed.avsc"),
+                    Input::PaymentFailed,
+                )
+                .leads_to(&["OrderCancelled"]),
+                Consumes::new::<reads::ShipmentCreated>(
+                    "shipping",
+                    "ShipmentCreated",
+                    include_str!("../reads/ShipmentCreated.avsc"),
+                    Input::ShipmentCreated,
+                )
+                .leads_to(&["OrderCompleted"]),
+                Consumes::new::<reads::ShipmentFailed>(
+                    "shipping",
+                    "ShipmentFailed",
+                    include_str!("../reads/ShipmentFailed.avsc"),
+                    Input::ShipmentFailed,
+                )
+                .leads_to(&["OrderCancelled"]),
+            ],
+            emits: vec![
+                Emits {
+                    event_type: "OrderPlaced",
+                    schema: include_str!("../../../schemas/order/OrderPlaced.v1.avsc"),
+                },
+                Emits {
+                    event_type: "OrderConfirmed",
+                    schema: include_str!("../../../schemas/order/OrderConfirmed.v1.avsc"),
+                },
+                Emits {
+                    event_type: "OrderCompleted",
+                    schema: include_str!("../../../schemas/order/OrderCompleted.v1.avsc"),
+                },
+                Emits {
+                    event_type: "OrderCancelled",
+                    schema: include_str!("../../../schemas/order/OrderCancelled.v1.avsc"),
+                },
+            ],
+            compensates: vec![],
+        }
+    }
+
+    async fn load(&self, db: &Db<'_>, batch: &[(OrderId, &Input)]) -> Result<Self::World, Failure> {
+        store::load(db, batch.iter().map(|(order, _)| *order)).await
+    }
+
+    fn decide(
+        &self,
+        world: &mut Self::World,
+        order: OrderId,
+        input: &Input,
+    ) -> Result<Reaction<Event, Effect>, Failure> {
+        let Some(state) = world.get(order) else {
+            return Err(Failure::Message(format!("order {order} was never placed here")));
+        };
+        let (state, reaction) = Reaction::of(domain::decide(order, state, input));
+        world.set(order, state);
+        Ok(reaction)
+    }
+
+    async fn save(&self, db: &Db<'_>, world: Self::World) -> Result<(), Failure> {
+        store::save(db, world).await
+    }
+
+    async fn perform(&self, call: &Call<Effect>) -> Result<Input, CallError> {
+        match call.effect {}
+    }
+
+    fn committed(&self, orders: &[OrderId]) {
+        self.waiters.wake(orders);
+    }
+}
+
+impl messaging::Effect for Effect {
+    fn step(&self) -> &'static str {
+        self.step()
+    }
+}
+
+impl contracts::Event for Event {
+    fn event_type(&self) -> &'static str {
+        self.event_type()
+    }
+}
+
+/// The order service, as a program.
+#[derive(Debug)]
+pub struct Program;
+
+/// The settings that only the order service has.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Orders")]
+pub struct Settings {
+    /// How long an order may wait for its payment, in seconds, before it is cancelled.
+    #[arg(long, env = "ORDER_DEADLINE_S", value_name = "S", default_value_t = 900,
+          value_parser = clap::value_parser!(u32).range(1..=31_536_000))]
+    order_deadline_s: u32,
+    /// The longest wait for more orders to share a transaction, in milliseconds. It is used at
+    /// high rates only.
+    #[arg(long, env = "PLACE_LINGER_MS", value_name = "MS", default_value_t = 2,
+          value_parser = clap::value_parser!(u64).range(0..=100))]
+    place_linger_ms: u64,
+}
+
+impl App for Program {
+    type Service = Order;
+    type Settings = Settings;
+    const PORT: u16 = 8081;
+
+    fn migrations() -> refinery::Runner {
+        store::migrations()
+    }
+
+    fn openapi() -> utoipa::openapi::OpenApi {
+        http::openapi()
+    }
+
+    fn service(_: &Settings) -> Order {
+        Order::default()
+    }
+
+    fn api(parts: Parts<Self>) -> Router {
+        tokio::spawn(deadline::watch(
+            parts.pool.clone(),
+            parts.handle.clone(),
+            parts.shutdown.clone(),
+        ));
+        http::router(parts)
+    }
+}

@@ -30,6 +30,7 @@ mod relay;
 mod retry;
 mod service;
 mod settings;
+mod state_table;
 mod states;
 mod trace;
 
@@ -42,8 +43,9 @@ pub use message::Cause;
 pub use outbox::{Outbox, Outgoing};
 pub use pace::Pace;
 pub use registry::{Registry, RegistryError};
-pub use service::{Db, Effect, Monitor, Never, Reaction, Service, World};
+pub use service::{Db, Effect, Monitor, Reaction, Service, World};
 pub use settings::Settings;
+pub use state_table::StateTable;
 pub use states::{Changed, Row, States, Stream};
 
 // The macro makes undocumented public items; what leaves this crate is documented below.

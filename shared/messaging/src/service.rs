@@ -3,8 +3,8 @@ use std::future::Future;
 
 use contracts::{Declaration, Event};
 use kernel::{Decision, OrderId};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use crate::{Call, CallError, Failure, Stream};
 
@@ -20,7 +20,7 @@ pub trait Service: Send + Sync + 'static {
     type Input: Send + Sync + 'static;
     /// What this service tells the world.
     type Event: Event;
-    /// The calls it makes to the outside. [`Never`] if none.
+    /// The calls it makes to the outside; an empty enum if none.
     type Effect: Effect;
     /// All that a batch's inputs can touch, in memory.
     type World: World;
@@ -78,16 +78,6 @@ pub trait Effect: Serialize + DeserializeOwned + Debug + Send + Sync + 'static {
     /// Which step of the order this is, such as `charge`. An order makes each step once; (order,
     /// step) is the idempotency key.
     fn step(&self) -> &'static str;
-}
-
-/// The effect of a service that makes no calls.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub enum Never {}
-
-impl Effect for Never {
-    fn step(&self) -> &'static str {
-        match *self {}
-    }
 }
 
 /// What deciding leads to, beside the changed world.

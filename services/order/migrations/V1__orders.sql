@@ -1,0 +1,31 @@
+-- What is for sale, and at which price.
+CREATE TABLE products (
+    sku      text   NOT NULL PRIMARY KEY,
+    name     text   NOT NULL,
+    amount   bigint NOT NULL CHECK (amount >= 0),
+    currency text   NOT NULL
+);
+
+-- The orders. The recipient is not here: personal data is in the event OrderPlaced alone.
+CREATE TABLE orders (
+    order_id        uuid        NOT NULL PRIMARY KEY,
+    version         integer     NOT NULL DEFAULT 1,
+    emitted         integer     NOT NULL,
+    emitted_by      integer     NOT NULL,
+    status          text        NOT NULL DEFAULT 'placed'
+        CHECK (status IN ('placed', 'shipped_ahead', 'confirmed', 'completed', 'cancelled')),
+    cancel_reason   text        CHECK ((cancel_reason IS NOT NULL) = (status = 'cancelled')),
+    customer_id     text        NOT NULL,
+    lines           jsonb       NOT NULL,
+    total           bigint      NOT NULL,
+    currency        text        NOT NULL,
+    -- The request that placed it, so that the same request again gets the same answer.
+    idempotency_key text        NOT NULL UNIQUE,
+    request_hash    bytea       NOT NULL,
+    placed_at       timestamptz NOT NULL,
+    updated_at      timestamptz NOT NULL,
+    deadline_at     timestamptz NOT NULL
+) WITH (fillfactor = 80);
+
+CREATE INDEX orders_by_customer ON orders (customer_id, order_id);
+CREATE INDEX orders_undecided ON orders (deadline_at) WHERE status = 'placed';

@@ -1,0 +1,47 @@
+use std::time::Duration;
+
+use deadpool_postgres::Pool;
+use kernel::OrderId;
+use messaging::{Cause, Failure, Handle};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::domain::Input;
+use crate::{Order, store};
+
+/// How often orders are looked at.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Brings the passed deadlines into the loop, where they race with payment and customer for the
+/// order's row. Several instances may bring the same one: the row takes it once.
+pub(crate) async fn watch(pool: Pool, handle: Handle<Order>, shutdown: CancellationToken) {
+    while shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+        if let Err(failure) = pass(&pool, &handle).await {
+            warn!(%failure, "cannot look for passed deadlines, trying again");
+        }
+    }
+}
+
+async fn pass(pool: &Pool, handle: &Handle<Order>) -> Result<(), Failure> {
+    let overdue = store::overdue(pool).await?;
+    if overdue.is_empty() {
+        return Ok(());
+    }
+    info!(orders = overdue.len(), "deadline passed");
+    let submitted = overdue.into_iter().map(|order| {
+        handle.submit(order, "DeadlinePassed", Input::DeadlinePassed, cause_of(order))
+    });
+    for done in futures::future::join_all(submitted).await {
+        done?;
+    }
+    Ok(())
+}
+
+fn cause_of(order: OrderId) -> Cause {
+    Cause {
+        causation_id: Uuid::now_v7().to_string(),
+        correlation_id: format!("deadline:{order}"),
+        traceparent: None,
+    }
+}

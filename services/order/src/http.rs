@@ -1,0 +1,690 @@
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
+use deadpool_postgres::Pool;
+use jiff::Timestamp;
+use kernel::{Money, OrderId, Quantity, Sku};
+use messaging::{Failure, Handle};
+use runtime::http::{Json, Path, Query, RequestCause};
+use runtime::{FieldError, Parts, Problem};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+use utoipa::{IntoParams, OpenApi, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::catalogue::{self, Product};
+use crate::domain::{Input, State as OrderState};
+use crate::events::{CancelReason, Line, Recipient};
+use crate::placing::{Answer, Placing, Refused, Request};
+use crate::store::{self, Filter};
+use crate::waiters::Waiters;
+use crate::{Order, Program};
+
+/// An order with more lines than this is more likely a mistake, and would not fit the body limit
+/// for long.
+const LINES_MAX: usize = 100;
+/// The largest unit price, in minor units: with the largest quantity and number of lines, no sum
+/// passes what an amount can hold.
+const UNIT_PRICE_MAX: i64 = 10_000_000_000;
+/// The longest `Prefer: wait`, in seconds; longer wishes are cut to it.
+const WAIT_MAX_S: u64 = 60;
+/// While waiting, the row is looked at this often for changes by other instances.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The largest page of a list.
+const PAGE_MAX: u16 = 200;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Farandole: order",
+    description = "Takes orders, tells how they fare, and keeps the catalogue."
+))]
+struct Description;
+
+#[derive(Clone)]
+struct Api {
+    pool: Pool,
+    handle: Handle<Order>,
+    placing: Placing,
+    waiters: std::sync::Arc<Waiters>,
+}
+
+fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(place_order, list_orders))
+        .routes(routes!(get_order))
+        .routes(routes!(cancel_order))
+        .routes(routes!(put_product))
+        .routes(routes!(list_products))
+}
+
+pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
+    routes().into_openapi()
+}
+
+pub(crate) fn router(parts: Parts<Program>) -> Router {
+    let placing = Placing::start(
+        parts.pool.clone(),
+        parts.handle.clone(),
+        Duration::from_millis(parts.settings.place_linger_ms),
+        Duration::from_secs(parts.settings.order_deadline_s.into()),
+    );
+    let waiters = parts.service.waiters.clone();
+    let api = Api { pool: parts.pool, handle: parts.handle, placing, waiters };
+    let (router, _) = routes().split_for_parts();
+    router.with_state(api)
+}
+
+/// An order to be placed.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PlaceOrder {
+    /// The customer, as the shop names them; 1 to 64 characters.
+    #[schema(example = "c-42")]
+    customer_id: String,
+    /// 1 to 100 lines.
+    lines: Vec<OrderLine>,
+    /// How the customer pays, as the payment provider names it; 1 to 100 characters.
+    #[schema(example = "pm_card_visa")]
+    payment_method: String,
+    recipient: RecipientBody,
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct OrderLine {
+    /// 1 to 64 letters, digits, `.`, `_` or `-`.
+    #[schema(value_type = String, example = "tea")]
+    sku: String,
+    /// 1 to 1,000,000 pieces.
+    #[schema(example = 2)]
+    quantity: u32,
+}
+
+/// Who gets the parcel and the messages.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RecipientBody {
+    #[schema(example = "Ada Lovelace")]
+    name: String,
+    #[schema(example = "ada@example.org")]
+    email: String,
+    #[schema(example = "12 St James's Square")]
+    street: String,
+    #[schema(example = "London")]
+    city: String,
+    #[schema(example = "SW1Y 4JH")]
+    postal_code: String,
+    /// ISO 3166-1 alpha-2.
+    #[schema(example = "GB")]
+    country: String,
+}
+
+impl std::fmt::Debug for RecipientBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecipientBody").finish_non_exhaustive()
+    }
+}
+
+/// An amount of money.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct MoneyBody {
+    /// Minor units of the currency, such as cents.
+    #[schema(example = 450)]
+    amount: i64,
+    /// ISO 4217.
+    #[schema(value_type = String, example = "EUR")]
+    currency: kernel::Currency,
+}
+
+impl From<Money> for MoneyBody {
+    fn from(money: Money) -> Self {
+        Self { amount: money.amount, currency: money.currency }
+    }
+}
+
+/// An order.
+#[derive(Debug, Serialize, ToSchema)]
+struct OrderBody {
+    order_id: Uuid,
+    customer_id: String,
+    status: Status,
+    /// Why it was cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<CancelReasonBody>)]
+    cancel_reason: Option<CancelReason>,
+    lines: Vec<PricedLine>,
+    total: MoneyBody,
+    #[schema(value_type = String, format = DateTime)]
+    placed_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+    /// When it is cancelled if it is not paid by then.
+    #[schema(value_type = String, format = DateTime)]
+    deadline_at: Timestamp,
+}
+
+/// Only here to describe the values.
+#[allow(dead_code)]
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case", as = CancelReason)]
+enum CancelReasonBody {
+    OutOfStock,
+    PaymentFailed,
+    ShipmentFailed,
+    TimedOut,
+    CustomerRequest,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct PricedLine {
+    #[schema(value_type = String)]
+    sku: Sku,
+    #[schema(value_type = u32)]
+    quantity: Quantity,
+    unit_price: MoneyBody,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    Placed,
+    Confirmed,
+    Completed,
+    Cancelled,
+}
+
+impl Status {
+    fn as_column(self) -> &'static str {
+        match self {
+            Self::Placed => "placed",
+            Self::Confirmed => "confirmed",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl From<store::Order> for OrderBody {
+    fn from(order: store::Order) -> Self {
+        let (status, cancel_reason) = match order.state {
+            OrderState::Unseen | OrderState::Placed | OrderState::ShippedAhead => {
+                (Status::Placed, None)
+            }
+            OrderState::Confirmed => (Status::Confirmed, None),
+            OrderState::Completed => (Status::Completed, None),
+            OrderState::Cancelled { reason } => (Status::Cancelled, Some(reason)),
+        };
+        let priced = |line: Line| PricedLine {
+            sku: line.sku,
+            quantity: line.quantity,
+            unit_price: line.unit_price.into(),
+        };
+        Self {
+            order_id: order.order.0,
+            customer_id: order.customer_id,
+            status,
+            cancel_reason,
+            lines: order.lines.into_iter().map(priced).collect(),
+            total: order.total.into(),
+            placed_at: order.placed_at,
+            updated_at: order.updated_at,
+            deadline_at: order.deadline_at,
+        }
+    }
+}
+
+/// Place an order
+///
+/// Answers when the order is on disk. The same request with the same key gets the same answer,
+/// however often it is sent. Prices come from the catalogue.
+#[utoipa::path(
+    post,
+    path = "/orders",
+    params(("Idempotency-Key" = String, Header,
+        description = "Names this request: 1 to 255 visible ASCII characters, such as a UUID.")),
+    request_body = PlaceOrder,
+    responses(
+        (status = 201, description = "The order is placed", body = OrderBody,
+            headers(("Location" = String, description = "Where the order is"))),
+        (status = 400, description = "No key, or malformed", body = Problem),
+        (status = 409, description = "The same request is being worked on", body = Problem),
+        (status = 422, description = "Not an order, or the key was used for another one",
+            body = Problem),
+        (status = 503, description = "Come again after `Retry-After`", body = Problem),
+    )
+)]
+async fn place_order(
+    State(api): State<Api>,
+    RequestCause(cause): RequestCause,
+    headers: HeaderMap,
+    Json(body): Json<PlaceOrder>,
+) -> Result<Response, Problem> {
+    let idempotency_key = idempotency_key(&headers)?;
+    let lines = check(&body)?;
+    if api.handle.is_behind() {
+        return Err(come_again("events cannot be published fast enough at the moment"));
+    }
+    let request = Request {
+        idempotency_key,
+        hash: hash(&body),
+        customer_id: body.customer_id,
+        lines,
+        payment_method: body.payment_method,
+        recipient: body.recipient.into(),
+        cause,
+    };
+    let answered = api.placing.place(request).map_err(|refused| match refused {
+        Refused::Running => Problem::conflict(
+            "request-running",
+            "The same request is running",
+            "a request with this Idempotency-Key is being worked on; ask again in a moment",
+        )
+        .with_retry_after(1),
+        Refused::Full => come_again("too many orders are waiting"),
+    })?;
+    let answer = answered.await.map_err(|_| come_again("the service is stopping"))?;
+    answer_to_response(answer)
+}
+
+fn answer_to_response(answer: Answer) -> Result<Response, Problem> {
+    match answer {
+        Answer::Placed(order) => {
+            let location = format!("/orders/{}", order.order);
+            let body = Json(OrderBody::from(*order));
+            Ok((StatusCode::CREATED, [(LOCATION, location)], body).into_response())
+        }
+        Answer::KeyReused => Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency-key-reused",
+            "The key was used for another request",
+            "this Idempotency-Key came with another body before; use a new key for a new order",
+        )),
+        Answer::NotForSale(lines) => Err(Problem::validation(lines.into_iter().map(|at| {
+            FieldError::new(format!("/lines/{at}/sku"), "is not in the catalogue")
+        }))),
+        Answer::NoTotal => Err(Problem::validation([FieldError::new(
+            "/lines",
+            "the prices do not add up: they are in different currencies, or too large",
+        )])),
+        Answer::ComeAgain(reason) => {
+            tracing::info!(reason, "told a client to come again");
+            Err(come_again("the order could not be stored; send the same request again"))
+        }
+    }
+}
+
+fn come_again(detail: &str) -> Problem {
+    Problem::unavailable(detail, 1)
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
+    let key = headers.get(IDEMPOTENCY_KEY).ok_or_else(|| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "idempotency-key-missing",
+            "The header Idempotency-Key is missing",
+            "send a header Idempotency-Key with a value of its own for each order, such as a \
+             UUID, so that an order sent twice is placed once",
+        )
+    })?;
+    key.to_str()
+        .ok()
+        .filter(|text| (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()))
+        .map(str::to_owned)
+        .ok_or_else(|| {
+            Problem::bad_request("the Idempotency-Key must be 1 to 255 visible ASCII characters")
+        })
+}
+
+/// Checks all of a body, so that a client hears of all its mistakes at once.
+fn check(body: &PlaceOrder) -> Result<Vec<(Sku, Quantity)>, Problem> {
+    let mut errors = Vec::new();
+    let mut text = |pointer: &str, value: &str, max: usize| {
+        if let Err(detail) = check_text(value, max) {
+            errors.push(FieldError::new(pointer, detail));
+        }
+    };
+    text("/customer_id", &body.customer_id, 64);
+    text("/payment_method", &body.payment_method, 100);
+    text("/recipient/name", &body.recipient.name, 200);
+    text("/recipient/email", &body.recipient.email, 254);
+    text("/recipient/street", &body.recipient.street, 200);
+    text("/recipient/city", &body.recipient.city, 100);
+    text("/recipient/postal_code", &body.recipient.postal_code, 20);
+    if !body.recipient.email.split_once('@').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty()) {
+        errors.push(FieldError::new("/recipient/email", "is not an e-mail address"));
+    }
+    let country = body.recipient.country.as_bytes();
+    if country.len() != 2 || !country.iter().all(u8::is_ascii_uppercase) {
+        let detail = "is not a country: two upper-case letters are, such as FR (ISO 3166-1)";
+        errors.push(FieldError::new("/recipient/country", detail));
+    }
+    if body.lines.is_empty() || body.lines.len() > LINES_MAX {
+        errors.push(FieldError::new("/lines", format!("must be 1 to {LINES_MAX} lines")));
+    }
+    let mut lines = Vec::with_capacity(body.lines.len());
+    for (at, line) in body.lines.iter().enumerate() {
+        let sku = line.sku.parse::<Sku>();
+        let quantity = Quantity::new(line.quantity);
+        if let Err(error) = &sku {
+            errors.push(FieldError::new(format!("/lines/{at}/sku"), error.to_string()));
+        }
+        if let Err(error) = &quantity {
+            errors.push(FieldError::new(format!("/lines/{at}/quantity"), error.to_string()));
+        }
+        lines.extend(sku.ok().zip(quantity.ok()));
+    }
+    if errors.is_empty() { Ok(lines) } else { Err(Problem::validation(errors)) }
+}
+
+fn check_text(value: &str, max: usize) -> Result<(), String> {
+    if value.trim().is_empty() {
+        Err("must not be empty".to_owned())
+    } else if value.chars().count() > max {
+        Err(format!("must be at most {max} characters"))
+    } else if value.chars().any(char::is_control) {
+        Err("must not have control characters".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
+/// The same for two bodies that say the same, whatever their white space and order of fields.
+fn hash(body: &PlaceOrder) -> Vec<u8> {
+    // The type has no maps with keys that JSON could not hold.
+    Sha256::digest(serde_json::to_vec(body).unwrap_or_default()).to_vec()
+}
+
+impl From<RecipientBody> for Recipient {
+    fn from(body: RecipientBody) -> Self {
+        let RecipientBody { name, email, street, city, postal_code, country } = body;
+        Self { name, email, street, city, postal_code, country }
+    }
+}
+
+/// See how an order fares
+///
+/// With `Prefer: wait=N` the answer comes as soon as the order is completed or cancelled, or
+/// after N seconds (60 at most) as it is then.
+#[utoipa::path(
+    get,
+    path = "/orders/{id}",
+    params(
+        ("id" = Uuid, Path, description = "The order's id"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`, in seconds (RFC 7240)"),
+    ),
+    responses(
+        (status = 200, description = "The order", body = OrderBody),
+        (status = 404, description = "No such order", body = Problem),
+    )
+)]
+async fn get_order(
+    State(api): State<Api>,
+    Path(id): Path<Uuid>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let id = OrderId(id);
+    let Some(wait) = preferred_wait(&headers) else {
+        return Ok(Json(OrderBody::from(find(&api.pool, id).await?)).into_response());
+    };
+    let order = settled(&api, id, Instant::now() + wait).await?;
+    let applied = HeaderValue::try_from(format!("wait={}", wait.as_secs()));
+    let mut response = Json(OrderBody::from(order)).into_response();
+    response.headers_mut().extend(applied.ok().map(|value| (PREFERENCE_APPLIED, value)));
+    Ok(response)
+}
+
+/// The order once it is in an end state, or as it is at `until`.
+async fn settled(api: &Api, id: OrderId, until: Instant) -> Result<store::Order, Problem> {
+    let waiting = api.waiters.wait_for(id);
+    loop {
+        let change = waiting.change();
+        let order = find(&api.pool, id).await?;
+        let terminal = matches!(order.state, OrderState::Completed | OrderState::Cancelled { .. });
+        if terminal || Instant::now() >= until {
+            return Ok(order);
+        }
+        // Another instance's change is not heard of here, so look from time to time.
+        let next_look = until.min(Instant::now() + LOOK_EVERY);
+        let _ = tokio::time::timeout_at(next_look, change).await;
+    }
+}
+
+fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
+    let preferences = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
+    let seconds = preferences
+        .flat_map(|value| value.split([',', ';']))
+        .find_map(|preference| preference.trim().strip_prefix("wait=")?.parse::<u64>().ok())?;
+    Some(Duration::from_secs(seconds.min(WAIT_MAX_S)))
+}
+
+async fn find(pool: &Pool, id: OrderId) -> Result<store::Order, Problem> {
+    store::find(pool, id)
+        .await
+        .map_err(problem)?
+        .ok_or_else(|| Problem::not_found(format!("there is no order {id}")))
+}
+
+/// Cancel an order
+///
+/// Possible until it is confirmed. Cancelling a cancelled order changes nothing.
+#[utoipa::path(
+    post,
+    path = "/orders/{id}/cancel",
+    params(("id" = Uuid, Path, description = "The order's id")),
+    responses(
+        (status = 200, description = "The order is cancelled", body = OrderBody),
+        (status = 404, description = "No such order", body = Problem),
+        (status = 409, description = "It is too late", body = Problem),
+    )
+)]
+async fn cancel_order(
+    State(api): State<Api>,
+    RequestCause(cause): RequestCause,
+    Path(id): Path<Uuid>,
+) -> Result<Json<OrderBody>, Problem> {
+    let id = OrderId(id);
+    find(&api.pool, id).await?;
+    api.handle
+        .submit(id, "CancelRequested", Input::CancelRequested, cause)
+        .await
+        .map_err(problem)?;
+    let order = find(&api.pool, id).await?;
+    if let OrderState::Cancelled { .. } = order.state {
+        return Ok(Json(order.into()));
+    }
+    let body = OrderBody::from(order);
+    Err(Problem::conflict(
+        "too-late-to-cancel",
+        "The order can no longer be cancelled",
+        format!("order {id} is {}", body.status.as_column()),
+    )
+    .with_extension("status", body.status.as_column()))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ListOrders {
+    /// Only this customer's.
+    customer_id: Option<String>,
+    /// Only those in this status.
+    status: Option<Status>,
+    /// Go on after this order: the `next` of the page before.
+    after: Option<Uuid>,
+    /// The most orders of a page, 1 to 200.
+    #[serde(default = "page_default")]
+    #[param(default = 50)]
+    limit: u16,
+}
+
+fn page_default() -> u16 {
+    50
+}
+
+fn page_limit(limit: u16) -> Result<i64, Problem> {
+    if (1..=PAGE_MAX).contains(&limit) {
+        Ok(limit.into())
+    } else {
+        Err(Problem::bad_request(format!("limit is {limit}, but must be 1 to {PAGE_MAX}")))
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct OrderPage {
+    orders: Vec<OrderBody>,
+    /// For `after`, if there may be more.
+    next: Option<Uuid>,
+}
+
+/// List orders, newest first
+#[utoipa::path(
+    get,
+    path = "/orders",
+    params(ListOrders),
+    responses(
+        (status = 200, description = "A page of orders", body = OrderPage),
+        (status = 400, description = "A parameter does not fit", body = Problem),
+    )
+)]
+async fn list_orders(
+    State(api): State<Api>,
+    Query(query): Query<ListOrders>,
+) -> Result<Json<OrderPage>, Problem> {
+    let limit = page_limit(query.limit)?;
+    let filter = Filter {
+        customer_id: query.customer_id,
+        status: query.status.map(Status::as_column),
+        after: query.after.map(OrderId),
+        limit,
+    };
+    let found = store::list(&api.pool, &filter).await.map_err(problem)?;
+    let full = found.len() == usize::from(query.limit);
+    let next = found.last().filter(|_| full).map(|order| order.order.0);
+    Ok(Json(OrderPage { orders: found.into_iter().map(OrderBody::from).collect(), next }))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PutProduct {
+    /// 1 to 200 characters.
+    #[schema(example = "Green tea, 100 g")]
+    name: String,
+    unit_price: MoneyBody,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct ProductBody {
+    #[schema(value_type = String)]
+    sku: Sku,
+    name: String,
+    unit_price: MoneyBody,
+}
+
+impl From<Product> for ProductBody {
+    fn from(product: Product) -> Self {
+        Self { sku: product.sku, name: product.name, unit_price: product.unit_price.into() }
+    }
+}
+
+/// Put a product into the catalogue, or change it
+///
+/// Orders that are placed keep their prices.
+#[utoipa::path(
+    put,
+    path = "/products/{sku}",
+    params(("sku" = String, Path, description = "1 to 64 letters, digits, `.`, `_` or `-`")),
+    request_body = PutProduct,
+    responses(
+        (status = 200, description = "It was there and is changed", body = ProductBody),
+        (status = 201, description = "It is new", body = ProductBody),
+        (status = 422, description = "Not a product", body = Problem),
+    )
+)]
+async fn put_product(
+    State(api): State<Api>,
+    Path(sku): Path<String>,
+    Json(body): Json<PutProduct>,
+) -> Result<Response, Problem> {
+    let sku: Sku =
+        sku.parse().map_err(|error: kernel::InvalidSku| Problem::bad_request(error.to_string()))?;
+    let mut errors = Vec::new();
+    if let Err(detail) = check_text(&body.name, 200) {
+        errors.push(FieldError::new("/name", detail));
+    }
+    if !(0..=UNIT_PRICE_MAX).contains(&body.unit_price.amount) {
+        let detail = format!("must be 0 to {UNIT_PRICE_MAX} minor units");
+        errors.push(FieldError::new("/unit_price/amount", detail));
+    }
+    if !errors.is_empty() {
+        return Err(Problem::validation(errors));
+    }
+    let MoneyBody { amount, currency } = body.unit_price;
+    let product = Product { sku, name: body.name, unit_price: Money { amount, currency } };
+    let new = catalogue::put(&api.pool, &product).await.map_err(problem)?;
+    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(ProductBody::from(product))).into_response())
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ListProducts {
+    /// Go on after this SKU: the `next` of the page before.
+    after: Option<String>,
+    /// The most products of a page, 1 to 200.
+    #[serde(default = "page_default")]
+    #[param(default = 50)]
+    limit: u16,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct ProductPage {
+    products: Vec<ProductBody>,
+    /// For `after`, if there may be more.
+    #[schema(value_type = Option<String>)]
+    next: Option<Sku>,
+}
+
+/// List the catalogue, by SKU
+#[utoipa::path(
+    get,
+    path = "/products",
+    params(ListProducts),
+    responses((status = 200, description = "A page of products", body = ProductPage))
+)]
+async fn list_products(
+    State(api): State<Api>,
+    Query(query): Query<ListProducts>,
+) -> Result<Json<ProductPage>, Problem> {
+    let limit = page_limit(query.limit)?;
+    let after = query.after.as_deref().map(str::parse::<Sku>).transpose();
+    let after = after.map_err(|error| Problem::bad_request(error.to_string()))?;
+    let found = catalogue::list(&api.pool, after.as_ref(), limit).await.map_err(problem)?;
+    let full = found.len() == usize::from(query.limit);
+    let next = found.last().filter(|_| full).map(|product| product.sku.clone());
+    Ok(Json(ProductPage { products: found.into_iter().map(ProductBody::from).collect(), next }))
+}
+
+/// What a client hears of a failure behind the API.
+fn problem(failure: Failure) -> Problem {
+    match failure {
+        Failure::Infrastructure(reason) => {
+            tracing::warn!(reason, "a request could not be served");
+            come_again("the database cannot be reached at the moment")
+        }
+        other => Problem::internal(&other),
+    }
+}

@@ -1,0 +1,306 @@
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use deadpool_postgres::Pool;
+use jiff::Timestamp;
+use kernel::{Money, OrderId, Quantity, Sku};
+use messaging::{Cause, Failure, Handle, Outgoing, Pace, Stream};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::domain::State;
+use crate::events::{Event, Line, OrderPlaced, Recipient};
+use crate::{Order as Service, catalogue, store};
+
+/// The most orders in one transaction.
+const BATCH_MAX: usize = 1_000;
+/// The most requests that may wait for a transaction; more are told to come again.
+const QUEUE_MAX: usize = 10_000;
+/// How long one transaction may take before its requests are told to come again.
+const TRANSACTION_LIMIT: Duration = Duration::from_secs(10);
+
+/// A checked request to place an order.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) idempotency_key: String,
+    /// Says whether two requests are the same.
+    pub(crate) hash: Vec<u8>,
+    pub(crate) customer_id: String,
+    pub(crate) lines: Vec<(Sku, Quantity)>,
+    pub(crate) payment_method: String,
+    pub(crate) recipient: Recipient,
+    pub(crate) cause: Cause,
+}
+
+/// How a request to place an order ends.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    /// The order is on disk; by this request, or by the same one before.
+    Placed(Box<store::Order>),
+    /// The idempotency key was used for another request.
+    KeyReused,
+    /// These lines name what is not for sale.
+    NotForSale(Vec<usize>),
+    /// The lines' prices do not add up: different currencies, or more than an amount can hold.
+    NoTotal,
+    /// It may or may not have happened; the same request again will tell.
+    ComeAgain(String),
+}
+
+/// Why a request is not even taken in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Refused {
+    /// The same key is being worked on.
+    Running,
+    /// More requests wait than can be served soon.
+    Full,
+}
+
+/// Places orders by group commit: requests that come at the same time share a transaction, and
+/// each is answered after the commit. A request that has been taken in is carried through, also
+/// when its client has gone.
+#[derive(Clone)]
+pub(crate) struct Placing {
+    queue: mpsc::Sender<Job>,
+    running: Arc<Mutex<HashSet<String>>>,
+}
+
+struct Job {
+    request: Request,
+    answer: oneshot::Sender<Answer>,
+    _running: Running,
+}
+
+/// Keeps a second request with the same key out until the first is answered.
+struct Running {
+    keys: Arc<Mutex<HashSet<String>>>,
+    key: String,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
+impl Placing {
+    /// Starts the worker. It ends when the last clone is dropped.
+    pub(crate) fn start(
+        pool: Pool,
+        handle: Handle<Service>,
+        linger: Duration,
+        deadline: Duration,
+    ) -> Self {
+        let (queue, jobs) = mpsc::channel(QUEUE_MAX);
+        let worker = Worker { pool, handle, deadline };
+        tokio::spawn(worker.run(jobs, Pace::new(linger)));
+        Self { queue, running: Arc::default() }
+    }
+
+    /// Takes a request in; the receiver gets its answer.
+    pub(crate) fn place(&self, request: Request) -> Result<oneshot::Receiver<Answer>, Refused> {
+        let key = request.idempotency_key.clone();
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if !running.insert(key.clone()) {
+            return Err(Refused::Running);
+        }
+        drop(running);
+        let guard = Running { keys: self.running.clone(), key };
+        let (answer, answered) = oneshot::channel();
+        let job = Job { request, answer, _running: guard };
+        self.queue.try_send(job).map_err(|_| Refused::Full)?;
+        Ok(answered)
+    }
+}
+
+struct Worker {
+    pool: Pool,
+    handle: Handle<Service>,
+    deadline: Duration,
+}
+
+impl Worker {
+    async fn run(self, mut jobs: mpsc::Receiver<Job>, mut pace: Pace) {
+        while let Some(first) = jobs.recv().await {
+            pace.wait().await;
+            let mut batch = vec![first];
+            while batch.len() < BATCH_MAX
+                && let Ok(job) = jobs.try_recv()
+            {
+                batch.push(job);
+            }
+            pace.count(batch.len());
+            metrics::histogram!("farandole_place_batch_size")
+                .record(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
+            self.place(batch).await;
+        }
+    }
+
+    /// Places a batch; if a request in it cannot be stored, each for itself.
+    async fn place(&self, batch: Vec<Job>) {
+        match self.transaction(&batch).await {
+            Err(Failure::Message(_)) if batch.len() > 1 => {
+                for job in batch {
+                    self.finish(vec![job]).await;
+                }
+            }
+            result => reply(batch, result),
+        }
+    }
+
+    async fn finish(&self, batch: Vec<Job>) {
+        let result = self.transaction(&batch).await;
+        reply(batch, result);
+    }
+
+    async fn transaction(&self, batch: &[Job]) -> Result<Vec<Answer>, Failure> {
+        let placed = tokio::time::timeout(TRANSACTION_LIMIT, self.commit(batch)).await;
+        let placed = placed.unwrap_or_else(|_| {
+            Err(Failure::Infrastructure(format!("postgres: no answer in {TRANSACTION_LIMIT:?}")))
+        });
+        if let Err(Failure::Infrastructure(_)) = &placed {
+            self.handle.look_again();
+        }
+        let (answers, outgoing) = placed?;
+        self.handle.publish(outgoing);
+        Ok(answers)
+    }
+
+    async fn commit(&self, batch: &[Job]) -> Result<(Vec<Answer>, Vec<Outgoing>), Failure> {
+        let mut client = self.pool.get().await?;
+        let db = client.transaction().await?;
+        let requests = || batch.iter().map(|job| &job.request);
+        let keys: Vec<&str> = requests().map(|r| r.idempotency_key.as_str()).collect();
+        let skus: Vec<&str> =
+            requests().flat_map(|r| r.lines.iter().map(|(sku, _)| sku.as_str())).collect();
+        let (before, prices) =
+            tokio::try_join!(store::placed_before(&db, &keys), catalogue::prices(&db, &skus))?;
+        let before: HashMap<String, store::Order> =
+            before.into_iter().map(|order| (order.idempotency_key.clone(), order)).collect();
+
+        let mut answers: Vec<Answer> = requests()
+            .map(|request| match before.get(&request.idempotency_key) {
+                Some(order) if order.request_hash == request.hash => {
+                    Answer::Placed(Box::new(as_first_answered(order)))
+                }
+                Some(_) => Answer::KeyReused,
+                None => self.price(request, &prices),
+            })
+            .collect();
+        let mut new: Vec<store::Order> = answers
+            .iter()
+            .zip(requests())
+            .filter_map(|(answer, request)| match answer {
+                Answer::Placed(order) if !before.contains_key(&request.idempotency_key) => {
+                    Some(store::Order::clone(order))
+                }
+                _ => None,
+            })
+            .collect();
+        if new.is_empty() {
+            return Ok((answers, Vec::new()));
+        }
+        // In the same order everywhere, so that two instances with the same keys wait for each
+        // other instead of deadlocking.
+        new.sort_by(|one, other| one.idempotency_key.cmp(&other.idempotency_key));
+        let instance = self.handle.outbox().instance();
+        let inserted: HashSet<OrderId> =
+            store::insert(&db, &new, instance).await?.into_iter().collect();
+
+        let mut outgoing = Vec::with_capacity(inserted.len());
+        for (answer, request) in answers.iter_mut().zip(requests()) {
+            let Answer::Placed(order) = answer else { continue };
+            if inserted.contains(&order.order) {
+                outgoing.push(self.draft(order, request)?);
+            } else if !before.contains_key(&request.idempotency_key) {
+                let taken = "another instance is placing the same order".to_owned();
+                *answer = Answer::ComeAgain(taken);
+            }
+        }
+        self.handle.outbox().append(&db, &outgoing).await?;
+        db.commit().await?;
+        Ok((answers, outgoing))
+    }
+
+    /// Prices a request from the catalogue; the client's idea of prices does not count.
+    fn price(&self, request: &Request, prices: &HashMap<Sku, Money>) -> Answer {
+        let mut lines = Vec::with_capacity(request.lines.len());
+        let mut not_for_sale = Vec::new();
+        for (at, (sku, quantity)) in request.lines.iter().enumerate() {
+            match prices.get(sku) {
+                Some(unit_price) => lines.push(Line {
+                    sku: sku.clone(),
+                    quantity: *quantity,
+                    unit_price: *unit_price,
+                }),
+                None => not_for_sale.push(at),
+            }
+        }
+        if !not_for_sale.is_empty() {
+            return Answer::NotForSale(not_for_sale);
+        }
+        let Some(total) = total(&lines) else { return Answer::NoTotal };
+        let placed_at = now_in_millis();
+        Answer::Placed(Box::new(store::Order {
+            order: OrderId(Uuid::now_v7()),
+            state: State::Placed,
+            customer_id: request.customer_id.clone(),
+            lines,
+            total,
+            idempotency_key: request.idempotency_key.clone(),
+            request_hash: request.hash.clone(),
+            placed_at,
+            updated_at: placed_at,
+            deadline_at: placed_at.checked_add(self.deadline).unwrap_or(Timestamp::MAX),
+        }))
+    }
+
+    fn draft(&self, order: &store::Order, request: &Request) -> Result<Outgoing, Failure> {
+        let event = Event::OrderPlaced(Box::new(OrderPlaced {
+            order_id: order.order,
+            customer_id: order.customer_id.clone(),
+            lines: order.lines.clone(),
+            total: order.total,
+            payment_method: request.payment_method.clone(),
+            recipient: request.recipient.clone(),
+            placed_at: order.placed_at,
+        }));
+        let mut stream = Stream::default();
+        self.handle.outbox().draft(order.order, &event, &mut stream, &request.cause)
+    }
+}
+
+fn reply(batch: Vec<Job>, result: Result<Vec<Answer>, Failure>) {
+    match result {
+        Ok(answers) => {
+            for (Job { answer, .. }, given) in batch.into_iter().zip(answers) {
+                // The client may have gone; its order is placed all the same.
+                let _ = answer.send(given);
+            }
+        }
+        Err(failure) => {
+            tracing::warn!(%failure, orders = batch.len(), "orders not placed");
+            for Job { answer, .. } in batch {
+                let _ = answer.send(Answer::ComeAgain(failure.to_string()));
+            }
+        }
+    }
+}
+
+/// The order as it was when its request was answered first, whatever has become of it.
+fn as_first_answered(order: &store::Order) -> store::Order {
+    store::Order { state: State::Placed, updated_at: order.placed_at, ..order.clone() }
+}
+
+fn total(lines: &[Line]) -> Option<Money> {
+    let mut sums = lines.iter().map(|line| line.unit_price.times(line.quantity));
+    let first = sums.next()?.ok()?;
+    sums.try_fold(first, |total, sum| total.plus(sum.ok()?).ok())
+}
+
+/// The event keeps milliseconds; the row and the answer say the same.
+fn now_in_millis() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}

@@ -1,0 +1,248 @@
+use deadpool_postgres::Pool;
+use jiff::Timestamp;
+use kernel::{Currency, Money, OrderId};
+use messaging::{Changed, Db, Failure, Row, States, Stream};
+use tokio_postgres::types::Json;
+use uuid::Uuid;
+
+use crate::domain::State;
+use crate::events::{CancelReason, Line};
+
+// The macro makes undocumented public items.
+#[allow(missing_docs)]
+mod embedded {
+    refinery::embed_migrations!("migrations");
+}
+
+pub(crate) fn migrations() -> refinery::Runner {
+    embedded::migrations::runner()
+}
+
+/// The states of a batch's orders.
+pub(crate) async fn load(
+    db: &Db<'_>,
+    orders: impl Iterator<Item = OrderId>,
+) -> Result<States<State>, Failure> {
+    let select = db
+        .prepare_cached(
+            "SELECT order_id, version, emitted, emitted_by, status, cancel_reason
+             FROM orders WHERE order_id = ANY($1)",
+        )
+        .await?;
+    let orders: Vec<Uuid> = orders.map(|order| order.0).collect();
+    let rows = db.query(&select, &[&orders]).await?;
+    let rows: Result<Vec<_>, Failure> = rows
+        .iter()
+        .map(|row| {
+            let stream = Stream { emitted: row.get(2), emitted_by: row.get(3) };
+            let state = state(row.get(4), row.get(5))?;
+            Ok((OrderId(row.get(0)), Row { version: row.get(1), stream, state }))
+        })
+        .collect();
+    Ok(States::new(rows?))
+}
+
+/// Writes the changed orders. New ones are never here: placing writes those.
+pub(crate) async fn save(db: &Db<'_>, states: States<State>) -> Result<(), Failure> {
+    let (_, known) = states.into_changed();
+    if known.is_empty() {
+        return Ok(());
+    }
+    let update = db
+        .prepare_cached(
+            "UPDATE orders SET version = orders.version + 1, emitted = row.emitted,
+               emitted_by = row.emitted_by, status = row.status,
+               cancel_reason = row.cancel_reason, updated_at = now()
+             FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::text[], $6::text[])
+               AS row (order_id, version, emitted, emitted_by, status, cancel_reason)
+             WHERE orders.order_id = row.order_id AND orders.version = row.version",
+        )
+        .await?;
+    let column = |of: fn(&Row<State>) -> i32| -> Vec<i32> {
+        known.iter().map(|Changed { row, .. }| of(row)).collect()
+    };
+    let orders: Vec<Uuid> = known.iter().map(|changed| changed.order.0).collect();
+    let (statuses, reasons): (Vec<&str>, Vec<Option<&str>>) =
+        known.iter().map(|changed| columns(&changed.row.state)).unzip();
+    let written = db
+        .execute(
+            &update,
+            &[
+                &orders,
+                &column(|row| row.version),
+                &column(|row| row.stream.emitted),
+                &column(|row| row.stream.emitted_by),
+                &statuses,
+                &reasons,
+            ],
+        )
+        .await?;
+    if written == known.len() as u64 { Ok(()) } else { Err(Failure::Conflict) }
+}
+
+fn columns(state: &State) -> (&'static str, Option<&'static str>) {
+    match state {
+        State::Unseen | State::Placed => ("placed", None),
+        State::ShippedAhead => ("shipped_ahead", None),
+        State::Confirmed => ("confirmed", None),
+        State::Completed => ("completed", None),
+        State::Cancelled { reason } => ("cancelled", Some(reason.as_str())),
+    }
+}
+
+fn state(status: &str, reason: Option<&str>) -> Result<State, Failure> {
+    let known = |text: &str| CancelReason::ALL.into_iter().find(|known| known.as_str() == text);
+    match (status, reason.map(known)) {
+        ("placed", None) => Ok(State::Placed),
+        ("shipped_ahead", None) => Ok(State::ShippedAhead),
+        ("confirmed", None) => Ok(State::Confirmed),
+        ("completed", None) => Ok(State::Completed),
+        ("cancelled", Some(Some(reason))) => Ok(State::Cancelled { reason }),
+        _ => Err(Failure::Message(format!("an order's row says {status:?}, {reason:?}"))),
+    }
+}
+
+/// An order, whole.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    pub(crate) order: OrderId,
+    pub(crate) state: State,
+    pub(crate) customer_id: String,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) total: Money,
+    pub(crate) idempotency_key: String,
+    pub(crate) request_hash: Vec<u8>,
+    pub(crate) placed_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) deadline_at: Timestamp,
+}
+
+const ORDER: &str = "order_id, status, cancel_reason, customer_id, lines, total, currency,
+    idempotency_key, request_hash, placed_at, updated_at, deadline_at";
+
+fn order(row: &tokio_postgres::Row) -> Result<Order, Failure> {
+    let currency: Currency = row
+        .get::<_, &str>("currency")
+        .parse()
+        .map_err(|error: kernel::InvalidCurrency| Failure::Message(error.to_string()))?;
+    Ok(Order {
+        order: OrderId(row.get("order_id")),
+        state: state(row.get("status"), row.get("cancel_reason"))?,
+        customer_id: row.get("customer_id"),
+        lines: row.try_get::<_, Json<Vec<Line>>>("lines")?.0,
+        total: Money { amount: row.get("total"), currency },
+        idempotency_key: row.get("idempotency_key"),
+        request_hash: row.get("request_hash"),
+        placed_at: row.get("placed_at"),
+        updated_at: row.get("updated_at"),
+        deadline_at: row.get("deadline_at"),
+    })
+}
+
+/// One order.
+pub(crate) async fn find(pool: &Pool, id: OrderId) -> Result<Option<Order>, Failure> {
+    let client = pool.get().await?;
+    let select = client
+        .prepare_cached(&format!("SELECT {ORDER} FROM orders WHERE order_id = $1"))
+        .await?;
+    client.query_opt(&select, &[&id.0]).await?.as_ref().map(order).transpose()
+}
+
+/// The orders that these requests have placed before.
+pub(crate) async fn placed_before(db: &Db<'_>, keys: &[&str]) -> Result<Vec<Order>, Failure> {
+    let select = db
+        .prepare_cached(&format!("SELECT {ORDER} FROM orders WHERE idempotency_key = ANY($1)"))
+        .await?;
+    db.query(&select, &[&keys]).await?.iter().map(order).collect()
+}
+
+/// Writes new orders, and returns the ids of those that are new: another instance may have taken
+/// the same request in between.
+pub(crate) async fn insert(
+    db: &Db<'_>,
+    orders: &[Order],
+    instance: i32,
+) -> Result<Vec<OrderId>, Failure> {
+    let insert = db
+        .prepare_cached(
+            "INSERT INTO orders (order_id, emitted, emitted_by, customer_id, lines, total,
+               currency, idempotency_key, request_hash, placed_at, updated_at, deadline_at)
+             SELECT order_id, 1, $1, customer_id, lines, total, currency, idempotency_key,
+               request_hash, placed_at, placed_at, deadline_at
+             FROM unnest($2::uuid[], $3::text[], $4::jsonb[], $5::bigint[], $6::text[],
+               $7::text[], $8::bytea[], $9::timestamptz[], $10::timestamptz[])
+               AS row (order_id, customer_id, lines, total, currency, idempotency_key,
+                 request_hash, placed_at, deadline_at)
+             ON CONFLICT (idempotency_key) DO NOTHING RETURNING order_id",
+        )
+        .await?;
+    let ids: Vec<Uuid> = orders.iter().map(|order| order.order.0).collect();
+    let customers: Vec<&str> = orders.iter().map(|order| order.customer_id.as_str()).collect();
+    let lines: Vec<Json<&Vec<Line>>> = orders.iter().map(|order| Json(&order.lines)).collect();
+    let totals: Vec<i64> = orders.iter().map(|order| order.total.amount).collect();
+    let currencies: Vec<&str> = orders.iter().map(|order| order.total.currency.as_str()).collect();
+    let keys: Vec<&str> = orders.iter().map(|order| order.idempotency_key.as_str()).collect();
+    let hashes: Vec<&[u8]> = orders.iter().map(|order| order.request_hash.as_slice()).collect();
+    let placed: Vec<Timestamp> = orders.iter().map(|order| order.placed_at).collect();
+    let deadlines: Vec<Timestamp> = orders.iter().map(|order| order.deadline_at).collect();
+    let rows = db
+        .query(
+            &insert,
+            &[
+                &instance,
+                &ids,
+                &customers,
+                &lines,
+                &totals,
+                &currencies,
+                &keys,
+                &hashes,
+                &placed,
+                &deadlines,
+            ],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| OrderId(row.get(0))).collect())
+}
+
+/// Which orders to list.
+#[derive(Debug, Default)]
+pub(crate) struct Filter {
+    pub(crate) customer_id: Option<String>,
+    pub(crate) status: Option<&'static str>,
+    pub(crate) after: Option<OrderId>,
+    pub(crate) limit: i64,
+}
+
+/// A page of orders, newest first.
+pub(crate) async fn list(pool: &Pool, filter: &Filter) -> Result<Vec<Order>, Failure> {
+    let client = pool.get().await?;
+    let select = client
+        .prepare_cached(&format!(
+            "SELECT {ORDER} FROM orders
+             WHERE ($1::text IS NULL OR customer_id = $1)
+               AND ($2::text IS NULL OR status = $2
+                    OR ($2 = 'placed' AND status = 'shipped_ahead'))
+               AND ($3::uuid IS NULL OR order_id < $3)
+             ORDER BY order_id DESC LIMIT $4"
+        ))
+        .await?;
+    let after = filter.after.map(|order| order.0);
+    let rows = client
+        .query(&select, &[&filter.customer_id, &filter.status, &after, &filter.limit])
+        .await?;
+    rows.iter().map(order).collect()
+}
+
+/// Orders whose deadline has passed without a payment, oldest first.
+pub(crate) async fn overdue(pool: &Pool) -> Result<Vec<OrderId>, Failure> {
+    let client = pool.get().await?;
+    let select = client
+        .prepare_cached(
+            "SELECT order_id FROM orders WHERE status = 'placed' AND deadline_at < now()
+             ORDER BY deadline_at LIMIT 1000",
+        )
+        .await?;
+    let rows = client.query(&select, &[]).await?;
+    Ok(rows.iter().map(|row| OrderId(row.get(0))).collect())
+}

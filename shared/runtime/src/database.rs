@@ -1,0 +1,92 @@
+//! The service's database: its connections and its migrations.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use deadpool_postgres::{
+    Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+};
+use thiserror::Error;
+use tokio_postgres::{Config, NoTls};
+
+/// How long to wait for a connection, be it new or one that others use.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// Every statement here finds its rows by an index. A plan made while a table was still empty
+/// would scan it, and go on scanning as it grows; so the planner is told once and for all.
+const PLANNER: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off \
+     -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
+
+/// Why the database cannot be used.
+#[derive(Debug, Error)]
+pub enum DatabaseError {
+    /// It is away, or refuses the connection. Trying again may help.
+    #[error("postgres: {0}")]
+    Unavailable(String),
+    /// A migration does not run, or the database is newer than this program.
+    #[error("the database cannot be migrated: {0}")]
+    Migration(String),
+}
+
+/// A pool of connections. Nothing is connected yet.
+pub fn pool(url: &str, max: usize) -> Result<Pool, DatabaseError> {
+    let unavailable = |error: &dyn std::error::Error| DatabaseError::Unavailable(chain(error));
+    let mut config = Config::from_str(url).map_err(|error| unavailable(&error))?;
+    config.options(PLANNER).connect_timeout(WAIT).keepalives_idle(Duration::from_secs(30));
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    Pool::builder(Manager::from_config(config, NoTls, recycling))
+        .max_size(max)
+        .timeouts(Timeouts { wait: Some(WAIT), create: Some(WAIT), recycle: Some(WAIT) })
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|error| unavailable(&error))
+}
+
+/// Brings the database to what this program needs: first the loop's tables, then the service's.
+/// Instances that start together take turns.
+pub async fn migrate(url: &str, service: refinery::Runner) -> Result<(), DatabaseError> {
+    let config =
+        Config::from_str(url).map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
+    let connecting = tokio::time::timeout(WAIT, config.connect(NoTls)).await;
+    let (mut client, connection) = match connecting {
+        Ok(Ok(connected)) => connected,
+        Ok(Err(error)) => return Err(DatabaseError::Unavailable(chain(&error))),
+        Err(_) => return Err(DatabaseError::Unavailable(format!("no answer within {WAIT:?}"))),
+    };
+    // Ends when the client is dropped.
+    tokio::spawn(connection);
+    client
+        .execute("SELECT pg_advisory_lock(hashtext('farandole migrations'))", &[])
+        .await
+        .map_err(|error| DatabaseError::Unavailable(chain(&error)))?;
+    let mut loops = messaging::migrations();
+    loops.set_migration_table_name("messaging_migrations");
+    for runner in [loops, service] {
+        runner
+            .run_async(&mut client)
+            .await
+            .map_err(|error| DatabaseError::Migration(chain(&error)))?;
+    }
+    Ok(())
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// A connection could not be had, as the problem that the client sees.
+pub fn unavailable(error: &PoolError) -> crate::Problem {
+    tracing::warn!(error = chain(error), "no database connection");
+    crate::Problem::unavailable("the database cannot be reached at the moment", 1)
+}

@@ -1,0 +1,237 @@
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use deadpool_postgres::Pool;
+use messaging::{Engine, Handle, Monitor, Service, StartError};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::database::{self, DatabaseError};
+use crate::http::{ApiSlot, HttpLimits, serve, service_router};
+use crate::{Health, Settings, Telemetry, shutdown};
+
+/// How long to wait between two attempts to reach the database at start.
+const PAUSE: Duration = Duration::from_millis(500);
+/// What a service needs in order to be ready.
+const PARTS: [&str; 3] = ["postgres", "schema registry", "kafka"];
+
+/// A service as a program: what [`run`] needs to know beside what the loop does.
+pub trait App: Sized + 'static {
+    /// What the loop runs.
+    type Service: Service;
+    /// The settings that only this service has.
+    type Settings: Args + Clone + Send + Sync;
+    /// The default port of its HTTP API.
+    const PORT: u16;
+
+    /// The service's tables.
+    fn migrations() -> refinery::Runner;
+
+    /// The description of its API.
+    fn openapi() -> utoipa::openapi::OpenApi;
+
+    /// Makes the service.
+    fn service(settings: &Self::Settings) -> Self::Service;
+
+    /// Makes the API, and starts what else runs beside the loop.
+    fn api(parts: Parts<Self>) -> Router;
+}
+
+/// What a service's API is built from.
+pub struct Parts<A: App> {
+    /// The service that the loop runs.
+    pub service: Arc<A::Service>,
+    /// Its settings.
+    pub settings: A::Settings,
+    /// Connections to its database.
+    pub pool: Pool,
+    /// The way into the loop.
+    pub handle: Handle<A::Service>,
+    /// Cancelled when the service stops.
+    pub shutdown: CancellationToken,
+}
+
+#[derive(Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+struct Cli<S: Args> {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    shared: Settings,
+    #[command(flatten)]
+    own: S,
+}
+
+#[derive(Subcommand, Clone, Copy)]
+enum Command {
+    /// Runs the service (this is the default).
+    Serve,
+    /// Brings the database up to date and exits; serving does so by itself, too.
+    Migrate,
+    /// Asks the service at HTTP_ADDR whether it is ready; exits 0 when it is.
+    Health,
+}
+
+/// The `main` of a service.
+pub fn run<A: App>() -> ExitCode {
+    let name = A::Service::declaration().service;
+    let cli = parse::<A>(name);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("{name}: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = runtime.block_on(async {
+        match cli.command.unwrap_or(Command::Serve) {
+            Command::Serve => serve_until_stopped::<A>(name, cli.shared, cli.own).await,
+            Command::Migrate => migrate::<A>(&cli.shared).await,
+            Command::Health => health(cli.shared.http_addr).await,
+        }
+    });
+    // What is still blocking (a consumer that does not close) must not keep the process alive.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reads the settings; the defaults that differ from service to service are filled in here.
+fn parse<A: App>(name: &'static str) -> Cli<A::Settings> {
+    let command = Cli::<A::Settings>::command()
+        .name(name)
+        .about(format!("The {name} service of Farandole"))
+        .mut_arg("http_addr", |arg| arg.default_value(format!("127.0.0.1:{}", A::PORT)))
+        .mut_arg("database_url", |arg| {
+            arg.default_value(format!("postgres://{name}:{name}@localhost:5432/{name}"))
+        });
+    let matches = command.get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+async fn migrate<A: App>(settings: &Settings) -> anyhow::Result<()> {
+    database::migrate(&settings.database_url, A::migrations()).await?;
+    println!("the database is up to date");
+    Ok(())
+}
+
+/// Asks for readiness, for container health checks without a shell.
+async fn health(address: SocketAddr) -> anyhow::Result<()> {
+    let url = format!("http://{address}/health/ready");
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(3)).build()?;
+    let response = client.get(&url).send().await.context("the service does not answer")?;
+    let status = response.status();
+    let body = response.text().await.unwrap_or_default();
+    println!("{body}");
+    anyhow::ensure!(status.is_success(), "not ready ({status})");
+    Ok(())
+}
+
+async fn serve_until_stopped<A: App>(
+    name: &'static str,
+    settings: Settings,
+    own: A::Settings,
+) -> anyhow::Result<()> {
+    let telemetry = Telemetry::init(name)?;
+    let stop = shutdown::signals()?;
+    let health = Health::new(PARTS);
+    let slot = ApiSlot::default();
+    let limits = HttpLimits::default();
+    let router = service_router(
+        slot.clone(),
+        health.clone(),
+        telemetry.metrics(),
+        A::openapi(),
+        limits,
+    );
+    let listener = TcpListener::bind(settings.http_addr)
+        .await
+        .with_context(|| format!("cannot listen on {} (HTTP_ADDR)", settings.http_addr))?;
+    info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
+    let http = tokio::spawn(serve(listener, router, stop.clone(), limits));
+    let done = dance::<A>(&settings, own, &health, &slot, &stop).await;
+    if let Err(error) = &done {
+        error!(error = format!("{error:#}"), "stopping");
+    }
+    stop.cancel();
+    let _ = http.await;
+    telemetry.shutdown().await;
+    done
+}
+
+/// Brings up what the service depends on, then runs its loop until it is to stop.
+async fn dance<A: App>(
+    settings: &Settings,
+    own: A::Settings,
+    health: &Health,
+    slot: &ApiSlot,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    if !migrated::<A>(settings, health, stop).await? {
+        return Ok(());
+    }
+    let pool = database::pool(&settings.database_url, settings.database_pool_max)?;
+    let service = Arc::new(A::service(&own));
+    let monitor = Arc::new(Reporting(health.clone()));
+    let started =
+        Engine::start(service.clone(), pool.clone(), settings.messaging(), monitor, stop.clone());
+    let (handle, engine) = match started.await {
+        Ok(started) => started,
+        Err(StartError::Stopped) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let parts = Parts { service, settings: own, pool, handle, shutdown: stop.clone() };
+    slot.install(A::api(parts));
+    info!("ready");
+    engine.run().await.map_err(anyhow::Error::msg)
+}
+
+/// Migrates as soon as Postgres is there; false if the service is to stop before that.
+async fn migrated<A: App>(
+    settings: &Settings,
+    health: &Health,
+    stop: &CancellationToken,
+) -> anyhow::Result<bool> {
+    loop {
+        match database::migrate(&settings.database_url, A::migrations()).await {
+            Ok(()) => return Ok(true),
+            Err(error @ DatabaseError::Unavailable(_)) => {
+                warn!(%error, "waiting for the database");
+                health.set_not_ready("postgres", error.to_string());
+                health.beat();
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none() {
+            return Ok(false);
+        }
+    }
+}
+
+/// Lets the loop's reports show in the service's health.
+struct Reporting(Health);
+
+impl Monitor for Reporting {
+    fn up(&self, part: &'static str) {
+        self.0.set_ready(part);
+    }
+
+    fn down(&self, part: &'static str, reason: &str) {
+        self.0.set_not_ready(part, reason);
+    }
+
+    fn beat(&self) {
+        self.0.beat();
+    }
+}

@@ -1,0 +1,143 @@
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::builder::RangedU64ValueParser;
+use contracts::Topics;
+
+/// The settings that all services share. Each is an environment variable and a flag of the same
+/// name; a flag wins.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Connections")]
+pub struct Settings {
+    /// Postgres, the service's own database.
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", value_parser = postgres_url)]
+    pub database_url: String,
+    /// The most connections to Postgres.
+    #[arg(long, env = "DATABASE_POOL_MAX", value_name = "CONNECTIONS", default_value_t = 16,
+          value_parser = RangedU64ValueParser::<usize>::new().range(4..=1000))]
+    pub database_pool_max: usize,
+    /// Kafka's brokers, comma-separated.
+    #[arg(long, env = "KAFKA_BROKERS", value_name = "HOST:PORT,…",
+          default_value = "localhost:9092", value_parser = brokers)]
+    pub kafka_brokers: String,
+    /// Kafka's group.instance.id. An instance that comes back under the same name goes on at
+    /// once, instead of after the session timeout. Each instance needs one of its own.
+    #[arg(long, env = "KAFKA_GROUP_INSTANCE_ID", value_name = "NAME")]
+    pub kafka_group_instance_id: Option<String>,
+    /// How long a vanished instance keeps its partitions, in milliseconds.
+    #[arg(long, env = "KAFKA_SESSION_TIMEOUT_MS", value_name = "MS", default_value_t = 10_000,
+          value_parser = clap::value_parser!(u64).range(1_000..=1_800_000))]
+    pub kafka_session_timeout_ms: u64,
+    /// The schema registry's base URL (Confluent-compatible API).
+    #[arg(long, env = "SCHEMA_REGISTRY_URL", value_name = "URL",
+          default_value = "http://localhost:8080/apis/ccompat/v7", value_parser = http_url)]
+    pub schema_registry_url: String,
+    /// Put before every topic and consumer group, so that several fleets can share a cluster.
+    #[arg(long, env = "TOPIC_PREFIX", value_name = "TEXT", default_value = "",
+          value_parser = topics)]
+    pub topic_prefix: Topics,
+    /// Where to listen for HTTP.
+    #[arg(long, env = "HTTP_ADDR", value_name = "ADDRESS:PORT")]
+    pub http_addr: SocketAddr,
+
+    #[command(flatten)]
+    delivery: Delivery,
+}
+
+/// How the message loop works.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Delivery")]
+struct Delivery {
+    /// The most records in one transaction; 1 works one at a time.
+    #[arg(long, env = "BATCH_MAX", value_name = "RECORDS", default_value_t = 1_000,
+          value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
+    batch_max: usize,
+    /// The longest wait for a batch to fill, in milliseconds. It is used at high rates only.
+    #[arg(long, env = "BATCH_LINGER_MS", value_name = "MS", default_value_t = 10,
+          value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    batch_linger_ms: u64,
+    /// How often a failing event is tried before it becomes a dead letter.
+    #[arg(long, env = "RETRY_MAX_ATTEMPTS", value_name = "TRIES", default_value_t = 5,
+          value_parser = clap::value_parser!(u32).range(1..=100))]
+    retry_max_attempts: u32,
+    /// The first retry comes after up to this many milliseconds, each further one after up to
+    /// twice as long as the one before.
+    #[arg(long, env = "RETRY_BASE_MS", value_name = "MS", default_value_t = 500,
+          value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    retry_base_ms: u64,
+    /// The longest wait between two tries, in milliseconds.
+    #[arg(long, env = "RETRY_CAP_MS", value_name = "MS", default_value_t = 30_000,
+          value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
+    retry_cap_ms: u64,
+    /// How many calls to the outside may run at once.
+    #[arg(long, env = "EFFECT_CONCURRENCY", value_name = "CALLS", default_value_t = 256,
+          value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
+    effect_concurrency: usize,
+    /// How long one call to the outside may take, in milliseconds.
+    #[arg(long, env = "EFFECT_TIMEOUT_MS", value_name = "MS", default_value_t = 5_000,
+          value_parser = clap::value_parser!(u64).range(1..=300_000))]
+    effect_timeout_ms: u64,
+    /// How long the inbox remembers events, in seconds; must be longer than the topics keep them.
+    #[arg(long, env = "INBOX_RETENTION_S", value_name = "S", default_value_t = 14 * 86_400,
+          value_parser = clap::value_parser!(u64).range(1..=315_360_000))]
+    inbox_retention_s: u64,
+}
+
+impl Settings {
+    /// What of them is the loop's.
+    pub fn messaging(&self) -> messaging::Settings {
+        let delivery = &self.delivery;
+        messaging::Settings {
+            kafka_brokers: self.kafka_brokers.clone(),
+            schema_registry_url: self.schema_registry_url.clone(),
+            topics: self.topic_prefix.clone(),
+            group_instance_id: self.kafka_group_instance_id.clone(),
+            session_timeout: Duration::from_millis(self.kafka_session_timeout_ms),
+            batch_max: delivery.batch_max,
+            batch_linger: Duration::from_millis(delivery.batch_linger_ms),
+            retry_max_attempts: delivery.retry_max_attempts,
+            retry_base: Duration::from_millis(delivery.retry_base_ms),
+            retry_cap: Duration::from_millis(delivery.retry_cap_ms),
+            effect_concurrency: delivery.effect_concurrency,
+            effect_timeout: Duration::from_millis(delivery.effect_timeout_ms),
+            inbox_retention: Duration::from_secs(delivery.inbox_retention_s),
+            tracing: crate::trace::tracing_enabled(),
+        }
+    }
+}
+
+fn postgres_url(text: &str) -> Result<String, String> {
+    let shape = "expected postgres://user:password@host:port/database";
+    match tokio_postgres::Config::from_str(text) {
+        Ok(config) if config.get_hosts().is_empty() => Err(shape.to_owned()),
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error}; {shape}")),
+    }
+}
+
+fn brokers(text: &str) -> Result<String, String> {
+    let fits = |broker: &str| {
+        broker
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    };
+    if text.split(',').all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected host:port, several separated by commas".to_owned())
+    }
+}
+
+/// Checks that a setting is a URL of HTTP.
+pub fn http_url(text: &str) -> Result<String, String> {
+    match reqwest::Url::parse(text) {
+        Ok(url) if url.scheme() == "http" && url.has_host() => Ok(text.to_owned()),
+        Ok(_) => Err("expected http://host:port/path".to_owned()),
+        Err(error) => Err(format!("{error}; expected http://host:port/path")),
+    }
+}
+
+fn topics(text: &str) -> Result<Topics, String> {
+    text.parse().map_err(|error: contracts::InvalidPrefix| error.to_string())
+}
