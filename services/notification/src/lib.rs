@@ -1,1 +1,4 @@
 //! The notification service.
+
+pub mod domain;
+pub mod events;
