@@ -1,1 +1,15 @@
-//! To be.
+//! What a running service needs around its message loop: telemetry, health, HTTP basics, shutdown.
+//!
+//! Nothing here knows what the service does. Every wait has a limit, every refusal says why, and
+//! no body, name or e-mail address is ever logged.
+
+pub mod health;
+pub mod http;
+pub mod problem;
+pub mod shutdown;
+pub mod telemetry;
+mod trace;
+
+pub use health::Health;
+pub use problem::Problem;
+pub use telemetry::{Telemetry, TraceParent};
