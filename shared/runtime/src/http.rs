@@ -7,6 +7,7 @@
 //! A handler is dropped, at any of its awaits, when its client goes away or its time is up. Work
 //! that must not stop half way belongs into a task of its own, which the handler awaits.
 
+mod cause;
 mod extract;
 mod server;
 
@@ -28,6 +29,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 use uuid::Uuid;
 
+pub use cause::RequestCause;
 pub use extract::{Json, Path, Query};
 pub use server::serve;
 

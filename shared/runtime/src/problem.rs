@@ -210,6 +210,17 @@ fn as_number<S: Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok,
     serializer.serialize_u16(status.as_u16())
 }
 
+impl From<messaging::Failure> for Problem {
+    /// What a client hears of a failure behind the API.
+    fn from(failure: messaging::Failure) -> Self {
+        if let messaging::Failure::Infrastructure(reason) = failure {
+            tracing::warn!(reason, "a request could not be served");
+            return Self::unavailable("the database cannot be reached at the moment", 1);
+        }
+        Self::internal(&failure)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

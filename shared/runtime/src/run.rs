@@ -74,7 +74,7 @@ enum Command {
     Serve,
     /// Brings the database up to date and exits; serving does so by itself, too.
     Migrate,
-    /// Asks the service at HTTP_ADDR whether it is ready; exits 0 when it is.
+    /// Asks the service at `HTTP_ADDR` whether it is ready; exits 0 when it is.
     Health,
 }
 
@@ -148,13 +148,8 @@ async fn serve_until_stopped<A: App>(
     let health = Health::new(PARTS);
     let slot = ApiSlot::default();
     let limits = HttpLimits::default();
-    let router = service_router(
-        slot.clone(),
-        health.clone(),
-        telemetry.metrics(),
-        A::openapi(),
-        limits,
-    );
+    let router =
+        service_router(slot.clone(), health.clone(), telemetry.metrics(), A::openapi(), limits);
     let listener = TcpListener::bind(settings.http_addr)
         .await
         .with_context(|| format!("cannot listen on {} (HTTP_ADDR)", settings.http_addr))?;

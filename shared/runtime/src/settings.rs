@@ -102,7 +102,7 @@ impl Settings {
             effect_concurrency: delivery.effect_concurrency,
             effect_timeout: Duration::from_millis(delivery.effect_timeout_ms),
             inbox_retention: Duration::from_secs(delivery.inbox_retention_s),
-            tracing: crate::trace::tracing_enabled(),
+            tracing: crate::telemetry::tracing_enabled(),
         }
     }
 }
@@ -129,8 +129,7 @@ fn brokers(text: &str) -> Result<String, String> {
     }
 }
 
-/// Checks that a setting is a URL of HTTP.
-pub fn http_url(text: &str) -> Result<String, String> {
+fn http_url(text: &str) -> Result<String, String> {
     match reqwest::Url::parse(text) {
         Ok(url) if url.scheme() == "http" && url.has_host() => Ok(text.to_owned()),
         Ok(_) => Err("expected http://host:port/path".to_owned()),
