@@ -109,13 +109,13 @@ pub fn run<A: App>() -> ExitCode {
 
 /// Reads the settings; the defaults that differ from service to service are filled in here.
 fn parse<A: App>(name: &'static str) -> Cli<A::Settings> {
+    let address = format!("127.0.0.1:{}", A::PORT);
+    let database = format!("postgres://{name}:{name}@localhost:5432/{name}");
     let command = Cli::<A::Settings>::command()
         .name(name)
         .about(format!("The {name} service of Farandole"))
-        .mut_arg("http_addr", |arg| arg.default_value(format!("127.0.0.1:{}", A::PORT)))
-        .mut_arg("database_url", |arg| {
-            arg.default_value(format!("postgres://{name}:{name}@localhost:5432/{name}"))
-        });
+        .mut_arg("http_addr", |arg| arg.default_value(address).required(false))
+        .mut_arg("database_url", |arg| arg.default_value(database).required(false));
     let matches = command.get_matches();
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }

@@ -9,6 +9,7 @@ use contracts::Topics;
 /// name; a flag wins.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Connections")]
+#[group(skip)]
 pub struct Settings {
     /// Postgres, the service's own database.
     #[arg(long, env = "DATABASE_URL", value_name = "URL", value_parser = postgres_url)]
@@ -48,6 +49,7 @@ pub struct Settings {
 /// How the message loop works.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Delivery")]
+#[group(skip)]
 struct Delivery {
     /// The most records in one transaction; 1 works one at a time.
     #[arg(long, env = "BATCH_MAX", value_name = "RECORDS", default_value_t = 1_000,
