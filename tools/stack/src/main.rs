@@ -1,0 +1,227 @@
+//! Runs the native stack for a person, or around a command.
+
+#![expect(clippy::doc_markdown, reason = "clap shows the comments as they stand")]
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use farandole_stack::{Options, Serve, Stack};
+use rustix::process::{Pid, Signal as Kind, kill_process};
+use tokio::process::Command;
+use tokio::select;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Each service owns the database of its name.
+const SERVICES: [&str; 5] = ["order", "inventory", "payment", "shipping", "notification"];
+
+/// Kafka, the schema registry and Postgres on this machine, without Docker.
+///
+/// The first start fetches them through mvn and pip (about 300 MB) into FARANDOLE_CACHE; the
+/// next ones take a few seconds.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    stack: StackArguments,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Start everything, print the environment to use, stop on Ctrl-C or SIGTERM (the default)
+    Run,
+    /// Start everything, run a command with the environment set, stop, exit with its code
+    ///
+    /// The command finds KAFKA_BROKERS and SCHEMA_REGISTRY_URL, and the same two plus the URL of
+    /// the database `postgres` as FARANDOLE_STACK_KAFKA, FARANDOLE_STACK_REGISTRY and
+    /// FARANDOLE_STACK_POSTGRES.
+    Exec {
+        /// The command and its arguments
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+    /// Fetch what is missing, and start nothing
+    Fetch,
+}
+
+#[derive(Args)]
+struct StackArguments {
+    /// Keep data and logs here between runs [default: a temporary directory, removed at the end]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Keep fetched programs here [default: /var/cache/farandole for root, else ~/.cache/farandole]
+    #[arg(long, global = true, value_name = "DIR", env = "FARANDOLE_CACHE")]
+    cache: Option<PathBuf>,
+    /// Kafka's port on 127.0.0.1 [default: a free one]
+    #[arg(long, global = true, value_name = "PORT", value_parser = port)]
+    kafka_port: Option<Serve>,
+    /// The schema registry's port on 127.0.0.1 [default: a free one]
+    #[arg(long, global = true, value_name = "PORT", value_parser = port)]
+    registry_port: Option<Serve>,
+    /// Postgres's port on 127.0.0.1 [default: a free one]
+    #[arg(long, global = true, value_name = "PORT", value_parser = port)]
+    postgres_port: Option<Serve>,
+    /// Say nothing but errors and the environment
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+fn port(text: &str) -> Result<Serve, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a port is a number from 1 to 65535".to_owned()),
+        Ok(port) => Ok(Serve::Port(port)),
+    }
+}
+
+impl From<StackArguments> for Options {
+    fn from(arguments: StackArguments) -> Self {
+        Self {
+            quiet: arguments.quiet,
+            cache: arguments.cache,
+            data: arguments.data,
+            kafka: arguments.kafka_port.unwrap_or_default(),
+            registry: arguments.registry_port.unwrap_or_default(),
+            postgres: arguments.postgres_port.unwrap_or_default(),
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let options = Options::from(arguments.stack);
+    let outcome = match arguments.action.unwrap_or(Action::Run) {
+        Action::Run => run(options).await,
+        Action::Exec { command } => exec(options, &command).await,
+        Action::Fetch => fetch(options).await,
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("farandole-stack: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn fetch(options: Options) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::new()?;
+    select! {
+        fetched = Stack::fetch(&options) => fetched?,
+        kind = signals.next() => return Ok(ended_by(kind)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::new()?;
+    let stack = select! {
+        stack = Stack::start(options) => stack?,
+        kind = signals.next() => return Ok(ended_by(kind)),
+    };
+    for service in SERVICES {
+        stack.create_database(service).await?;
+    }
+    print_environment(&stack);
+    eprintln!("data and logs are in {}; stop with Ctrl-C", stack.directory().display());
+    let broken = select! {
+        error = stack.until_broken() => Some(error),
+        _ = signals.next() => None,
+    };
+    stack.stop().await;
+    broken.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
+}
+
+fn print_environment(stack: &Stack) {
+    println!("export KAFKA_BROKERS={}", stack.kafka_brokers());
+    println!("export SCHEMA_REGISTRY_URL={}", stack.schema_registry_url());
+    let order = stack.postgres_url("order");
+    println!("export DATABASE_URL={order}  # the order service's; each has its own:");
+    for service in SERVICES {
+        let url = stack.postgres_url(service);
+        println!("export {}_DATABASE_URL={url}", service.to_uppercase());
+    }
+}
+
+async fn exec(options: Options, command: &[OsString]) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::new()?;
+    let stack = select! {
+        stack = Stack::start(options) => stack?,
+        kind = signals.next() => return Ok(ended_by(kind)),
+    };
+    let outcome = around(&stack, command, &mut signals).await;
+    stack.stop().await;
+    outcome
+}
+
+/// Runs the command with the stack's environment, to its end.
+async fn around(
+    stack: &Stack,
+    command: &[OsString],
+    signals: &mut Signals,
+) -> anyhow::Result<ExitCode> {
+    let mut child = Command::new(&command[0])
+        .args(&command[1..])
+        .env("KAFKA_BROKERS", stack.kafka_brokers())
+        .env("SCHEMA_REGISTRY_URL", stack.schema_registry_url())
+        .env("FARANDOLE_STACK_KAFKA", stack.kafka_brokers())
+        .env("FARANDOLE_STACK_REGISTRY", stack.schema_registry_url())
+        .env("FARANDOLE_STACK_POSTGRES", stack.postgres_url("postgres"))
+        .spawn()
+        .with_context(|| format!("cannot run {}", command[0].display()))?;
+    loop {
+        select! {
+            status = child.wait() => {
+                let status = status?;
+                let code = status.code().or(status.signal().map(|signal| 128 + signal));
+                return Ok(exit_code(code.unwrap_or(1)));
+            }
+            kind = signals.next() => pass_on(kind, child.id()),
+        }
+    }
+}
+
+/// Ctrl-C reaches the command by itself, since it shares our terminal's process group.
+fn pass_on(kind: Kind, child: Option<u32>) {
+    let child = child.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let (Some(child), true) = (child, kind != Kind::INT) {
+        // It may have ended just now, and that is what we wait for anyway.
+        let _ = kill_process(child, kind);
+    }
+}
+
+fn ended_by(kind: Kind) -> ExitCode {
+    exit_code(128 + kind.as_raw())
+}
+
+fn exit_code(code: i32) -> ExitCode {
+    u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// The signals that ask us to end.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Kind {
+        select! {
+            _ = self.interrupt.recv() => Kind::INT,
+            _ = self.terminate.recv() => Kind::TERM,
+            _ = self.hang_up.recv() => Kind::HUP,
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Commands that run to their end, children that die with us, and signals to whole trees.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+use tokio::time::timeout;
+
+use crate::cache::Cache;
+use crate::error::{self, Error};
+
+/// `nobody` on every Linux distribution; the kernel's own overflow id.
+pub(crate) const NOBODY: u32 = 65534;
+
+/// A fetch over a slow line is the longest of our commands.
+const COMMAND_LIMIT: Duration = Duration::from_mins(20);
+
+pub(crate) fn is_root() -> bool {
+    geteuid().is_root()
+}
+
+pub(crate) fn effective_user() -> u32 {
+    geteuid().as_raw()
+}
+
+/// Runs a command to its end and returns what it wrote, standard output first.
+pub(crate) async fn run(
+    command: &mut tokio::process::Command,
+    what: &str,
+) -> Result<String, Error> {
+    let failed = |problem: String, output: &[u8]| Error::Command {
+        what: what.to_owned(),
+        problem,
+        output: error::tail(output),
+    };
+    let output = timeout(COMMAND_LIMIT, command.stdin(Stdio::null()).kill_on_drop(true).output())
+        .await
+        .map_err(|_| failed(format!("still running after {COMMAND_LIMIT:?}"), b""))?
+        .map_err(|problem| failed(problem.to_string(), b""))?;
+    let text = [output.stdout, output.stderr].concat();
+    if !output.status.success() {
+        return Err(failed(output.status.to_string(), &text));
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Sees to it that programs are there: installs their packages where that is ours to do.
+pub(crate) async fn require(cache: &Cache, programs: &[(&str, &str)]) -> Result<(), Error> {
+    if missing(programs).await.is_empty() {
+        return Ok(());
+    }
+    let _one_at_a_time = cache.lock("apt-get").await?;
+    let missing = missing(programs).await;
+    let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !is_root() || !runs("apt-get --version").await {
+        let programs: Vec<&str> = missing.iter().map(|(program, _)| *program).collect();
+        return Err(Error::MissingPrograms {
+            programs: programs.join(", "),
+            packages: packages.join(" "),
+        });
+    }
+    run(tokio::process::Command::new("apt-get").arg("update"), "apt-get update").await?;
+    let mut install = tokio::process::Command::new("apt-get");
+    install.args(["install", "-y", "--no-install-recommends"]).args(&packages);
+    install.env("DEBIAN_FRONTEND", "noninteractive");
+    run(&mut install, &format!("apt-get install {}", packages.join(" "))).await?;
+    Ok(())
+}
+
+async fn missing<'a>(programs: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut missing = Vec::new();
+    for (program, package) in programs {
+        if !runs(&format!("{program} --version")).await {
+            missing.push((*program, *package));
+        }
+    }
+    missing
+}
+
+async fn runs(command: &str) -> bool {
+    let mut words = command.split(' ');
+    let mut command = tokio::process::Command::new(words.next().unwrap_or_default());
+    run(command.args(words), "looking for a program").await.is_ok()
+}
+
+/// A command for `program` as the unprivileged user that Postgres wants, if we are root.
+pub(crate) fn unprivileged(program: &Path) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new("setpriv");
+    command.args(drop_privileges()).arg("--").arg(program);
+    command
+}
+
+/// A command for `program`, in a process group of its own so that Ctrl-C does not reach it, that
+/// gets `signal` once this process is gone. It must be started by [`spawn`].
+pub(crate) fn dependent(program: &Path, signal: &str, unprivileged: bool) -> Command {
+    use std::os::unix::process::CommandExt;
+
+    let mut command = Command::new("setpriv");
+    // One call for both: setpriv asks for the signal after it changed the user, a change that
+    // would take the request back.
+    command.args(["--pdeathsig", signal]);
+    if unprivileged {
+        command.args(drop_privileges());
+    }
+    command.arg("--").arg(program).stdin(Stdio::null()).process_group(0);
+    command
+}
+
+fn drop_privileges() -> Vec<String> {
+    if !is_root() {
+        return Vec::new();
+    }
+    let (user, group) = (format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"));
+    vec![user, group, "--clear-groups".to_owned()]
+}
+
+type Spawned = io::Result<Child>;
+
+/// The system sends the parent-death signal when the *thread* that spawned ends, not the
+/// process: so one thread that never ends spawns every child.
+static SPAWNER: LazyLock<Sender<(Command, Sender<Spawned>)>> = LazyLock::new(|| {
+    let (requests, inbox) = channel::<(Command, Sender<Spawned>)>();
+    thread::spawn(move || {
+        for (mut command, reply) in inbox {
+            // A caller that no longer waits leaves a child nobody wants.
+            if let Err(orphan) = reply.send(command.spawn())
+                && let Ok(mut child) = orphan.0
+            {
+                let _ = child.kill();
+            }
+        }
+    });
+    requests
+});
+
+/// Starts a [`dependent`] command.
+pub(crate) fn spawn(command: Command) -> Spawned {
+    let (reply, spawned) = channel();
+    SPAWNER.send((command, reply)).map_err(io::Error::other)?;
+    spawned.recv().map_err(io::Error::other)?
+}
+
+/// A process and all its descendants, parents first. Postgres puts each of its processes into a
+/// session of its own, so a process group would not do.
+pub(crate) fn tree(root: u32) -> Vec<u32> {
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    for (pid, parent) in processes() {
+        children.entry(parent).or_default().push(pid);
+    }
+    let mut tree = vec![root];
+    let mut next = 0;
+    while let Some(pid) = tree.get(next) {
+        tree.extend(children.remove(pid).unwrap_or_default());
+        next += 1;
+    }
+    tree
+}
+
+/// Every living process with its parent.
+fn processes() -> impl Iterator<Item = (u32, u32)> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        Some((pid, living_parent(pid)?))
+    })
+}
+
+/// The parent of a process, or `None` when it is dead, though perhaps not yet reaped.
+fn living_parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The program's name, in parentheses, may contain anything.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ');
+    let state = fields.next()?;
+    let parent = fields.next()?.parse().ok()?;
+    (!matches!(state, "Z" | "X")).then_some(parent)
+}
+
+pub(crate) fn lives(pid: u32) -> bool {
+    living_parent(pid).is_some()
+}
+
+/// Sends a signal; that the process has just ended is no error.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// Whether this very process, and not a stranger, listens on the port.
+pub(crate) fn listens(pid: u32, port: u16) -> bool {
+    const LISTEN: &str = "0A";
+    let local = format!(":{port:04X}");
+    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let sockets: Vec<String> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|row| row.len() > 9 && row[1].ends_with(&local) && row[3] == LISTEN)
+        .map(|row| format!("socket:[{}]", row[9]))
+        .collect();
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let mut targets = files.filter_map(|file| fs::read_link(file.path()).ok());
+    targets.any(|target| sockets.iter().any(|socket| target.as_os_str() == socket.as_str()))
+}
