@@ -1,4 +1,140 @@
-//! The inventory service.
+//! The inventory service: reserves the stock of an order, all of it or none, and releases it when
+//! the order is cancelled.
 
 pub mod domain;
 pub mod events;
+mod http;
+mod store;
+
+use axum::Router;
+use contracts::{Compensates, Consumes, Declaration, Emits};
+use kernel::OrderId;
+use messaging::{Call, CallError, Db, Failure, Reaction, Service};
+use runtime::{App, Parts};
+
+use crate::domain::{Effect, Input};
+use crate::events::{Event, reads};
+use crate::store::{Settings, World};
+
+/// The inventory service, as the loop runs it.
+#[derive(Debug)]
+pub struct Inventory;
+
+impl Service for Inventory {
+    type Input = Input;
+    type Event = Event;
+    type Effect = Effect;
+    type World = World;
+
+    fn declaration() -> Declaration<Input> {
+        Declaration {
+            service: "inventory",
+            consumes: vec![
+                Consumes::new::<reads::OrderPlaced>(
+                    "order",
+                    "OrderPlaced",
+                    include_str!("../reads/OrderPlaced.avsc"),
+                    Input::OrderPlaced,
+                )
+                .leads_to(&["StockReserved", "StockReservationFailed"]),
+                Consumes::new::<reads::ShipmentCreated>(
+                    "shipping",
+                    "ShipmentCreated",
+                    include_str!("../reads/ShipmentCreated.avsc"),
+                    Input::ShipmentCreated,
+                ),
+                Consumes::new::<reads::OrderCancelled>(
+                    "order",
+                    "OrderCancelled",
+                    include_str!("../reads/OrderCancelled.avsc"),
+                    Input::OrderCancelled,
+                )
+                .leads_to(&["StockReleased"]),
+            ],
+            emits: vec![
+                Emits {
+                    event_type: "StockReserved",
+                    schema: include_str!("../../../schemas/inventory/StockReserved.v1.avsc"),
+                },
+                Emits {
+                    event_type: "StockReservationFailed",
+                    schema: include_str!(
+                        "../../../schemas/inventory/StockReservationFailed.v1.avsc"
+                    ),
+                },
+                Emits {
+                    event_type: "StockReleased",
+                    schema: include_str!("../../../schemas/inventory/StockReleased.v1.avsc"),
+                },
+            ],
+            compensates: vec![Compensates { event: "StockReleased", undoes: "StockReserved" }],
+        }
+    }
+
+    async fn load(&self, db: &Db<'_>, batch: &[(OrderId, &Input)]) -> Result<World, Failure> {
+        store::load(db, batch).await
+    }
+
+    fn decide(
+        &self,
+        world: &mut World,
+        order: OrderId,
+        input: &Input,
+    ) -> Result<Reaction<Event, Effect>, Failure> {
+        let state = world.states.state(order);
+        let (decision, movements) = domain::decide(order, state, &world.stock, input);
+        for movement in &movements {
+            let moved = world.stock.apply(movement);
+            moved.map_err(|error| Failure::Message(format!("{}: {error}", movement.sku)))?;
+        }
+        let (state, reaction) = Reaction::of(decision);
+        world.states.set(order, state);
+        Ok(reaction)
+    }
+
+    async fn save(&self, db: &Db<'_>, world: World) -> Result<(), Failure> {
+        store::save(db, world).await
+    }
+
+    async fn perform(&self, call: &Call<Effect>) -> Result<Input, CallError> {
+        match call.effect {}
+    }
+}
+
+impl messaging::Effect for Effect {
+    fn step(&self) -> &'static str {
+        self.step()
+    }
+}
+
+impl contracts::Event for Event {
+    fn event_type(&self) -> &'static str {
+        self.event_type()
+    }
+}
+
+/// The inventory service, as a program.
+#[derive(Debug)]
+pub struct Program;
+
+impl App for Program {
+    type Service = Inventory;
+    type Settings = Settings;
+    const PORT: u16 = 8082;
+
+    fn migrations() -> refinery::Runner {
+        store::migrations()
+    }
+
+    fn openapi() -> utoipa::openapi::OpenApi {
+        http::openapi()
+    }
+
+    fn service(_: &Settings) -> Inventory {
+        Inventory
+    }
+
+    fn api(parts: Parts<Self>) -> Router {
+        http::router(parts)
+    }
+}

@@ -1,4 +1,156 @@
-//! The notification service.
+//! The notification service: tells the customer how the order fares.
 
 pub mod domain;
 pub mod events;
+mod gateway;
+mod http;
+mod store;
+
+use axum::Router;
+use contracts::{Consumes, Declaration, Emits};
+use kernel::OrderId;
+use messaging::{Call, CallError, Db, Failure, Reaction, Service, States};
+use runtime::{App, Parts};
+
+use crate::domain::{Effect, Input, State};
+use crate::events::{Event, reads};
+use crate::gateway::{Gateway, Mail};
+use crate::store::NOTIFICATIONS;
+
+/// How often the mail server is tried before a message is given up: with the default backoff,
+/// about a minute.
+const MAIL_ATTEMPTS: u32 = 10;
+
+/// The notification service, as the loop runs it.
+#[derive(Debug)]
+pub struct Notification {
+    gateway: Gateway,
+}
+
+impl Service for Notification {
+    type Input = Input;
+    type Event = Event;
+    type Effect = Effect;
+    type World = States<State>;
+
+    fn declaration() -> Declaration<Input> {
+        Declaration {
+            service: "notification",
+            consumes: vec![
+                Consumes::new::<reads::OrderPlaced>(
+                    "order",
+                    "OrderPlaced",
+                    include_str!("../reads/OrderPlaced.avsc"),
+                    Input::OrderPlaced,
+                )
+                .leads_to(&["CustomerNotified", "NotificationFailed"]),
+                Consumes::new::<reads::OrderConfirmed>(
+                    "order",
+                    "OrderConfirmed",
+                    include_str!("../reads/OrderConfirmed.avsc"),
+                    Input::OrderConfirmed,
+                )
+                .leads_to(&["CustomerNotified", "NotificationFailed"]),
+                Consumes::new::<reads::OrderCompleted>(
+                    "order",
+                    "OrderCompleted",
+                    include_str!("../reads/OrderCompleted.avsc"),
+                    Input::OrderCompleted,
+                )
+                .leads_to(&["CustomerNotified", "NotificationFailed"]),
+                Consumes::new::<reads::OrderCancelled>(
+                    "order",
+                    "OrderCancelled",
+                    include_str!("../reads/OrderCancelled.avsc"),
+                    Input::OrderCancelled,
+                )
+                .leads_to(&["CustomerNotified", "NotificationFailed"]),
+            ],
+            emits: vec![
+                Emits {
+                    event_type: "CustomerNotified",
+                    schema: include_str!("../../../schemas/notification/CustomerNotified.v1.avsc"),
+                },
+                Emits {
+                    event_type: "NotificationFailed",
+                    schema: include_str!(
+                        "../../../schemas/notification/NotificationFailed.v1.avsc"
+                    ),
+                },
+            ],
+            compensates: vec![],
+        }
+    }
+
+    async fn load(&self, db: &Db<'_>, batch: &[(OrderId, &Input)]) -> Result<Self::World, Failure> {
+        NOTIFICATIONS.load(db, batch.iter().map(|(order, _)| *order)).await
+    }
+
+    fn decide(
+        &self,
+        world: &mut Self::World,
+        order: OrderId,
+        input: &Input,
+    ) -> Result<Reaction<Event, Effect>, Failure> {
+        let (state, reaction) = Reaction::of(domain::decide(order, world.state(order), input));
+        world.set(order, state);
+        Ok(reaction)
+    }
+
+    async fn save(&self, db: &Db<'_>, world: Self::World) -> Result<(), Failure> {
+        NOTIFICATIONS.save(db, world).await
+    }
+
+    async fn perform(&self, call: &Call<Effect>) -> Result<Input, CallError> {
+        let Effect::Mail { outcome, recipient } = &call.effect;
+        let outcome = *outcome;
+        Ok(match self.gateway.send(&call.idempotency_key(), outcome, recipient).await? {
+            Mail::Taken { message_id } => Input::Sent { outcome, message_id },
+            Mail::Refused { reason } => Input::GivenUp { outcome, reason },
+        })
+    }
+
+    fn give_up(&self, call: &Call<Effect>) -> Option<Input> {
+        let Effect::Mail { outcome, .. } = call.effect;
+        let reason = "mail_server_unavailable".to_owned();
+        (call.attempts >= MAIL_ATTEMPTS).then_some(Input::GivenUp { outcome, reason })
+    }
+}
+
+impl messaging::Effect for Effect {
+    fn step(&self) -> &'static str {
+        self.step()
+    }
+}
+
+impl contracts::Event for Event {
+    fn event_type(&self) -> &'static str {
+        self.event_type()
+    }
+}
+
+/// The notification service, as a program.
+#[derive(Debug)]
+pub struct Program;
+
+impl App for Program {
+    type Service = Notification;
+    type Settings = gateway::Settings;
+    const PORT: u16 = 8085;
+
+    fn migrations() -> refinery::Runner {
+        store::migrations()
+    }
+
+    fn openapi() -> utoipa::openapi::OpenApi {
+        http::openapi()
+    }
+
+    fn service(settings: &Self::Settings) -> Notification {
+        Notification { gateway: Gateway::new(settings.clone()) }
+    }
+
+    fn api(parts: Parts<Self>) -> Router {
+        http::router(parts)
+    }
+}

@@ -17,7 +17,10 @@ fn product(row: &Row) -> Result<Product, Failure> {
     let broken = |error: String| Failure::Message(format!("a product's row is broken: {error}"));
     let currency = row.get::<_, &str>("currency");
     Ok(Product {
-        sku: row.get::<_, &str>("sku").parse().map_err(|e: kernel::InvalidSku| broken(e.to_string()))?,
+        sku: row
+            .get::<_, &str>("sku")
+            .parse()
+            .map_err(|e: kernel::InvalidSku| broken(e.to_string()))?,
         name: row.get("name"),
         unit_price: Money {
             amount: row.get("amount"),
@@ -68,10 +71,7 @@ pub(crate) async fn list(
 }
 
 /// The prices of these SKUs, of those that are for sale.
-pub(crate) async fn prices(
-    db: &Db<'_>,
-    skus: &[&str],
-) -> Result<HashMap<Sku, Money>, Failure> {
+pub(crate) async fn prices(db: &Db<'_>, skus: &[&str]) -> Result<HashMap<Sku, Money>, Failure> {
     let select = db
         .prepare_cached("SELECT sku, name, amount, currency FROM products WHERE sku = ANY($1)")
         .await?;

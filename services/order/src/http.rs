@@ -1,14 +1,14 @@
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Router};
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
 use kernel::{Money, OrderId, Quantity, Sku};
-use messaging::{Failure, Handle};
+use messaging::Handle;
 use runtime::http::{Json, Path, Query, RequestCause};
 use runtime::{FieldError, Parts, Problem};
 use serde::{Deserialize, Serialize};
@@ -232,7 +232,7 @@ impl From<store::Order> for OrderBody {
             unit_price: line.unit_price.into(),
         };
         Self {
-            order_id: order.order.0,
+            order_id: order.id.0,
             customer_id: order.customer_id,
             status,
             cancel_reason,
@@ -301,7 +301,7 @@ async fn place_order(
 fn answer_to_response(answer: Answer) -> Result<Response, Problem> {
     match answer {
         Answer::Placed(order) => {
-            let location = format!("/orders/{}", order.order);
+            let location = format!("/orders/{}", order.id);
             let body = Json(OrderBody::from(*order));
             Ok((StatusCode::CREATED, [(LOCATION, location)], body).into_response())
         }
@@ -311,9 +311,11 @@ fn answer_to_response(answer: Answer) -> Result<Response, Problem> {
             "The key was used for another request",
             "this Idempotency-Key came with another body before; use a new key for a new order",
         )),
-        Answer::NotForSale(lines) => Err(Problem::validation(lines.into_iter().map(|at| {
-            FieldError::new(format!("/lines/{at}/sku"), "is not in the catalogue")
-        }))),
+        Answer::NotForSale(lines) => Err(Problem::validation(
+            lines
+                .into_iter()
+                .map(|at| FieldError::new(format!("/lines/{at}/sku"), "is not in the catalogue")),
+        )),
         Answer::NoTotal => Err(Problem::validation([FieldError::new(
             "/lines",
             "the prices do not add up: they are in different currencies, or too large",
@@ -341,7 +343,9 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     })?;
     key.to_str()
         .ok()
-        .filter(|text| (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()))
+        .filter(|text| {
+            (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+        })
         .map(str::to_owned)
         .ok_or_else(|| {
             Problem::bad_request("the Idempotency-Key must be 1 to 255 visible ASCII characters")
@@ -472,8 +476,7 @@ fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
 
 async fn find(pool: &Pool, id: OrderId) -> Result<store::Order, Problem> {
     store::find(pool, id)
-        .await
-        .map_err(problem)?
+        .await?
         .ok_or_else(|| Problem::not_found(format!("there is no order {id}")))
 }
 
@@ -497,10 +500,7 @@ async fn cancel_order(
 ) -> Result<Json<OrderBody>, Problem> {
     let id = OrderId(id);
     find(&api.pool, id).await?;
-    api.handle
-        .submit(id, "CancelRequested", Input::CancelRequested, cause)
-        .await
-        .map_err(problem)?;
+    api.handle.submit(id, "CancelRequested", Input::CancelRequested, cause).await?;
     let order = find(&api.pool, id).await?;
     if let OrderState::Cancelled { .. } = order.state {
         return Ok(Json(order.into()));
@@ -570,9 +570,9 @@ async fn list_orders(
         after: query.after.map(OrderId),
         limit,
     };
-    let found = store::list(&api.pool, &filter).await.map_err(problem)?;
+    let found = store::list(&api.pool, &filter).await?;
     let full = found.len() == usize::from(query.limit);
-    let next = found.last().filter(|_| full).map(|order| order.order.0);
+    let next = found.last().filter(|_| full).map(|order| order.id.0);
     Ok(Json(OrderPage { orders: found.into_iter().map(OrderBody::from).collect(), next }))
 }
 
@@ -633,7 +633,7 @@ async fn put_product(
     }
     let MoneyBody { amount, currency } = body.unit_price;
     let product = Product { sku, name: body.name, unit_price: Money { amount, currency } };
-    let new = catalogue::put(&api.pool, &product).await.map_err(problem)?;
+    let new = catalogue::put(&api.pool, &product).await?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(ProductBody::from(product))).into_response())
 }
@@ -672,19 +672,8 @@ async fn list_products(
     let limit = page_limit(query.limit)?;
     let after = query.after.as_deref().map(str::parse::<Sku>).transpose();
     let after = after.map_err(|error| Problem::bad_request(error.to_string()))?;
-    let found = catalogue::list(&api.pool, after.as_ref(), limit).await.map_err(problem)?;
+    let found = catalogue::list(&api.pool, after.as_ref(), limit).await?;
     let full = found.len() == usize::from(query.limit);
     let next = found.last().filter(|_| full).map(|product| product.sku.clone());
     Ok(Json(ProductPage { products: found.into_iter().map(ProductBody::from).collect(), next }))
-}
-
-/// What a client hears of a failure behind the API.
-fn problem(failure: Failure) -> Problem {
-    match failure {
-        Failure::Infrastructure(reason) => {
-            tracing::warn!(reason, "a request could not be served");
-            come_again("the database cannot be reached at the moment")
-        }
-        other => Problem::internal(&other),
-    }
 }

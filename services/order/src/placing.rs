@@ -211,7 +211,7 @@ impl Worker {
         let mut outgoing = Vec::with_capacity(inserted.len());
         for (answer, request) in answers.iter_mut().zip(requests()) {
             let Answer::Placed(order) = answer else { continue };
-            if inserted.contains(&order.order) {
+            if inserted.contains(&order.id) {
                 outgoing.push(self.draft(order, request)?);
             } else if !before.contains_key(&request.idempotency_key) {
                 let taken = "another instance is placing the same order".to_owned();
@@ -243,7 +243,7 @@ impl Worker {
         let Some(total) = total(&lines) else { return Answer::NoTotal };
         let placed_at = now_in_millis();
         Answer::Placed(Box::new(store::Order {
-            order: OrderId(Uuid::now_v7()),
+            id: OrderId(Uuid::now_v7()),
             state: State::Placed,
             customer_id: request.customer_id.clone(),
             lines,
@@ -258,7 +258,7 @@ impl Worker {
 
     fn draft(&self, order: &store::Order, request: &Request) -> Result<Outgoing, Failure> {
         let event = Event::OrderPlaced(Box::new(OrderPlaced {
-            order_id: order.order,
+            order_id: order.id,
             customer_id: order.customer_id.clone(),
             lines: order.lines.clone(),
             total: order.total,
@@ -267,7 +267,7 @@ impl Worker {
             placed_at: order.placed_at,
         }));
         let mut stream = Stream::default();
-        self.handle.outbox().draft(order.order, &event, &mut stream, &request.cause)
+        self.handle.outbox().draft(order.id, &event, &mut stream, &request.cause)
     }
 }
 

@@ -105,7 +105,7 @@ fn state(status: &str, reason: Option<&str>) -> Result<State, Failure> {
 /// An order, whole.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
-    pub(crate) order: OrderId,
+    pub(crate) id: OrderId,
     pub(crate) state: State,
     pub(crate) customer_id: String,
     pub(crate) lines: Vec<Line>,
@@ -126,7 +126,7 @@ fn order(row: &tokio_postgres::Row) -> Result<Order, Failure> {
         .parse()
         .map_err(|error: kernel::InvalidCurrency| Failure::Message(error.to_string()))?;
     Ok(Order {
-        order: OrderId(row.get("order_id")),
+        id: OrderId(row.get("order_id")),
         state: state(row.get("status"), row.get("cancel_reason"))?,
         customer_id: row.get("customer_id"),
         lines: row.try_get::<_, Json<Vec<Line>>>("lines")?.0,
@@ -142,9 +142,8 @@ fn order(row: &tokio_postgres::Row) -> Result<Order, Failure> {
 /// One order.
 pub(crate) async fn find(pool: &Pool, id: OrderId) -> Result<Option<Order>, Failure> {
     let client = pool.get().await?;
-    let select = client
-        .prepare_cached(&format!("SELECT {ORDER} FROM orders WHERE order_id = $1"))
-        .await?;
+    let select =
+        client.prepare_cached(&format!("SELECT {ORDER} FROM orders WHERE order_id = $1")).await?;
     client.query_opt(&select, &[&id.0]).await?.as_ref().map(order).transpose()
 }
 
@@ -176,7 +175,7 @@ pub(crate) async fn insert(
              ON CONFLICT (idempotency_key) DO NOTHING RETURNING order_id",
         )
         .await?;
-    let ids: Vec<Uuid> = orders.iter().map(|order| order.order.0).collect();
+    let ids: Vec<Uuid> = orders.iter().map(|order| order.id.0).collect();
     let customers: Vec<&str> = orders.iter().map(|order| order.customer_id.as_str()).collect();
     let lines: Vec<Json<&Vec<Line>>> = orders.iter().map(|order| Json(&order.lines)).collect();
     let totals: Vec<i64> = orders.iter().map(|order| order.total.amount).collect();

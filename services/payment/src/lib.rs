@@ -1,4 +1,149 @@
-//! The payment service.
+//! The payment service: charges the customer once the stock is reserved, and pays back when the
+//! order is cancelled after all.
 
 pub mod domain;
 pub mod events;
+mod gateway;
+mod http;
+mod store;
+
+use axum::Router;
+use contracts::{Compensates, Consumes, Declaration, Emits};
+use kernel::OrderId;
+use messaging::{Call, CallError, Db, Failure, Reaction, Service, States};
+use runtime::{App, Parts};
+
+use crate::domain::{Effect, Input, State};
+use crate::events::{Event, reads};
+use crate::gateway::{Charge, Gateway};
+use crate::store::PAYMENTS;
+
+/// The payment service, as the loop runs it.
+#[derive(Debug)]
+pub struct Payment {
+    gateway: Gateway,
+}
+
+impl Service for Payment {
+    type Input = Input;
+    type Event = Event;
+    type Effect = Effect;
+    type World = States<State>;
+
+    fn declaration() -> Declaration<Input> {
+        Declaration {
+            service: "payment",
+            consumes: vec![
+                Consumes::new::<reads::OrderPlaced>(
+                    "order",
+                    "OrderPlaced",
+                    include_str!("../reads/OrderPlaced.avsc"),
+                    Input::OrderPlaced,
+                )
+                .leads_to(&["PaymentCharged", "PaymentFailed"]),
+                Consumes::new::<reads::StockReserved>(
+                    "inventory",
+                    "StockReserved",
+                    include_str!("../reads/StockReserved.avsc"),
+                    Input::StockReserved,
+                )
+                .leads_to(&["PaymentCharged", "PaymentFailed"]),
+                Consumes::new::<reads::OrderCancelled>(
+                    "order",
+                    "OrderCancelled",
+                    include_str!("../reads/OrderCancelled.avsc"),
+                    Input::OrderCancelled,
+                )
+                .leads_to(&["PaymentRefunded"]),
+            ],
+            emits: vec![
+                Emits {
+                    event_type: "PaymentCharged",
+                    schema: include_str!("../../../schemas/payment/PaymentCharged.v1.avsc"),
+                },
+                Emits {
+                    event_type: "PaymentFailed",
+                    schema: include_str!("../../../schemas/payment/PaymentFailed.v1.avsc"),
+                },
+                Emits {
+                    event_type: "PaymentRefunded",
+                    schema: include_str!("../../../schemas/payment/PaymentRefunded.v1.avsc"),
+                },
+            ],
+            compensates: vec![Compensates { event: "PaymentRefunded", undoes: "PaymentCharged" }],
+        }
+    }
+
+    async fn load(&self, db: &Db<'_>, batch: &[(OrderId, &Input)]) -> Result<Self::World, Failure> {
+        PAYMENTS.load(db, batch.iter().map(|(order, _)| *order)).await
+    }
+
+    fn decide(
+        &self,
+        world: &mut Self::World,
+        order: OrderId,
+        input: &Input,
+    ) -> Result<Reaction<Event, Effect>, Failure> {
+        let (state, reaction) = Reaction::of(domain::decide(order, world.state(order), input));
+        world.set(order, state);
+        Ok(reaction)
+    }
+
+    async fn save(&self, db: &Db<'_>, world: Self::World) -> Result<(), Failure> {
+        PAYMENTS.save(db, world).await
+    }
+
+    async fn perform(&self, call: &Call<Effect>) -> Result<Input, CallError> {
+        let key = call.idempotency_key();
+        match &call.effect {
+            Effect::Charge { payment_method, .. } => {
+                Ok(match self.gateway.charge(&key, call.attempts, payment_method).await? {
+                    Charge::Confirmed { charge_id } => Input::Charged { charge_id },
+                    Charge::Declined { reason } => Input::Declined { reason },
+                })
+            }
+            Effect::Refund { charge_id, amount } => {
+                let refund_id = self.gateway.refund(&key, charge_id, *amount).await?;
+                Ok(Input::Refunded { refund_id })
+            }
+        }
+    }
+}
+
+impl messaging::Effect for Effect {
+    fn step(&self) -> &'static str {
+        self.step()
+    }
+}
+
+impl contracts::Event for Event {
+    fn event_type(&self) -> &'static str {
+        self.event_type()
+    }
+}
+
+/// The payment service, as a program.
+#[derive(Debug)]
+pub struct Program;
+
+impl App for Program {
+    type Service = Payment;
+    type Settings = gateway::Settings;
+    const PORT: u16 = 8083;
+
+    fn migrations() -> refinery::Runner {
+        store::migrations()
+    }
+
+    fn openapi() -> utoipa::openapi::OpenApi {
+        http::openapi()
+    }
+
+    fn service(settings: &Self::Settings) -> Payment {
+        Payment { gateway: Gateway::new(settings.clone()) }
+    }
+
+    fn api(parts: Parts<Self>) -> Router {
+        http::router(parts)
+    }
+}

@@ -1,4 +1,137 @@
-//! The shipping service.
+//! The shipping service: books the parcel of an order once that is confirmed.
 
 pub mod domain;
 pub mod events;
+mod gateway;
+mod http;
+mod store;
+
+use axum::Router;
+use contracts::{Consumes, Declaration, Emits};
+use kernel::OrderId;
+use messaging::{Call, CallError, Db, Failure, Reaction, Service, States};
+use runtime::{App, Parts};
+
+use crate::domain::{Effect, Input, State};
+use crate::events::{Event, reads};
+use crate::gateway::{Booking, Gateway};
+use crate::store::SHIPMENTS;
+
+/// The shipping service, as the loop runs it.
+#[derive(Debug)]
+pub struct Shipping {
+    gateway: Gateway,
+}
+
+impl Service for Shipping {
+    type Input = Input;
+    type Event = Event;
+    type Effect = Effect;
+    type World = States<State>;
+
+    fn declaration() -> Declaration<Input> {
+        Declaration {
+            service: "shipping",
+            consumes: vec![
+                Consumes::new::<reads::OrderPlaced>(
+                    "order",
+                    "OrderPlaced",
+                    include_str!("../reads/OrderPlaced.avsc"),
+                    Input::OrderPlaced,
+                )
+                .leads_to(&["ShipmentCreated", "ShipmentFailed"]),
+                Consumes::new::<reads::OrderConfirmed>(
+                    "order",
+                    "OrderConfirmed",
+                    include_str!("../reads/OrderConfirmed.avsc"),
+                    Input::OrderConfirmed,
+                )
+                .leads_to(&["ShipmentCreated", "ShipmentFailed"]),
+                Consumes::new::<reads::OrderCancelled>(
+                    "order",
+                    "OrderCancelled",
+                    include_str!("../reads/OrderCancelled.avsc"),
+                    Input::OrderCancelled,
+                ),
+            ],
+            emits: vec![
+                Emits {
+                    event_type: "ShipmentCreated",
+                    schema: include_str!("../../../schemas/shipping/ShipmentCreated.v1.avsc"),
+                },
+                Emits {
+                    event_type: "ShipmentFailed",
+                    schema: include_str!("../../../schemas/shipping/ShipmentFailed.v1.avsc"),
+                },
+            ],
+            compensates: vec![],
+        }
+    }
+
+    async fn load(&self, db: &Db<'_>, batch: &[(OrderId, &Input)]) -> Result<Self::World, Failure> {
+        SHIPMENTS.load(db, batch.iter().map(|(order, _)| *order)).await
+    }
+
+    fn decide(
+        &self,
+        world: &mut Self::World,
+        order: OrderId,
+        input: &Input,
+    ) -> Result<Reaction<Event, Effect>, Failure> {
+        let (state, reaction) = Reaction::of(domain::decide(order, world.state(order), input));
+        world.set(order, state);
+        Ok(reaction)
+    }
+
+    async fn save(&self, db: &Db<'_>, world: Self::World) -> Result<(), Failure> {
+        SHIPMENTS.save(db, world).await
+    }
+
+    async fn perform(&self, call: &Call<Effect>) -> Result<Input, CallError> {
+        let Effect::Book { recipient } = &call.effect;
+        Ok(match self.gateway.book(&call.idempotency_key(), recipient).await? {
+            Booking::Accepted { shipment_id, carrier, tracking_number } => {
+                Input::Booked { shipment_id, carrier, tracking_number }
+            }
+            Booking::Refused { reason } => Input::Refused { reason },
+        })
+    }
+}
+
+impl messaging::Effect for Effect {
+    fn step(&self) -> &'static str {
+        self.step()
+    }
+}
+
+impl contracts::Event for Event {
+    fn event_type(&self) -> &'static str {
+        self.event_type()
+    }
+}
+
+/// The shipping service, as a program.
+#[derive(Debug)]
+pub struct Program;
+
+impl App for Program {
+    type Service = Shipping;
+    type Settings = gateway::Settings;
+    const PORT: u16 = 8084;
+
+    fn migrations() -> refinery::Runner {
+        store::migrations()
+    }
+
+    fn openapi() -> utoipa::openapi::OpenApi {
+        http::openapi()
+    }
+
+    fn service(settings: &Self::Settings) -> Shipping {
+        Shipping { gateway: Gateway::new(settings.clone()) }
+    }
+
+    fn api(parts: Parts<Self>) -> Router {
+        http::router(parts)
+    }
+}

@@ -1,4 +1,5 @@
-use apache_avro::schema_compatibility::SchemaCompatibility;
+use apache_avro::schema::{NamesRef, ResolvedSchema};
+use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_avro_fast::de::{DeserializerConfig, DeserializerState, read::SliceRead};
@@ -102,10 +103,14 @@ impl WriterSchema {
     /// Whether values written with this schema can be read with the `reader` schema.
     pub fn check_readable_as(&self, reader: &str) -> Result<(), CodecError> {
         let reader = parse_avro(reader)?;
-        SchemaCompatibility::can_read(&self.avro, &reader).map(|_| ()).map_err(|error| {
-            let name = reader.name().map_or_else(|| "a value".to_owned(), ToString::to_string);
-            CodecError::Incompatible { reader: name, reason: error.to_string() }
-        })
+        let reason = match SchemaCompatibility::can_read(&inlined(&self.avro)?, &inlined(&reader)?)
+        {
+            Ok(Compatibility::Full) => return Ok(()),
+            Ok(Compatibility::Partial) => "only some of its values fit".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let reader = reader.name().map_or_else(|| "a value".to_owned(), ToString::to_string);
+        Err(CodecError::Incompatible { reader, reason })
     }
 
     /// Decodes a framed payload that this schema wrote. Truncated values, trailing bytes, and
@@ -129,6 +134,45 @@ impl WriterSchema {
 
 fn parse_avro(text: &str) -> Result<apache_avro::Schema, CodecError> {
     apache_avro::Schema::parse_str(text).map_err(|error| CodecError::Schema(error.to_string()))
+}
+
+/// The deepest nesting of a schema that is inlined; a schema that contains itself has no end.
+const MAX_DEPTH: u8 = 32;
+
+/// `schema` with every reference replaced by what it names: `can_read` compares a name only with
+/// a name, never with the record that it stands for.
+fn inlined(schema: &apache_avro::Schema) -> Result<apache_avro::Schema, CodecError> {
+    let resolved =
+        ResolvedSchema::new(schema).map_err(|error| CodecError::Schema(error.to_string()))?;
+    let mut whole = schema.clone();
+    inline(&mut whole, resolved.get_names(), 0)?;
+    Ok(whole)
+}
+
+fn inline(
+    schema: &mut apache_avro::Schema,
+    names: &NamesRef<'_>,
+    depth: u8,
+) -> Result<(), CodecError> {
+    if depth > MAX_DEPTH {
+        return Err(CodecError::Schema(format!("it nests deeper than {MAX_DEPTH} levels")));
+    }
+    match schema {
+        apache_avro::Schema::Ref { name } => {
+            let Some(&definition) = names.get(name) else {
+                return Err(CodecError::Schema(format!("{name} is not defined")));
+            };
+            *schema = definition.clone();
+            inline(schema, names, depth + 1)
+        }
+        apache_avro::Schema::Array(array) => inline(&mut array.items, names, depth + 1),
+        apache_avro::Schema::Map(map) => inline(&mut map.types, names, depth + 1),
+        apache_avro::Schema::Record(record) => record
+            .fields
+            .iter_mut()
+            .try_for_each(|field| inline(&mut field.schema, names, depth + 1)),
+        _ => Ok(()),
+    }
 }
 
 fn parse_fast(text: &str) -> Result<serde_avro_fast::Schema, CodecError> {
@@ -188,6 +232,21 @@ mod tests {
         let greedy = READER.replace(r#","default":"red""#, "");
         let error = WriterSchema::parse(WRITER).unwrap().check_readable_as(&greedy).unwrap_err();
         assert!(matches!(error, CodecError::Incompatible { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_named_type_is_readable_where_it_is_only_referred_to() {
+        let writer = r#"{"type":"record","name":"farandole.test.Two","fields":[
+            {"name":"a","type":{"type":"record","name":"Money","fields":[
+                {"name":"amount","type":"long"}]}},
+            {"name":"b","type":"Money"}]}"#;
+        let reader = r#"{"type":"record","name":"farandole.test.Two","fields":[
+            {"name":"b","type":{"type":"record","name":"Money","fields":[
+                {"name":"amount","type":"long"}]}}]}"#;
+        WriterSchema::parse(writer).unwrap().check_readable_as(reader).unwrap();
+        let endless = r#"{"type":"record","name":"farandole.test.Two","fields":[
+            {"name":"next","type":{"type":"array","items":"farandole.test.Two"}}]}"#;
+        assert!(WriterSchema::parse(endless).unwrap().check_readable_as(reader).is_err());
     }
 
     #[test]

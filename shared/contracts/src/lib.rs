@@ -6,7 +6,6 @@
 //! its type, who reads it owns a type with the fields it uses.
 
 mod codec;
-pub mod conformance;
 mod declaration;
 mod envelope;
 mod topics;

@@ -116,7 +116,8 @@ impl Outbox {
         Ok(())
     }
 
-    pub(crate) fn instance(&self) -> i32 {
+    /// The number of this instance, for [`Stream::emitted_by`] of rows that the service writes.
+    pub fn instance(&self) -> i32 {
         self.instance
     }
 

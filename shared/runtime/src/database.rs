@@ -3,9 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use deadpool_postgres::{
-    Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
-};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use thiserror::Error;
 use tokio_postgres::{Config, NoTls};
 
@@ -71,7 +69,7 @@ pub async fn migrate(url: &str, service: refinery::Runner) -> Result<(), Databas
 }
 
 /// An error with its causes, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -83,10 +81,4 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// A connection could not be had, as the problem that the client sees.
-pub fn unavailable(error: &PoolError) -> crate::Problem {
-    tracing::warn!(error = chain(error), "no database connection");
-    crate::Problem::unavailable("the database cannot be reached at the moment", 1)
 }

@@ -74,7 +74,7 @@ enum Command {
     Serve,
     /// Brings the database up to date and exits; serving does so by itself, too.
     Migrate,
-    /// Asks the service at HTTP_ADDR whether it is ready; exits 0 when it is.
+    /// Asks the service at `HTTP_ADDR` whether it is ready; exits 0 when it is.
     Health,
 }
 
@@ -109,13 +109,13 @@ pub fn run<A: App>() -> ExitCode {
 
 /// Reads the settings; the defaults that differ from service to service are filled in here.
 fn parse<A: App>(name: &'static str) -> Cli<A::Settings> {
+    let address = format!("127.0.0.1:{}", A::PORT);
+    let database = format!("postgres://{name}:{name}@localhost:5432/{name}");
     let command = Cli::<A::Settings>::command()
         .name(name)
         .about(format!("The {name} service of Farandole"))
-        .mut_arg("http_addr", |arg| arg.default_value(format!("127.0.0.1:{}", A::PORT)))
-        .mut_arg("database_url", |arg| {
-            arg.default_value(format!("postgres://{name}:{name}@localhost:5432/{name}"))
-        });
+        .mut_arg("http_addr", |arg| arg.default_value(address).required(false))
+        .mut_arg("database_url", |arg| arg.default_value(database).required(false));
     let matches = command.get_matches();
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
@@ -148,13 +148,8 @@ async fn serve_until_stopped<A: App>(
     let health = Health::new(PARTS);
     let slot = ApiSlot::default();
     let limits = HttpLimits::default();
-    let router = service_router(
-        slot.clone(),
-        health.clone(),
-        telemetry.metrics(),
-        A::openapi(),
-        limits,
-    );
+    let router =
+        service_router(slot.clone(), health.clone(), telemetry.metrics(), A::openapi(), limits);
     let listener = TcpListener::bind(settings.http_addr)
         .await
         .with_context(|| format!("cannot listen on {} (HTTP_ADDR)", settings.http_addr))?;

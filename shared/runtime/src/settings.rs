@@ -9,6 +9,7 @@ use contracts::Topics;
 /// name; a flag wins.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Connections")]
+#[group(skip)]
 pub struct Settings {
     /// Postgres, the service's own database.
     #[arg(long, env = "DATABASE_URL", value_name = "URL", value_parser = postgres_url)]
@@ -48,6 +49,7 @@ pub struct Settings {
 /// How the message loop works.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Delivery")]
+#[group(skip)]
 struct Delivery {
     /// The most records in one transaction; 1 works one at a time.
     #[arg(long, env = "BATCH_MAX", value_name = "RECORDS", default_value_t = 1_000,
@@ -102,7 +104,7 @@ impl Settings {
             effect_concurrency: delivery.effect_concurrency,
             effect_timeout: Duration::from_millis(delivery.effect_timeout_ms),
             inbox_retention: Duration::from_secs(delivery.inbox_retention_s),
-            tracing: crate::trace::tracing_enabled(),
+            tracing: crate::telemetry::tracing_enabled(),
         }
     }
 }
@@ -129,8 +131,7 @@ fn brokers(text: &str) -> Result<String, String> {
     }
 }
 
-/// Checks that a setting is a URL of HTTP.
-pub fn http_url(text: &str) -> Result<String, String> {
+fn http_url(text: &str) -> Result<String, String> {
     match reqwest::Url::parse(text) {
         Ok(url) if url.scheme() == "http" && url.has_host() => Ok(text.to_owned()),
         Ok(_) => Err("expected http://host:port/path".to_owned()),

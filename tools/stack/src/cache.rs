@@ -3,10 +3,10 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::process::Command;
+use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-use crate::directory::{create_reachable, remove_if_there, try_lock};
+use crate::directory::{create_reachable, remove_if_there, temporary_in, try_lock};
 use crate::error::{Context, Error};
 use crate::process;
 
@@ -20,7 +20,7 @@ pub(crate) struct Cache {
 
 /// An entry in the making. It is ours alone until kept or dropped.
 pub(crate) struct Partial {
-    directory: PathBuf,
+    directory: TempDir,
     entry: PathBuf,
     _lock: File,
 }
@@ -48,9 +48,14 @@ impl Cache {
         if entry.exists() {
             return Ok(None);
         }
-        let directory = self.entry(&format!("{name}.partial"));
-        remove_if_there(&directory)?;
-        create_reachable(&directory)?;
+        let prefix = format!("{name}.partial-");
+        for stale in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
+            if stale.file_name().to_string_lossy().starts_with(&prefix) {
+                // Its owner was killed, but a command of his may still write there.
+                let _ = fs::remove_dir_all(stale.path());
+            }
+        }
+        let directory = temporary_in(&self.directory, &prefix)?;
         Ok(Some(Partial { directory, entry, _lock: lock }))
     }
 
@@ -72,13 +77,12 @@ impl Cache {
 
 impl Partial {
     pub(crate) fn directory(&self) -> &Path {
-        &self.directory
+        self.directory.path()
     }
 
     /// Makes `content`, a directory within the partial one, the entry, and removes the rest.
     pub(crate) fn keep(self, content: &Path) -> Result<(), Error> {
-        fs::rename(content, &self.entry).context("rename", content)?;
-        remove_if_there(&self.directory)
+        fs::rename(content, &self.entry).context("rename", content)
     }
 }
 
@@ -89,9 +93,9 @@ pub(crate) async fn copy_template(template: &Path, target: &Path) -> Result<(), 
     }
     let partial = target.with_extension("partial");
     remove_if_there(&partial)?;
-    let mut copy = Command::new("cp");
+    let mut copy = process::command("cp");
     copy.args(["-a", "--reflink=auto"]).arg(template).arg(&partial);
-    process::run(&mut copy, "copying the data template").await?;
+    process::run(copy, "copying the data template").await?;
     fs::rename(&partial, target).context("rename", &partial)
 }
 

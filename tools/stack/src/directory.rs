@@ -5,6 +5,8 @@ use std::fs::{self, File, Permissions, TryLockError};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use tempfile::TempDir;
+
 use crate::error::{Context, Error};
 use crate::process;
 
@@ -30,11 +32,9 @@ impl RunDirectory {
             return Ok(Self { path, temporary: false, _lock: lock });
         }
         let parent = env::temp_dir();
+        check_reachable(&parent)?;
         remove_abandoned(&parent);
-        let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&parent);
-        let path = directory.context("create a directory in", &parent)?.keep();
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).context("open", &path)?;
-        check_reachable(&path)?;
+        let path = temporary_in(&parent, PREFIX)?.keep();
         // Locked under another name first: nobody may see a lock file whose lock is not yet held.
         let unborn = path.join("lock.new");
         let lock = try_lock(&unborn)?.ok_or_else(|| Error::InUse(path.clone()))?;
@@ -94,7 +94,7 @@ pub(crate) fn try_lock(path: &Path) -> Result<Option<File>, Error> {
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(source)) => Err(source).context("lock", path),
+        Err(TryLockError::Error(error)) => Err(error).context("lock", path),
     }
 }
 
@@ -105,6 +105,15 @@ pub(crate) fn create_reachable(path: &Path) -> Result<(), Error> {
         fs::set_permissions(path, Permissions::from_mode(0o755)).context("open", path)?;
     }
     check_reachable(path)
+}
+
+/// The same for a new directory that goes with the value.
+pub(crate) fn temporary_in(parent: &Path, prefix: &str) -> Result<TempDir, Error> {
+    let directory = tempfile::Builder::new().prefix(prefix).tempdir_in(parent);
+    let directory = directory.context("create a directory in", parent)?;
+    let path = directory.path();
+    fs::set_permissions(path, Permissions::from_mode(0o755)).context("open", path)?;
+    Ok(directory)
 }
 
 fn check_reachable(path: &Path) -> Result<(), Error> {

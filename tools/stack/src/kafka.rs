@@ -3,7 +3,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
-use tokio::process::Command;
 
 use crate::Recipe;
 use crate::cache::{self, Cache};
@@ -82,10 +81,10 @@ impl Recipe for Kafka {
             let settings = partial.directory().join("server.properties");
             fs::write(&settings, server_properties(&data, Ports { main: 9092, side: 9093 }))
                 .context("write", &settings)?;
-            let mut format = Command::new(&kafka.java);
+            let mut format = process::command(&kafka.java);
             format.arg("-cp").arg(kafka.class_path()).arg("kafka.tools.StorageTool");
             format.args(["format", "-t", CLUSTER_ID, "-c"]).arg(&settings);
-            process::run(&mut format, "formatting Kafka's storage").await?;
+            process::run(format, "formatting Kafka's storage").await?;
             partial.keep(&data)?;
         }
         Ok(kafka)

@@ -24,7 +24,7 @@ const SERVICES: [&str; 5] = ["order", "inventory", "payment", "shipping", "notif
 /// The first start fetches them through mvn and pip (about 300 MB) into FARANDOLE_CACHE; the
 /// next ones take a few seconds.
 #[derive(Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version)]
 struct Arguments {
     #[command(subcommand)]
     action: Option<Action>,
@@ -55,8 +55,9 @@ struct StackArguments {
     /// Keep data and logs here between runs [default: a temporary directory, removed at the end]
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Keep fetched programs here [default: /var/cache/farandole for root, else ~/.cache/farandole]
-    #[arg(long, global = true, value_name = "DIR", env = "FARANDOLE_CACHE")]
+    /// Keep fetched programs here [default: $FARANDOLE_CACHE, else /var/cache/farandole for root,
+    /// ~/.cache/farandole for others]
+    #[arg(long, global = true, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Kafka's port on 127.0.0.1 [default: a free one]
     #[arg(long, global = true, value_name = "PORT", value_parser = port)]

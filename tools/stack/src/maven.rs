@@ -1,7 +1,5 @@
 use std::path::{Path, PathBuf};
 
-use tokio::process::Command;
-
 use crate::cache::{Cache, Partial};
 use crate::error::{Context, Error};
 use crate::java::property;
@@ -19,12 +17,12 @@ pub(crate) async fn dependency(
 ) -> Result<PathBuf, Error> {
     process::require(cache, &[("mvn", "maven")]).await?;
     let output = partial.directory().join("output");
-    let mut maven = Command::new("mvn");
+    let mut maven = process::command("mvn");
     maven.args(["--quiet", "--batch-mode", "--strict-checksums"]);
     maven.arg(property("maven.repo.local", partial.directory().join("repository")));
     maven.arg(format!("{PLUGIN}:{goal}")).arg(property("outputDirectory", &output));
     maven.args(arguments).current_dir(partial.directory());
-    process::run(&mut maven, &format!("mvn dependency:{goal}")).await?;
+    process::run(maven, &format!("mvn dependency:{goal}")).await?;
     Ok(output)
 }
 
@@ -43,8 +41,8 @@ pub(crate) async fn unpack_only(
         .context("unpack", directory)?;
     let unpacked = directory.with_file_name("unpacked");
     std::fs::create_dir(&unpacked).context("create", &unpacked)?;
-    let mut tar = Command::new("tar");
+    let mut tar = process::command("tar");
     tar.args(["--no-same-owner", "-xf"]).arg(&archive).arg("-C").arg(&unpacked);
-    process::run(&mut tar, &format!("unpacking {}", archive.display())).await?;
+    process::run(tar, &format!("unpacking {}", archive.display())).await?;
     Ok(unpacked)
 }

@@ -194,7 +194,7 @@ impl Launch {
         let log = &self.log;
         let output = File::options().create(true).append(true).open(log).context("open", log)?;
         let errors = output.try_clone().context("open", log)?;
-        let mut command = process::dependent(&self.program, self.orphan_signal, self.unprivileged);
+        let mut command = process::setpriv(self.orphan_signal, self.unprivileged, &self.program);
         command.args(&self.arguments).current_dir(&self.directory).stdout(output).stderr(errors);
         process::spawn(command).context("start", &self.program)
     }

@@ -46,10 +46,11 @@ impl Recipe for Postgres {
                 chown(home, Some(process::NOBODY), Some(process::NOBODY)).context("give", home)?;
             }
             let data = home.join("data");
-            let mut initdb = process::unprivileged(&cache.entry(ENTRY).join("bin/initdb"));
+            let mut initdb = process::unprivileged(cache.entry(ENTRY).join("bin/initdb"));
             initdb.args(["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"]);
             initdb.args(["--auth=trust", "--username", ROLE, "--pgdata"]).arg(&data);
-            process::run(initdb.current_dir(home), "initdb").await?;
+            initdb.current_dir(home);
+            process::run(initdb, "initdb").await?;
             partial.keep(&data)?;
         }
         Ok(Self { programs: cache.entry(ENTRY).join("bin"), template: cache.entry(&template) })
@@ -108,7 +109,7 @@ pub(crate) async fn connect(port: u16) -> Result<Client, tokio_postgres::Error> 
 }
 
 pub(crate) async fn create_database(port: u16, name: &str) -> Result<(), Error> {
-    let failed = |source| Error::Database { action: format!("create database {name}"), source };
+    let failed = |reason| Error::Database { action: format!("create database {name}"), reason };
     let statement = format!("CREATE DATABASE \"{}\"", name.replace('"', "\"\""));
     match connect(port).await.map_err(failed)?.batch_execute(&statement).await {
         Err(error) if error.code() == Some(&SqlState::DUPLICATE_DATABASE) => Ok(()),

@@ -1,16 +1,19 @@
 //! Commands that run to their end, children that die with us, and signals to whole trees.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{self, Child, Stdio};
 use std::sync::LazyLock;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
+use tokio::process::Command;
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::cache::Cache;
@@ -31,16 +34,20 @@ pub(crate) fn effective_user() -> u32 {
 }
 
 /// Runs a command to its end and returns what it wrote, standard output first.
-pub(crate) async fn run(
-    command: &mut tokio::process::Command,
-    what: &str,
-) -> Result<String, Error> {
+pub(crate) async fn run(mut command: Command, what: &str) -> Result<String, Error> {
     let failed = |problem: String, output: &[u8]| Error::Command {
         what: what.to_owned(),
         problem,
         output: error::tail(output),
     };
-    let output = timeout(COMMAND_LIMIT, command.stdin(Stdio::null()).kill_on_drop(true).output())
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let runtime = Handle::current();
+    let child = on_spawner(move || {
+        let _entered = runtime.enter();
+        command.spawn()
+    })
+    .map_err(|problem| failed(problem.to_string(), b""))?;
+    let output = timeout(COMMAND_LIMIT, child.wait_with_output())
         .await
         .map_err(|_| failed(format!("still running after {COMMAND_LIMIT:?}"), b""))?
         .map_err(|problem| failed(problem.to_string(), b""))?;
@@ -69,11 +76,13 @@ pub(crate) async fn require(cache: &Cache, programs: &[(&str, &str)]) -> Result<
             packages: packages.join(" "),
         });
     }
-    run(tokio::process::Command::new("apt-get").arg("update"), "apt-get update").await?;
-    let mut install = tokio::process::Command::new("apt-get");
+    let mut update = Command::new("apt-get");
+    update.arg("update");
+    run(update, "apt-get update").await?;
+    let mut install = Command::new("apt-get");
     install.args(["install", "-y", "--no-install-recommends"]).args(&packages);
     install.env("DEBIAN_FRONTEND", "noninteractive");
-    run(&mut install, &format!("apt-get install {}", packages.join(" "))).await?;
+    run(install, &format!("apt-get install {}", packages.join(" "))).await?;
     Ok(())
 }
 
@@ -89,65 +98,64 @@ async fn missing<'a>(programs: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)>
 
 async fn runs(command: &str) -> bool {
     let mut words = command.split(' ');
-    let mut command = tokio::process::Command::new(words.next().unwrap_or_default());
-    run(command.args(words), "looking for a program").await.is_ok()
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words);
+    run(command, "looking for a program").await.is_ok()
 }
 
-/// A command for `program` as the unprivileged user that Postgres wants, if we are root.
-pub(crate) fn unprivileged(program: &Path) -> tokio::process::Command {
-    let mut command = tokio::process::Command::new("setpriv");
-    command.args(drop_privileges()).arg("--").arg(program);
-    command
+/// A command for [`run`] that is killed when this process is gone.
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    setpriv("KILL", false, program).into()
 }
 
-/// A command for `program`, in a process group of its own so that Ctrl-C does not reach it, that
-/// gets `signal` once this process is gone. It must be started by [`spawn`].
-pub(crate) fn dependent(program: &Path, signal: &str, unprivileged: bool) -> Command {
-    use std::os::unix::process::CommandExt;
+/// The same as the unprivileged user that Postgres wants, if we are root.
+pub(crate) fn unprivileged(program: impl AsRef<OsStr>) -> Command {
+    setpriv("KILL", true, program).into()
+}
 
-    let mut command = Command::new("setpriv");
+/// A command for `program` that gets `signal` once this process is gone; [`run`] or [`spawn`] it.
+pub(crate) fn setpriv(
+    signal: &str,
+    unprivileged: bool,
+    program: impl AsRef<OsStr>,
+) -> process::Command {
+    let mut command = process::Command::new("setpriv");
     // One call for both: setpriv asks for the signal after it changed the user, a change that
     // would take the request back.
     command.args(["--pdeathsig", signal]);
-    if unprivileged {
-        command.args(drop_privileges());
+    if unprivileged && is_root() {
+        let (user, group) = (format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"));
+        command.args([&user, &group, "--clear-groups"]);
     }
-    command.arg("--").arg(program).stdin(Stdio::null()).process_group(0);
+    command.arg("--").arg(program);
     command
 }
 
-fn drop_privileges() -> Vec<String> {
-    if !is_root() {
-        return Vec::new();
-    }
-    let (user, group) = (format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"));
-    vec![user, group, "--clear-groups".to_owned()]
-}
-
-type Spawned = io::Result<Child>;
+type Job = Box<dyn FnOnce() + Send>;
 
 /// The system sends the parent-death signal when the *thread* that spawned ends, not the
 /// process: so one thread that never ends spawns every child.
-static SPAWNER: LazyLock<Sender<(Command, Sender<Spawned>)>> = LazyLock::new(|| {
-    let (requests, inbox) = channel::<(Command, Sender<Spawned>)>();
-    thread::spawn(move || {
-        for (mut command, reply) in inbox {
-            // A caller that no longer waits leaves a child nobody wants.
-            if let Err(orphan) = reply.send(command.spawn())
-                && let Ok(mut child) = orphan.0
-            {
-                let _ = child.kill();
-            }
-        }
-    });
-    requests
+static SPAWNER: LazyLock<Sender<Job>> = LazyLock::new(|| {
+    let (jobs, inbox) = channel::<Job>();
+    thread::spawn(move || inbox.into_iter().for_each(|job| job()));
+    jobs
 });
 
-/// Starts a [`dependent`] command.
-pub(crate) fn spawn(command: Command) -> Spawned {
-    let (reply, spawned) = channel();
-    SPAWNER.send((command, reply)).map_err(io::Error::other)?;
-    spawned.recv().map_err(io::Error::other)?
+fn on_spawner<T: Send + 'static>(
+    job: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let (reply, outcome) = channel();
+    // The caller waits below, so somebody takes the reply.
+    let job = Box::new(move || drop(reply.send(job())));
+    SPAWNER.send(job).map_err(|_| io::Error::other("the spawning thread is gone"))?;
+    outcome.recv().map_err(io::Error::other)?
+}
+
+/// Starts a child that may outlive the caller's runtime, in a process group of its own: Ctrl-C
+/// in a terminal does not reach it, and our orderly stop decides.
+pub(crate) fn spawn(mut command: process::Command) -> io::Result<Child> {
+    command.stdin(Stdio::null()).process_group(0);
+    on_spawner(move || command.spawn())
 }
 
 /// A process and all its descendants, parents first. Postgres puts each of its processes into a

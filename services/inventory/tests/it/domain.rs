@@ -1,10 +1,10 @@
-use contracts::conformance::machine::assert_machine;
 use inventory::domain::State::{self, Rejected, ShippedAhead, Unseen, Void};
 use inventory::domain::{Action, Impossible, Input, Level, Movement, Stock, decide};
 use inventory::events::{
     Event, Line, Shortage, ShortageReason, StockReleased, StockReservationFailed, StockReserved,
 };
 use kernel::{Decision, Quantity};
+use testkit::machine::assert_machine;
 
 use crate::{CANCELLED, ORDER, SHIPPED, line, on_hand, placed};
 

@@ -1,10 +1,10 @@
-use contracts::conformance::machine::{Draw, Settled, settle};
 use inventory::domain::{Input, Level, State, Stock, decide};
 use inventory::events::{Event, Line};
 use kernel::OrderId;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use testkit::machine::{Draw, Settled, settle};
 use uuid::Uuid;
 
 use crate::{CANCELLED, SHIPPED, line, on_hand, placed};

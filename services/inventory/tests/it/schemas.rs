@@ -1,7 +1,7 @@
-use contracts::conformance::schemas::{Reads, assert_writes};
 use inventory::events::{
     Event, Shortage, ShortageReason, StockReleased, StockReservationFailed, StockReserved, reads,
 };
+use testkit::schemas::{Reads, assert_writes};
 
 use crate::{ORDER, line};
 

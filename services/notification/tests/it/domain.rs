@@ -1,9 +1,9 @@
-use contracts::conformance::machine::assert_machine;
 use kernel::Decision;
 use notification::domain::Address::{self, Forgotten, Unseen};
 use notification::domain::Message::{self, Sending, Waiting};
 use notification::domain::{Effect, State};
 use notification::events::Outcome::{self, Cancelled, Completed, Confirmed};
+use testkit::machine::assert_machine;
 
 use crate::{
     CANCELLED, COMPLETED, CONFIRMED, decide_messages, given_up, placed, recipient, sent,

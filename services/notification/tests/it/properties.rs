@@ -1,9 +1,9 @@
-use contracts::conformance::machine::{Draw, Settled, settle};
 use notification::domain::{Address, Effect, Input, Message, State};
 use notification::events::{Event, Outcome};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use testkit::machine::{Draw, Settled, settle};
 
 use crate::{
     CANCELLED, COMPLETED, CONFIRMED, decide_messages, given_up, placed, sent, told_failed,

@@ -1,5 +1,5 @@
-use contracts::conformance::schemas::{Reads, assert_writes};
 use notification::events::{Event, Outcome, reads};
+use testkit::schemas::{Reads, assert_writes};
 
 use crate::{told_failed, told_sent};
 

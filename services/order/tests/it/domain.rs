@@ -1,10 +1,10 @@
-use contracts::conformance::machine::assert_machine;
 use kernel::Decision;
 use order::domain::Input::{CancelRequested, DeadlinePassed};
 use order::domain::State::{self, Completed, Confirmed, Placed, ShippedAhead, Unseen};
 use order::events::CancelReason::{
     self, CustomerRequest, OutOfStock, PaymentFailed, ShipmentFailed, TimedOut,
 };
+use testkit::machine::assert_machine;
 
 use crate::{
     CHARGED, COMPLETED, CONFIRMED, DECLINED, INPUTS, REFUSED, SHIPPED, STOCK_FAILED, cancelled,

@@ -1,4 +1,3 @@
-use contracts::conformance::machine::{Draw, Settled, settle};
 use order::domain::Input::{self, CancelRequested, DeadlinePassed};
 use order::domain::State;
 use order::events::CancelReason::{
@@ -8,6 +7,7 @@ use order::events::Event;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
+use testkit::machine::{Draw, Settled, settle};
 
 use crate::{
     CHARGED, COMPLETED, CONFIRMED, DECLINED, INPUTS, REFUSED, SHIPPED, STOCK_FAILED, cancelled,

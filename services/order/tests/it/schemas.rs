@@ -1,7 +1,7 @@
-use contracts::conformance::schemas::{Reads, assert_writes};
 use jiff::Timestamp;
 use kernel::{Currency, Money, Quantity};
 use order::events::{CancelReason, Event, Line, OrderPlaced, Recipient, reads};
+use testkit::schemas::{Reads, assert_writes};
 
 use crate::{COMPLETED, CONFIRMED, ORDER, cancelled};
 

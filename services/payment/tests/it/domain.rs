@@ -1,7 +1,7 @@
-use contracts::conformance::machine::assert_machine;
 use kernel::Decision;
 use payment::domain::State::{self, AwaitingOrder, Unseen, Void};
 use payment::domain::{Effect, Input};
+use testkit::machine::assert_machine;
 
 use crate::{
     CANCELLED, STOCK_RESERVED, amount, charged, decide_payment, declined, placed, refunded,

@@ -1,9 +1,9 @@
-use contracts::conformance::machine::{Draw, Settled, settle};
 use payment::domain::{Effect, Input, State};
 use payment::events::Event;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use testkit::machine::{Draw, Settled, settle};
 
 use crate::{
     CANCELLED, STOCK_RESERVED, charged, decide_payment, declined, placed, refunded, told_charged,

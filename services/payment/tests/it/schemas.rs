@@ -1,5 +1,5 @@
-use contracts::conformance::schemas::{Reads, assert_writes};
 use payment::events::{Event, reads};
+use testkit::schemas::{Reads, assert_writes};
 
 use crate::{told_charged, told_failed, told_refunded};
 

@@ -1,7 +1,7 @@
-use contracts::conformance::machine::assert_machine;
 use kernel::Decision;
 use shipping::domain::Effect;
 use shipping::domain::State::{self, AwaitingOrder, Booking, Unseen, Void};
+use testkit::machine::assert_machine;
 
 use crate::{
     CANCELLED, CONFIRMED, booked, decide_shipment, placed, recipient, refused, told_created,

@@ -1,9 +1,9 @@
-use contracts::conformance::machine::{Draw, Settled, settle};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use shipping::domain::{Input, State};
 use shipping::events::Event;
+use testkit::machine::{Draw, Settled, settle};
 
 use crate::{
     CANCELLED, CONFIRMED, booked, decide_shipment, placed, refused, told_created, told_failed,

@@ -1,5 +1,5 @@
-use contracts::conformance::schemas::{Reads, assert_writes};
 use shipping::events::{Event, reads};
+use testkit::schemas::{Reads, assert_writes};
 
 use crate::{told_created, told_failed};
 

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::schema::{NamesRef, ResolvedSchema};
-use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
+use contracts::WriterSchema;
 use serde::Serialize;
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
@@ -69,9 +69,10 @@ impl Reads {
     where
         T: DeserializeOwned + PartialEq + Debug,
     {
-        let text = fs::read_to_string(self.folder.join(format!("{event_type}.avsc"))).unwrap();
-        let full_name = full_name(&text);
-        let reader = Schema::parse_str(&text).unwrap();
+        let reader_text =
+            fs::read_to_string(self.folder.join(format!("{event_type}.avsc"))).unwrap();
+        let full_name = full_name(&reader_text);
+        let reader = Schema::parse_str(&reader_text).unwrap();
         let (service, name) =
             full_name.strip_prefix("farandole.").and_then(|rest| rest.split_once('.')).unwrap();
         assert_eq!(name, event_type, "the record's name, and the file's");
@@ -80,13 +81,12 @@ impl Reads {
         assert!(!versions.is_empty(), "{service} writes no {name}");
         for (version, text) in versions {
             let writer = Schema::parse_str(&text).unwrap();
-            let verdict = SchemaCompatibility::can_read(&inlined(&writer), &inlined(&reader));
-            assert!(
-                matches!(verdict, Ok(Compatibility::Full)),
-                "{full_name}.v{version}: {verdict:?}"
-            );
+            WriterSchema::parse(&text)
+                .and_then(|writer| writer.check_readable_as(&reader_text))
+                .unwrap_or_else(|error| panic!("{full_name}.v{version}: {error}"));
 
-            let value = sample(&inlined(&writer));
+            let names = ResolvedSchema::new(&writer).unwrap();
+            let value = sample(&writer, names.get_names());
             let bytes = GenericDatumWriter::builder(&writer)
                 .build()
                 .and_then(|datum| datum.write_value_to_vec(value))
@@ -146,41 +146,23 @@ fn resolve(bytes: &[u8], writer: &Schema, reader: Option<&Schema>) -> Json {
     value.try_into().unwrap()
 }
 
-/// `schema` with every reference replaced by what it names: `can_read` compares a name only with
-/// a name, never with the record it stands for.
-fn inlined(schema: &Schema) -> Schema {
-    fn inline(schema: &mut Schema, names: &NamesRef<'_>) {
-        match schema {
-            Schema::Ref { name } => {
-                *schema = names[name].clone();
-                inline(schema, names);
-            }
-            Schema::Array(array) => inline(&mut array.items, names),
-            Schema::Record(record) => {
-                record.fields.iter_mut().for_each(|field| inline(&mut field.schema, names));
-            }
-            _ => {}
-        }
-    }
-    let mut whole = schema.clone();
-    inline(&mut whole, ResolvedSchema::new(schema).unwrap().get_names());
-    whole
-}
-
-/// A value of `schema`, which is [`inlined`]. Every text is `EUR`: a currency, a SKU and a name
+/// A value of `schema`. Every text is `EUR`: a currency, a SKU and a name
 /// alike.
-fn sample(schema: &Schema) -> Value {
+fn sample(schema: &Schema, names: &NamesRef<'_>) -> Value {
     match schema {
         Schema::Int => Value::Int(3),
         Schema::Long => Value::Long(5),
         Schema::TimestampMillis => Value::TimestampMillis(7),
         Schema::String => Value::String("EUR".into()),
         Schema::Uuid(_) => Value::Uuid(apache_avro::Uuid::from_u128(11)),
-        Schema::Array(array) => Value::Array(vec![sample(&array.items); 2]),
+        Schema::Array(array) => Value::Array(vec![sample(&array.items, names); 2]),
         Schema::Record(record) => {
             let fields = record.fields.iter();
-            Value::Record(fields.map(|field| (field.name.clone(), sample(&field.schema))).collect())
+            Value::Record(
+                fields.map(|field| (field.name.clone(), sample(&field.schema, names))).collect(),
+            )
         }
+        Schema::Ref { name } => sample(names[name], names),
         other => panic!("no sample of {other:?}: no event has used one so far"),
     }
 }

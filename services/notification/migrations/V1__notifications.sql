@@ -1,0 +1,9 @@
+-- One row per order: its state as JSON. version guards against two instances at once; emitted and
+-- emitted_by are the order's place in this service's stream of events.
+CREATE TABLE notifications (
+    order_id   uuid    NOT NULL PRIMARY KEY,
+    version    integer NOT NULL,
+    emitted    integer NOT NULL,
+    emitted_by integer NOT NULL,
+    state      jsonb   NOT NULL
+) WITH (fillfactor = 80);

@@ -1,0 +1,114 @@
+use std::time::Duration;
+
+use kernel::Money;
+use messaging::CallError;
+use uuid::Uuid;
+
+/// How the simulated payment provider behaves.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Simulated payment provider")]
+pub struct Settings {
+    /// How long the provider takes to answer, in milliseconds.
+    #[arg(long, env = "SIM_PAYMENT_LATENCY_MS", value_name = "MS", default_value_t = 0,
+          value_parser = clap::value_parser!(u64).range(0..=60_000))]
+    sim_payment_latency_ms: u64,
+    /// How many of a hundred calls fail without an answer, by chance.
+    #[arg(long, env = "SIM_PAYMENT_ERROR_PERCENT", value_name = "PERCENT", default_value_t = 0,
+          value_parser = clap::value_parser!(u8).range(0..=100))]
+    sim_payment_error_percent: u8,
+}
+
+/// How a charge ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Charge {
+    /// The money is there.
+    Confirmed { charge_id: String },
+    /// It will not come.
+    Declined { reason: String },
+}
+
+/// The payment provider: a simulation of one that, like Stripe, knows calls by an idempotency key
+/// and gives the same answer to the same key. Here the answer follows from the key and the payment
+/// method alone, so that it is the same even after a crash of this process.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    settings: Settings,
+}
+
+impl Gateway {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+
+    /// Takes the money. Payment methods are named like Stripe's in its test mode, and a few more
+    /// for trouble: `pm_sim_flaky` answers the third time, `pm_sim_down` never.
+    pub(crate) async fn charge(
+        &self,
+        key: &str,
+        attempts: u32,
+        payment_method: &str,
+    ) -> Result<Charge, CallError> {
+        self.answer().await?;
+        match payment_method {
+            "pm_sim_down" => std::future::pending().await,
+            "pm_sim_flaky" if attempts < 2 => Err(CallError("the provider timed out".to_owned())),
+            "pm_card_visa_chargeDeclined" => {
+                Ok(Charge::Declined { reason: "card_declined".to_owned() })
+            }
+            "pm_card_visa" | "pm_sim_flaky" => {
+                Ok(Charge::Confirmed { charge_id: format!("ch_{}", id_of(key)) })
+            }
+            _ => Ok(Charge::Declined { reason: "payment_method_unknown".to_owned() }),
+        }
+    }
+
+    /// Gives the money back, and returns the refund's id.
+    pub(crate) async fn refund(
+        &self,
+        key: &str,
+        _charge_id: &str,
+        _amount: Money,
+    ) -> Result<String, CallError> {
+        self.answer().await?;
+        Ok(format!("re_{}", id_of(key)))
+    }
+
+    async fn answer(&self) -> Result<(), CallError> {
+        if self.settings.sim_payment_latency_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(self.settings.sim_payment_latency_ms)).await;
+        }
+        if fastrand::u8(0..100) < self.settings.sim_payment_error_percent {
+            return Err(CallError("the provider did not answer".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+fn id_of(key: &str) -> String {
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, key.as_bytes()).simple().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gateway() -> Gateway {
+        Gateway::new(Settings { sim_payment_latency_ms: 0, sim_payment_error_percent: 0 })
+    }
+
+    #[tokio::test]
+    async fn the_same_key_has_the_same_answer() {
+        let first = gateway().charge("o/charge", 0, "pm_card_visa").await.unwrap();
+        assert_eq!(gateway().charge("o/charge", 5, "pm_card_visa").await.unwrap(), first);
+        assert_ne!(gateway().charge("p/charge", 0, "pm_card_visa").await.unwrap(), first);
+    }
+
+    #[tokio::test]
+    async fn a_flaky_method_answers_the_third_time() {
+        for attempts in 0..2 {
+            assert!(gateway().charge("k", attempts, "pm_sim_flaky").await.is_err());
+        }
+        let third = gateway().charge("k", 2, "pm_sim_flaky").await.unwrap();
+        assert!(matches!(third, Charge::Confirmed { .. }));
+    }
+}

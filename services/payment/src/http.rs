@@ -1,0 +1,131 @@
+use axum::Router;
+use axum::extract::State;
+use deadpool_postgres::Pool;
+use kernel::{Currency, Money, OrderId};
+use runtime::http::{Json, Path};
+use runtime::{Parts, Problem};
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::Program;
+use crate::domain::State as Payment;
+use crate::store::PAYMENTS;
+
+#[derive(OpenApi)]
+#[openapi(info(title = "Farandole: payment", description = "Tells how orders are paid."))]
+struct Description;
+
+fn routes() -> OpenApiRouter<Pool> {
+    OpenApiRouter::with_openapi(Description::openapi()).routes(routes!(get_payment))
+}
+
+pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
+    routes().into_openapi()
+}
+
+pub(crate) fn router(parts: Parts<Program>) -> Router {
+    let (router, _) = routes().split_for_parts();
+    router.with_state(parts.pool)
+}
+
+/// The payment of an order.
+#[derive(Debug, Serialize, ToSchema)]
+struct PaymentBody {
+    order_id: Uuid,
+    status: Status,
+    /// What is or was to be paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount: Option<MoneyBody>,
+    /// The provider's id of the charge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    charge_id: Option<String>,
+    /// The provider's id of the refund.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund_id: Option<String>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// An amount of money.
+#[derive(Debug, Serialize, ToSchema)]
+struct MoneyBody {
+    /// Minor units of the currency, such as cents.
+    amount: i64,
+    /// ISO 4217.
+    #[schema(value_type = String)]
+    currency: Currency,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    /// The stock is not reserved, or the order not known yet.
+    Awaiting,
+    /// The provider was asked.
+    Charging,
+    Charged,
+    /// Declined, for good.
+    Failed,
+    /// The order was cancelled, the money goes back.
+    Refunding,
+    Refunded,
+    /// The order was cancelled before anything was charged.
+    Void,
+}
+
+impl PaymentBody {
+    fn new(order_id: Uuid, payment: Payment) -> Self {
+        let empty = |status, amount: Option<Money>| Self {
+            order_id,
+            status,
+            amount: amount.map(|Money { amount, currency }| MoneyBody { amount, currency }),
+            charge_id: None,
+            refund_id: None,
+            reason: None,
+        };
+        match payment {
+            Payment::Unseen | Payment::AwaitingOrder => empty(Status::Awaiting, None),
+            Payment::AwaitingStock { amount, .. } => empty(Status::Awaiting, Some(amount)),
+            Payment::Charging { amount, .. } => empty(Status::Charging, Some(amount)),
+            Payment::Charged { charge_id, amount } => {
+                Self { charge_id: Some(charge_id), ..empty(Status::Charged, Some(amount)) }
+            }
+            Payment::Refunding { charge_id, amount } => {
+                Self { charge_id: Some(charge_id), ..empty(Status::Refunding, Some(amount)) }
+            }
+            Payment::Refunded { charge_id, refund_id, amount } => Self {
+                charge_id: Some(charge_id),
+                refund_id: Some(refund_id),
+                ..empty(Status::Refunded, Some(amount))
+            },
+            Payment::Failed { reason } => {
+                Self { reason: Some(reason), ..empty(Status::Failed, None) }
+            }
+            Payment::Void => empty(Status::Void, None),
+        }
+    }
+}
+
+/// See how an order is paid
+#[utoipa::path(
+    get,
+    path = "/payments/{order_id}",
+    params(("order_id" = Uuid, Path, description = "The order's id")),
+    responses(
+        (status = 200, description = "The payment", body = PaymentBody),
+        (status = 404, description = "Nothing is known of this order", body = Problem),
+    )
+)]
+async fn get_payment(
+    State(pool): State<Pool>,
+    Path(order_id): Path<Uuid>,
+) -> Result<Json<PaymentBody>, Problem> {
+    let payment = PAYMENTS.find(&pool, OrderId(order_id)).await?.ok_or_else(|| {
+        Problem::not_found(format!("nothing is known of a payment for order {order_id}"))
+    })?;
+    Ok(Json(PaymentBody::new(order_id, payment)))
+}

@@ -1,0 +1,83 @@
+use std::time::Duration;
+
+use messaging::CallError;
+use uuid::Uuid;
+
+use crate::events::reads::Recipient;
+
+/// How the simulated carrier behaves.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Simulated carrier")]
+pub struct Settings {
+    /// How long the carrier takes to answer, in milliseconds.
+    #[arg(long, env = "SIM_CARRIER_LATENCY_MS", value_name = "MS", default_value_t = 0,
+          value_parser = clap::value_parser!(u64).range(0..=60_000))]
+    sim_carrier_latency_ms: u64,
+    /// How many of a hundred calls fail without an answer, by chance.
+    #[arg(long, env = "SIM_CARRIER_ERROR_PERCENT", value_name = "PERCENT", default_value_t = 0,
+          value_parser = clap::value_parser!(u8).range(0..=100))]
+    sim_carrier_error_percent: u8,
+}
+
+/// How a booking ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Booking {
+    /// The carrier comes for the parcel.
+    Accepted { shipment_id: String, carrier: String, tracking_number: String },
+    /// It does not.
+    Refused { reason: String },
+}
+
+/// The carrier: a simulation of one that knows calls by an idempotency key. Here the answer
+/// follows from the key and the address alone, so that it is the same even after a crash of this
+/// process. It does not serve the country `XX`.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    settings: Settings,
+}
+
+impl Gateway {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+
+    /// Books a shipment.
+    pub(crate) async fn book(&self, key: &str, to: &Recipient) -> Result<Booking, CallError> {
+        if self.settings.sim_carrier_latency_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(self.settings.sim_carrier_latency_ms)).await;
+        }
+        if fastrand::u8(0..100) < self.settings.sim_carrier_error_percent {
+            return Err(CallError("the carrier did not answer".to_owned()));
+        }
+        if to.country == "XX" {
+            return Ok(Booking::Refused { reason: "destination_not_served".to_owned() });
+        }
+        let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, key.as_bytes()).simple().to_string();
+        Ok(Booking::Accepted {
+            shipment_id: format!("sh_{id}"),
+            carrier: "Farandole Post".to_owned(),
+            tracking_number: format!("FP{}", id[..12].to_uppercase()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_same_key_has_the_same_answer_and_xx_is_refused() {
+        let gateway =
+            Gateway::new(Settings { sim_carrier_latency_ms: 0, sim_carrier_error_percent: 0 });
+        let to = |country: &str| Recipient {
+            name: "N".into(),
+            street: "S".into(),
+            city: "C".into(),
+            postal_code: "P".into(),
+            country: country.into(),
+        };
+        let first = gateway.book("k", &to("FR")).await.unwrap();
+        assert_eq!(gateway.book("k", &to("FR")).await.unwrap(), first);
+        assert!(matches!(gateway.book("k", &to("XX")).await.unwrap(), Booking::Refused { .. }));
+    }
+}

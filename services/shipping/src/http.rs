@@ -1,0 +1,111 @@
+use axum::Router;
+use axum::extract::State;
+use deadpool_postgres::Pool;
+use kernel::OrderId;
+use runtime::http::{Json, Path};
+use runtime::{Parts, Problem};
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::Program;
+use crate::domain::State as Shipment;
+use crate::store::SHIPMENTS;
+
+#[derive(OpenApi)]
+#[openapi(info(title = "Farandole: shipping", description = "Tells how orders are shipped."))]
+struct Description;
+
+fn routes() -> OpenApiRouter<Pool> {
+    OpenApiRouter::with_openapi(Description::openapi()).routes(routes!(get_shipment))
+}
+
+pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
+    routes().into_openapi()
+}
+
+pub(crate) fn router(parts: Parts<Program>) -> Router {
+    let (router, _) = routes().split_for_parts();
+    router.with_state(parts.pool)
+}
+
+/// The shipment of an order.
+#[derive(Debug, Serialize, ToSchema)]
+struct ShipmentBody {
+    order_id: Uuid,
+    status: Status,
+    /// The carrier's id of the shipment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shipment_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    carrier: Option<String>,
+    /// What the customer follows the parcel by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tracking_number: Option<String>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    /// The order is not confirmed, or not known yet.
+    Awaiting,
+    /// The carrier was asked.
+    Booking,
+    Created,
+    /// Refused, for good.
+    Failed,
+    /// The order was cancelled before anything was booked.
+    Void,
+}
+
+impl ShipmentBody {
+    fn new(order_id: Uuid, shipment: Shipment) -> Self {
+        let empty = |status| Self {
+            order_id,
+            status,
+            shipment_id: None,
+            carrier: None,
+            tracking_number: None,
+            reason: None,
+        };
+        match shipment {
+            Shipment::Unseen | Shipment::AwaitingOrder | Shipment::AwaitingConfirmation { .. } => {
+                empty(Status::Awaiting)
+            }
+            Shipment::Booking => empty(Status::Booking),
+            Shipment::Created { shipment_id, carrier, tracking_number } => Self {
+                shipment_id: Some(shipment_id),
+                carrier: Some(carrier),
+                tracking_number: Some(tracking_number),
+                ..empty(Status::Created)
+            },
+            Shipment::Failed { reason } => Self { reason: Some(reason), ..empty(Status::Failed) },
+            Shipment::Void => empty(Status::Void),
+        }
+    }
+}
+
+/// See how an order is shipped
+#[utoipa::path(
+    get,
+    path = "/shipments/{order_id}",
+    params(("order_id" = Uuid, Path, description = "The order's id")),
+    responses(
+        (status = 200, description = "The shipment", body = ShipmentBody),
+        (status = 404, description = "Nothing is known of this order", body = Problem),
+    )
+)]
+async fn get_shipment(
+    State(pool): State<Pool>,
+    Path(order_id): Path<Uuid>,
+) -> Result<Json<ShipmentBody>, Problem> {
+    let shipment = SHIPMENTS.find(&pool, OrderId(order_id)).await?.ok_or_else(|| {
+        Problem::not_found(format!("nothing is known of a shipment for order {order_id}"))
+    })?;
+    Ok(Json(ShipmentBody::new(order_id, shipment)))
+}

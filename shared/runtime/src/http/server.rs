@@ -1,0 +1,116 @@
+//! The listener.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use super::HttpLimits;
+
+/// Accepting fails when file descriptors run out; some come back in this time.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What an answered client may go on sending before its connection is closed for good. Closing at
+/// once would reset the connection, and the client might lose the answer with it.
+const LINGER_BYTES: u64 = 1024 * 1024;
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Serves HTTP/1.1 until `shutdown`: then it accepts nothing more, closes idle connections, and
+/// lets the requests under way finish, for at most [`HttpLimits::drain_timeout`].
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: CancellationToken,
+    limits: HttpLimits,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept(), if connections.len() < limits.connections => {
+                match accepted {
+                    Ok((stream, _)) => {
+                        let connection = connection(stream, router.clone(), shutdown.clone(), limits);
+                        connections.spawn(connection);
+                    }
+                    Err(error) => refused(&error).await,
+                }
+            }
+        }
+    }
+    drop(listener);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(limits.drain_timeout, drained).await.is_err() {
+        tracing::warn!(connections = connections.len(), "requests cut off: they took too long");
+        connections.shutdown().await;
+    }
+}
+
+async fn refused(error: &io::Error) {
+    let by_client =
+        matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset);
+    if !by_client {
+        tracing::warn!(%error, "cannot accept connections; are there enough file descriptors?");
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    shutdown: CancellationToken,
+    limits: HttpLimits,
+) {
+    // Answers are small and written whole, so holding them back would only cost time.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY refused");
+    }
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.write_timeout));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answer = router.clone().oneshot(request);
+        Box::pin(
+            async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) },
+        )
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_read_timeout)
+        .max_header_size(limits.header_bytes)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
+    let served = tokio::select! {
+        served = poll_fn(|context| connection.poll_without_shutdown(context)) => served,
+        () = shutdown.cancelled() => {
+            Pin::new(&mut connection).graceful_shutdown();
+            poll_fn(|context| connection.poll_without_shutdown(context)).await
+        }
+    };
+    match served {
+        Ok(()) => linger(connection.into_parts().io.into_inner()).await,
+        Err(error) => tracing::debug!(%error, "a connection broke off"),
+    }
+}
+
+async fn linger(mut stream: Pin<Box<TimeoutStream<TcpStream>>>) {
+    let goodbye = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(LINGER_BYTES), &mut tokio::io::sink()).await
+    };
+    // Whether the client hears it is not known, and nothing follows from it.
+    let _ = tokio::time::timeout(LINGER_TIMEOUT, goodbye).await;
+}

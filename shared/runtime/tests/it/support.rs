@@ -1,0 +1,156 @@
+//! A small service to ask.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use farandole_runtime::http::{ApiSlot, HttpLimits, Json, Path, Query, serve, service_router};
+use farandole_runtime::{Health, Telemetry, TraceParent};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use utoipa::OpenApi;
+
+/// No test should come near it; it turns a hang into a failure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) lines: Vec<Line>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Line {
+    pub(crate) sku: String,
+    pub(crate) quantity: u32,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Page {
+    #[expect(dead_code, reason = "only read into")]
+    after: u32,
+}
+
+#[derive(OpenApi)]
+#[openapi(info(title = "a small service"), components(schemas(farandole_runtime::Problem)))]
+struct Document;
+
+/// `held` says that a request to `/held` has come, `release` lets it go.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Hold {
+    pub(crate) held: Arc<Notify>,
+    pub(crate) release: Arc<Notify>,
+}
+
+pub(crate) fn api(hold: Hold) -> Router {
+    Router::new()
+        .route(
+            "/orders",
+            post(|Json(order): Json<Order>| async { (StatusCode::CREATED, Json(order)) }),
+        )
+        .route("/orders/{id}", get(|Path(id): Path<u32>| async move { Json(id) }))
+        .route("/pages", get(|Query(_): Query<Page>| async {}))
+        .route(
+            "/trace",
+            get(|parent: Option<Extension<TraceParent>>| async move {
+                parent.map(|parent| parent.0.to_string()).unwrap_or_default()
+            }),
+        )
+        .route("/panic", get(panics))
+        .route("/large", get(|| async { vec![b'x'; 64 * 1024 * 1024].into_response() }))
+        .route(
+            "/held",
+            get(|| async move {
+                tracing::info!("held");
+                hold.held.notify_one();
+                hold.release.notified().await;
+                "released"
+            }),
+        )
+}
+
+async fn panics() -> &'static str {
+    panic!("on purpose")
+}
+
+pub(crate) struct Service {
+    pub(crate) address: SocketAddr,
+    pub(crate) api: ApiSlot,
+    pub(crate) health: Health,
+    pub(crate) hold: Hold,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) serving: JoinHandle<()>,
+}
+
+impl Service {
+    /// Not ready, and its API not installed.
+    pub(crate) async fn start(limits: HttpLimits) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (api, health) = (ApiSlot::default(), Health::new(["postgres", "kafka"]));
+        let shutdown = CancellationToken::new();
+        let metrics = telemetry().metrics();
+        let document = Document::openapi();
+        let router = service_router(api.clone(), health.clone(), metrics, document, limits);
+        let serving = tokio::spawn(serve(listener, router, shutdown.clone(), limits));
+        Self { address, api, health, hold: Hold::default(), shutdown, serving }
+    }
+
+    /// With its API.
+    pub(crate) async fn open(limits: HttpLimits) -> Self {
+        let service = Self::start(limits).await;
+        service.api.install(api(service.hold.clone()));
+        service
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
+        reqwest::get(self.url(path)).await.unwrap()
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) async fn connect(&self, bytes: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        stream
+    }
+}
+
+/// All that the service sends until it closes the connection.
+pub(crate) async fn read_to_close(mut stream: TcpStream) -> String {
+    let mut text = String::new();
+    let reading = stream.read_to_string(&mut text);
+    tokio::time::timeout(PATIENCE, reading).await.expect("the connection stayed open").unwrap();
+    text
+}
+
+/// Asserts that an answer is a problem of that type, and returns it.
+pub(crate) async fn problem(
+    response: reqwest::Response,
+    status: u16,
+    slug: &str,
+) -> serde_json::Value {
+    assert_eq!(response.status(), status);
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    assert!(response.headers().contains_key("x-correlation-id"));
+    let document: serde_json::Value = response.json().await.unwrap();
+    assert_eq!(document["type"], format!("urn:farandole:problem:{slug}"));
+    assert_eq!(document["status"], status);
+    document
+}
+
+/// One for all tests: a process has one.
+pub(crate) fn telemetry() -> &'static Telemetry {
+    static TELEMETRY: OnceLock<Telemetry> = OnceLock::new();
+    TELEMETRY.get_or_init(|| Telemetry::init("a-small-service").unwrap())
+}
