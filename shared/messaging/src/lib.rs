@@ -34,7 +34,7 @@ mod state_table;
 mod states;
 mod trace;
 
-pub use admin::{Admin, AdminError, TopicPlan, TopicReport};
+pub use admin::{Admin, AdminError, Topic, TopicPlan, TopicReport};
 pub use effects::{Call, CallError};
 pub use engine::{Engine, Handle, StartError};
 pub use failure::Failure;
@@ -42,7 +42,7 @@ pub use inbox::{forget as forget_inbox, prepare as prepare_inbox};
 pub use message::Cause;
 pub use outbox::{Outbox, Outgoing};
 pub use pace::Pace;
-pub use registry::{Registry, RegistryError};
+pub use registry::{Registry, RegistryError, SchemaVersion};
 pub use service::{Db, Effect, Monitor, Reaction, Service, World};
 pub use settings::Settings;
 pub use state_table::StateTable;
