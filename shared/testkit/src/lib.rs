@@ -6,3 +6,6 @@
 
 pub mod machine;
 pub mod schemas;
+mod world;
+
+pub use world::{World, eventually, programs, stack};

@@ -107,6 +107,20 @@ impl Reads {
     }
 }
 
+/// The newest version of each schema in `schemas/`: its service, its event type, its text.
+pub fn released() -> Vec<(String, String, String)> {
+    let services = names(&root().join("schemas"), |folder| Some(folder));
+    let of = |service: String| {
+        let folder = root().join("schemas").join(&service);
+        let events = names(&folder, |file| Some(file.split_once(".v")?.0));
+        events.into_iter().map(move |event| {
+            let (_, newest) = versions(&service, &event).pop().unwrap();
+            (service.clone(), event, newest)
+        })
+    };
+    services.into_iter().flat_map(of).collect()
+}
+
 /// The repository, seen from this crate.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

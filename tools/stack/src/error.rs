@@ -47,6 +47,9 @@ pub enum Error {
     /// The part was left out of this stack by [`Serve::No`](crate::Serve::No).
     #[error("{0} is not part of this stack: do not set it to Serve::No")]
     NotServed(&'static str),
+    /// A service's program is not there.
+    #[error("{} is not there: run `cargo build --workspace` first", .0.display())]
+    NotBuilt(PathBuf),
     /// Another program listens on a part's port.
     #[error(
         "{part} cannot use port {port}: another program has it; stop that, or choose another port"

@@ -104,6 +104,7 @@ impl Recipe for Kafka {
         Ok(Launch {
             program: self.java.clone(),
             arguments,
+            environment: Vec::new(),
             directory: directory.to_owned(),
             log: directory.join("kafka.log"),
             port: ports.main,

@@ -5,8 +5,10 @@
 //! with this process, whatever ends it. Linux only.
 
 mod cache;
+mod connections;
 mod directory;
 mod error;
+pub mod fleet;
 mod java;
 mod kafka;
 mod maven;
@@ -30,6 +32,7 @@ use postgres::Postgres;
 use progress::Progress;
 use registry::Registry;
 
+pub use connections::Connections;
 pub use error::Error;
 pub use part::Part;
 
@@ -125,12 +128,22 @@ impl Stack {
     /// For `DATABASE_URL`, with a role that may do everything. Only the database `postgres`
     /// exists at first; see [`Stack::create_database`].
     pub fn postgres_url(&self, database: &str) -> String {
-        postgres::url(self.postgres.port(), database)
+        self.connections().postgres_url(database)
     }
 
     /// Creates a database, unless it exists.
     pub async fn create_database(&self, name: &str) -> Result<(), Error> {
-        postgres::create_database(self.postgres.port(), name).await
+        self.connections().create_database(name).await
+    }
+
+    /// How to reach it, as a value that can be passed around.
+    pub fn connections(&self) -> Connections {
+        Connections {
+            kafka_brokers: self.kafka_brokers(),
+            schema_registry_url: self.schema_registry_url(),
+            postgres_server: postgres::server(self.postgres.port()),
+            directory: self.directory().to_owned(),
+        }
     }
 
     /// Where the parts' data and logs lie.

@@ -170,7 +170,8 @@ async fn around(
         .env("SCHEMA_REGISTRY_URL", stack.schema_registry_url())
         .env("FARANDOLE_STACK_KAFKA", stack.kafka_brokers())
         .env("FARANDOLE_STACK_REGISTRY", stack.schema_registry_url())
-        .env("FARANDOLE_STACK_POSTGRES", stack.postgres_url("postgres"))
+        .env("FARANDOLE_STACK_POSTGRES", stack.connections().postgres_server)
+        .env("FARANDOLE_STACK_DIRECTORY", stack.directory())
         .spawn()
         .with_context(|| format!("cannot run {}", command[0].display()))?;
     loop {

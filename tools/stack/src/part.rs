@@ -25,6 +25,7 @@ const POLL: Duration = Duration::from_millis(20);
 pub(crate) struct Launch {
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<OsString>,
+    pub(crate) environment: Vec<(String, String)>,
     pub(crate) directory: PathBuf,
     pub(crate) log: PathBuf,
     pub(crate) port: u16,
@@ -36,7 +37,7 @@ pub(crate) struct Launch {
     pub(crate) unprivileged: bool,
 }
 
-/// Kafka, the registry or Postgres, each to be stopped, killed and paused for itself. The port
+/// Kafka, the registry, Postgres or a service, each to be stopped, killed and paused for itself. The port
 /// and the data stay the same from one start to the next. A dropped part is killed.
 pub struct Part {
     name: &'static str,
@@ -78,6 +79,17 @@ impl Part {
     /// the part is stopped.
     pub async fn start(&self) -> Result<(), Error> {
         let launch = self.launch.as_ref().ok_or(Error::NotServed(self.name))?;
+        self.start_without_waiting()?;
+        let ready = self.until_ready(launch).await;
+        if ready.is_err() {
+            self.kill_now();
+        }
+        ready
+    }
+
+    /// Starts the part and does not wait for its answer: for one that cannot be ready yet.
+    pub fn start_without_waiting(&self) -> Result<(), Error> {
+        let launch = self.launch.as_ref().ok_or(Error::NotServed(self.name))?;
         if self.pids().is_empty() {
             if !ports::is_free(launch.port) {
                 return Err(Error::PortTaken { part: self.name, port: launch.port });
@@ -85,11 +97,7 @@ impl Part {
             let child = launch.spawn()?;
             *self.child() = Some(child);
         }
-        let ready = self.until_ready(launch).await;
-        if ready.is_err() {
-            self.kill_now();
-        }
-        ready
+        Ok(())
     }
 
     async fn until_ready(&self, launch: &Launch) -> Result<(), Error> {
@@ -195,6 +203,7 @@ impl Launch {
         let output = File::options().create(true).append(true).open(log).context("open", log)?;
         let errors = output.try_clone().context("open", log)?;
         let mut command = process::setpriv(self.orphan_signal, self.unprivileged, &self.program);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(&self.arguments).current_dir(&self.directory).stdout(output).stderr(errors);
         process::spawn(command).context("start", &self.program)
     }

@@ -73,6 +73,7 @@ impl Recipe for Postgres {
         Ok(Launch {
             program: self.programs.join("postgres"),
             arguments,
+            environment: Vec::new(),
             directory: directory.to_owned(),
             log: directory.join("postgres.log"),
             port: ports.main,
@@ -97,21 +98,23 @@ fn artifact() -> Result<String, Error> {
     Ok(format!("-Dartifact={group}:embedded-postgres-binaries-linux-{architecture}:18.1.0"))
 }
 
-pub(crate) fn url(port: u16, database: &str) -> String {
-    format!("postgres://{ROLE}:{ROLE}@127.0.0.1:{port}/{database}")
+/// The server's address and role, without a database.
+pub(crate) fn server(port: u16) -> String {
+    format!("postgres://{ROLE}:{ROLE}@127.0.0.1:{port}")
 }
 
-pub(crate) async fn connect(port: u16) -> Result<Client, tokio_postgres::Error> {
-    let (client, connection) = tokio_postgres::connect(&url(port, "postgres"), NoTls).await?;
+pub(crate) async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     // It ends with the client.
     tokio::spawn(connection);
     Ok(client)
 }
 
-pub(crate) async fn create_database(port: u16, name: &str) -> Result<(), Error> {
+/// Creates a database on the server that `url` leads to.
+pub(crate) async fn create_database(url: &str, name: &str) -> Result<(), Error> {
     let failed = |reason| Error::Database { action: format!("create database {name}"), reason };
     let statement = format!("CREATE DATABASE \"{}\"", name.replace('"', "\"\""));
-    match connect(port).await.map_err(failed)?.batch_execute(&statement).await {
+    match connect(url).await.map_err(failed)?.batch_execute(&statement).await {
         Err(error) if error.code() == Some(&SqlState::DUPLICATE_DATABASE) => Ok(()),
         outcome => outcome.map_err(failed),
     }

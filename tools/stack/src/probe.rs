@@ -13,8 +13,12 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// Asks a part for a sign of real life, not just for an open port.
 pub(crate) enum Probe {
     Kafka,
-    Registry { management_port: u16 },
+    Registry {
+        management_port: u16,
+    },
     Postgres,
+    /// A service that says `/health/ready`.
+    Service,
 }
 
 impl Probe {
@@ -22,7 +26,8 @@ impl Probe {
         let answer = async {
             match self {
                 Self::Kafka => kafka_lists_a_broker(port).await.unwrap_or(false),
-                Self::Registry { management_port } => registry_is_ready(*management_port).await,
+                Self::Registry { management_port } => is_ready(*management_port).await,
+                Self::Service => is_ready(port).await,
                 Self::Postgres => postgres_answers(port).await,
             }
         };
@@ -51,13 +56,13 @@ async fn kafka_lists_a_broker(port: u16) -> std::io::Result<bool> {
     Ok(brokers > 0)
 }
 
-async fn registry_is_ready(management_port: u16) -> bool {
-    let url = format!("http://127.0.0.1:{management_port}/health/ready");
+async fn is_ready(port: u16) -> bool {
+    let url = format!("http://127.0.0.1:{port}/health/ready");
     reqwest::get(url).await.is_ok_and(|answer| answer.status().is_success())
 }
 
 async fn postgres_answers(port: u16) -> bool {
-    match postgres::connect(port).await {
+    match postgres::connect(&format!("{}/postgres", postgres::server(port))).await {
         Ok(client) => client.simple_query("SELECT 1").await.is_ok(),
         Err(_) => false,
     }

@@ -70,6 +70,7 @@ impl Recipe for Registry {
         Ok(Launch {
             program: self.java.clone(),
             arguments,
+            environment: Vec::new(),
             directory: directory.to_owned(),
             log: directory.join("registry.log"),
             port: ports.main,

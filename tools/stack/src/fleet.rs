@@ -1,0 +1,113 @@
+//! The services as parts: real processes, to be killed, paused and started again.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use futures::future::try_join_all;
+use rustix::process::Signal;
+
+use crate::Connections;
+use crate::error::Error;
+use crate::part::{Launch, Part};
+use crate::ports::Ports;
+use crate::probe::Probe;
+
+/// The five services, in the order in which an order meets them.
+pub const SERVICES: [&str; 5] = ["order", "inventory", "payment", "shipping", "notification"];
+
+/// How to start services.
+#[derive(Clone, Debug)]
+pub struct FleetOptions {
+    /// Where the services' programs are.
+    pub programs: PathBuf,
+    /// Variables for all services, beside those that connect them with the stack.
+    pub environment: Vec<(String, String)>,
+    /// The default ports, 8081 to 8085, instead of free ones.
+    pub default_ports: bool,
+    /// Put before the name of each service to give its database; and, in `environment`, before
+    /// topics as `TOPIC_PREFIX`.
+    pub prefix: String,
+}
+
+/// One instance of each service. Dropping it kills them.
+pub struct Fleet {
+    services: BTreeMap<&'static str, Part>,
+}
+
+impl Fleet {
+    /// Creates the databases that are missing, starts the services at once and waits until each
+    /// says that it is ready. Schemas and topics must be there.
+    pub async fn start(to: &Connections, options: &FleetOptions) -> Result<Self, Error> {
+        let mut services = BTreeMap::new();
+        for (name, port) in SERVICES.into_iter().zip(8081..) {
+            to.create_database(&format!("{}{name}", options.prefix)).await?;
+            let port = options.default_ports.then_some(port);
+            services.insert(name, instance(to, options, name, 1, port)?);
+        }
+        try_join_all(services.values().map(Part::start)).await?;
+        Ok(Self { services })
+    }
+
+    /// One of the five.
+    pub fn service(&self, name: &str) -> &Part {
+        &self.services[name]
+    }
+
+    /// The base URL of a service's HTTP API.
+    pub fn url(&self, name: &str) -> String {
+        format!("http://127.0.0.1:{}", self.service(name).port())
+    }
+
+    /// All five, by name.
+    pub fn services(&self) -> impl Iterator<Item = (&'static str, &Part)> {
+        self.services.iter().map(|(name, part)| (*name, part))
+    }
+
+    /// Stops all services in an orderly way, within about ten seconds.
+    pub async fn stop(self) {
+        futures::future::join_all(self.services.values().map(Part::stop)).await;
+    }
+}
+
+/// A further instance of a service, not started yet. Its database must exist. `number` makes its
+/// name in the consumer group.
+pub fn instance(
+    to: &Connections,
+    options: &FleetOptions,
+    name: &'static str,
+    number: u32,
+    port: Option<u16>,
+) -> Result<Part, Error> {
+    let program = options.programs.join(name);
+    if !program.exists() {
+        return Err(Error::NotBuilt(program));
+    }
+    let ports = Ports::pick(port)?;
+    let database = format!("{}{name}", options.prefix);
+    let own = [
+        ("KAFKA_BROKERS", to.kafka_brokers.clone()),
+        ("SCHEMA_REGISTRY_URL", to.schema_registry_url.clone()),
+        ("DATABASE_URL", to.postgres_url(&database)),
+        ("HTTP_ADDR", format!("127.0.0.1:{}", ports.main)),
+        ("TOPIC_PREFIX", options.prefix.clone()),
+        ("KAFKA_GROUP_INSTANCE_ID", format!("{}{name}-{number}", options.prefix)),
+        ("LOG_FORMAT", "json".to_owned()),
+    ];
+    let mut environment: Vec<(String, String)> =
+        own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    environment.extend(options.environment.iter().cloned());
+    let directory = &to.directory;
+    let launch = Launch {
+        program,
+        arguments: Vec::new(),
+        environment,
+        directory: directory.to_owned(),
+        log: directory.join(format!("{}{name}-{number}.log", options.prefix)),
+        port: ports.main,
+        probe: Probe::Service,
+        stop_signal: Signal::TERM,
+        orphan_signal: "KILL",
+        unprivileged: false,
+    };
+    Ok(Part::new(name, Some(launch)))
+}
