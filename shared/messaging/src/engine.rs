@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::batch::{Committed, Processor};
 use crate::dead_letters::Undertaker;
@@ -468,6 +468,15 @@ impl<S: Service> Engine<S> {
 
     /// After the commit: lets out what the batch led to.
     fn finish(&self, batch: Vec<Message<'_, S::Input>>, committed: Committed<S::Effect>) {
+        for Message { order, name, cause, .. } in &batch {
+            debug!(
+                order_id = %order,
+                r#type = name,
+                event_id = cause.causation_id,
+                correlation_id = cause.correlation_id,
+                "processed"
+            );
+        }
         self.relay.hand(committed.outgoing);
         self.effects.hand(committed.calls);
         self.processor.service.committed(&committed.orders);
@@ -882,7 +891,7 @@ fn check_retention(
 async fn measure(pool: Pool, shutdown: CancellationToken) {
     while shutdown.run_until_cancelled(tokio::time::sleep(MEASURE_EVERY)).await.is_some() {
         if let Err(failure) = relay::measure(&pool).await {
-            tracing::debug!(%failure, "cannot measure backlogs");
+            debug!(%failure, "cannot measure backlogs");
         }
     }
 }

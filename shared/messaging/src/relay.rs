@@ -8,7 +8,7 @@ use rdkafka::message::OwnedHeaders;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use crate::kafka::{Producer, Record, header};
@@ -157,6 +157,13 @@ impl Publisher {
             }
         }
         for row in rows {
+            debug!(
+                order_id = %row.envelope.order,
+                r#type = row.envelope.event_type,
+                event_id = %row.envelope.id,
+                correlation_id = row.envelope.correlation_id,
+                "published"
+            );
             counter!("farandole_events_published_total", "type" => row.envelope.event_type.clone())
                 .increment(1);
         }
