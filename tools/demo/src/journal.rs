@@ -24,9 +24,10 @@ impl Journal {
     pub(crate) async fn open(at: &Endpoints) -> anyhow::Result<Self> {
         let registry = Registry::new(&at.schema_registry_url)?;
         let open = cli::reader::open(&at.kafka_brokers, registry, &at.topic_prefix, ReadFrom::Now);
-        let reader = timeout(OPEN_LIMIT, open).await.with_context(|| {
-            format!("Kafka took over {OPEN_LIMIT:?} to say what the topics hold")
-        })??;
+        let reader = timeout(OPEN_LIMIT, open)
+            .await
+            .context("Kafka does not say what the topics hold")?
+            .context("cannot read the events (KAFKA_BROKERS and SCHEMA_REGISTRY_URL say where)")?;
         let (sender, events) = watch::channel(Events::new());
         tokio::spawn(read(reader, sender));
         Ok(Self(events))

@@ -1,8 +1,9 @@
 //! A fleet of our own on this machine.
 
-use std::env;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
 use anyhow::{Context as _, bail};
 use cli::{Schemas, TopicShape, create_topics, register_schemas};
@@ -18,6 +19,8 @@ use crate::endpoints::Endpoints;
 const PREPARE_LIMIT: Duration = Duration::from_mins(1);
 /// Short enough to watch an order run out of time, long enough to cancel one by hand.
 const ORDER_DEADLINE_S: u32 = 8;
+/// Lines of each log that are shown when a story failed.
+const LOG_LINES: usize = 15;
 
 /// The stack and the five services. [`Local::stop`] ends them in order; dropping kills them.
 pub(crate) struct Local {
@@ -66,6 +69,18 @@ impl Local {
     /// Where data and logs are.
     pub(crate) fn directory(&self) -> &Path {
         self.stack.directory()
+    }
+
+    /// The last lines of the services' logs, to find out why a story failed.
+    pub(crate) fn logs(&self) -> String {
+        let mut text = String::new();
+        for (name, part) in self.fleet.services() {
+            let log = part.log().and_then(|log| fs::read_to_string(log).ok()).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+            let _ = writeln!(text, "--- {name}\n{tail}");
+        }
+        text
     }
 
     /// Waits until a part has ended by itself, and tells which and how.

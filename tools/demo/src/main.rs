@@ -1,7 +1,5 @@
 //! Starts a whole fleet and shows, order by order, how the services dance.
 
-#![expect(clippy::doc_markdown, reason = "clap shows the comments as they stand")]
-
 mod endpoints;
 mod guide;
 mod journal;
@@ -55,8 +53,11 @@ struct Arguments {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let smoke = arguments.smoke;
-    let played =
-        if arguments.attach { attached(&arguments.endpoints).await } else { own(arguments).await };
+    let played = if arguments.attach {
+        attached(&arguments.endpoints).await
+    } else {
+        Box::pin(own(arguments)).await
+    };
     let score = match played {
         Ok(score) => score,
         Err(error) => {
@@ -114,6 +115,9 @@ async fn play_and_stay(local: &Local, signals: &mut Signals, stay: bool) -> anyh
         error = local.until_broken() => return Err(error.into()),
         interrupted = signals.next() => return Err(interrupted.into()),
     };
+    if !score.is_perfect() {
+        eprintln!("\nthe services' last words (--data DIR keeps all logs):\n{}", local.logs());
+    }
     if stay {
         println!("{score}\n");
         guide::print(local);

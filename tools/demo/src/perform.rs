@@ -54,7 +54,9 @@ pub(crate) async fn perform(at: &Endpoints) -> anyhow::Result<Score> {
             shop.put_stock(sku, on_hand).await?;
         }
     }
-    let played = play_all(&shop, &journal).await;
+    let run = format!("demo-{}", Uuid::new_v4().simple());
+    rehearse(&shop, &journal, &run).await;
+    let played = play_all(&shop, &journal, &run).await;
     let mut score = Score { passed: 0, failed: 0 };
     for (number, one) in (1..).zip(&played) {
         let events = events_of(&journal, one);
@@ -68,14 +70,23 @@ pub(crate) async fn perform(at: &Endpoints) -> anyhow::Result<Score> {
     Ok(score)
 }
 
+/// Has one order go all the way before the others: services that have just started join their
+/// consumer groups meanwhile, which takes seconds and would be all that the other stories show.
+async fn rehearse(shop: &Shop, journal: &Journal, run: &str) {
+    let first = play(shop, journal, &STORIES[0], format!("{run}-0")).await;
+    match first.end {
+        Ok((_, took)) => println!("the first order took {:.1} s", took.as_secs_f64()),
+        Err(reason) => println!("the first order failed: {reason}"),
+    }
+}
+
 /// Plays all stories, with a line as each ends; returns them in their own order.
-async fn play_all(shop: &Shop, journal: &Journal) -> Vec<Played> {
+async fn play_all(shop: &Shop, journal: &Journal, run: &str) -> Vec<Played> {
     println!("\n{}\n", style("Placing an order for each way an order can go").bold());
-    let run = Uuid::new_v4().simple();
     let mut playing: FuturesUnordered<_> = (1..)
         .zip(&STORIES)
         .map(|(number, story)| async move {
-            (number, play(shop, journal, story, format!("demo-{run}-{number}")).await)
+            (number, play(shop, journal, story, format!("{run}-{number}")).await)
         })
         .collect();
     let bar = ProgressBar::new_spinner();

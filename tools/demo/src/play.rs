@@ -28,9 +28,10 @@ pub(crate) struct Played {
     pub(crate) end: Result<(String, Duration), String>,
 }
 
-/// Something that the customer did.
+/// Something that came from outside: what the customer did, or the clock.
 pub(crate) struct Act {
     pub(crate) at: Timestamp,
+    pub(crate) who: &'static str,
     pub(crate) what: &'static str,
     pub(crate) answer: String,
     pub(crate) correlation_id: String,
@@ -57,9 +58,9 @@ fn types(events: &[ReadEvent]) -> Vec<&str> {
     events.iter().map(|event| event.envelope.event_type.as_str()).collect()
 }
 
-/// What of `these` is not among `those`, each as often as it is.
-fn beyond<'a>(these: &[&'a str], those: &[&str]) -> Vec<&'a str> {
-    let mut left = those.to_vec();
+/// What of `names` is not among `others`, each as often as it is.
+fn beyond<'a>(names: &[&'a str], others: &[&str]) -> Vec<&'a str> {
+    let mut left = others.to_vec();
     let mut found = |name: &&str| match left.iter().position(|other| other == name) {
         Some(at) => {
             left.swap_remove(at);
@@ -67,7 +68,7 @@ fn beyond<'a>(these: &[&'a str], those: &[&str]) -> Vec<&'a str> {
         }
         None => false,
     };
-    these.iter().copied().filter(|name| !found(name)).collect()
+    names.iter().copied().filter(|name| !found(name)).collect()
 }
 
 /// Plays `story` under a `key` that nobody has used before.
@@ -95,7 +96,7 @@ impl Player<'_> {
     async fn play(&mut self) -> anyhow::Result<(String, Duration)> {
         let began = Instant::now();
         let order = self.place("places the order").await?;
-        self.order = Some(order.order_id);
+        self.order = Some(order.id);
         match self.story.twist {
             Twist::None => self.check_deadline(&order)?,
             Twist::CancelInTime => self.cancel(&order, "StockReserved", StatusCode::OK).await?,
@@ -104,10 +105,10 @@ impl Player<'_> {
             }
             Twist::SendTwice => self.send_again(&order).await?,
         }
-        let standing = self.until_end(order.order_id).await?;
+        let standing = self.until_end(order.id).await?;
         let took = began.elapsed();
         let wanted = self.story.events.len();
-        self.journal.until(order.order_id, REST_LIMIT, |events| events.len() >= wanted).await;
+        self.journal.until(order.id, REST_LIMIT, |events| events.len() >= wanted).await;
         Ok((standing, took))
     }
 
@@ -116,7 +117,7 @@ impl Player<'_> {
         let request = Request { key: self.key.clone(), sku, quantity, payment_method, country };
         let at = Timestamp::now();
         let order = self.shop.place(&request).await?;
-        let id = order.order_id.to_string();
+        let id = order.id.to_string();
         self.did(
             at,
             what,
@@ -133,7 +134,7 @@ impl Player<'_> {
         after: &str,
         expected: StatusCode,
     ) -> anyhow::Result<()> {
-        let id = order.order_id;
+        let id = order.id;
         let seen = self.journal.until(id, END_LIMIT, |events| types(events).contains(&after)).await;
         ensure!(seen, "{after} did not come within {END_LIMIT:?}; the services' logs say why");
         let correlation_id = format!("{}-cancel", self.key);
@@ -146,14 +147,27 @@ impl Player<'_> {
 
     async fn send_again(&mut self, order: &Order) -> anyhow::Result<()> {
         let again = self.place("sends it again").await?;
-        ensure!(again.order_id == order.order_id, "the second request made another order");
+        ensure!(again.id == order.id, "the second request made another order");
         let orders = self.shop.orders_of(&self.key).await?;
         ensure!(orders == 1, "the customer has {orders} orders");
         Ok(())
     }
 
     fn did(&mut self, at: Timestamp, what: &'static str, answer: String, correlation_id: String) {
-        self.acts.push(Act { at, what, answer, correlation_id });
+        self.acts.push(Act { at, who: "customer", what, answer, correlation_id });
+    }
+
+    fn note_deadline(&mut self, order: &Order) {
+        if order.cancel_reason.as_deref() == Some("timed_out") {
+            self.acts.push(Act {
+                at: order.deadline_at,
+                who: "clock",
+                what: "the deadline passes",
+                answer: String::new(),
+                // As the order service names it.
+                correlation_id: format!("deadline:{}", order.id),
+            });
+        }
     }
 
     /// A fleet that waits for a payment much longer than we do would fail the story for no fault.
@@ -167,11 +181,12 @@ impl Player<'_> {
         Ok(())
     }
 
-    async fn until_end(&self, id: OrderId) -> anyhow::Result<String> {
+    async fn until_end(&mut self, id: OrderId) -> anyhow::Result<String> {
         let began = Instant::now();
         loop {
             let order = self.shop.wait_for(id).await?;
             if order.has_ended() {
+                self.note_deadline(&order);
                 return Ok(order.standing());
             }
             ensure!(

@@ -27,7 +27,8 @@ pub(crate) struct Shop {
 /// An order, as the order service tells it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Order {
-    pub(crate) order_id: OrderId,
+    #[serde(rename = "order_id")]
+    pub(crate) id: OrderId,
     pub(crate) status: String,
     pub(crate) cancel_reason: Option<String>,
     pub(crate) placed_at: Timestamp,

@@ -51,7 +51,7 @@ fn steps(acts: &[Act], events: &[ReadEvent]) -> Vec<Step> {
 fn of_act(act: &Act) -> Step {
     Step {
         at: act.at,
-        who: "customer".to_owned(),
+        who: act.who.to_owned(),
         what: act.what.to_owned(),
         detail: act.answer.clone(),
         id: None,
@@ -173,7 +173,8 @@ mod tests {
 
     fn act(ms: i64, what: &'static str, correlation_id: &str) -> Act {
         let correlation_id = correlation_id.to_owned();
-        Act { at: at(ms), what, answer: "201 Created".to_owned(), correlation_id }
+        let answer = "201 Created".to_owned();
+        Act { at: at(ms), who: "customer", what, answer, correlation_id }
     }
 
     fn event(ms: i64, name: &str, id: u128, cause: u128, payload: Value) -> ReadEvent {
