@@ -27,6 +27,7 @@ pub(crate) struct Local {
     // Dropped first: the services need the stack.
     fleet: Fleet,
     stack: Stack,
+    programs: PathBuf,
 }
 
 impl Local {
@@ -43,14 +44,14 @@ impl Local {
         })??;
         let began = Instant::now();
         let options = FleetOptions {
-            programs,
+            programs: programs.clone(),
             environment: vec![("ORDER_DEADLINE_S".to_owned(), ORDER_DEADLINE_S.to_string())],
             default_ports: !free_ports,
             prefix: String::new(),
         };
-        let fleet = Fleet::start(&stack.connections(), &options).await?;
+        let fleet = Fleet::start(&stack.connections(), &options).await.map_err(advise)?;
         eprintln!("the five services are ready after {:.1} s", began.elapsed().as_secs_f64());
-        Ok(Self { fleet, stack })
+        Ok(Self { fleet, stack, programs })
     }
 
     pub(crate) fn endpoints(&self) -> Endpoints {
@@ -64,6 +65,11 @@ impl Local {
             schema_registry_url: self.stack.schema_registry_url(),
             topic_prefix: Topics::default(),
         }
+    }
+
+    /// Where the programs are that were built together with this one.
+    pub(crate) fn programs(&self) -> &Path {
+        &self.programs
     }
 
     /// Where data and logs are.
@@ -95,6 +101,15 @@ impl Local {
     pub(crate) async fn stop(self) {
         self.fleet.stop().await;
         self.stack.stop().await;
+    }
+}
+
+fn advise(error: stack::Error) -> anyhow::Error {
+    match error {
+        taken @ stack::Error::PortTaken { .. } => {
+            anyhow::Error::from(taken).context("start with --free-ports")
+        }
+        other => other.into(),
     }
 }
 

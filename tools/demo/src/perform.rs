@@ -6,7 +6,7 @@ use std::time::Duration;
 use console::{Term, measure_text_width, style};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 use messaging::ReadEvent;
 use uuid::Uuid;
 
@@ -75,8 +75,8 @@ pub(crate) async fn perform(at: &Endpoints) -> anyhow::Result<Score> {
 async fn rehearse(shop: &Shop, journal: &Journal, run: &str) {
     let first = play(shop, journal, &STORIES[0], format!("{run}-0")).await;
     match first.end {
-        Ok((_, took)) => println!("the first order took {:.1} s", took.as_secs_f64()),
-        Err(reason) => println!("the first order failed: {reason}"),
+        Ok((_, took)) => eprintln!("the first order took {:.1} s", took.as_secs_f64()),
+        Err(reason) => eprintln!("the first order failed: {reason}"),
     }
 }
 
@@ -90,6 +90,9 @@ async fn play_all(shop: &Shop, journal: &Journal, run: &str) -> Vec<Played> {
         })
         .collect();
     let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+        bar.set_style(style);
+    }
     bar.enable_steady_tick(REDRAW);
     let mut played: Vec<(usize, Played)> = Vec::new();
     bar.set_message(waiting_for(&played));

@@ -28,7 +28,7 @@ pub(crate) fn draw(acts: &[Act], events: &[ReadEvent], width: usize) -> Vec<Stri
     let began = steps.iter().map(|step| step.at).min().unwrap_or_default();
     let breadth = rows.iter().map(|(twig, at)| breadth(twig, &steps[*at])).max().unwrap_or(0);
     let lines = rows.iter().map(|(twig, at)| line(twig, &steps[*at], began, breadth));
-    lines.map(|line| truncate_str(line.trim_end(), width, "…").into_owned()).collect()
+    lines.map(|line| truncate_str(&line, width, "…").into_owned()).collect()
 }
 
 /// All steps by time, each with its parent: the event that caused it, else the request it came
@@ -94,15 +94,18 @@ fn breadth(twig: &str, step: &Step) -> usize {
 
 fn line(twig: &str, step: &Step, began: Timestamp, breadth_max: usize) -> String {
     let elapsed_ms = step.at.duration_since(began).as_millis();
-    let padding = " ".repeat(breadth_max - breadth(twig, step));
-    format!(
-        "{} ms  {}  {}{}{padding}  {}",
+    let mut line = format!(
+        "{} ms  {}  {}{}",
         style(format!("{elapsed_ms:>6}")).dim(),
         colour_of(&step.who).apply_to(format!("{:<12}", step.who)),
         style(twig).dim(),
         mood_of(&step.what).apply_to(&step.what),
-        style(&step.detail).dim(),
-    )
+    );
+    if !step.detail.is_empty() {
+        line.push_str(&" ".repeat(breadth_max - breadth(twig, step) + 2));
+        line.push_str(&style(&step.detail).dim().to_string());
+    }
+    line
 }
 
 fn colour_of(who: &str) -> Style {
