@@ -20,7 +20,6 @@ pub(crate) struct Processor<S: Service> {
     pub(crate) service: Arc<S>,
     pub(crate) pool: Pool,
     pub(crate) outbox: Outbox,
-    pub(crate) lease: Duration,
 }
 
 /// What a committed batch leaves to be done.
@@ -85,7 +84,7 @@ impl<S: Service> Processor<S> {
         tokio::try_join!(
             self.service.save(&db, world),
             self.outbox.append(&db, &committed.outgoing),
-            effects::append(&db, self.outbox.instance(), self.lease, &committed.calls),
+            effects::append(&db, self.outbox.instance(), &committed.calls),
         )?;
         db.commit().await?;
         Ok(committed)

@@ -138,12 +138,6 @@ impl<S: Service> Handle<S> {
         self.relay.hand(rows);
     }
 
-    /// After a transaction of the service's own whose commit was not answered: it may have
-    /// happened, so the relay looks into the table.
-    pub fn look_again(&self) {
-        self.relay.read_back();
-    }
-
     /// Whether publishing has fallen so far behind that no new work should be taken in.
     pub fn is_behind(&self) -> bool {
         self.relay.is_behind()
@@ -227,7 +221,7 @@ impl<S: Service> Engine<S> {
         ];
         let handle = Handle { locals: locals_in, outbox: outbox.clone(), relay: relay.clone() };
         let engine = Self {
-            processor: Processor { service, pool, outbox, lease: effects.lease() },
+            processor: Processor { service, pool, outbox },
             readers,
             consumer: Arc::new(consumer),
             locals,
@@ -430,7 +424,6 @@ impl<S: Service> Engine<S> {
                 }
                 Err(failure) => {
                     attempt += 1;
-                    self.look_again();
                     self.pause("postgres", &failure.to_string(), attempt).await?;
                     parts.push(part);
                 }
@@ -457,13 +450,6 @@ impl<S: Service> Engine<S> {
             }
         }
         Err(Failure::Message(format!("{CONFLICTS_MAX} conflicts in a row")))
-    }
-
-    /// When a commit's answer is lost, it may have happened: then the batch's repetition finds
-    /// only duplicates, and what the commit left in the outbox and in effects is in no memory.
-    fn look_again(&self) {
-        self.relay.read_back();
-        self.effects.look_again();
     }
 
     /// After the commit: lets out what the batch led to.

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
+use jiff::Timestamp;
 use metrics::{counter, gauge};
 use rdkafka::message::OwnedHeaders;
 use tokio::sync::{Notify, mpsc};
@@ -23,6 +24,9 @@ const QUEUE_MAX: usize = 50_000;
 const BATCH_MAX: usize = 2_000;
 /// How often the relay looks for rows that instances which are gone left behind.
 const ADOPT_EVERY: Duration = Duration::from_secs(1);
+/// Rows of this instance that are older than this, while none is in memory, never got there: the
+/// answer to their commit was lost.
+const OVERLOOKED_AFTER: Duration = Duration::from_secs(2);
 /// How long an order's next event waits for the instance that has to publish the one before.
 const TURN_LIMIT: Duration = Duration::from_secs(5);
 /// How long published rows may stay in the table at high rates, so that deletes come in batches.
@@ -71,7 +75,7 @@ impl Relay {
     }
 
     /// Forgets what is in memory and has it read from the table, where all of it is, too.
-    pub(crate) fn read_back(&self) {
+    fn read_back(&self) {
         let mut queue = self.lock();
         queue.rows.clear();
         queue.only_in_table = true;
@@ -82,6 +86,10 @@ impl Relay {
     /// Whether more is waiting than memory holds: the sign to take no new work in.
     pub(crate) fn is_behind(&self) -> bool {
         self.lock().only_in_table
+    }
+
+    fn has_rows(&self) -> bool {
+        !self.lock().rows.is_empty()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
@@ -117,6 +125,7 @@ impl Publisher {
             if Instant::now() >= next_adoption {
                 next_adoption = Instant::now() + ADOPT_EVERY;
                 self.take_up_what_was_left(&published).await;
+                self.find_overlooked().await;
             }
             let rows = self.relay.take();
             if !rows.is_empty() {
@@ -235,6 +244,34 @@ impl Publisher {
             }
             Err(failure) => warn!(%failure, "cannot look for events left behind"),
         }
+    }
+
+    /// A commit whose answer was lost has happened all the same, perhaps much later, and its rows
+    /// are in no memory. Nothing is being published at this moment, so what is old was overlooked.
+    async fn find_overlooked(&self) {
+        if self.relay.has_rows() {
+            return;
+        }
+        match self.is_any_older_than(OVERLOOKED_AFTER).await {
+            Ok(false) => {}
+            Ok(true) => {
+                info!("publishing events whose commit was not answered");
+                self.relay.read_back();
+            }
+            Err(failure) => warn!(%failure, "cannot look for overlooked events"),
+        }
+    }
+
+    async fn is_any_older_than(&self, age: Duration) -> Result<bool, Failure> {
+        let client = self.pool.get().await?;
+        let select = client
+            .prepare_cached(
+                "SELECT EXISTS (SELECT FROM outbox WHERE instance = $1 AND occurred_at < $2)",
+            )
+            .await?;
+        let now = Timestamp::now();
+        let before = now.checked_sub(age).unwrap_or(now);
+        Ok(client.query_one(&select, &[&self.instance, &before]).await?.get(0))
     }
 
     /// Makes rows this instance's and returns them.
