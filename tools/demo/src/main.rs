@@ -13,14 +13,19 @@ mod tree;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use tokio::select;
+use tokio::time::timeout;
 
 use crate::endpoints::Endpoints;
 use crate::local::Local;
 use crate::perform::{Score, perform};
 use crate::signals::{Interrupted, Signals};
+
+/// Parts that hang must not keep a person waiting: services have ten seconds by their own rules.
+const STOP_LIMIT: Duration = Duration::from_secs(12);
 
 /// Starts Kafka, the schema registry, Postgres and the five services on this machine, places one
 /// order for each way an order can go, shows what each service did about it, and leaves the fleet
@@ -100,9 +105,9 @@ async fn own(arguments: Arguments) -> anyhow::Result<Score> {
     };
     let played = play_and_stay(&local, &mut signals, !arguments.smoke).await;
     eprintln!("stopping the fleet");
-    // Asked a second time, we kill what is left: dropping does that.
+    // Too late, or when asked a second time, we kill what is left: dropping does that.
     select! {
-        () = local.stop() => {}
+        _ = timeout(STOP_LIMIT, local.stop()) => {}
         _ = signals.next() => {}
     }
     played
