@@ -216,13 +216,13 @@ mod tests {
         assert_eq!(
             drawn(&acts, &events, 100),
             [
-                "     0 ms  customer      places                       201 Created",
-                "     2 ms  order         └─ OrderPlaced               2 × ribbon for 15.00 EUR",
+                "     0 ms  customer      places                      201 Created",
+                "     2 ms  order         └─ OrderPlaced              2 × ribbon for 15.00 EUR",
                 "     5 ms  order            └─ OrderConfirmed",
-                "     7 ms  shipping            ├─ ShipmentFailed      refused",
-                "     8 ms  order               │  └─ OrderCancelled   shipment_failed",
-                "     9 ms  notification        └─ CustomerNotified    confirmed",
-                "     4 ms  customer      cancels                      201 Created",
+                "     7 ms  shipping            ├─ ShipmentFailed     refused",
+                "     8 ms  order               │  └─ OrderCancelled  shipment_failed",
+                "     9 ms  notification        └─ CustomerNotified   confirmed",
+                "     4 ms  customer      cancels                     201 Created",
             ]
         );
     }
