@@ -124,8 +124,10 @@ impl Publisher {
         loop {
             if Instant::now() >= next_adoption {
                 next_adoption = Instant::now() + ADOPT_EVERY;
-                self.take_up_what_was_left(&published).await;
-                self.find_overlooked().await;
+                // What was just taken up is old, but not overlooked.
+                if !self.take_up_what_was_left(&published).await {
+                    self.find_overlooked().await;
+                }
             }
             let rows = self.relay.take();
             if !rows.is_empty() {
@@ -233,16 +235,20 @@ impl Publisher {
         Ok(client.query_one(&count, &[&orders, &self.instance]).await?.get(0))
     }
 
-    /// Publishes the rows of instances that are gone.
-    async fn take_up_what_was_left(&self, published: &mpsc::Sender<Vec<Uuid>>) {
+    /// Publishes the rows of instances that are gone; true if there were any.
+    async fn take_up_what_was_left(&self, published: &mpsc::Sender<Vec<Uuid>>) -> bool {
         let condition = format!("instance <> $1 AND instance NOT IN {}", instance::LIVE);
         match self.adopt(&condition, &[&self.instance]).await {
-            Ok(rows) if rows.is_empty() => {}
+            Ok(rows) if rows.is_empty() => false,
             Ok(rows) => {
                 info!(rows = rows.len(), "publishing what an instance that is gone left behind");
                 self.publish(&rows, published).await;
+                true
             }
-            Err(failure) => warn!(%failure, "cannot look for events left behind"),
+            Err(failure) => {
+                warn!(%failure, "cannot look for events left behind");
+                false
+            }
         }
     }
 
