@@ -1,6 +1,7 @@
 //! Records on their way to the service.
 
 use contracts::{Encoder, Envelope};
+use farandole_messaging::Cause;
 use jiff::Timestamp;
 use kernel::OrderId;
 use uuid::Uuid;
@@ -66,6 +67,15 @@ impl Letter {
             key: order.to_string().into_bytes(),
             headers: headers.map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
             payload: encoder.unwrap().encode(&Added { number, action }).unwrap(),
+        }
+    }
+
+    /// For a command that says the same.
+    pub(crate) fn cause(&self) -> Cause {
+        Cause {
+            causation_id: self.id.to_string(),
+            correlation_id: "a test".to_owned(),
+            traceparent: None,
         }
     }
 

@@ -9,5 +9,8 @@ mod stage;
 mod tally;
 mod topic;
 
+mod crash;
 mod once;
 mod poison;
+mod rebalance;
+mod relay;

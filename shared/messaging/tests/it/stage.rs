@@ -119,6 +119,13 @@ impl Stage {
         .await;
     }
 
+    /// Waits until there are more than so many rows in the table.
+    pub(crate) async fn until_more(&self, table: &str, than: i64) {
+        let what = format!("more than {than} × {table}");
+        eventually(&what, PATIENCE, || async { (self.count(table).await > than).then_some(()) })
+            .await;
+    }
+
     /// Waits until so many events have been processed and nothing is left to do.
     pub(crate) async fn until_done(&self, events: usize) {
         self.until_count("inbox", i64::try_from(events).unwrap()).await;
