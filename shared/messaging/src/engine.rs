@@ -39,6 +39,8 @@ use crate::{
 const LOCALS_MAX: usize = 4_096;
 /// How often the retry queue is looked through.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
+/// How long records of the retry queue are tried before new ones get their turn.
+const RETRY_TURN: Duration = Duration::from_millis(50);
 /// How often backlogs are measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How often inbox partitions are made and dropped.
@@ -268,8 +270,8 @@ impl<S: Service> Engine<S> {
         while !self.shutdown.is_cancelled() {
             self.monitor.beat();
             if Instant::now() >= next_retry {
-                self.retry_what_is_due(consumer).await;
-                next_retry = Instant::now() + RETRY_EVERY;
+                let more = self.retry_what_is_due(consumer).await;
+                next_retry = Instant::now() + if more { Duration::ZERO } else { RETRY_EVERY };
             }
             let records = std::mem::take(&mut early);
             let gathered = self.gather(&mut stream, records, next_retry, &mut pace).await?;
@@ -536,27 +538,25 @@ impl<S: Service> Engine<S> {
         Ok(())
     }
 
-    /// Tries the records of the retry queue that are due, one by one, until none is.
-    async fn retry_what_is_due(&self, consumer: &StreamConsumer<Listener>) {
-        let partitions = assigned(consumer);
-        while !self.shutdown.is_cancelled() {
-            let due = match retry::due(&self.processor.pool, &partitions).await {
-                Ok(due) => due,
-                Err(failure) => {
-                    self.monitor.down("postgres", &failure.to_string());
-                    return;
-                }
-            };
-            self.monitor.up("postgres");
-            if due.is_empty() {
-                return;
+    /// Tries records of the retry queue that are due, one by one, for a while: new records don't
+    /// wait until all that failed has been tried. Says whether more may be due.
+    async fn retry_what_is_due(&self, consumer: &StreamConsumer<Listener>) -> bool {
+        let due = match retry::due(&self.processor.pool, &assigned(consumer)).await {
+            Ok(due) => due,
+            Err(failure) => {
+                self.monitor.down("postgres", &failure.to_string());
+                return false;
             }
-            for parked in due {
-                if self.retry(parked).await.is_err() {
-                    return;
-                }
+        };
+        self.monitor.up("postgres");
+        let end = Instant::now() + RETRY_TURN;
+        let more = !due.is_empty();
+        for parked in due {
+            if Instant::now() >= end || self.retry(parked).await.is_err() {
+                break;
             }
         }
+        more
     }
 
     async fn retry(&self, parked: Parked) -> Result<(), Interrupted> {
