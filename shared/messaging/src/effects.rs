@@ -1,5 +1,6 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
@@ -123,7 +124,8 @@ pub(crate) struct Effects<S: Service> {
     base: Duration,
     cap: Duration,
     running: Semaphore,
-    in_memory: AtomicUsize,
+    /// What is being followed here: an intent whose lease ends meanwhile is not taken up twice.
+    in_memory: Mutex<HashSet<(OrderId, &'static str)>>,
     /// Also claim this instance's own intents, in case some never got into memory.
     own_too: AtomicBool,
     breaker: Breaker,
@@ -146,7 +148,7 @@ impl<S: Service> Effects<S> {
             base: settings.retry_base,
             cap: settings.retry_cap,
             running: Semaphore::new(settings.effect_concurrency),
-            in_memory: AtomicUsize::new(0),
+            in_memory: Mutex::default(),
             own_too: AtomicBool::new(false),
             breaker: Breaker::new(),
             outcomes,
@@ -161,17 +163,27 @@ impl<S: Service> Effects<S> {
     /// Takes over calls whose intents are committed.
     pub(crate) fn hand(self: &Arc<Self>, calls: Vec<Call<S::Effect>>) {
         for call in calls {
-            if self.in_memory.fetch_add(1, Ordering::Relaxed) >= IN_MEMORY_MAX {
-                // It is in the table, and due when its lease is over.
-                self.in_memory.fetch_sub(1, Ordering::Relaxed);
+            let key = (call.order, call.effect.step());
+            if !self.admit(key) {
                 continue;
             }
             let effects = self.clone();
             tokio::spawn(async move {
                 effects.follow(call).await;
-                effects.in_memory.fetch_sub(1, Ordering::Relaxed);
+                effects.in_memory().remove(&key);
             });
         }
+    }
+
+    /// Whether a call comes into memory: there is room, and it is not there yet. If not, it is in
+    /// the table, and due when its lease is over.
+    fn admit(&self, key: (OrderId, &'static str)) -> bool {
+        let mut in_memory = self.in_memory();
+        in_memory.len() < IN_MEMORY_MAX && in_memory.insert(key)
+    }
+
+    fn in_memory(&self) -> MutexGuard<'_, HashSet<(OrderId, &'static str)>> {
+        self.in_memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn follow(&self, mut call: Call<S::Effect>) {
@@ -230,8 +242,7 @@ impl<S: Service> Effects<S> {
         reschedule(&self.pool, call.order, call.effect.step(), call.attempts, wait).await
     }
 
-    /// Has the table looked through for intents of this instance that never got into memory. Those
-    /// that did are called twice, with the same key, which the providers know to be one call.
+    /// Has the table looked through for intents of this instance that never got into memory.
     pub(crate) fn look_again(&self) {
         self.own_too.store(true, Ordering::Relaxed);
     }
@@ -239,7 +250,7 @@ impl<S: Service> Effects<S> {
     /// Fetches intents that are due, and those of instances that are gone, until `shutdown`.
     pub(crate) async fn claim(self: Arc<Self>, shutdown: CancellationToken) {
         loop {
-            let room = IN_MEMORY_MAX.saturating_sub(self.in_memory.load(Ordering::Relaxed));
+            let room = IN_MEMORY_MAX.saturating_sub(self.in_memory().len());
             match self.due(i64::try_from(room.min(1_000)).unwrap_or(1_000)).await {
                 Ok(calls) => self.hand(calls),
                 Err(failure) => debug!(%failure, "cannot look for calls that are due"),
