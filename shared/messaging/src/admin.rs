@@ -1,12 +1,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigEntry, NewTopic, ResourceSpecifier, TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataTopic;
 use thiserror::Error;
 
 use crate::failure::chain;
@@ -17,6 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Creates and inspects topics.
 pub struct Admin {
+    brokers: String,
     client: Arc<AdminClient<DefaultClientContext>>,
 }
 
@@ -24,8 +26,13 @@ pub struct Admin {
 #[derive(Debug, Error)]
 pub enum AdminError {
     /// Kafka is away. Trying again may help.
-    #[error("Kafka is not there: {0}")]
-    Unavailable(String),
+    #[error("Kafka at {brokers} is not there: {reason}")]
+    Unavailable {
+        /// What was asked.
+        brokers: String,
+        /// What went wrong.
+        reason: String,
+    },
     /// A topic is not there.
     #[error("topic {0} does not exist")]
     Missing(String),
@@ -39,6 +46,8 @@ pub enum AdminError {
 pub struct Topic {
     /// How many partitions it has.
     pub partitions: usize,
+    /// How many copies of each.
+    pub replication: usize,
     /// How long it keeps records; `None` for ever.
     pub retention: Option<Duration>,
 }
@@ -54,6 +63,18 @@ pub struct TopicPlan {
     pub replication: i32,
     /// How long it keeps records; `None` for ever.
     pub retention: Option<Duration>,
+}
+
+impl TopicPlan {
+    /// The topic as it would be found if all goes by plan.
+    pub fn topic(&self) -> Topic {
+        let count = |number: i32| usize::try_from(number).unwrap_or_default();
+        Topic {
+            partitions: count(self.partitions),
+            replication: count(self.replication),
+            retention: self.retention,
+        }
+    }
 }
 
 /// What was found or done for one planned topic.
@@ -75,7 +96,12 @@ impl Admin {
         let client = client_config(brokers)
             .create()
             .map_err(|error: KafkaError| AdminError::Refused(chain(&error)))?;
-        Ok(Self { client: Arc::new(client) })
+        Ok(Self { brokers: brokers.to_owned(), client: Arc::new(client) })
+    }
+
+    /// Whether Kafka answers, within this long.
+    pub async fn answers(&self, within: Duration) -> Result<(), AdminError> {
+        self.metadata(within).await.map(|_| ())
     }
 
     /// The topics with these names; an error if one is missing.
@@ -90,51 +116,66 @@ impl Admin {
             .collect()
     }
 
-    /// Creates what is missing. What is there is never changed.
+    /// Creates what is missing, and returns when it can be seen. What is there is never changed.
+    /// On an error some topics may have been created; doing it again creates the others.
     pub async fn create(
         &self,
         plans: &[TopicPlan],
     ) -> Result<Vec<(String, TopicReport)>, AdminError> {
-        let before = self.check(plans).await?;
+        let mut reports = self.check(plans).await?;
         let missing: Vec<&TopicPlan> = plans
             .iter()
-            .zip(&before)
+            .zip(&reports)
             .filter(|(_, (_, report))| *report == TopicReport::Missing)
             .map(|(plan, _)| plan)
             .collect();
-        let retentions: Vec<String> = missing.iter().map(|plan| retention_ms(plan)).collect();
-        let topics: Vec<NewTopic<'_>> = missing
-            .iter()
-            .zip(&retentions)
-            .map(|(plan, retention)| {
-                NewTopic::new(
-                    &plan.name,
-                    plan.partitions,
-                    TopicReplication::Fixed(plan.replication),
-                )
-                .set("retention.ms", retention)
-            })
-            .collect();
-        if !topics.is_empty() {
-            let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
-            let results =
-                self.client.create_topics(&topics, &options).await.map_err(|error| sort(&error))?;
-            for result in results {
-                match result {
-                    Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                    Err((topic, code)) => {
-                        return Err(AdminError::Refused(format!("creating {topic}: {code}")));
-                    }
+        if !missing.is_empty() {
+            self.create_all(&missing).await?;
+            self.until_seen(&missing).await?;
+        }
+        for (_, report) in &mut reports {
+            if *report == TopicReport::Missing {
+                *report = TopicReport::Created;
+            }
+        }
+        Ok(reports)
+    }
+
+    async fn create_all(&self, plans: &[&TopicPlan]) -> Result<(), AdminError> {
+        let retentions: Vec<String> = plans.iter().map(|plan| retention_ms(plan)).collect();
+        let topics = plans.iter().zip(&retentions).map(|(plan, retention)| {
+            let replication = TopicReplication::Fixed(plan.replication);
+            NewTopic::new(&plan.name, plan.partitions, replication).set("retention.ms", retention)
+        });
+        let topics: Vec<NewTopic<'_>> = topics.collect();
+        let options =
+            AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
+        let results = self.client.create_topics(&topics, &options).await;
+        for result in results.map_err(|error| sort(&self.brokers, &error))? {
+            match result {
+                // Somebody else creates topics at the same time.
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, code)) => {
+                    return Err(AdminError::Refused(format!("creating {topic}: {code}")));
                 }
             }
         }
-        Ok(before
-            .into_iter()
-            .map(|(name, report)| match report {
-                TopicReport::Missing => (name, TopicReport::Created),
-                other => (name, other),
-            })
-            .collect())
+        Ok(())
+    }
+
+    /// A broker hears of a new topic a little later than the controller says that it exists.
+    async fn until_seen(&self, plans: &[&TopicPlan]) -> Result<(), AdminError> {
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            let seen = self.metadata(TIMEOUT).await?;
+            match plans.iter().find(|plan| !seen.contains_key(&plan.name)) {
+                None => return Ok(()),
+                Some(plan) if Instant::now() > deadline => {
+                    return Err(AdminError::Missing(plan.name.clone()));
+                }
+                Some(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
     }
 
     /// Compares the plans with what is there.
@@ -149,12 +190,7 @@ impl Admin {
             .map(|plan| {
                 let report = match found.get(&plan.name) {
                     None => TopicReport::Missing,
-                    Some(topic)
-                        if topic.partitions == plan.partitions.unsigned_abs() as usize
-                            && topic.retention == plan.retention =>
-                    {
-                        TopicReport::AsPlanned
-                    }
+                    Some(topic) if *topic == plan.topic() => TopicReport::AsPlanned,
                     Some(topic) => TopicReport::Differs(topic.clone()),
                 };
                 (plan.name.clone(), report)
@@ -163,9 +199,8 @@ impl Admin {
     }
 
     async fn existing(&self, names: &[String]) -> Result<HashMap<String, Topic>, AdminError> {
-        let partitions = self.partitions().await?;
-        let there: Vec<&String> =
-            names.iter().filter(|name| partitions.contains_key(*name)).collect();
+        let seen = self.metadata(TIMEOUT).await?;
+        let there: Vec<&String> = names.iter().filter(|name| seen.contains_key(*name)).collect();
         let resources: Vec<ResourceSpecifier<'_>> =
             there.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
         if resources.is_empty() {
@@ -176,30 +211,44 @@ impl Admin {
             .client
             .describe_configs(&resources, &options)
             .await
-            .map_err(|error| sort(&error))?;
+            .map_err(|error| sort(&self.brokers, &error))?;
         let mut found = HashMap::new();
         for (name, config) in there.into_iter().zip(configs) {
             let config = config.map_err(|code| AdminError::Refused(format!("{name}: {code}")))?;
             let retention = config.get("retention.ms").and_then(retention_of);
-            found.insert(name.clone(), Topic { partitions: partitions[name], retention });
+            let Size { partitions, replication } = seen[name];
+            found.insert(name.clone(), Topic { partitions, replication, retention });
         }
         Ok(found)
     }
 
-    /// How many partitions each topic of the cluster has.
-    async fn partitions(&self) -> Result<HashMap<String, usize>, AdminError> {
+    /// The size of each topic of the cluster.
+    async fn metadata(&self, within: Duration) -> Result<HashMap<String, Size>, AdminError> {
         let client = self.client.clone();
+        let unavailable =
+            |reason| AdminError::Unavailable { brokers: self.brokers.clone(), reason };
         // This call blocks; librdkafka bounds it by the timeout.
         let metadata =
-            tokio::task::spawn_blocking(move || client.inner().fetch_metadata(None, TIMEOUT))
+            tokio::task::spawn_blocking(move || client.inner().fetch_metadata(None, within))
                 .await
-                .map_err(|error| AdminError::Unavailable(error.to_string()))?
-                .map_err(|error| AdminError::Unavailable(chain(&error)))?;
-        Ok(metadata
-            .topics()
-            .iter()
-            .map(|topic| (topic.name().to_owned(), topic.partitions().len()))
-            .collect())
+                .map_err(|error| unavailable(error.to_string()))?
+                .map_err(|error| unavailable(chain(&error)))?;
+        Ok(metadata.topics().iter().map(|topic| (topic.name().to_owned(), size(topic))).collect())
+    }
+}
+
+/// How large a topic is.
+#[derive(Clone, Copy)]
+struct Size {
+    partitions: usize,
+    replication: usize,
+}
+
+fn size(topic: &MetadataTopic) -> Size {
+    let partitions = topic.partitions();
+    Size {
+        partitions: partitions.len(),
+        replication: partitions.first().map_or(0, |partition| partition.replicas().len()),
     }
 }
 
@@ -212,7 +261,8 @@ fn retention_of(entry: &ConfigEntry) -> Option<Duration> {
     entry.value.as_deref()?.parse().ok().map(Duration::from_millis)
 }
 
-fn sort(error: &KafkaError) -> AdminError {
+/// Tells a Kafka that is away from one that refuses.
+pub(crate) fn sort(brokers: &str, error: &KafkaError) -> AdminError {
     match error.rdkafka_error_code() {
         Some(
             RDKafkaErrorCode::AllBrokersDown
@@ -220,7 +270,7 @@ fn sort(error: &KafkaError) -> AdminError {
             | RDKafkaErrorCode::OperationTimedOut
             | RDKafkaErrorCode::RequestTimedOut
             | RDKafkaErrorCode::TimedOutQueue,
-        ) => AdminError::Unavailable(chain(error)),
+        ) => AdminError::Unavailable { brokers: brokers.to_owned(), reason: chain(error) },
         _ => AdminError::Refused(chain(error)),
     }
 }

@@ -827,8 +827,8 @@ impl Start<'_> {
                     self.monitor.up("kafka");
                     return Ok(());
                 }
-                Err(AdminError::Unavailable(reason)) => {
-                    self.wait("kafka", &reason, attempt).await?;
+                Err(error @ AdminError::Unavailable { .. }) => {
+                    self.wait("kafka", &error.to_string(), attempt).await?;
                 }
                 Err(error) => return Err(StartError::Topic(error.to_string())),
             }

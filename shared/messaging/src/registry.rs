@@ -46,9 +46,9 @@ struct Id {
     id: i32,
 }
 
-/// The newest version of a subject.
+/// A schema as one version of a subject.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Latest {
+pub struct SchemaVersion {
     /// The schema's id, as payloads name it.
     pub id: i32,
     /// Its version in the subject.
@@ -62,6 +62,18 @@ struct Text {
     schema: String,
 }
 
+#[derive(Deserialize)]
+struct Compatibility {
+    #[serde(rename = "compatibilityLevel")]
+    level: String,
+}
+
+/// What the registry says when it does not do what it was asked.
+#[derive(Deserialize)]
+struct Problem {
+    message: String,
+}
+
 impl Registry {
     /// For the registry at this base URL. Nothing is connected yet.
     pub fn new(base: &str) -> Result<Self, RegistryError> {
@@ -69,6 +81,18 @@ impl Registry {
             RegistryError::Unavailable { url: base.to_owned(), reason: chain(&error) }
         })?;
         Ok(Self { base: base.trim_end_matches('/').to_owned(), http })
+    }
+
+    /// Whether a schema registry answers here, within this long.
+    pub async fn answers(&self, within: Duration) -> Result<(), RegistryError> {
+        let question = self.call::<Compatibility>(Method::GET, "config", "its configuration", None);
+        match tokio::time::timeout(within, question).await {
+            Ok(answer) => answer.map(|_| ()),
+            Err(_) => Err(RegistryError::Unavailable {
+                url: self.base.clone(),
+                reason: format!("no answer within {} s", within.as_secs_f32()),
+            }),
+        }
     }
 
     /// The id under which exactly this schema is registered for the subject.
@@ -79,8 +103,18 @@ impl Registry {
     }
 
     /// The newest schema of the subject.
-    pub async fn latest(&self, subject: &str) -> Result<Latest, RegistryError> {
+    pub async fn latest(&self, subject: &str) -> Result<SchemaVersion, RegistryError> {
         let path = format!("subjects/{subject}/versions/latest");
+        self.call(Method::GET, &path, subject, None).await
+    }
+
+    /// The schema that is this version of the subject; the first is 1.
+    pub async fn version(
+        &self,
+        subject: &str,
+        version: u32,
+    ) -> Result<SchemaVersion, RegistryError> {
+        let path = format!("subjects/{subject}/versions/{version}");
         self.call(Method::GET, &path, subject, None).await
     }
 
@@ -98,8 +132,15 @@ impl Registry {
         self.call::<Id>(Method::POST, &path, subject, Some(body)).await.map(|found| found.id)
     }
 
+    /// What a next version of the subject must be compatible with, be it set for the subject or
+    /// for all.
+    pub async fn compatibility(&self, subject: &str) -> Result<String, RegistryError> {
+        let path = format!("config/{subject}?defaultToGlobal=true");
+        self.call::<Compatibility>(Method::GET, &path, subject, None).await.map(|set| set.level)
+    }
+
     /// Sets what a next version of the subject must be compatible with, such as
-    /// `FULL_TRANSITIVE`.
+    /// `FULL_TRANSITIVE`. The subject need not have a version yet.
     pub async fn set_compatibility(&self, subject: &str, level: &str) -> Result<(), RegistryError> {
         let body = json!({ "compatibility": level });
         let path = format!("config/{subject}");
@@ -125,16 +166,23 @@ impl Registry {
             return response.json().await.map_err(|error| unavailable(chain(&error)));
         }
         let text = response.text().await.unwrap_or_default();
-        let reason = serde_json::from_str::<Value>(&text)
-            .ok()
-            .and_then(|value| value["message"].as_str().map(str::to_owned))
-            .unwrap_or(text);
-        match status {
-            StatusCode::NOT_FOUND => Err(RegistryError::Missing(subject.to_owned())),
-            StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => {
-                Err(RegistryError::Refused { subject: subject.to_owned(), reason })
+        let problem: Option<Problem> = serde_json::from_str(&text).ok();
+        match (status, problem) {
+            (StatusCode::NOT_FOUND, Some(_)) => Err(RegistryError::Missing(subject.to_owned())),
+            (StatusCode::NOT_FOUND, None) => {
+                Err(unavailable("no Confluent-compatible API at this address".to_owned()))
             }
-            _ => Err(unavailable(format!("{status}: {reason}"))),
+            (
+                StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST,
+                problem,
+            ) => Err(RegistryError::Refused {
+                subject: subject.to_owned(),
+                reason: problem.map_or(text, |problem| problem.message),
+            }),
+            (_, problem) => {
+                let reason = problem.map_or(text, |problem| problem.message);
+                Err(unavailable(format!("{status}: {reason}")))
+            }
         }
     }
 }

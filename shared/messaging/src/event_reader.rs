@@ -1,0 +1,234 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use contracts::{Envelope, WriterSchema, frame_schema_id};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Headers as _, Message as _, OwnedMessage};
+use rdkafka::{Offset, TopicPartitionList};
+use serde_json::Value;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+use crate::admin::sort;
+use crate::failure::chain;
+use crate::kafka::client_config;
+use crate::readers::Unreadable;
+use crate::{AdminError, Registry, RegistryError};
+
+/// How long Kafka may take to say what the topics hold.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How soon the reading thread notices that nobody reads any more.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Records fetched ahead of the caller; librdkafka has a buffer of its own.
+const BUFFER: usize = 256;
+
+/// Kafka's client wants a name even from a consumer that joins no group. No group of this name
+/// comes to be.
+const GROUP: &str = "farandole-event-reader";
+
+/// Where an [`EventReader`] begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// With the oldest record that the topics still hold.
+    Beginning,
+    /// With what comes after opening.
+    Now,
+}
+
+/// One record of a topic.
+#[derive(Debug, Clone)]
+pub struct EventRecord {
+    /// The topic.
+    pub topic: String,
+    /// Its partition there.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: i64,
+    /// The event that it is, or why it cannot be read.
+    pub event: Result<ReadEvent, String>,
+}
+
+/// An event as its writer's schema tells it.
+#[derive(Debug, Clone)]
+pub struct ReadEvent {
+    /// Its headers.
+    pub envelope: Envelope,
+    /// Its fields by name. Logical types stay as Avro has them: a UUID is text, a time is a
+    /// number of milliseconds.
+    pub payload: Value,
+}
+
+/// Why reading does not go on. The reader stays usable: trying again may help.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// Kafka is away, or a topic is not there.
+    #[error(transparent)]
+    Kafka(#[from] AdminError),
+    /// A schema is needed and the registry is away.
+    #[error("{0}")]
+    RegistryAway(String),
+}
+
+/// Reads all events of some topics by their writers' schemas, whatever they are. For tools: it
+/// looks on, belongs to no consumer group and commits nothing.
+///
+/// Order is kept within a partition, so each order's events from one service come in sequence.
+/// Partitions added after opening are not read.
+pub struct EventReader {
+    brokers: String,
+    polled: mpsc::Receiver<Result<OwnedMessage, String>>,
+    /// Taken from Kafka, not yet given out; kept while the registry is away.
+    pending: Option<OwnedMessage>,
+    schemas: Schemas,
+    ahead: Ahead,
+}
+
+/// Where each partition ended at opening, of those that were not read so far.
+type Ahead = HashMap<(String, i32), i64>;
+
+impl EventReader {
+    /// Opens all partitions of these topics. Takes at most ten seconds.
+    pub async fn open(
+        brokers: &str,
+        registry: Registry,
+        topics: Vec<String>,
+        from: ReadFrom,
+    ) -> Result<Self, ReadError> {
+        let to = brokers.to_owned();
+        let (consumer, ahead) = spawn_blocking(move || connect(&to, &topics, from))
+            .await
+            .map_err(|error| unavailable(brokers, error.to_string()))??;
+        let (sender, polled) = mpsc::channel(BUFFER);
+        // Polling blocks, and so does closing the consumer: both happen over there, and end soon
+        // after this reader is dropped.
+        spawn_blocking(move || poll(&consumer, &sender));
+        let schemas = Schemas { registry, known: HashMap::new() };
+        Ok(Self { brokers: brokers.to_owned(), polled, pending: None, schemas, ahead })
+    }
+
+    /// Whether everything that the topics held at opening was given out.
+    pub fn caught_up(&self) -> bool {
+        self.ahead.is_empty()
+    }
+
+    /// The next record, or `None` when none comes within this long. A record that cannot be read
+    /// is given out as well. Nothing is lost when this future is dropped.
+    pub async fn next(&mut self, within: Duration) -> Result<Option<EventRecord>, ReadError> {
+        if self.pending.is_none() {
+            let Ok(polled) = tokio::time::timeout(within, self.polled.recv()).await else {
+                return Ok(None);
+            };
+            let polled = polled.unwrap_or_else(|| Err("the reading thread has ended".to_owned()));
+            self.pending = Some(polled.map_err(|reason| unavailable(&self.brokers, reason))?);
+        }
+        let Some(record) = &self.pending else { return Ok(None) };
+        let event = match self.schemas.read(record).await {
+            Ok(event) => Ok(event),
+            Err(Unreadable::Garbage(reason)) => Err(reason),
+            Err(Unreadable::RegistryAway(reason)) => return Err(ReadError::RegistryAway(reason)),
+        };
+        let (topic, partition) = (record.topic().to_owned(), record.partition());
+        let offset = record.offset();
+        self.pending = None;
+        let place = (topic, partition);
+        if self.ahead.get(&place).is_some_and(|end| offset + 1 >= *end) {
+            self.ahead.remove(&place);
+        }
+        Ok(Some(EventRecord { topic: place.0, partition, offset, event }))
+    }
+}
+
+fn unavailable(brokers: &str, reason: String) -> AdminError {
+    AdminError::Unavailable { brokers: brokers.to_owned(), reason }
+}
+
+/// The schemas that were met, by id.
+struct Schemas {
+    registry: Registry,
+    known: HashMap<i32, Arc<WriterSchema>>,
+}
+
+impl Schemas {
+    async fn read(&mut self, record: &OwnedMessage) -> Result<ReadEvent, Unreadable> {
+        let garbage = |error: &dyn ToString| Unreadable::Garbage(error.to_string());
+        let headers = record.headers().into_iter().flat_map(|all| all.iter());
+        let envelope = Envelope::parse(headers.map(|header| (header.key, header.value)))
+            .map_err(|error| garbage(&error))?;
+        let payload = record.payload().ok_or_else(|| garbage(&"the record has no payload"))?;
+        let id = frame_schema_id(payload).map_err(|error| garbage(&error))?;
+        let payload = self.writer(id).await?.decode(payload).map_err(|error| garbage(&error))?;
+        Ok(ReadEvent { envelope, payload })
+    }
+
+    async fn writer(&mut self, id: i32) -> Result<Arc<WriterSchema>, Unreadable> {
+        if let Some(known) = self.known.get(&id) {
+            return Ok(known.clone());
+        }
+        let text = self.registry.schema(id).await.map_err(|error| match error {
+            RegistryError::Unavailable { .. } => Unreadable::RegistryAway(error.to_string()),
+            other => Unreadable::Garbage(other.to_string()),
+        })?;
+        let writer = WriterSchema::parse(&text)
+            .map_err(|error| Unreadable::Garbage(format!("schema id {id}: {error}")))?;
+        let writer = Arc::new(writer);
+        self.known.insert(id, writer.clone());
+        Ok(writer)
+    }
+}
+
+/// A consumer of all partitions, and what lies ahead of it.
+fn connect(
+    brokers: &str,
+    topics: &[String],
+    from: ReadFrom,
+) -> Result<(BaseConsumer, Ahead), AdminError> {
+    let deadline = Instant::now() + OPEN_TIMEOUT;
+    let left = || deadline.saturating_duration_since(Instant::now());
+    let away = |error: KafkaError| unavailable(brokers, chain(&error));
+    let consumer: BaseConsumer = client_config(brokers)
+        .set("group.id", GROUP)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        // Records may expire between the look at the offsets and the first fetch.
+        .set("auto.offset.reset", "earliest")
+        // The default of a second stalls a consumer that was just a little ahead.
+        .set("fetch.queue.backoff.ms", "10")
+        .set("queued.max.messages.kbytes", "16384")
+        .create()
+        .map_err(|error| sort(brokers, &error))?;
+    let metadata = consumer.fetch_metadata(None, left()).map_err(away)?;
+    let mut start = TopicPartitionList::new();
+    let mut ahead = Ahead::new();
+    for name in topics {
+        let found = metadata.topics().iter().find(|topic| topic.name() == name);
+        for partition in found.ok_or_else(|| AdminError::Missing(name.clone()))?.partitions() {
+            let id = partition.id();
+            let (oldest, end) = consumer.fetch_watermarks(name, id, left()).map_err(away)?;
+            let first = if from == ReadFrom::Beginning { oldest } else { end };
+            start
+                .add_partition_offset(name, id, Offset::Offset(first))
+                .map_err(|error| sort(brokers, &error))?;
+            if first < end {
+                ahead.insert((name.clone(), id), end);
+            }
+        }
+    }
+    consumer.assign(&start).map_err(|error| sort(brokers, &error))?;
+    Ok((consumer, ahead))
+}
+
+/// Hands on what comes, until nobody listens.
+fn poll(consumer: &BaseConsumer, sender: &mpsc::Sender<Result<OwnedMessage, String>>) {
+    while !sender.is_closed() {
+        let Some(polled) = consumer.poll(POLL) else { continue };
+        let polled = polled.map(|record| record.detach()).map_err(|error| chain(&error));
+        if sender.blocking_send(polled).is_err() {
+            return;
+        }
+    }
+}
