@@ -511,7 +511,7 @@ async fn cancel_order(
         "The order can no longer be cancelled",
         format!("order {id} is {}", body.status.as_column()),
     )
-    .with_extension("status", body.status.as_column()))
+    .with_extension("order_status", body.status.as_column()))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
