@@ -564,6 +564,9 @@ async fn list_orders(
     Query(query): Query<ListOrders>,
 ) -> Result<Json<OrderPage>, Problem> {
     let limit = page_limit(query.limit)?;
+    if let Some(detail) = query.customer_id.as_deref().and_then(|id| check_text(id, 64).err()) {
+        return Err(Problem::bad_request(format!("customer_id {detail}")));
+    }
     let filter = Filter {
         customer_id: query.customer_id,
         status: query.status.map(Status::as_column),
