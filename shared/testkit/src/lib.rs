@@ -9,4 +9,5 @@ pub mod machine;
 pub mod schemas;
 mod world;
 
+pub use stack::{Options, Part, Stack};
 pub use world::{World, api, eventually, programs, stack};

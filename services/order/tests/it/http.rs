@@ -8,9 +8,8 @@ mod starting;
 mod waiting;
 
 use serde_json::{Value, json};
-use stack::Part;
 use testkit::http::{Api, order};
-use testkit::{World, api};
+use testkit::{Part, World, api};
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;

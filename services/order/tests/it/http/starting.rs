@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
-use stack::{Options, Stack};
 use testkit::http::{Api, order, send, try_send};
-use testkit::{World, api, eventually};
+use testkit::{Options, Stack, World, api, eventually};
 
 use super::stock_catalogue;
 

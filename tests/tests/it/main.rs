@@ -1,0 +1,5 @@
+//! What spans services.
+// A panic in a test's helper is the report, as in the test itself.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod architecture;
