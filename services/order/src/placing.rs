@@ -182,42 +182,38 @@ impl Worker {
                 None => self.price(request, &prices),
             })
             .collect();
-        let mut new: Vec<store::Order> = answers
-            .iter()
-            .zip(requests())
-            .filter_map(|(answer, request)| match answer {
-                Answer::Placed(order) if !before.contains_key(&request.idempotency_key) => {
-                    Some(store::Order::clone(order))
-                }
+        let placed_now =
+            answers.iter().zip(requests()).filter_map(|(answer, request)| match answer {
+                Answer::Placed(order) if !before.contains_key(&request.idempotency_key) => Some(
+                    self.draft(order, request).map(|event| (store::Order::clone(order), event)),
+                ),
                 _ => None,
-            })
-            .collect();
+            });
+        let mut new: Vec<(store::Order, Outgoing)> = placed_now.collect::<Result<_, _>>()?;
         if new.is_empty() {
             return Ok((answers, Vec::new()));
         }
         // In the same order everywhere, so that two instances with the same keys wait for each
         // other instead of deadlocking.
-        new.sort_by(|one, other| one.idempotency_key.cmp(&other.idempotency_key));
+        new.sort_by(|(one, _), (other, _)| one.idempotency_key.cmp(&other.idempotency_key));
         let instance = self.handle.outbox().instance();
         let inserted: HashSet<OrderId> =
             store::insert(&db, &new, instance).await?.into_iter().collect();
         // The insert has waited for other instances that were placing the same orders, so now
         // theirs can be seen.
-        let meanwhile =
-            if inserted.len() < new.len() { placed(&db, &keys).await? } else { HashMap::new() };
-
-        let mut outgoing = Vec::with_capacity(inserted.len());
-        for (answer, request) in answers.iter_mut().zip(requests()) {
-            let Answer::Placed(order) = answer else { continue };
-            if inserted.contains(&order.id) {
-                outgoing.push(self.draft(order, request)?);
-            } else if !before.contains_key(&request.idempotency_key) {
-                *answer = match meanwhile.get(&request.idempotency_key) {
-                    Some(order) => answer_again(order, request),
-                    None => Answer::ComeAgain("the same order came and went".to_owned()),
-                };
+        if inserted.len() < new.len() {
+            let meanwhile = placed(&db, &keys).await?;
+            for (answer, request) in answers.iter_mut().zip(requests()) {
+                if matches!(answer, Answer::Placed(order) if !inserted.contains(&order.id)) {
+                    *answer = match meanwhile.get(&request.idempotency_key) {
+                        Some(order) => answer_again(order, request),
+                        None => Answer::ComeAgain("the same order came and went".to_owned()),
+                    };
+                }
             }
         }
+        new.retain(|(order, _)| inserted.contains(&order.id));
+        let outgoing: Vec<Outgoing> = new.into_iter().map(|(_, event)| event).collect();
         self.handle.outbox().append(&db, &outgoing).await?;
         db.commit().await?;
         Ok((answers, outgoing))
