@@ -4,6 +4,7 @@
 //! Nothing here returns an error: a panic is the report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
+mod events;
 pub mod http;
 pub mod machine;
 pub mod schemas;
