@@ -24,7 +24,11 @@ CREATE TABLE orders (
     request_hash    bytea       NOT NULL,
     placed_at       timestamptz NOT NULL,
     updated_at      timestamptz NOT NULL,
-    deadline_at     timestamptz NOT NULL
+    deadline_at     timestamptz NOT NULL,
+    -- Its OrderPlaced, and what that carries on: the cause of a cancellation when time is up.
+    placed_event_id uuid        NOT NULL,
+    correlation_id  text        NOT NULL,
+    traceparent     text
 ) WITH (fillfactor = 80);
 
 CREATE INDEX orders_by_customer ON orders (customer_id, order_id);

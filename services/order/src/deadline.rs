@@ -1,11 +1,9 @@
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
-use kernel::OrderId;
-use messaging::{Cause, Failure, Handle};
+use messaging::{Failure, Handle};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use uuid::Uuid;
 
 use crate::domain::Input;
 use crate::{Order, store};
@@ -29,19 +27,11 @@ async fn pass(pool: &Pool, handle: &Handle<Order>) -> Result<(), Failure> {
         return Ok(());
     }
     info!(orders = overdue.len(), "deadline passed");
-    let submitted = overdue.into_iter().map(|order| {
-        handle.submit(order, "DeadlinePassed", Input::DeadlinePassed, cause_of(order))
-    });
+    let submitted = overdue
+        .into_iter()
+        .map(|(order, cause)| handle.submit(order, "DeadlinePassed", Input::DeadlinePassed, cause));
     for done in futures::future::join_all(submitted).await {
         done?;
     }
     Ok(())
-}
-
-fn cause_of(order: OrderId) -> Cause {
-    Cause {
-        causation_id: Uuid::now_v7().to_string(),
-        correlation_id: format!("deadline:{order}"),
-        traceparent: None,
-    }
 }

@@ -521,7 +521,7 @@ async fn cancel_order(
         "The order can no longer be cancelled",
         format!("order {id} is {}", body.status.as_str()),
     )
-    .with_extension("status", body.status.as_str()))
+    .with_extension("order_status", body.status.as_str()))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -574,6 +574,9 @@ async fn list_orders(
     Query(query): Query<ListOrders>,
 ) -> Result<Json<OrderPage>, Problem> {
     let limit = page_limit(query.limit)?;
+    if let Some(detail) = query.customer_id.as_deref().and_then(|id| check_text(id, 64).err()) {
+        return Err(Problem::bad_request(format!("customer_id {detail}")));
+    }
     let filter = Filter {
         customer_id: query.customer_id,
         statuses: query.status.map(Status::columns),

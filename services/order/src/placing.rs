@@ -5,7 +5,7 @@ use std::time::Duration;
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
 use kernel::{Money, OrderId, Quantity, Sku};
-use messaging::{Cause, Failure, Handle, Outgoing, Pace, Stream};
+use messaging::{Cause, Db, Failure, Handle, Outgoing, Pace, Stream};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -171,50 +171,46 @@ impl Worker {
         let keys: Vec<&str> = requests().map(|r| r.idempotency_key.as_str()).collect();
         let skus: Vec<&str> =
             requests().flat_map(|r| r.lines.iter().map(|(sku, _)| sku.as_str())).collect();
-        let (before, prices) =
-            tokio::try_join!(store::placed_before(&db, &keys), catalogue::prices(&db, &skus))?;
-        let before: HashMap<String, store::Order> =
-            before.into_iter().map(|order| (order.idempotency_key.clone(), order)).collect();
+        let (before, prices) = tokio::try_join!(placed(&db, &keys), catalogue::prices(&db, &skus))?;
 
         let mut answers: Vec<Answer> = requests()
             .map(|request| match before.get(&request.idempotency_key) {
-                Some(order) if order.request_hash == request.hash => {
-                    Answer::Placed(Box::new(as_first_answered(order)))
-                }
-                Some(_) => Answer::KeyReused,
+                Some(order) => answer_again(order, request),
                 None => self.price(request, &prices),
             })
             .collect();
-        let mut new: Vec<store::Order> = answers
-            .iter()
-            .zip(requests())
-            .filter_map(|(answer, request)| match answer {
-                Answer::Placed(order) if !before.contains_key(&request.idempotency_key) => {
-                    Some(store::Order::clone(order))
-                }
+        let placed_now =
+            answers.iter().zip(requests()).filter_map(|(answer, request)| match answer {
+                Answer::Placed(order) if !before.contains_key(&request.idempotency_key) => Some(
+                    self.draft(order, request).map(|event| (store::Order::clone(order), event)),
+                ),
                 _ => None,
-            })
-            .collect();
+            });
+        let mut new: Vec<(store::Order, Outgoing)> = placed_now.collect::<Result<_, _>>()?;
         if new.is_empty() {
             return Ok((answers, Vec::new()));
         }
         // In the same order everywhere, so that two instances with the same keys wait for each
         // other instead of deadlocking.
-        new.sort_by(|one, other| one.idempotency_key.cmp(&other.idempotency_key));
+        new.sort_by(|(one, _), (other, _)| one.idempotency_key.cmp(&other.idempotency_key));
         let instance = self.handle.outbox().instance();
         let inserted: HashSet<OrderId> =
             store::insert(&db, &new, instance).await?.into_iter().collect();
-
-        let mut outgoing = Vec::with_capacity(inserted.len());
-        for (answer, request) in answers.iter_mut().zip(requests()) {
-            let Answer::Placed(order) = answer else { continue };
-            if inserted.contains(&order.id) {
-                outgoing.push(self.draft(order, request)?);
-            } else if !before.contains_key(&request.idempotency_key) {
-                let taken = "another instance is placing the same order".to_owned();
-                *answer = Answer::ComeAgain(taken);
+        // The insert has waited for other instances that were placing the same orders, so now
+        // theirs can be seen.
+        if inserted.len() < new.len() {
+            let meanwhile = placed(&db, &keys).await?;
+            for (answer, request) in answers.iter_mut().zip(requests()) {
+                if matches!(answer, Answer::Placed(order) if !inserted.contains(&order.id)) {
+                    *answer = match meanwhile.get(&request.idempotency_key) {
+                        Some(order) => answer_again(order, request),
+                        None => Answer::ComeAgain("the same order came and went".to_owned()),
+                    };
+                }
             }
         }
+        new.retain(|(order, _)| inserted.contains(&order.id));
+        let outgoing: Vec<Outgoing> = new.into_iter().map(|(_, event)| event).collect();
         self.handle.outbox().append(&db, &outgoing).await?;
         db.commit().await?;
         Ok((answers, outgoing))
@@ -285,9 +281,20 @@ fn reply(batch: Vec<Job>, result: Result<Vec<Answer>, Failure>) {
     }
 }
 
-/// The order as it was when its request was answered first, whatever has become of it.
-fn as_first_answered(order: &store::Order) -> store::Order {
-    store::Order { state: State::Placed, updated_at: order.placed_at, ..order.clone() }
+/// The orders that these requests have placed before, by idempotency key.
+async fn placed(db: &Db<'_>, keys: &[&str]) -> Result<HashMap<String, store::Order>, Failure> {
+    let orders = store::placed_before(db, keys).await?;
+    Ok(orders.into_iter().map(|order| (order.idempotency_key.clone(), order)).collect())
+}
+
+/// The answer to a request whose key has placed an order: for the same request the order as it
+/// was when it was answered first, whatever has become of it.
+fn answer_again(order: &store::Order, request: &Request) -> Answer {
+    if order.request_hash != request.hash {
+        return Answer::KeyReused;
+    }
+    let first = store::Order { state: State::Placed, updated_at: order.placed_at, ..order.clone() };
+    Answer::Placed(Box::new(first))
 }
 
 fn total(lines: &[Line]) -> Option<Money> {

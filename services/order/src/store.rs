@@ -1,7 +1,7 @@
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
 use kernel::{Currency, Money, OrderId};
-use messaging::{Changed, Db, Failure, Row, States, Stream};
+use messaging::{Cause, Changed, Db, Failure, Outgoing, Row, States, Stream};
 use tokio_postgres::types::{Json, ToSql};
 use uuid::Uuid;
 
@@ -155,35 +155,44 @@ pub(crate) async fn placed_before(db: &Db<'_>, keys: &[&str]) -> Result<Vec<Orde
     db.query(&select, &[&keys]).await?.iter().map(order).collect()
 }
 
-/// Writes new orders, and returns the ids of those that are new: another instance may have taken
-/// the same request in between.
+/// Writes new orders with their events, and returns the ids of those that are new: another
+/// instance may have taken the same request in between.
 pub(crate) async fn insert(
     db: &Db<'_>,
-    orders: &[Order],
+    new: &[(Order, Outgoing)],
     instance: i32,
 ) -> Result<Vec<OrderId>, Failure> {
     let insert = db
         .prepare_cached(
             "INSERT INTO orders (order_id, emitted, emitted_by, customer_id, lines, total,
-               currency, idempotency_key, request_hash, placed_at, updated_at, deadline_at)
+               currency, idempotency_key, request_hash, placed_at, updated_at, deadline_at,
+               placed_event_id, correlation_id, traceparent)
              SELECT order_id, 1, $1, customer_id, lines, total, currency, idempotency_key,
-               request_hash, placed_at, placed_at, deadline_at
+               request_hash, placed_at, placed_at, deadline_at,
+               placed_event_id, correlation_id, traceparent
              FROM unnest($2::uuid[], $3::text[], $4::jsonb[], $5::bigint[], $6::text[],
-               $7::text[], $8::bytea[], $9::timestamptz[], $10::timestamptz[])
+               $7::text[], $8::bytea[], $9::timestamptz[], $10::timestamptz[], $11::uuid[],
+               $12::text[], $13::text[])
                AS row (order_id, customer_id, lines, total, currency, idempotency_key,
-                 request_hash, placed_at, deadline_at)
+                 request_hash, placed_at, deadline_at, placed_event_id, correlation_id,
+                 traceparent)
              ON CONFLICT (idempotency_key) DO NOTHING RETURNING order_id",
         )
         .await?;
-    let ids: Vec<Uuid> = orders.iter().map(|order| order.id.0).collect();
-    let customers: Vec<&str> = orders.iter().map(|order| order.customer_id.as_str()).collect();
-    let lines: Vec<Json<&Vec<Line>>> = orders.iter().map(|order| Json(&order.lines)).collect();
-    let totals: Vec<i64> = orders.iter().map(|order| order.total.amount).collect();
-    let currencies: Vec<&str> = orders.iter().map(|order| order.total.currency.as_str()).collect();
-    let keys: Vec<&str> = orders.iter().map(|order| order.idempotency_key.as_str()).collect();
-    let hashes: Vec<&[u8]> = orders.iter().map(|order| order.request_hash.as_slice()).collect();
-    let placed: Vec<Timestamp> = orders.iter().map(|order| order.placed_at).collect();
-    let deadlines: Vec<Timestamp> = orders.iter().map(|order| order.deadline_at).collect();
+    let orders = || new.iter().map(|(order, _)| order);
+    let events = || new.iter().map(|(_, event)| &event.envelope);
+    let ids: Vec<Uuid> = orders().map(|order| order.id.0).collect();
+    let customers: Vec<&str> = orders().map(|order| order.customer_id.as_str()).collect();
+    let lines: Vec<Json<&Vec<Line>>> = orders().map(|order| Json(&order.lines)).collect();
+    let totals: Vec<i64> = orders().map(|order| order.total.amount).collect();
+    let currencies: Vec<&str> = orders().map(|order| order.total.currency.as_str()).collect();
+    let keys: Vec<&str> = orders().map(|order| order.idempotency_key.as_str()).collect();
+    let hashes: Vec<&[u8]> = orders().map(|order| order.request_hash.as_slice()).collect();
+    let placed: Vec<Timestamp> = orders().map(|order| order.placed_at).collect();
+    let deadlines: Vec<Timestamp> = orders().map(|order| order.deadline_at).collect();
+    let event_ids: Vec<Uuid> = events().map(|event| event.id).collect();
+    let correlations: Vec<&str> = events().map(|event| event.correlation_id.as_str()).collect();
+    let traces: Vec<Option<&str>> = events().map(|event| event.traceparent.as_deref()).collect();
     let rows = db
         .query(
             &insert,
@@ -198,6 +207,9 @@ pub(crate) async fn insert(
                 &hashes,
                 &placed,
                 &deadlines,
+                &event_ids,
+                &correlations,
+                &traces,
             ],
         )
         .await?;
@@ -242,15 +254,25 @@ pub(crate) async fn list(pool: &Pool, filter: &Filter) -> Result<Vec<Order>, Fai
     client.query(&select, &parameters).await?.iter().map(order).collect()
 }
 
-/// Orders whose deadline has passed without a payment, oldest first.
-pub(crate) async fn overdue(pool: &Pool) -> Result<Vec<OrderId>, Failure> {
+/// Orders whose deadline has passed without a payment, oldest first, and what their cancellation
+/// goes back to: that they were placed.
+pub(crate) async fn overdue(pool: &Pool) -> Result<Vec<(OrderId, Cause)>, Failure> {
     let client = pool.get().await?;
     let select = client
         .prepare_cached(
-            "SELECT order_id FROM orders WHERE status = 'placed' AND deadline_at < now()
+            "SELECT order_id, placed_event_id, correlation_id, traceparent
+             FROM orders WHERE status = 'placed' AND deadline_at < now()
              ORDER BY deadline_at LIMIT 1000",
         )
         .await?;
     let rows = client.query(&select, &[]).await?;
-    Ok(rows.iter().map(|row| OrderId(row.get(0))).collect())
+    let overdue = rows.iter().map(|row| {
+        let cause = Cause {
+            causation_id: row.get::<_, Uuid>(1).to_string(),
+            correlation_id: row.get(2),
+            traceparent: row.get(3),
+        };
+        (OrderId(row.get(0)), cause)
+    });
+    Ok(overdue.collect())
 }

@@ -125,6 +125,7 @@ pub(crate) struct Effects<S: Service> {
     base: Duration,
     cap: Duration,
     running: Semaphore,
+    /// What is being followed here: an intent whose lease ends meanwhile is not taken up twice.
     in_memory: Mutex<HashSet<(OrderId, &'static str)>>,
     breaker: Breaker,
     outcomes: mpsc::Sender<Local<S>>,
@@ -156,18 +157,22 @@ impl<S: Service> Effects<S> {
     pub(crate) fn hand(self: &Arc<Self>, calls: Vec<Call<S::Effect>>) {
         for call in calls {
             let key = (call.order, call.effect.step());
-            let mut in_memory = self.in_memory();
-            // One too many stays in the table, and is found when its lease is over.
-            if in_memory.len() >= IN_MEMORY_MAX || !in_memory.insert(key) {
+            if !self.admit(key) {
                 continue;
             }
-            drop(in_memory);
             let effects = self.clone();
             tokio::spawn(async move {
                 effects.follow(call).await;
                 effects.in_memory().remove(&key);
             });
         }
+    }
+
+    /// Whether a call comes into memory: there is room, and it is not there yet. If not, it is in
+    /// the table, and due when its lease is over.
+    fn admit(&self, key: (OrderId, &'static str)) -> bool {
+        let mut in_memory = self.in_memory();
+        in_memory.len() < IN_MEMORY_MAX && in_memory.insert(key)
     }
 
     fn in_memory(&self) -> MutexGuard<'_, HashSet<(OrderId, &'static str)>> {

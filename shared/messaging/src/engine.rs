@@ -180,7 +180,7 @@ impl<S: Service> Engine<S> {
         let name = declaration.service;
         let topics = settings.topics.clone();
         let start =
-            Start { pool: &pool, settings: &settings, monitor: &*monitor, shutdown: &shutdown };
+            Start { pool: &pool, settings: &settings, monitor: &monitor, shutdown: &shutdown };
         let number = start.postgres().await?;
         let (encoders, readers) = start.registry(declaration).await?;
         let sources = sources(&readers, &topics);
@@ -737,7 +737,7 @@ fn consumer(
 struct Start<'a> {
     pool: &'a Pool,
     settings: &'a Settings,
-    monitor: &'a dyn Monitor,
+    monitor: &'a Arc<dyn Monitor>,
     shutdown: &'a CancellationToken,
 }
 
@@ -777,7 +777,8 @@ impl Start<'_> {
                 .map_err(|error| StartError::Schema(format!("{subject}: {error}")))?;
             encoders.insert(written.event_type, encoder);
         }
-        let readers = Readers::new(topics.group(service), consumes, client.clone());
+        let readers =
+            Readers::new(topics.group(service), consumes, client.clone(), self.monitor.clone());
         for consumes in readers.consumed() {
             let subject = topics.subject(consumes.from, consumes.event_type);
             let latest = self.ask(|| client.latest(&subject)).await?;

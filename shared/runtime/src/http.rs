@@ -4,8 +4,9 @@
 //! [`Problem`]. (What is not HTTP, or has too large a head, never gets this far: hyper answers 400,
 //! 414 or 431 and closes the connection.)
 //!
-//! A handler is dropped, at any of its awaits, when its client goes away or its time is up. Work
-//! that must not stop half way belongs into a task of its own, which the handler awaits.
+//! A handler is dropped, at any of its awaits, when its time is up, and one that only asks (GET,
+//! HEAD) also when its client goes away. Work that must not stop half way belongs into a task of
+//! its own, which the handler awaits.
 
 mod cause;
 mod extract;

@@ -18,8 +18,10 @@ use crate::{Health, Settings, Telemetry, shutdown};
 
 /// How long to wait between two attempts to reach the database at start.
 const PAUSE: Duration = Duration::from_millis(500);
-/// What a service needs in order to be ready.
-const PARTS: [&str; 3] = ["postgres", "schema registry", "kafka"];
+/// What a service needs in order to be ready: its dependencies, and its own API, which is there a
+/// moment after them.
+const PARTS: [&str; 4] = ["postgres", "schema registry", "kafka", API];
+const API: &str = "api";
 
 /// A service as a program: what [`run`] needs to know beside what the loop does.
 pub trait App: Sized + 'static {
@@ -188,7 +190,7 @@ async fn dance<A: App>(
     };
     let parts = Parts { service, settings: own, pool, handle, shutdown: stop.clone() };
     slot.install(A::api(parts));
-    info!("ready");
+    health.set_ready(API);
     engine.run().await.map_err(anyhow::Error::msg)
 }
 

@@ -4,8 +4,11 @@
 //! Nothing here returns an error: a panic is the report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
+mod events;
+pub mod http;
 pub mod machine;
 pub mod schemas;
 mod world;
 
-pub use world::{World, eventually, programs, stack};
+pub use stack::{Options, Part, Stack};
+pub use world::{World, api, eventually, programs, stack};

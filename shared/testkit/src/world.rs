@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use contracts::Topics;
 use deadpool_postgres::Pool;
 use messaging::{Admin, Registry, TopicPlan};
-use stack::fleet::{FleetOptions, SERVICES};
-use stack::{Connections, Options, Stack};
+use stack::fleet::{FleetOptions, SERVICES, instance};
+use stack::{Connections, Options, Part, Stack};
 use uuid::Uuid;
+
+use crate::http::Api;
 
 /// The stack that tests share: the one that `farandole-stack exec` runs them on, or else one that
 /// this process starts and that dies with it.
@@ -127,6 +129,27 @@ impl World {
             prefix: self.prefix.clone(),
         }
     }
+
+    /// An instance of a service in this corner, not started yet, with a database to start on.
+    pub async fn service(
+        &self,
+        name: &'static str,
+        number: u32,
+        environment: &[(&str, &str)],
+    ) -> Part {
+        self.stack.create_database(&format!("{}{name}", self.prefix)).await.unwrap();
+        instance(&self.stack, &self.fleet(environment), name, number, None).unwrap()
+    }
+
+    /// The URL of a service's database.
+    pub fn database_url(&self, service: &str) -> String {
+        self.stack.postgres_url(&format!("{}{service}", self.prefix))
+    }
+}
+
+/// The API of a service that runs as a part.
+pub fn api(part: &Part) -> Api {
+    Api::new(format!("http://127.0.0.1:{}", part.port()))
 }
 
 impl Default for World {

@@ -1,8 +1,9 @@
-//! The order service's events and state machine.
+//! The order service: its events, its state machine, and its API.
 // A panic in a test's helper is the report, as in the test itself.
 #![allow(clippy::unwrap_used)]
 
 mod domain;
+mod http;
 mod properties;
 mod schemas;
 

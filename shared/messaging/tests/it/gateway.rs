@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use farandole_messaging::CallError;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -12,6 +13,8 @@ use tokio::sync::watch;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {
     Answer,
+    /// The answer comes after this long.
+    Slow(Duration),
     /// The call waits until the mood is another.
     Wait,
     /// The connection is closed without an answer.
@@ -78,8 +81,11 @@ async fn attend(stream: TcpStream, mut moods: watch::Receiver<Mood>, calls: Arc<
         // Whoever called does not wait any longer.
         _ = reading.read(&mut gone) => None,
     };
+    if let Some(Mood::Slow(wait)) = mood {
+        tokio::time::sleep(wait).await;
+    }
     calls.lock().unwrap().running -= 1;
-    if mood == Some(Mood::Answer) {
+    if matches!(mood, Some(Mood::Answer | Mood::Slow(_))) {
         let _ = writing.write_all(format!("answer to {key}").as_bytes()).await;
     }
 }

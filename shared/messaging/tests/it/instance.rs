@@ -103,6 +103,12 @@ impl Instance {
         self.service.refusing.store(false, Ordering::SeqCst);
     }
 
+    /// Waits until it ends by itself, and returns why.
+    pub(crate) async fn until_ended(self) -> String {
+        let ended = tokio::time::timeout(PATIENCE, self.running).await;
+        ended.expect("it ends").unwrap().unwrap_err()
+    }
+
     /// Stops as on SIGTERM; that may take ten seconds.
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();

@@ -10,7 +10,10 @@ mod tally;
 mod topic;
 
 mod crash;
+mod effects;
 mod once;
+mod outage;
 mod poison;
 mod rebalance;
 mod relay;
+mod start;

@@ -1,6 +1,5 @@
 //! The listener.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -8,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::Request;
+use futures::FutureExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -31,6 +31,9 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves HTTP/1.1 until `shutdown`: then it accepts nothing more, closes idle connections, and
 /// lets the requests under way finish, for at most [`HttpLimits::drain_timeout`].
+///
+/// A request that is to change something is carried through also when its client has gone: who
+/// sends an order and hangs up has sent an order. One that only asks ends with its connection.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -83,10 +86,10 @@ async fn connection(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.write_timeout));
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = router.clone().oneshot(request);
-        Box::pin(
-            async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) },
-        )
+        let is_safe = request.method().is_safe();
+        let answer = router.clone().oneshot(request).map(|Ok(response)| response);
+        // At once, not when first polled: hyper may see the client go before that.
+        if is_safe { answer.map(Ok).boxed() } else { tokio::spawn(answer).boxed() }
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,0 +1,1 @@
+//! Nothing to use: this crate holds the tests of what spans services, in `tests/it`.

@@ -1,0 +1,139 @@
+//! Who may depend on whom.
+
+use std::path::Path;
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// A package of the workspace, or a dependency of one, by its place: `services/order`, or `serde`
+/// for what is not ours.
+type Place = String;
+
+/// `from` depends on `on`.
+#[derive(Debug, Clone)]
+struct Arrow {
+    from: Place,
+    on: Place,
+    /// Only in tests.
+    dev: bool,
+}
+
+fn arrow(from: &str, on: &str) -> Arrow {
+    Arrow { from: from.to_owned(), on: on.to_owned(), dev: false }
+}
+
+fn arrows() -> Vec<Arrow> {
+    let metadata = MetadataCommand::new().no_deps().exec().unwrap();
+    let root = metadata.workspace_root.as_std_path();
+    let place = |path: &Path| path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+    let mut arrows = Vec::new();
+    for package in &metadata.packages {
+        let from = place(package.manifest_path.parent().unwrap().as_std_path());
+        arrows.extend(package.dependencies.iter().map(|dependency| {
+            let ours = dependency.path.as_ref().map(|path| place(path.as_std_path()));
+            Arrow {
+                from: from.clone(),
+                on: ours.unwrap_or_else(|| dependency.name.clone()),
+                dev: dependency.kind == DependencyKind::Development,
+            }
+        }));
+    }
+    arrows
+}
+
+/// The libraries, lowest first: each may depend on those before it.
+const LAYERS: [&str; 4] =
+    ["shared/kernel", "shared/contracts", "shared/messaging", "shared/runtime"];
+const TESTKIT: &str = "shared/testkit";
+
+/// Arrows between our own packages that point the wrong way.
+fn wrong_ways(arrows: &[Arrow]) -> Vec<String> {
+    let ours = |place: &str| place.contains('/');
+    let wrong = |Arrow { from, on, dev }: &&Arrow| {
+        let layer = |place: &str| LAYERS.iter().position(|layer| *layer == place);
+        let allowed = match from.split_once('/') {
+            _ if *dev && on == TESTKIT => true,
+            Some(("services", _)) => layer(on).is_some(),
+            Some(("shared", "testkit")) => layer(on).is_some() || on == "tools/stack",
+            Some(("shared", _)) => layer(on) < layer(from) && layer(on).is_some(),
+            Some(("tools", _)) => layer(on).is_some() || on.starts_with("tools/"),
+            // The tests of what spans services need all of it.
+            _ => true,
+        };
+        ours(on) && !allowed
+    };
+    arrows.iter().filter(wrong).map(|Arrow { from, on, .. }| format!("{from} → {on}")).collect()
+}
+
+/// Packages other than messaging that name Kafka's client.
+fn kafka_outside_messaging(arrows: &[Arrow]) -> Vec<String> {
+    let outside =
+        arrows.iter().filter(|it| it.on.starts_with("rdkafka") && it.from != "shared/messaging");
+    outside.map(|Arrow { from, on, .. }| format!("{from} → {on}")).collect()
+}
+
+/// What does I/O, and so has no place in the pure layers.
+const IMPURE: [&str; 9] = [
+    "axum",
+    "deadpool",
+    "hyper",
+    "metrics",
+    "opentelemetry",
+    "reqwest",
+    "tokio",
+    "tower",
+    "tracing",
+];
+
+/// Dependencies of kernel and contracts that are not pure.
+fn impurities(arrows: &[Arrow]) -> Vec<String> {
+    let impure =
+        |on: &str| IMPURE.iter().any(|name| on == *name || on.starts_with(&format!("{name}-")));
+    let pure_layers = arrows.iter().filter(|it| LAYERS[..2].contains(&it.from.as_str()));
+    pure_layers
+        .filter(|it| impure(&it.on))
+        .map(|Arrow { from, on, .. }| format!("{from} → {on}"))
+        .collect()
+}
+
+#[test]
+fn every_arrow_points_the_right_way() {
+    let arrows = arrows();
+    assert!(arrows.iter().any(|it| it.from == "services/order" && it.on == "shared/runtime"));
+    assert_eq!(wrong_ways(&arrows), [""; 0]);
+}
+
+#[test]
+fn an_arrow_that_points_the_wrong_way_is_seen() {
+    for (from, on) in [
+        ("services/order", "services/payment"),
+        ("services/order", "tools/stack"),
+        ("services/order", TESTKIT),
+        ("shared/kernel", "shared/contracts"),
+        ("shared/contracts", "shared/messaging"),
+        ("shared/messaging", "shared/runtime"),
+        ("shared/runtime", TESTKIT),
+        ("shared/runtime", "services/order"),
+        (TESTKIT, "services/order"),
+        ("tools/stack", "services/order"),
+    ] {
+        let mut arrows = arrows();
+        arrows.push(arrow(from, on));
+        assert_eq!(wrong_ways(&arrows), [format!("{from} → {on}")]);
+    }
+    let in_tests = Arrow { dev: true, ..arrow("services/order", "services/payment") };
+    assert_eq!(wrong_ways(&[in_tests]).len(), 1, "not even tests couple services");
+}
+
+#[test]
+fn only_messaging_knows_kafka() {
+    assert_eq!(kafka_outside_messaging(&arrows()), [""; 0]);
+    let planted = [arrow("shared/runtime", "rdkafka"), arrow("services/order", "rdkafka-sys")];
+    assert_eq!(kafka_outside_messaging(&planted).len(), 2);
+}
+
+#[test]
+fn kernel_and_contracts_are_pure() {
+    assert_eq!(impurities(&arrows()), [""; 0]);
+    let planted = [arrow("shared/kernel", "tokio"), arrow("shared/contracts", "tokio-postgres")];
+    assert_eq!(impurities(&planted).len(), 2);
+}

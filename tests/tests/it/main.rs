@@ -1,0 +1,11 @@
+//! What spans services.
+// A panic in a test's helper is the report, as in the test itself.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod architecture;
+mod audit;
+mod faults;
+mod independent;
+mod stories;
+mod trace;
+mod troupe;

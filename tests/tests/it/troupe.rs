@@ -1,0 +1,149 @@
+//! A fleet that dances, and how to look at it from outside.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use messaging::ReadEvent;
+use reqwest::Method;
+use serde_json::{Value, json};
+use stack::fleet::Fleet;
+use testkit::http::{Api, order, send};
+use testkit::{World, eventually};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+/// No order takes that long unless something is wrong.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Long enough for every story that is not about it, in seconds.
+const DEADLINE_S: &str = "6";
+
+/// The troupe of all tests that need nothing special.
+pub(crate) async fn shared() -> &'static Troupe {
+    static TROUPE: OnceCell<Troupe> = OnceCell::const_new();
+    let environment = [("ORDER_DEADLINE_S", DEADLINE_S), ("RETRY_BASE_MS", "50")];
+    TROUPE.get_or_init(|| async { Troupe::start(World::new(), &environment).await }).await
+}
+
+/// A name that nothing else has, for a SKU or an idempotency key.
+pub(crate) fn fresh(what: &str) -> String {
+    format!("{what}-{}", Uuid::new_v4().simple())
+}
+
+/// All five services in a corner of their own.
+pub(crate) struct Troupe {
+    pub(crate) world: World,
+    pub(crate) fleet: Fleet,
+}
+
+impl Troupe {
+    /// Starts them, and lets them dance once, so that nobody waits for a first time later.
+    pub(crate) async fn start(world: World, environment: &[(&str, &str)]) -> Self {
+        world.prepare_fleet().await;
+        let fleet = Fleet::start(&world.stack, &world.fleet(environment)).await.unwrap();
+        let troupe = Self { world, fleet };
+        troupe.sell("rehearsal", 1_000_000).await;
+        for attempt in 0.. {
+            let id = troupe.place(&format!("rehearsal-{attempt}"), &order("rehearsal", 1)).await;
+            if troupe.settled(id).await["status"] == "completed" {
+                break;
+            }
+            // The deadline may be shorter than a first time takes.
+            assert!(attempt < 5, "the troupe does not dance");
+        }
+        troupe
+    }
+
+    pub(crate) fn api(&self, service: &str) -> Api {
+        Api::new(self.fleet.url(service))
+    }
+
+    /// Puts a product for sale, and some pieces of it on hand.
+    pub(crate) async fn sell(&self, sku: &str, pieces: u32) {
+        let product = json!({"name": sku, "unit_price": {"amount": 250, "currency": "EUR"}});
+        self.api("order").put(&format!("/products/{sku}"), &product).await.expect(201);
+        if pieces > 0 {
+            let stock = json!({"on_hand": pieces});
+            self.api("inventory").put(&format!("/stock/{sku}"), &stock).await.expect(200);
+        }
+    }
+
+    /// Places an order; the key is its correlation id, too.
+    pub(crate) async fn place(&self, key: &str, order: &Value) -> Uuid {
+        let request = self.api("order").request(Method::POST, "/orders");
+        let request = request.header("idempotency-key", key).header("x-correlation-id", key);
+        let placed = send(request.json(order)).await.expect(201);
+        placed["order_id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// The order once it is terminal.
+    pub(crate) async fn settled(&self, order: Uuid) -> Value {
+        let path = format!("/orders/{order}");
+        let request = self.api("order").request(Method::GET, &path).header("prefer", "wait=60");
+        send(request).await.expect(200)
+    }
+
+    /// Where each service is with an order, what was said of it, and what is left of its SKU.
+    pub(crate) async fn account(&self, id: Uuid, sku: &str) -> Value {
+        let status = async |service: &str, path: &str| {
+            let answer = self.api(service).get(&format!("/{path}/{id}")).await;
+            if answer.status == 404 { Value::Null } else { answer.expect(200)["status"].clone() }
+        };
+        let order = self.api("order").get(&format!("/orders/{id}")).await.expect(200);
+        let stock = self.api("inventory").get(&format!("/stock/{sku}")).await;
+        let level = |name: &str| (stock.status == 200).then(|| stock.expect(200)[name].clone());
+        let notifications = self.api("notification").get(&format!("/notifications/{id}")).await;
+        let messages = match notifications.status {
+            404 => json!([]),
+            _ => notifications.expect(200)["messages"].clone(),
+        };
+        let message = |it: &Value| {
+            format!("{}: {}", it["outcome"].as_str().unwrap(), it["status"].as_str().unwrap())
+        };
+        json!({
+            "order": order["cancel_reason"].as_str().or(order["status"].as_str()),
+            "reservation": status("inventory", "reservations").await,
+            "payment": status("payment", "payments").await,
+            "shipment": status("shipping", "shipments").await,
+            "messages": messages.as_array().unwrap().iter().map(message).collect::<Vec<_>>(),
+            "stock": [level("available"), level("reserved"), level("shipped")],
+            "events": said(&self.events_of(id).await),
+        })
+    }
+
+    /// Waits until the account of an order is this one.
+    pub(crate) async fn until_account(&self, id: Uuid, sku: &str, expected: &Value) {
+        let mut last = Value::Null;
+        let begin = std::time::Instant::now();
+        while last != *expected {
+            assert!(begin.elapsed() < PATIENCE, "{last:#}\n is not\n{expected:#}");
+            last = self.account(id, sku).await;
+        }
+    }
+
+    /// The events of an order, those of each service in sequence.
+    pub(crate) async fn events_of(&self, id: Uuid) -> Vec<ReadEvent> {
+        let mut events = self.world.events().await;
+        events.retain(|event| event.envelope.order.0 == id);
+        events
+    }
+
+    /// Waits until a service says that an order is in this status.
+    pub(crate) async fn until_status(&self, service: &str, path: &str, status: &str) {
+        let api = self.api(service);
+        eventually(&format!("{path} is {status}"), PATIENCE, async || {
+            let answer = api.get(path).await;
+            (answer.status == 200 && answer.expect(200)["status"] == status).then_some(())
+        })
+        .await;
+    }
+}
+
+/// The types of events by who emitted them.
+fn said(events: &[ReadEvent]) -> BTreeMap<&str, Vec<&str>> {
+    let mut said = BTreeMap::<&str, Vec<&str>>::new();
+    for ReadEvent { envelope, .. } in events {
+        said.entry(&envelope.source[1..]).or_default().push(&envelope.event_type);
+    }
+    said
+}
