@@ -10,6 +10,7 @@ use crate::gateway::{Calls, Mood};
 use crate::letter::{Letter, new_orders};
 use crate::stage::{PATIENCE, Stage};
 use crate::tally::{Action, FEW_TIMES};
+use crate::topic::Record;
 
 fn ask(stage: &Stage, orders: &[OrderId]) -> Vec<Letter> {
     orders.iter().map(|order| Letter::new(stage.ids, *order, 1, Action::Ask)).collect()
@@ -26,7 +27,7 @@ async fn assert_answered(stage: &Stage, order: OrderId, answer: &str) {
     let published = stage.published().await;
     let answered = published
         .iter()
-        .map(|record| record.envelope())
+        .map(Record::envelope)
         .filter(|envelope| envelope.order == order && envelope.event_type == "Answered");
     assert_eq!(answered.map(|envelope| envelope.sequence).collect::<Vec<_>>(), [2]);
 }

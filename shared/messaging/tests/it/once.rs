@@ -107,7 +107,9 @@ async fn the_statements_of_a_batch_do_not_depend_on_its_size() {
     let sizes: Vec<usize> = batches.iter().map(|batch| batch.ids).collect();
     assert_eq!(sizes, [1, 1, 200, 200], "as they were sent, each in one transaction");
     // Those that are on their way together arrive in any order.
-    batches.iter_mut().for_each(|batch| batch.statements.sort());
+    for batch in &mut batches {
+        batch.statements.sort();
+    }
     let statements: Vec<_> = batches.iter().map(|batch| &batch.statements).collect();
     assert_eq!(statements[0], statements[2], "new orders");
     assert_eq!(statements[1], statements[3], "known orders");

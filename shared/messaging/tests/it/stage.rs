@@ -19,7 +19,7 @@ use crate::tally::{ADDED, ANSWERED, COUNTED, INSERTED, SIDESTREAM, State, TABLE,
 use crate::topic::{self, Record};
 
 /// No test should come near it on an idle machine; it turns a hang into a failure.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Stage {
     pub(crate) world: World,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use contracts::{Envelope, WriterSchema};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Header, Headers as _, Message as _, OwnedHeaders};
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
@@ -15,8 +16,6 @@ use crate::stage::PATIENCE;
 /// A record as it lies in a topic.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) payload: Option<Vec<u8>>,
@@ -103,8 +102,6 @@ fn read_all(consumer: &BaseConsumer, topic: &str) -> Vec<Record> {
         let record = consumer.poll(PATIENCE).expect("records that are there are read").unwrap();
         *missing.get_mut(&record.partition()).unwrap() -= 1;
         records.push(Record {
-            partition: record.partition(),
-            offset: record.offset(),
             key: record.key().map(<[u8]>::to_vec),
             headers: record.headers().map_or_else(Vec::new, |headers| {
                 let value = |value: Option<&[u8]>| value.unwrap_or_default().to_vec();
@@ -118,7 +115,7 @@ fn read_all(consumer: &BaseConsumer, topic: &str) -> Vec<Record> {
 
 fn partitions(consumer: &BaseConsumer, topic: &str) -> Vec<i32> {
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
-    metadata.topics()[0].partitions().iter().map(|partition| partition.id()).collect()
+    metadata.topics()[0].partitions().iter().map(MetadataPartition::id).collect()
 }
 
 /// How many records of these topics a group has told Kafka to be done with.
