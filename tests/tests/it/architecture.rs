@@ -4,3 +4,5 @@
 mod dance;
 mod files;
 mod packages;
+
+pub(crate) use dance::reads;

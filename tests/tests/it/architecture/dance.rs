@@ -64,6 +64,12 @@ fn dancers() -> Vec<Dancer> {
     ]
 }
 
+/// Each service with the events that it reads.
+pub(crate) fn reads() -> Vec<(&'static str, Vec<&'static str>)> {
+    let events = |it: &Dancer| it.consumes.iter().map(|step| step.event).collect();
+    dancers().iter().map(|it| (it.name, events(it))).collect()
+}
+
 /// Where the declarations and the table differ.
 fn deviations(dancers: &[Dancer]) -> Vec<String> {
     let line = |event: &str, from: &str, readers: &BTreeSet<&str>| {
