@@ -3,5 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod architecture;
+mod audit;
+mod faults;
+mod independent;
 mod stories;
+mod trace;
 mod troupe;

@@ -8,30 +8,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::World;
 use testkit::http::{order, send};
-use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::troupe::Troupe;
-
-/// Long enough for every story that is not about it.
-const DEADLINE_S: &str = "6";
-
-async fn troupe() -> &'static Troupe {
-    static TROUPE: OnceCell<Troupe> = OnceCell::const_new();
-    let start = || {
-        Troupe::start(World::new(), &[("ORDER_DEADLINE_S", DEADLINE_S), ("RETRY_BASE_MS", "50")])
-    };
-    TROUPE.get_or_init(start).await
-}
-
-/// A name for the story's SKU, idempotency key and correlation id.
-fn fresh(story: &str) -> String {
-    format!("{story}-{}", Uuid::new_v4().simple())
-}
+use crate::troupe::{Troupe, fresh, shared};
 
 /// Plays an order for two pieces of a SKU that has `pieces` on hand, and checks how it ends.
 async fn play(name: &str, pieces: u32, change: impl FnOnce(&mut Value), expected: Value) -> Uuid {
-    let (troupe, sku) = (troupe().await, fresh(name));
+    let (troupe, sku) = (shared().await, fresh(name));
     troupe.sell(&sku, pieces).await;
     let mut body = order(&sku, 2);
     change(&mut body);
@@ -79,7 +62,7 @@ fn cancelled_unpaid(reason: &str, payment: &str) -> Value {
 #[tokio::test]
 async fn completed_and_then_too_late_to_cancel() {
     let id = play("completed", 10, |_| {}, completed()).await;
-    let troupe = troupe().await;
+    let troupe = shared().await;
     let late = troupe.api("order").post(&format!("/orders/{id}/cancel")).await;
     assert_eq!(late.problem(409, "too-late-to-cancel")["order_status"], "completed");
 }
@@ -169,7 +152,7 @@ async fn the_customer_cannot_be_reached() {
 
 #[tokio::test]
 async fn the_customer_cancels_while_the_provider_is_down() {
-    let troupe = troupe().await;
+    let troupe = shared().await;
     let mut order = order("", 2);
     order["payment_method"] = json!("pm_sim_down");
     let expected = cancelled_unpaid("customer_request", "charging");

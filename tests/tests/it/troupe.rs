@@ -6,14 +6,29 @@ use std::time::Duration;
 use messaging::ReadEvent;
 use reqwest::Method;
 use serde_json::{Value, json};
-use stack::Part;
 use stack::fleet::Fleet;
 use testkit::http::{Api, order, send};
 use testkit::{World, eventually};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 /// No order takes that long unless something is wrong.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Long enough for every story that is not about it, in seconds.
+const DEADLINE_S: &str = "6";
+
+/// The troupe of all tests that need nothing special.
+pub(crate) async fn shared() -> &'static Troupe {
+    static TROUPE: OnceCell<Troupe> = OnceCell::const_new();
+    let environment = [("ORDER_DEADLINE_S", DEADLINE_S), ("RETRY_BASE_MS", "50")];
+    TROUPE.get_or_init(|| async { Troupe::start(World::new(), &environment).await }).await
+}
+
+/// A name that nothing else has, for a SKU or an idempotency key.
+pub(crate) fn fresh(what: &str) -> String {
+    format!("{what}-{}", Uuid::new_v4().simple())
+}
 
 /// All five services in a corner of their own.
 pub(crate) struct Troupe {
@@ -41,10 +56,6 @@ impl Troupe {
 
     pub(crate) fn api(&self, service: &str) -> Api {
         Api::new(self.fleet.url(service))
-    }
-
-    pub(crate) fn part(&self, service: &str) -> &Part {
-        self.fleet.service(service)
     }
 
     /// Puts a product for sale, and some pieces of it on hand.

@@ -1,0 +1,149 @@
+//! One order is one trace, and no log knows who ordered.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::routing::post;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Attribute;
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
+use prost::Message as _;
+use serde_json::json;
+use testkit::http::order;
+use testkit::{World, eventually};
+use tokio::net::TcpListener;
+
+use crate::troupe::{PATIENCE, Troupe, fresh};
+
+/// A span that a service sent; ids in hexadecimal.
+#[derive(Debug, Clone)]
+struct Span {
+    service: String,
+    name: String,
+    trace: String,
+    id: String,
+    parent: String,
+}
+
+/// Takes what services send to a collector.
+#[derive(Debug, Clone, Default)]
+struct Collector(Arc<Mutex<Vec<Span>>>);
+
+impl Collector {
+    /// Starts it, and returns where to send traces.
+    async fn start(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().route("/v1/traces", post(collect)).with_state(self.clone());
+        tokio::spawn(async { axum::serve(listener, router).await });
+        endpoint
+    }
+
+    /// The spans of a trace so far, by id.
+    fn trace(&self, trace: &str) -> HashMap<String, Span> {
+        let spans = self.0.lock().unwrap();
+        let of_trace = spans.iter().filter(|span| span.trace == trace);
+        of_trace.map(|span| (span.id.clone(), span.clone())).collect()
+    }
+}
+
+async fn collect(State(collector): State<Collector>, body: Bytes) {
+    let request = ExportTraceServiceRequest::decode(body).unwrap();
+    collector.0.lock().unwrap().extend(request.resource_spans.iter().flat_map(spans));
+}
+
+fn spans(of_service: &ResourceSpans) -> Vec<Span> {
+    let attributes = of_service.resource.iter().flat_map(|resource| &resource.attributes);
+    let name = attributes
+        .filter(|attribute| attribute.key == "service.name")
+        .find_map(|attribute| attribute.value.as_ref()?.value.clone());
+    let Some(Attribute::StringValue(service)) = name else { panic!("spans of nobody") };
+    let spans = of_service.scope_spans.iter().flat_map(|scope| &scope.spans);
+    spans
+        .map(|span| Span {
+            service: service.clone(),
+            name: span.name.clone(),
+            trace: hexadecimal(&span.trace_id),
+            id: hexadecimal(&span.span_id),
+            parent: hexadecimal(&span.parent_span_id),
+        })
+        .collect()
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test]
+async fn an_order_is_one_trace_and_its_recipient_is_in_no_log() {
+    let collector = Collector::default();
+    let endpoint = collector.start().await;
+    let environment = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "100"),
+        // Logs that tell as much as they can must keep this secret, too.
+        ("RUST_LOG", "debug"),
+    ];
+    let troupe = Troupe::start(World::new(), &environment).await;
+    let secrets =
+        [("name", "Zenobia Quux"), ("email", "zq@secret.example"), ("street", "9 Xyzzy Row")];
+    let sku = fresh("traced");
+    let mut body = order(&sku, 1);
+    for (field, secret) in secrets {
+        body["recipient"][field] = json!(secret);
+    }
+    troupe.sell(&sku, 10).await;
+    let id = troupe.place(&sku, &body).await;
+    let events = eventually("the customer is told of both", PATIENCE, async || {
+        let events = troupe.events_of(id).await;
+        let told = events.iter().filter(|it| it.envelope.event_type == "CustomerNotified").count();
+        (told == 2).then_some(events)
+    })
+    .await;
+
+    let places: Vec<(&str, String, String)> = events
+        .iter()
+        .map(|event| {
+            let traceparent = event.envelope.traceparent.as_deref().unwrap();
+            let fields: Vec<&str> = traceparent.split('-').collect();
+            (event.envelope.event_type.as_str(), fields[1].to_owned(), fields[2].to_owned())
+        })
+        .collect();
+    let traces: BTreeSet<&String> = places.iter().map(|(_, trace, _)| trace).collect();
+    let [trace] = Vec::from_iter(traces)[..] else { panic!("several traces: {places:?}") };
+    for (event_type, _, span) in &places {
+        eventually(&format!("{event_type} leads back to the request"), PATIENCE, async || {
+            leads_to_request(&collector.trace(trace), span).then_some(())
+        })
+        .await;
+    }
+    let services: BTreeSet<String> =
+        collector.trace(trace).into_values().map(|span| span.service).collect();
+    assert_eq!(services.len(), 5, "{services:?}");
+
+    for (service, part) in troupe.fleet.services() {
+        let log = fs::read_to_string(part.log().unwrap()).unwrap();
+        assert!(log.contains(r#""level":"DEBUG""#), "{service} keeps its log to itself");
+        for (field, secret) in secrets {
+            let line = log.lines().find(|line| line.contains(secret));
+            assert!(line.is_none(), "{service} logs the {field}: {}", line.unwrap_or_default());
+        }
+    }
+}
+
+/// Whether the parents of a span go back to the POST without a gap.
+fn leads_to_request(spans: &HashMap<String, Span>, span: &str) -> bool {
+    let mut at = spans.get(span);
+    for _ in 0..spans.len() {
+        match at {
+            Some(span) if span.parent.is_empty() => return span.name == "POST /orders",
+            Some(span) => at = spans.get(&span.parent),
+            None => return false,
+        }
+    }
+    false
+}
