@@ -289,21 +289,24 @@ fn event(order: Uuid, event_type: &str, id: Uuid) -> ReadEvent {
     ReadEvent { envelope: contracts::Envelope::parse(headers).unwrap(), payload: json!({}) }
 }
 
+/// What a violation is to say, and what violates.
+type Wrong = (&'static str, fn(&mut Books));
+
 #[test]
 fn sound_books_pass_and_each_wrong_is_seen() {
     let order = Uuid::from_u128(1);
     assert_eq!(sound().violations(), [""; 0]);
     assert!(sound().at_rest(&HashSet::new()));
 
-    let wrongs: [(&str, fn(&mut Books)); 10] = [
+    let wrongs: [Wrong; 10] = [
         ("I1", |books| books.stock.get_mut("tea").unwrap().available = 7),
         ("I1", |books| books.stock.get_mut("tea").unwrap().shipped = 3),
         ("shipped", |books| *books.orders.values_mut().next().unwrap() = ("placed".into(), None)),
         ("refunded", |books| {
-            *books.payments.values_mut().next().unwrap() = json!({"status": "refunded"})
+            *books.payments.values_mut().next().unwrap() = json!({"status": "refunded"});
         }),
         ("failed", |books| {
-            *books.shipments.values_mut().next().unwrap() = json!({"status": "failed"})
+            *books.shipments.values_mut().next().unwrap() = json!({"status": "failed"});
         }),
         ("I2", |books| {
             books.events.push(event(Uuid::from_u128(1), "PaymentCharged", Uuid::from_u128(9)));

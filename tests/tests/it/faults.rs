@@ -21,7 +21,7 @@ use crate::troupe::Troupe;
 
 const ORDERS_PER_SECOND: u32 = 40;
 /// A load that nobody stops ends after this time.
-const LOAD_LIMIT: Duration = Duration::from_secs(60);
+const LOAD_LIMIT: Duration = Duration::from_mins(1);
 /// How long a part stays away.
 const OUTAGE: Duration = Duration::from_secs(5);
 /// Longer than deadline, session timeout and all retries together.
@@ -72,7 +72,8 @@ async fn one_of_two_instances_is_killed() {
     for (service, second) in SERVICES.into_iter().zip(&seconds) {
         sleep(Duration::from_secs(1)).await;
         // The first or the second: the group must do without either.
-        let victim = if service.len() % 2 == 0 { second } else { troupe.fleet.service(service) };
+        let victim =
+            if service.len().is_multiple_of(2) { second } else { troupe.fleet.service(service) };
         victim.kill().await;
     }
     sleep(OUTAGE).await;
@@ -198,7 +199,7 @@ async fn send_one(number: u32, apis: [Api; 2], placed: Arc<std::sync::Mutex<Plac
         let id = answer.expect(201)["order_id"].as_str().unwrap().parse().unwrap();
         let mut placed = placed.lock().unwrap();
         placed.acknowledged.insert(id);
-        if number % 40 == 0 {
+        if number.is_multiple_of(40) {
             placed.unknowable.insert(id);
         }
         return;

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::troupe::{Troupe, fresh, shared};
 
 /// The first time, two packages are fetched.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 #[tokio::test]
 async fn python_reads_every_event_as_we_do() {

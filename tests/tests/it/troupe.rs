@@ -13,7 +13,22 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 /// No order takes that long unless something is wrong.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Long enough for every story that is not about it, in seconds.
+const DEADLINE_S: &str = "6";
+
+/// The troupe of all tests that need nothing special.
+pub(crate) async fn shared() -> &'static Troupe {
+    static TROUPE: OnceCell<Troupe> = OnceCell::const_new();
+    let environment = [("ORDER_DEADLINE_S", DEADLINE_S), ("RETRY_BASE_MS", "50")];
+    TROUPE.get_or_init(|| async { Troupe::start(World::new(), &environment).await }).await
+}
+
+/// A name that nothing else has, for a SKU or an idempotency key.
+pub(crate) fn fresh(what: &str) -> String {
+    format!("{what}-{}", Uuid::new_v4().simple())
+}
 
 /// Long enough for every story that is not about it, in seconds.
 const DEADLINE_S: &str = "6";

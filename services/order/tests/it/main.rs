@@ -1,6 +1,6 @@
 //! The order service: its events, its state machine, and its API.
 // A panic in a test's helper is the report, as in the test itself.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod domain;
 mod http;

@@ -124,7 +124,9 @@ fn in_cycles(dancers: &[Dancer]) -> BTreeSet<&'static str> {
     }
     while let Some(first) = causes.iter().find(|(_, by)| by.is_empty()).map(|(event, _)| *event) {
         causes.remove(first);
-        causes.values_mut().for_each(|by| _ = by.remove(first));
+        for by in causes.values_mut() {
+            by.remove(first);
+        }
     }
     causes.into_keys().collect()
 }

@@ -9,7 +9,7 @@ use testkit::{Options, Stack, World, api, eventually};
 
 use super::stock_catalogue;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn it_says_what_it_waits_for_and_becomes_ready_by_itself() {
