@@ -30,21 +30,6 @@ pub(crate) fn fresh(what: &str) -> String {
     format!("{what}-{}", Uuid::new_v4().simple())
 }
 
-/// Long enough for every story that is not about it, in seconds.
-const DEADLINE_S: &str = "6";
-
-/// The troupe of all tests that need nothing special.
-pub(crate) async fn shared() -> &'static Troupe {
-    static TROUPE: OnceCell<Troupe> = OnceCell::const_new();
-    let environment = [("ORDER_DEADLINE_S", DEADLINE_S), ("RETRY_BASE_MS", "50")];
-    TROUPE.get_or_init(|| async { Troupe::start(World::new(), &environment).await }).await
-}
-
-/// A name that nothing else has, for a SKU or an idempotency key.
-pub(crate) fn fresh(what: &str) -> String {
-    format!("{what}-{}", Uuid::new_v4().simple())
-}
-
 /// All five services in a corner of their own.
 pub(crate) struct Troupe {
     pub(crate) world: World,
