@@ -5,6 +5,9 @@ use tokio::time::Instant;
 
 /// How many calls are looked at before judging.
 const SAMPLE: u32 = 20;
+/// They must come within this long: a single call that fails now and then says nothing of the
+/// provider.
+const SAMPLE_WITHIN: Duration = Duration::from_secs(10);
 /// The circuit opens when at least this share of them, in percent, had no known outcome.
 const FAILING_PERCENT: u32 = 50;
 /// How long it stays open before one call may probe.
@@ -20,16 +23,20 @@ pub(crate) struct Breaker {
 
 #[derive(Debug)]
 enum State {
-    Closed { calls: u32, failures: u32 },
+    Closed { since: Instant, calls: u32, failures: u32 },
     Open { until: Instant },
     HalfOpen { until: Instant },
 }
 
-const CLOSED: State = State::Closed { calls: 0, failures: 0 };
+impl State {
+    fn closed() -> Self {
+        Self::Closed { since: Instant::now(), calls: 0, failures: 0 }
+    }
+}
 
 impl Breaker {
     pub(crate) fn new() -> Self {
-        Self { state: Mutex::new(CLOSED) }
+        Self { state: Mutex::new(State::closed()) }
     }
 
     /// Waits until a call may be made. Bounded: an open circuit lets a probe through in time.
@@ -49,17 +56,20 @@ impl Breaker {
     pub(crate) fn record(&self, known: bool) {
         let mut state = self.lock();
         *state = match &*state {
-            State::Closed { calls, failures } => {
+            State::Closed { since, .. } if since.elapsed() > SAMPLE_WITHIN => {
+                State::Closed { since: Instant::now(), calls: 1, failures: u32::from(!known) }
+            }
+            State::Closed { since, calls, failures } => {
                 let (calls, failures) = (calls + 1, failures + u32::from(!known));
                 if calls < SAMPLE {
-                    State::Closed { calls, failures }
+                    State::Closed { since: *since, calls, failures }
                 } else if failures * 100 >= calls * FAILING_PERCENT {
                     State::Open { until: Instant::now() + OPEN_FOR }
                 } else {
-                    CLOSED
+                    State::closed()
                 }
             }
-            State::Open { .. } | State::HalfOpen { .. } if known => CLOSED,
+            State::Open { .. } | State::HalfOpen { .. } if known => State::closed(),
             State::Open { until } => State::Open { until: *until },
             State::HalfOpen { .. } => State::Open { until: Instant::now() + OPEN_FOR },
         };
@@ -114,6 +124,16 @@ mod tests {
         tokio::time::advance(OPEN_FOR).await;
         breaker.admit().await;
         breaker.record(true);
+        assert!(!breaker.is_open());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_call_that_fails_now_and_then_opens_nothing() {
+        let breaker = Breaker::new();
+        for _ in 0..5 * SAMPLE {
+            breaker.record(false);
+            tokio::time::advance(SAMPLE_WITHIN / 2).await;
+        }
         assert!(!breaker.is_open());
     }
 

@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::breaker::Breaker;
-use crate::engine::Local;
+use crate::handle::Local;
 use crate::message::{Cause, Origin};
 use crate::service::{Effect, Service};
 use crate::settings::{Settings, backoff};

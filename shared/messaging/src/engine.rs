@@ -2,18 +2,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::{Declaration, Encoder, Topics};
 use deadpool_postgres::Pool;
 use futures::{FutureExt as _, StreamExt as _};
-use kernel::OrderId;
 use metrics::{counter, histogram};
 use rdkafka::consumer::{Consumer as _, MessageStream, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
-use thiserror::Error;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -23,17 +20,16 @@ use crate::batch::{Committed, Processor};
 use crate::dead_letters::Undertaker;
 use crate::effects::{self, Effects};
 use crate::failure::chain;
-use crate::kafka::{Producer, client_config};
+use crate::handle::{Handle, Local};
+use crate::kafka::Producer;
 use crate::lag::Listener;
 use crate::message::{Cause, Message, Origin};
 use crate::readers::{Readers, Unreadable};
 use crate::relay::{self, Publisher, Relay};
 use crate::retry::{self, Fate, Parked};
 use crate::settings::{Settings, backoff};
-use crate::{
-    Admin, AdminError, Failure, Monitor, Outbox, Outgoing, Pace, Registry, RegistryError, Service,
-    inbox, instance, trace,
-};
+use crate::start::{Start, StartError, consumer, sources};
+use crate::{Failure, Monitor, Outbox, Pace, Service, inbox, trace};
 
 /// Outcomes and commands that may wait for the loop; a full queue holds up whoever brings more.
 const LOCALS_MAX: usize = 4_096;
@@ -59,92 +55,6 @@ const BACKOFF_CAP: Duration = Duration::from_secs(2);
 const FLUSH_LIMIT: Duration = Duration::from_secs(4);
 /// How long closing the consumer may take at shutdown; it blocks.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
-
-/// An input that comes from within the service.
-pub(crate) struct Local<S: Service> {
-    pub(crate) order: OrderId,
-    pub(crate) input: S::Input,
-    pub(crate) cause: Cause,
-    pub(crate) name: &'static str,
-    pub(crate) origin: Origin<'static>,
-}
-
-/// Why a service cannot start, and waiting would not help.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// The registry does not have a schema that this service needs, or has another.
-    #[error("{0}; run `farandole schemas register` and start again")]
-    Schema(String),
-    /// A topic is missing or does not fit.
-    #[error("{0}; run `farandole topics create` and start again")]
-    Topic(String),
-    /// The inbox would forget an event that the topic can still bring.
-    #[error(
-        "the inbox forgets after {inbox_s} s but topic {topic} keeps records for {topic_s} s, so \
-         an old record could be processed twice; set INBOX_RETENTION_S above {topic_s}, or the \
-         topic's retention.ms below the inbox's"
-    )]
-    Retention {
-        /// The inbox's retention, in seconds.
-        inbox_s: u64,
-        /// Which topic.
-        topic: String,
-        /// Its retention, in seconds, or `ever`.
-        topic_s: String,
-    },
-    /// A setting that Kafka's client does not take.
-    #[error("the Kafka client refuses its settings: {0}")]
-    Client(String),
-    /// The process is to stop before it has started.
-    #[error("stopped before the start was complete")]
-    Stopped,
-}
-
-/// What a service's HTTP handlers and timers use to take part in the loop.
-pub struct Handle<S: Service> {
-    locals: mpsc::Sender<Local<S>>,
-    outbox: Outbox,
-    relay: Arc<Relay>,
-}
-
-impl<S: Service> Clone for Handle<S> {
-    fn clone(&self) -> Self {
-        Self { locals: self.locals.clone(), outbox: self.outbox.clone(), relay: self.relay.clone() }
-    }
-}
-
-impl<S: Service> Handle<S> {
-    /// Puts a command into the next batch, and returns when that is committed.
-    pub async fn submit(
-        &self,
-        order: OrderId,
-        name: &'static str,
-        input: S::Input,
-        cause: Cause,
-    ) -> Result<(), Failure> {
-        let (done, committed) = oneshot::channel();
-        let local = Local { order, input, cause, name, origin: Origin::Command { done } };
-        let stopping = || Failure::Infrastructure("the service is stopping".to_owned());
-        self.locals.send(local).await.map_err(|_| stopping())?;
-        committed.await.unwrap_or_else(|_| Err(stopping()))
-    }
-
-    /// For transactions of the service's own that emit events: draft and append there, and
-    /// [`publish`](Self::publish) after the commit.
-    pub fn outbox(&self) -> &Outbox {
-        &self.outbox
-    }
-
-    /// Hands committed events to the relay.
-    pub fn publish(&self, rows: Vec<Outgoing>) {
-        self.relay.hand(rows);
-    }
-
-    /// Whether publishing has fallen so far behind that no new work should be taken in.
-    pub fn is_behind(&self) -> bool {
-        self.relay.is_behind()
-    }
-}
 
 /// A service's loop, ready to run.
 pub struct Engine<S: Service> {
@@ -695,184 +605,6 @@ fn assigned(consumer: &StreamConsumer<Listener>) -> Vec<i32> {
     partitions.sort_unstable();
     partitions.dedup();
     partitions
-}
-
-fn sources<I: 'static>(readers: &Readers<I>, topics: &Topics) -> Vec<String> {
-    let mut sources: Vec<String> =
-        readers.consumed().map(|consumes| topics.events(consumes.from)).collect();
-    sources.sort_unstable();
-    sources.dedup();
-    sources
-}
-
-fn consumer(
-    settings: &Settings,
-    service: &str,
-    monitor: Arc<dyn Monitor>,
-) -> Result<StreamConsumer<Listener>, KafkaError> {
-    let mut config = client_config(&settings.kafka_brokers);
-    config
-        .set("group.id", settings.topics.group(service))
-        .set("session.timeout.ms", settings.session_timeout.as_millis().to_string())
-        .set("heartbeat.interval.ms", (settings.session_timeout.as_millis() / 3).to_string())
-        // An order's events come through several topics; with equal partition counts this puts
-        // them into the same instance's hands.
-        .set("partition.assignment.strategy", "range")
-        .set("auto.offset.reset", "earliest")
-        .set("enable.auto.commit", "true")
-        .set("auto.commit.interval.ms", "1000")
-        .set("enable.auto.offset.store", "false")
-        // The default of a second stalls a consumer that was just a little ahead.
-        .set("fetch.queue.backoff.ms", "10")
-        .set("queued.min.messages", "5000")
-        .set("queued.max.messages.kbytes", "16384")
-        .set("statistics.interval.ms", "2000");
-    if let Some(id) = &settings.group_instance_id {
-        config.set("group.instance.id", id);
-    }
-    config.create_with_context(Listener { monitor })
-}
-
-/// The dependencies, one after the other.
-struct Start<'a> {
-    pool: &'a Pool,
-    settings: &'a Settings,
-    monitor: &'a Arc<dyn Monitor>,
-    shutdown: &'a CancellationToken,
-}
-
-impl Start<'_> {
-    async fn postgres(&self) -> Result<i32, StartError> {
-        for attempt in 1.. {
-            let ready = async {
-                inbox::prepare(self.pool).await?;
-                instance::enlist(self.pool, self.shutdown.clone()).await
-            };
-            match ready.await {
-                Ok(number) => {
-                    self.monitor.up("postgres");
-                    return Ok(number);
-                }
-                Err(failure) => self.wait("postgres", &failure.to_string(), attempt).await?,
-            }
-        }
-        Err(StartError::Stopped)
-    }
-
-    /// Finds the ids of what the service writes, and checks that it can read what the others
-    /// write today.
-    async fn registry<I: 'static>(
-        &self,
-        declaration: Declaration<I>,
-    ) -> Result<(HashMap<&'static str, Encoder>, Readers<I>), StartError> {
-        let Declaration { service, consumes, emits, .. } = declaration;
-        let topics = &self.settings.topics;
-        let client = Registry::new(&self.settings.schema_registry_url)
-            .map_err(|error| StartError::Schema(error.to_string()))?;
-        let mut encoders = HashMap::new();
-        for written in emits {
-            let subject = topics.subject(service, written.event_type);
-            let id = self.ask(|| client.id_of(&subject, written.schema)).await?;
-            let encoder = Encoder::new(id, written.schema)
-                .map_err(|error| StartError::Schema(format!("{subject}: {error}")))?;
-            encoders.insert(written.event_type, encoder);
-        }
-        let readers =
-            Readers::new(topics.group(service), consumes, client.clone(), self.monitor.clone());
-        for consumes in readers.consumed() {
-            let subject = topics.subject(consumes.from, consumes.event_type);
-            let latest = self.ask(|| client.latest(&subject)).await?;
-            readers
-                .learn(consumes, latest.id, &latest.schema)
-                .map_err(|error| StartError::Schema(format!("{subject}: {error}")))?;
-        }
-        self.monitor.up("schema registry");
-        Ok((encoders, readers))
-    }
-
-    /// Asks the registry, again while it is away.
-    async fn ask<T, F: Future<Output = Result<T, RegistryError>>>(
-        &self,
-        question: impl Fn() -> F,
-    ) -> Result<T, StartError> {
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            match question().await {
-                Ok(answer) => return Ok(answer),
-                Err(error @ RegistryError::Unavailable { .. }) => {
-                    self.wait("schema registry", &error.to_string(), attempt).await?;
-                }
-                Err(error) => return Err(StartError::Schema(error.to_string())),
-            }
-        }
-    }
-
-    /// Checks that the topics are there, alike in partitions, and do not outlive the inbox.
-    async fn kafka(&self, sources: &[String], service: &str) -> Result<(), StartError> {
-        let topics = &self.settings.topics;
-        let mut needed = sources.to_vec();
-        needed.extend([topics.events(service), topics.dead_letters(service)]);
-        let admin = Admin::new(&self.settings.kafka_brokers)
-            .map_err(|error| StartError::Client(error.to_string()))?;
-        for attempt in 1.. {
-            match admin.inspect(&needed).await {
-                Ok(found) => {
-                    check_partitions(sources, &found)?;
-                    check_retention(sources, &found, self.settings.inbox_retention)?;
-                    self.monitor.up("kafka");
-                    return Ok(());
-                }
-                Err(error @ AdminError::Unavailable { .. }) => {
-                    self.wait("kafka", &error.to_string(), attempt).await?;
-                }
-                Err(error) => return Err(StartError::Topic(error.to_string())),
-            }
-        }
-        Err(StartError::Stopped)
-    }
-
-    async fn wait(&self, part: &'static str, reason: &str, attempt: u32) -> Result<(), StartError> {
-        self.monitor.down(part, reason);
-        self.monitor.beat();
-        let wait = backoff(attempt, Duration::from_millis(100), BACKOFF_CAP);
-        let sleep = tokio::time::sleep(wait.max(Duration::from_millis(50)));
-        self.shutdown.run_until_cancelled(sleep).await.ok_or(StartError::Stopped)
-    }
-}
-
-fn check_partitions(
-    sources: &[String],
-    found: &HashMap<String, crate::admin::Topic>,
-) -> Result<(), StartError> {
-    let counts: Vec<(&String, usize)> =
-        sources.iter().filter_map(|topic| Some((topic, found.get(topic)?.partitions))).collect();
-    match counts.windows(2).find(|pair| pair[0].1 != pair[1].1) {
-        None => Ok(()),
-        Some(pair) => Err(StartError::Topic(format!(
-            "topic {} has {} partitions but {} has {}; all must have the same number, or an \
-             order's events go to different instances",
-            pair[0].0, pair[0].1, pair[1].0, pair[1].1
-        ))),
-    }
-}
-
-fn check_retention(
-    sources: &[String],
-    found: &HashMap<String, crate::admin::Topic>,
-    inbox: Duration,
-) -> Result<(), StartError> {
-    for topic in sources {
-        let Some(kept) = found.get(topic).map(|topic| topic.retention) else { continue };
-        if kept.is_none_or(|kept| kept >= inbox) {
-            return Err(StartError::Retention {
-                inbox_s: inbox.as_secs(),
-                topic: topic.clone(),
-                topic_s: kept.map_or_else(|| "ever".to_owned(), |kept| kept.as_secs().to_string()),
-            });
-        }
-    }
-    Ok(())
 }
 
 async fn measure(pool: Pool, shutdown: CancellationToken) {

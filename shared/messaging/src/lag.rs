@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use metrics::gauge;
 use rdkafka::client::ClientContext;
@@ -11,12 +12,22 @@ use crate::Monitor;
 
 /// Listens to the consumer: whether brokers are there, how far behind it is, what it is assigned.
 pub(crate) struct Listener {
-    pub(crate) monitor: Arc<dyn Monitor>,
+    monitor: Arc<dyn Monitor>,
+    /// The group has said which partitions are this instance's, be it none.
+    joined: AtomicBool,
+}
+
+impl Listener {
+    pub(crate) fn new(monitor: Arc<dyn Monitor>) -> Self {
+        Self { monitor, joined: AtomicBool::new(false) }
+    }
 }
 
 impl ClientContext for Listener {
     fn stats(&self, statistics: Statistics) {
-        if statistics.brokers.values().any(|broker| broker.nodeid >= 0 && broker.state == "UP") {
+        if self.joined.load(Ordering::Relaxed)
+            && statistics.brokers.values().any(|broker| broker.nodeid >= 0 && broker.state == "UP")
+        {
             self.monitor.up("kafka");
         }
         for topic in statistics.topics.values() {
@@ -46,6 +57,8 @@ impl ConsumerContext for Listener {
         match rebalance {
             Rebalance::Assign(partitions) => {
                 info!(partitions = partitions.count(), "partitions assigned");
+                self.joined.store(true, Ordering::Relaxed);
+                self.monitor.up("kafka");
             }
             Rebalance::Revoke(partitions) => {
                 info!(partitions = partitions.count(), "partitions revoked");

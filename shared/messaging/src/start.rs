@@ -1,0 +1,228 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::{Declaration, Encoder, Topics};
+use deadpool_postgres::Pool;
+use rdkafka::consumer::StreamConsumer;
+use rdkafka::error::KafkaError;
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::Topic;
+use crate::kafka::client_config;
+use crate::lag::Listener;
+use crate::readers::Readers;
+use crate::settings::{Settings, backoff};
+use crate::{Admin, AdminError, Monitor, Registry, RegistryError, inbox, instance};
+
+/// Longest wait between two attempts to reach a dependency.
+const BACKOFF_CAP: Duration = Duration::from_secs(2);
+
+/// Why a service cannot start, and waiting would not help.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The registry does not have a schema that this service needs, or has another.
+    #[error("{0}; run `farandole schemas register` and start again")]
+    Schema(String),
+    /// A topic is missing or does not fit.
+    #[error("{0}; run `farandole topics create` and start again")]
+    Topic(String),
+    /// The inbox would forget an event that the topic can still bring.
+    #[error(
+        "the inbox forgets after {inbox_s} s but topic {topic} keeps records for {topic_s} s, so \
+         an old record could be processed twice; set INBOX_RETENTION_S above {topic_s}, or the \
+         topic's retention.ms below the inbox's"
+    )]
+    Retention {
+        /// The inbox's retention, in seconds.
+        inbox_s: u64,
+        /// Which topic.
+        topic: String,
+        /// Its retention, in seconds, or `ever`.
+        topic_s: String,
+    },
+    /// A setting that Kafka's client does not take.
+    #[error("the Kafka client refuses its settings: {0}")]
+    Client(String),
+    /// The process is to stop before it has started.
+    #[error("stopped before the start was complete")]
+    Stopped,
+}
+
+/// The dependencies, one after the other.
+pub(crate) struct Start<'a> {
+    pub(crate) pool: &'a Pool,
+    pub(crate) settings: &'a Settings,
+    pub(crate) monitor: &'a Arc<dyn Monitor>,
+    pub(crate) shutdown: &'a CancellationToken,
+}
+
+impl Start<'_> {
+    pub(crate) async fn postgres(&self) -> Result<i32, StartError> {
+        for attempt in 1.. {
+            let ready = async {
+                inbox::prepare(self.pool).await?;
+                instance::enlist(self.pool, self.shutdown.clone()).await
+            };
+            match ready.await {
+                Ok(number) => {
+                    self.monitor.up("postgres");
+                    return Ok(number);
+                }
+                Err(failure) => self.wait("postgres", &failure.to_string(), attempt).await?,
+            }
+        }
+        Err(StartError::Stopped)
+    }
+
+    /// Finds the ids of what the service writes, and checks that it can read what the others
+    /// write today.
+    pub(crate) async fn registry<I: 'static>(
+        &self,
+        declaration: Declaration<I>,
+    ) -> Result<(HashMap<&'static str, Encoder>, Readers<I>), StartError> {
+        let Declaration { service, consumes, emits, .. } = declaration;
+        let topics = &self.settings.topics;
+        let client = Registry::new(&self.settings.schema_registry_url)
+            .map_err(|error| StartError::Schema(error.to_string()))?;
+        let mut encoders = HashMap::new();
+        for written in emits {
+            let subject = topics.subject(service, written.event_type);
+            let id = self.ask(|| client.id_of(&subject, written.schema)).await?;
+            let encoder = Encoder::new(id, written.schema)
+                .map_err(|error| StartError::Schema(format!("{subject}: {error}")))?;
+            encoders.insert(written.event_type, encoder);
+        }
+        let readers =
+            Readers::new(topics.group(service), consumes, client.clone(), self.monitor.clone());
+        for consumes in readers.consumed() {
+            let subject = topics.subject(consumes.from, consumes.event_type);
+            let latest = self.ask(|| client.latest(&subject)).await?;
+            readers
+                .learn(consumes, latest.id, &latest.schema)
+                .map_err(|error| StartError::Schema(format!("{subject}: {error}")))?;
+        }
+        self.monitor.up("schema registry");
+        Ok((encoders, readers))
+    }
+
+    /// Asks the registry, again while it is away.
+    async fn ask<T, F: Future<Output = Result<T, RegistryError>>>(
+        &self,
+        question: impl Fn() -> F,
+    ) -> Result<T, StartError> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match question().await {
+                Ok(answer) => return Ok(answer),
+                Err(error @ RegistryError::Unavailable { .. }) => {
+                    self.wait("schema registry", &error.to_string(), attempt).await?;
+                }
+                Err(error) => return Err(StartError::Schema(error.to_string())),
+            }
+        }
+    }
+
+    /// Checks that the topics are there, alike in partitions, and do not outlive the inbox.
+    pub(crate) async fn kafka(&self, sources: &[String], service: &str) -> Result<(), StartError> {
+        let topics = &self.settings.topics;
+        let mut needed = sources.to_vec();
+        needed.extend([topics.events(service), topics.dead_letters(service)]);
+        let admin = Admin::new(&self.settings.kafka_brokers)
+            .map_err(|error| StartError::Client(error.to_string()))?;
+        for attempt in 1.. {
+            match admin.inspect(&needed).await {
+                Ok(found) => {
+                    check_partitions(sources, &found)?;
+                    check_retention(sources, &found, self.settings.inbox_retention)?;
+                    // Up it is once the group has been joined.
+                    self.monitor.down("kafka", "joining the consumer group");
+                    return Ok(());
+                }
+                Err(error @ AdminError::Unavailable { .. }) => {
+                    self.wait("kafka", &error.to_string(), attempt).await?;
+                }
+                Err(error) => return Err(StartError::Topic(error.to_string())),
+            }
+        }
+        Err(StartError::Stopped)
+    }
+
+    async fn wait(&self, part: &'static str, reason: &str, attempt: u32) -> Result<(), StartError> {
+        self.monitor.down(part, reason);
+        self.monitor.beat();
+        let wait = backoff(attempt, Duration::from_millis(100), BACKOFF_CAP);
+        let sleep = tokio::time::sleep(wait.max(Duration::from_millis(50)));
+        self.shutdown.run_until_cancelled(sleep).await.ok_or(StartError::Stopped)
+    }
+}
+
+fn check_partitions(sources: &[String], found: &HashMap<String, Topic>) -> Result<(), StartError> {
+    let counts: Vec<(&String, usize)> =
+        sources.iter().filter_map(|topic| Some((topic, found.get(topic)?.partitions))).collect();
+    match counts.windows(2).find(|pair| pair[0].1 != pair[1].1) {
+        None => Ok(()),
+        Some(pair) => Err(StartError::Topic(format!(
+            "topic {} has {} partitions but {} has {}; all must have the same number, or an \
+             order's events go to different instances",
+            pair[0].0, pair[0].1, pair[1].0, pair[1].1
+        ))),
+    }
+}
+
+fn check_retention(
+    sources: &[String],
+    found: &HashMap<String, Topic>,
+    inbox: Duration,
+) -> Result<(), StartError> {
+    for topic in sources {
+        let Some(kept) = found.get(topic).map(|topic| topic.retention) else { continue };
+        if kept.is_none_or(|kept| kept >= inbox) {
+            return Err(StartError::Retention {
+                inbox_s: inbox.as_secs(),
+                topic: topic.clone(),
+                topic_s: kept.map_or_else(|| "ever".to_owned(), |kept| kept.as_secs().to_string()),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The topics that the service reads.
+pub(crate) fn sources<I: 'static>(readers: &Readers<I>, topics: &Topics) -> Vec<String> {
+    let mut sources: Vec<String> =
+        readers.consumed().map(|consumes| topics.events(consumes.from)).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    sources
+}
+
+pub(crate) fn consumer(
+    settings: &Settings,
+    service: &str,
+    monitor: Arc<dyn Monitor>,
+) -> Result<StreamConsumer<Listener>, KafkaError> {
+    let mut config = client_config(&settings.kafka_brokers);
+    config
+        .set("group.id", settings.topics.group(service))
+        .set("session.timeout.ms", settings.session_timeout.as_millis().to_string())
+        .set("heartbeat.interval.ms", (settings.session_timeout.as_millis() / 3).to_string())
+        // An order's events come through several topics; with equal partition counts this puts
+        // them into the same instance's hands.
+        .set("partition.assignment.strategy", "range")
+        .set("auto.offset.reset", "earliest")
+        .set("enable.auto.commit", "true")
+        .set("auto.commit.interval.ms", "1000")
+        .set("enable.auto.offset.store", "false")
+        // The default of a second stalls a consumer that was just a little ahead.
+        .set("fetch.queue.backoff.ms", "10")
+        .set("queued.min.messages", "5000")
+        .set("queued.max.messages.kbytes", "16384")
+        .set("statistics.interval.ms", "2000");
+    if let Some(id) = &settings.group_instance_id {
+        config.set("group.instance.id", id);
+    }
+    config.create_with_context(Listener::new(monitor))
+}
