@@ -206,7 +206,17 @@ enum Status {
 }
 
 impl Status {
-    fn as_column(self) -> &'static str {
+    /// The values of the column that show as this status.
+    fn columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Placed => &["placed", "shipped_ahead"],
+            Self::Confirmed => &["confirmed"],
+            Self::Completed => &["completed"],
+            Self::Cancelled => &["cancelled"],
+        }
+    }
+
+    fn as_str(self) -> &'static str {
         match self {
             Self::Placed => "placed",
             Self::Confirmed => "confirmed",
@@ -509,9 +519,9 @@ async fn cancel_order(
     Err(Problem::conflict(
         "too-late-to-cancel",
         "The order can no longer be cancelled",
-        format!("order {id} is {}", body.status.as_column()),
+        format!("order {id} is {}", body.status.as_str()),
     )
-    .with_extension("order_status", body.status.as_column()))
+    .with_extension("order_status", body.status.as_str()))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -569,7 +579,7 @@ async fn list_orders(
     }
     let filter = Filter {
         customer_id: query.customer_id,
-        status: query.status.map(Status::as_column),
+        statuses: query.status.map(Status::columns),
         after: query.after.map(OrderId),
         limit,
     };

@@ -159,9 +159,6 @@ impl Worker {
         let placed = placed.unwrap_or_else(|_| {
             Err(Failure::Infrastructure(format!("postgres: no answer in {TRANSACTION_LIMIT:?}")))
         });
-        if let Err(Failure::Infrastructure(_)) = &placed {
-            self.handle.look_again();
-        }
         let (answers, outgoing) = placed?;
         self.handle.publish(outgoing);
         Ok(answers)

@@ -2,7 +2,7 @@ use deadpool_postgres::Pool;
 use jiff::Timestamp;
 use kernel::{Currency, Money, OrderId};
 use messaging::{Cause, Changed, Db, Failure, Outgoing, Row, States, Stream};
-use tokio_postgres::types::Json;
+use tokio_postgres::types::{Json, ToSql};
 use uuid::Uuid;
 
 use crate::domain::State;
@@ -220,29 +220,38 @@ pub(crate) async fn insert(
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
     pub(crate) customer_id: Option<String>,
-    pub(crate) status: Option<&'static str>,
+    pub(crate) statuses: Option<&'static [&'static str]>,
     pub(crate) after: Option<OrderId>,
     pub(crate) limit: i64,
 }
 
-/// A page of orders, newest first.
+/// A page of orders, newest first. Each combination of filters is a statement of its own: with
+/// "or is null" in one for all, no plan could use the customers' index.
 pub(crate) async fn list(pool: &Pool, filter: &Filter) -> Result<Vec<Order>, Failure> {
-    let client = pool.get().await?;
-    let select = client
-        .prepare_cached(&format!(
-            "SELECT {ORDER} FROM orders
-             WHERE ($1::text IS NULL OR customer_id = $1)
-               AND ($2::text IS NULL OR status = $2
-                    OR ($2 = 'placed' AND status = 'shipped_ahead'))
-               AND ($3::uuid IS NULL OR order_id < $3)
-             ORDER BY order_id DESC LIMIT $4"
-        ))
-        .await?;
     let after = filter.after.map(|order| order.0);
-    let rows = client
-        .query(&select, &[&filter.customer_id, &filter.status, &after, &filter.limit])
-        .await?;
-    rows.iter().map(order).collect()
+    let mut conditions = vec!["true".to_owned()];
+    let mut parameters: Vec<&(dyn ToSql + Sync)> = Vec::new();
+    if let Some(customer) = &filter.customer_id {
+        parameters.push(customer);
+        conditions.push(format!("customer_id = ${}", parameters.len()));
+    }
+    if let Some(statuses) = &filter.statuses {
+        parameters.push(statuses);
+        conditions.push(format!("status = ANY(${})", parameters.len()));
+    }
+    if let Some(after) = &after {
+        parameters.push(after);
+        conditions.push(format!("order_id < ${}", parameters.len()));
+    }
+    parameters.push(&filter.limit);
+    let sql = format!(
+        "SELECT {ORDER} FROM orders WHERE {} ORDER BY order_id DESC LIMIT ${}",
+        conditions.join(" AND "),
+        parameters.len()
+    );
+    let client = pool.get().await?;
+    let select = client.prepare_cached(&sql).await?;
+    client.query(&select, &parameters).await?.iter().map(order).collect()
 }
 
 /// Orders whose deadline has passed without a payment, oldest first, and what their cancellation

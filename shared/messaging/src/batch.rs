@@ -20,7 +20,6 @@ pub(crate) struct Processor<S: Service> {
     pub(crate) service: Arc<S>,
     pub(crate) pool: Pool,
     pub(crate) outbox: Outbox,
-    pub(crate) lease: Duration,
 }
 
 /// What a committed batch leaves to be done.
@@ -55,8 +54,10 @@ impl<S: Service> Processor<S> {
             batch.iter().map(|message| (message.order, &message.input)).collect();
         let orders = orders_of(batch);
         let settled = outcomes_of(batch);
-        // One round trip: the four statements are on their way together.
+        // One round trip: the four statements are on their way together. When one fails, so do
+        // those after it: biased, the error is that of the first.
         let (new_events, outcomes, waiting, mut world) = tokio::try_join!(
+            biased;
             inbox::insert(&db, batch.iter().filter_map(Message::event_id).collect()),
             optional((!settled.is_empty()).then(|| effects::settle(&db, &settled))),
             retry::waiting(&db, &orders),
@@ -83,9 +84,10 @@ impl<S: Service> Processor<S> {
             }
         }
         tokio::try_join!(
+            biased;
             self.service.save(&db, world),
             self.outbox.append(&db, &committed.outgoing),
-            effects::append(&db, self.outbox.instance(), self.lease, &committed.calls),
+            effects::append(&db, self.outbox.instance(), &committed.calls),
         )?;
         db.commit().await?;
         Ok(committed)

@@ -1,5 +1,5 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
@@ -27,6 +27,9 @@ use crate::{Db, Failure, instance, trace};
 const IN_MEMORY_MAX: usize = 10_000;
 /// How many tries in a row stay in memory before the intent goes back to the table, to make room.
 const TRIES_IN_MEMORY: u32 = 3;
+/// How long an instance has an intent to itself before it must be renewed. An intent that got into
+/// nobody's memory, because the answer to its commit was lost, is found when its lease is over.
+const LEASE: Duration = Duration::from_secs(10);
 /// How often the table is looked through for intents that are due.
 const CLAIM_EVERY: Duration = Duration::from_secs(1);
 
@@ -57,11 +60,10 @@ impl<F: Effect> Call<F> {
 #[error("{0}")]
 pub struct CallError(pub String);
 
-/// Writes intents, with one statement. `lease` is how long this instance has them to itself.
+/// Writes intents, with one statement. For the time of a lease this instance has them to itself.
 pub(crate) async fn append<F: Effect>(
     db: &Db<'_>,
     instance: i32,
-    lease: Duration,
     calls: &[Call<F>],
 ) -> Result<(), Failure> {
     if calls.is_empty() {
@@ -85,7 +87,7 @@ pub(crate) async fn append<F: Effect>(
     let causations: Vec<&str> = calls.iter().map(|call| call.cause.causation_id.as_str()).collect();
     let traces: Vec<Option<&str>> =
         calls.iter().map(|call| call.cause.traceparent.as_deref()).collect();
-    let until = after(lease);
+    let until = after(LEASE);
     db.execute(
         &insert,
         &[&instance, &until, &orders, &steps, &effects, &correlations, &causations, &traces],
@@ -123,9 +125,8 @@ pub(crate) struct Effects<S: Service> {
     base: Duration,
     cap: Duration,
     running: Semaphore,
-    in_memory: AtomicUsize,
-    /// Also claim this instance's own intents, in case some never got into memory.
-    own_too: AtomicBool,
+    /// What is being followed here: an intent whose lease ends meanwhile is not taken up twice.
+    in_memory: Mutex<HashSet<(OrderId, &'static str)>>,
     breaker: Breaker,
     outcomes: mpsc::Sender<Local<S>>,
 }
@@ -146,32 +147,36 @@ impl<S: Service> Effects<S> {
             base: settings.retry_base,
             cap: settings.retry_cap,
             running: Semaphore::new(settings.effect_concurrency),
-            in_memory: AtomicUsize::new(0),
-            own_too: AtomicBool::new(false),
+            in_memory: Mutex::default(),
             breaker: Breaker::new(),
             outcomes,
         })
     }
 
-    /// How long an instance has an intent to itself: longer than all its tries in memory take.
-    pub(crate) fn lease(&self) -> Duration {
-        (self.timeout + self.cap) * (TRIES_IN_MEMORY + 1)
-    }
-
-    /// Takes over calls whose intents are committed.
+    /// Takes over calls whose intents are committed. Those that are in memory already go on there.
     pub(crate) fn hand(self: &Arc<Self>, calls: Vec<Call<S::Effect>>) {
         for call in calls {
-            if self.in_memory.fetch_add(1, Ordering::Relaxed) >= IN_MEMORY_MAX {
-                // It is in the table, and due when its lease is over.
-                self.in_memory.fetch_sub(1, Ordering::Relaxed);
+            let key = (call.order, call.effect.step());
+            if !self.admit(key) {
                 continue;
             }
             let effects = self.clone();
             tokio::spawn(async move {
                 effects.follow(call).await;
-                effects.in_memory.fetch_sub(1, Ordering::Relaxed);
+                effects.in_memory().remove(&key);
             });
         }
+    }
+
+    /// Whether a call comes into memory: there is room, and it is not there yet. If not, it is in
+    /// the table, and due when its lease is over.
+    fn admit(&self, key: (OrderId, &'static str)) -> bool {
+        let mut in_memory = self.in_memory();
+        in_memory.len() < IN_MEMORY_MAX && in_memory.insert(key)
+    }
+
+    fn in_memory(&self) -> MutexGuard<'_, HashSet<(OrderId, &'static str)>> {
+        self.in_memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn follow(&self, mut call: Call<S::Effect>) {
@@ -234,16 +239,10 @@ impl<S: Service> Effects<S> {
         reschedule(&self.pool, call.order, call.effect.step(), call.attempts, wait).await
     }
 
-    /// Has the table looked through for intents of this instance that never got into memory. Those
-    /// that did are called twice, with the same key, which the providers know to be one call.
-    pub(crate) fn look_again(&self) {
-        self.own_too.store(true, Ordering::Relaxed);
-    }
-
     /// Fetches intents that are due, and those of instances that are gone, until `shutdown`.
     pub(crate) async fn claim(self: Arc<Self>, shutdown: CancellationToken) {
         loop {
-            let room = IN_MEMORY_MAX.saturating_sub(self.in_memory.load(Ordering::Relaxed));
+            let room = IN_MEMORY_MAX.saturating_sub(self.in_memory().len());
             match self.due(i64::try_from(room.min(1_000)).unwrap_or(1_000)).await {
                 Ok(calls) => self.hand(calls),
                 Err(failure) => debug!(%failure, "cannot look for calls that are due"),
@@ -262,16 +261,14 @@ impl<S: Service> Effects<S> {
                 "UPDATE effects SET instance = $1, due_at = $2
                  WHERE (order_id, step) IN (
                    SELECT order_id, step FROM effects
-                   WHERE due_at <= now() OR (instance = $1 AND $4) OR instance NOT IN {}
+                   WHERE due_at <= now() OR instance NOT IN {}
                    ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
                  RETURNING order_id, step, effect, attempts, correlation_id, causation_id,
                    traceparent",
                 instance::LIVE
             ))
             .await?;
-        let own_too = self.own_too.swap(false, Ordering::Relaxed);
-        let until = after(self.lease());
-        let rows = client.query(&update, &[&self.instance, &until, &room, &own_too]).await?;
+        let rows = client.query(&update, &[&self.instance, &after(LEASE), &room]).await?;
         Ok(rows.iter().filter_map(call_from).collect())
     }
 }

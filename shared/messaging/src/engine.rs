@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::batch::{Committed, Processor};
 use crate::dead_letters::Undertaker;
@@ -39,6 +39,8 @@ use crate::{
 const LOCALS_MAX: usize = 4_096;
 /// How often the retry queue is looked through.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
+/// How long records of the retry queue are tried before new ones get their turn.
+const RETRY_TURN: Duration = Duration::from_millis(50);
 /// How often backlogs are measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How often inbox partitions are made and dropped.
@@ -138,12 +140,6 @@ impl<S: Service> Handle<S> {
         self.relay.hand(rows);
     }
 
-    /// After a transaction of the service's own whose commit was not answered: it may have
-    /// happened, so the relay looks into the table.
-    pub fn look_again(&self) {
-        self.relay.read_back();
-    }
-
     /// Whether publishing has fallen so far behind that no new work should be taken in.
     pub fn is_behind(&self) -> bool {
         self.relay.is_behind()
@@ -184,7 +180,7 @@ impl<S: Service> Engine<S> {
         let name = declaration.service;
         let topics = settings.topics.clone();
         let start =
-            Start { pool: &pool, settings: &settings, monitor: &*monitor, shutdown: &shutdown };
+            Start { pool: &pool, settings: &settings, monitor: &monitor, shutdown: &shutdown };
         let number = start.postgres().await?;
         let (encoders, readers) = start.registry(declaration).await?;
         let sources = sources(&readers, &topics);
@@ -227,7 +223,7 @@ impl<S: Service> Engine<S> {
         ];
         let handle = Handle { locals: locals_in, outbox: outbox.clone(), relay: relay.clone() };
         let engine = Self {
-            processor: Processor { service, pool, outbox, lease: effects.lease() },
+            processor: Processor { service, pool, outbox },
             readers,
             consumer: Arc::new(consumer),
             locals,
@@ -274,8 +270,8 @@ impl<S: Service> Engine<S> {
         while !self.shutdown.is_cancelled() {
             self.monitor.beat();
             if Instant::now() >= next_retry {
-                self.retry_what_is_due(consumer).await;
-                next_retry = Instant::now() + RETRY_EVERY;
+                let more = self.retry_what_is_due(consumer).await;
+                next_retry = Instant::now() + if more { Duration::ZERO } else { RETRY_EVERY };
             }
             let records = std::mem::take(&mut early);
             let gathered = self.gather(&mut stream, records, next_retry, &mut pace).await?;
@@ -430,7 +426,6 @@ impl<S: Service> Engine<S> {
                 }
                 Err(failure) => {
                     attempt += 1;
-                    self.look_again();
                     self.pause("postgres", &failure.to_string(), attempt).await?;
                     parts.push(part);
                 }
@@ -459,15 +454,17 @@ impl<S: Service> Engine<S> {
         Err(Failure::Message(format!("{CONFLICTS_MAX} conflicts in a row")))
     }
 
-    /// When a commit's answer is lost, it may have happened: then the batch's repetition finds
-    /// only duplicates, and what the commit left in the outbox and in effects is in no memory.
-    fn look_again(&self) {
-        self.relay.read_back();
-        self.effects.look_again();
-    }
-
     /// After the commit: lets out what the batch led to.
     fn finish(&self, batch: Vec<Message<'_, S::Input>>, committed: Committed<S::Effect>) {
+        for Message { order, name, cause, .. } in &batch {
+            debug!(
+                order_id = %order,
+                r#type = name,
+                event_id = cause.causation_id,
+                correlation_id = cause.correlation_id,
+                "processed"
+            );
+        }
         self.relay.hand(committed.outgoing);
         self.effects.hand(committed.calls);
         self.processor.service.committed(&committed.orders);
@@ -541,27 +538,25 @@ impl<S: Service> Engine<S> {
         Ok(())
     }
 
-    /// Tries the records of the retry queue that are due, one by one, until none is.
-    async fn retry_what_is_due(&self, consumer: &StreamConsumer<Listener>) {
-        let partitions = assigned(consumer);
-        while !self.shutdown.is_cancelled() {
-            let due = match retry::due(&self.processor.pool, &partitions).await {
-                Ok(due) => due,
-                Err(failure) => {
-                    self.monitor.down("postgres", &failure.to_string());
-                    return;
-                }
-            };
-            self.monitor.up("postgres");
-            if due.is_empty() {
-                return;
+    /// Tries records of the retry queue that are due, one by one, for a while: new records don't
+    /// wait until all that failed has been tried. Says whether more may be due.
+    async fn retry_what_is_due(&self, consumer: &StreamConsumer<Listener>) -> bool {
+        let due = match retry::due(&self.processor.pool, &assigned(consumer)).await {
+            Ok(due) => due,
+            Err(failure) => {
+                self.monitor.down("postgres", &failure.to_string());
+                return false;
             }
-            for parked in due {
-                if self.retry(parked).await.is_err() {
-                    return;
-                }
+        };
+        self.monitor.up("postgres");
+        let end = Instant::now() + RETRY_TURN;
+        let more = !due.is_empty();
+        for parked in due {
+            if Instant::now() >= end || self.retry(parked).await.is_err() {
+                break;
             }
         }
+        more
     }
 
     async fn retry(&self, parked: Parked) -> Result<(), Interrupted> {
@@ -742,7 +737,7 @@ fn consumer(
 struct Start<'a> {
     pool: &'a Pool,
     settings: &'a Settings,
-    monitor: &'a dyn Monitor,
+    monitor: &'a Arc<dyn Monitor>,
     shutdown: &'a CancellationToken,
 }
 
@@ -782,7 +777,8 @@ impl Start<'_> {
                 .map_err(|error| StartError::Schema(format!("{subject}: {error}")))?;
             encoders.insert(written.event_type, encoder);
         }
-        let readers = Readers::new(topics.group(service), consumes, client.clone());
+        let readers =
+            Readers::new(topics.group(service), consumes, client.clone(), self.monitor.clone());
         for consumes in readers.consumed() {
             let subject = topics.subject(consumes.from, consumes.event_type);
             let latest = self.ask(|| client.latest(&subject)).await?;
@@ -882,7 +878,7 @@ fn check_retention(
 async fn measure(pool: Pool, shutdown: CancellationToken) {
     while shutdown.run_until_cancelled(tokio::time::sleep(MEASURE_EVERY)).await.is_some() {
         if let Err(failure) = relay::measure(&pool).await {
-            tracing::debug!(%failure, "cannot measure backlogs");
+            debug!(%failure, "cannot measure backlogs");
         }
     }
 }

@@ -21,6 +21,9 @@ use crate::{AdminError, Registry, RegistryError};
 /// How long Kafka may take to say what the topics hold.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The pause before a question is asked again.
+const RETRY: Duration = Duration::from_millis(50);
+
 /// How soon the reading thread notices that nobody reads any more.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -188,7 +191,6 @@ fn connect(
     from: ReadFrom,
 ) -> Result<(BaseConsumer, Ahead), AdminError> {
     let deadline = Instant::now() + OPEN_TIMEOUT;
-    let left = || deadline.saturating_duration_since(Instant::now());
     let away = |error: KafkaError| unavailable(brokers, chain(&error));
     let consumer: BaseConsumer = client_config(brokers)
         .set("group.id", GROUP)
@@ -201,14 +203,14 @@ fn connect(
         .set("queued.max.messages.kbytes", "16384")
         .create()
         .map_err(|error| sort(brokers, &error))?;
-    let metadata = consumer.fetch_metadata(None, left()).map_err(away)?;
+    let metadata = consumer.fetch_metadata(None, OPEN_TIMEOUT).map_err(away)?;
     let mut start = TopicPartitionList::new();
     let mut ahead = Ahead::new();
     for name in topics {
         let found = metadata.topics().iter().find(|topic| topic.name() == name);
         for partition in found.ok_or_else(|| AdminError::Missing(name.clone()))?.partitions() {
             let id = partition.id();
-            let (oldest, end) = consumer.fetch_watermarks(name, id, left()).map_err(away)?;
+            let (oldest, end) = watermarks(&consumer, name, id, deadline).map_err(away)?;
             let first = if from == ReadFrom::Beginning { oldest } else { end };
             start
                 .add_partition_offset(name, id, Offset::Offset(first))
@@ -220,6 +222,23 @@ fn connect(
     }
     consumer.assign(&start).map_err(|error| sort(brokers, &error))?;
     Ok((consumer, ahead))
+}
+
+/// The oldest offset of a partition and the one after its newest. Asks again until the deadline:
+/// while a partition gets a leader, as after its creation, brokers point at each other.
+fn watermarks(
+    consumer: &BaseConsumer,
+    topic: &str,
+    partition: i32,
+    deadline: Instant,
+) -> Result<(i64, i64), KafkaError> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match consumer.fetch_watermarks(topic, partition, left) {
+            Err(_) if Instant::now() + RETRY < deadline => std::thread::sleep(RETRY),
+            result => return result,
+        }
+    }
 }
 
 /// Hands on what comes, until nobody listens.

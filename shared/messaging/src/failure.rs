@@ -7,7 +7,8 @@ pub enum Failure {
     /// A broken or absent dependency. Never a message's fault: pause, back off, try again.
     #[error("{0}")]
     Infrastructure(String),
-    /// Another instance changed a state row in between. Try again at once.
+    /// Another instance changed a state row in between, or a statement came after one that failed
+    /// and whose error is not known. Try again at once.
     #[error("another instance changed the order in between")]
     Conflict,
     /// A message that cannot be processed, or a bug: isolate it from its batch.
@@ -22,6 +23,7 @@ impl From<tokio_postgres::Error> for Failure {
         let text = chain(&error);
         match error.code() {
             Some(code) if is_data_error(code) => Self::Message(text),
+            Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => Self::Conflict,
             _ => Self::Infrastructure(format!("postgres: {text}")),
         }
     }

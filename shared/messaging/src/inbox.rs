@@ -40,21 +40,34 @@ pub async fn prepare(pool: &Pool) -> Result<(), Failure> {
     db.execute("SELECT pg_advisory_xact_lock(hashtext('inbox partitions'))", &[]).await?;
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
     for day in -1..=DAYS_AHEAD {
-        let Ok(date) = today.checked_add(day.days()) else { continue };
-        let Ok(next) = date.tomorrow() else { continue };
-        db.batch_execute(&format!(
-            "CREATE TABLE IF NOT EXISTS {} PARTITION OF inbox FOR VALUES FROM ('{}') TO ('{}')",
-            partition_name(date),
-            first_id_of(date),
-            first_id_of(next),
-        ))
-        .await?;
+        if let Ok(date) = today.checked_add(day.days()) {
+            prepare_day(&db, date).await?;
+        }
     }
     db.commit().await?;
     Ok(())
 }
 
-/// Drops the partitions whose days are past `retention`, and says how many.
+/// Makes a day's partition, unless it is there. Ids of that day that came before it (from a clock
+/// that is ahead) move over.
+async fn prepare_day(db: &Db<'_>, date: Date) -> Result<(), Failure> {
+    let table = partition_name(date);
+    let exists = db.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await?;
+    let (true, Ok(next)) = (!exists.get::<_, bool>(0), date.tomorrow()) else { return Ok(()) };
+    let (from, to) = (first_id_of(date), first_id_of(next));
+    db.batch_execute(&format!(
+        "CREATE TABLE {table} (LIKE inbox INCLUDING ALL);
+         WITH early AS (DELETE FROM inbox_other
+           WHERE event_id >= '{from}' AND event_id < '{to}' RETURNING event_id)
+         INSERT INTO {table} SELECT event_id FROM early;
+         ALTER TABLE inbox ATTACH PARTITION {table} FOR VALUES FROM ('{from}') TO ('{to}')"
+    ))
+    .await?;
+    Ok(())
+}
+
+/// Drops the partitions whose days are past `retention`, and says how many. Forgets records that
+/// went to the dead-letter topic that long ago, too.
 pub async fn forget(pool: &Pool, retention: Duration) -> Result<usize, Failure> {
     let mut client = pool.get().await?;
     let db = client.transaction().await?;
@@ -77,6 +90,12 @@ pub async fn forget(pool: &Pool, retention: Duration) -> Result<usize, Failure> 
     }
     // Ids that fit no day (from a clock far off) are in a partition of their own.
     db.execute("DELETE FROM inbox_other WHERE event_id < $1", &[&first_id_of(oldest)]).await?;
+    // What the topics have forgotten cannot be read again, so it need not be known as dead.
+    db.execute(
+        "DELETE FROM dead_lettered WHERE dead_at < now() - $1 * interval '1 second'",
+        &[&retention.as_secs_f64()],
+    )
+    .await?;
     db.commit().await?;
     Ok(tables.len())
 }

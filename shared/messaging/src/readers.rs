@@ -6,7 +6,7 @@ use contracts::{
 };
 use thiserror::Error;
 
-use crate::{Registry, RegistryError};
+use crate::{Monitor, Registry, RegistryError};
 
 /// Reads records into inputs: skips what is not for this service, resolves the writer's schema
 /// onto the reader's, decodes.
@@ -14,6 +14,7 @@ pub(crate) struct Readers<I> {
     group: String,
     by_type: HashMap<&'static str, Consumes<I>>,
     registry: Registry,
+    monitor: Arc<dyn Monitor>,
     /// Per event type and schema id: the schema, once found readable; or why it is not.
     schemas: Mutex<HashMap<(&'static str, i32), Writer>>,
 }
@@ -39,9 +40,14 @@ pub(crate) enum Unreadable {
 }
 
 impl<I: 'static> Readers<I> {
-    pub(crate) fn new(group: String, consumes: Vec<Consumes<I>>, registry: Registry) -> Self {
+    pub(crate) fn new(
+        group: String,
+        consumes: Vec<Consumes<I>>,
+        registry: Registry,
+        monitor: Arc<dyn Monitor>,
+    ) -> Self {
         let by_type = consumes.into_iter().map(|one| (one.event_type, one)).collect();
-        Self { group, by_type, registry, schemas: Mutex::default() }
+        Self { group, by_type, registry, monitor, schemas: Mutex::default() }
     }
 
     pub(crate) fn consumed(&self) -> impl Iterator<Item = &Consumes<I>> {
@@ -98,10 +104,12 @@ impl<I: 'static> Readers<I> {
     /// Asks the registry for a schema seen for the first time, and remembers the answer. That the
     /// registry does not have it is not remembered: it may be registered late.
     async fn resolve(&self, consumes: &Consumes<I>, id: i32) -> Result<Writer, Unreadable> {
-        let text = self.registry.schema(id).await.map_err(|error| match error {
-            RegistryError::Unavailable { .. } => Unreadable::RegistryAway(error.to_string()),
-            other => Unreadable::Garbage(other.to_string()),
-        })?;
+        let answer = self.registry.schema(id).await;
+        if let Err(error @ RegistryError::Unavailable { .. }) = answer {
+            return Err(Unreadable::RegistryAway(error.to_string()));
+        }
+        self.monitor.up("schema registry");
+        let text = answer.map_err(|error| Unreadable::Garbage(error.to_string()))?;
         Ok(self.learn(consumes, id, &text))
     }
 

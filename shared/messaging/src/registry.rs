@@ -156,14 +156,15 @@ impl Registry {
     ) -> Result<T, RegistryError> {
         let url = format!("{}/{path}", self.base);
         let unavailable = |reason: String| RegistryError::Unavailable { url: url.clone(), reason };
+        let broken = |error: reqwest::Error| unavailable(chain(&error.without_url()));
         let mut request = self.http.request(method, &url);
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let response = request.send().await.map_err(|error| unavailable(chain(&error)))?;
+        let response = request.send().await.map_err(broken)?;
         let status = response.status();
         if status.is_success() {
-            return response.json().await.map_err(|error| unavailable(chain(&error)));
+            return response.json().await.map_err(broken);
         }
         let text = response.text().await.unwrap_or_default();
         let problem: Option<Problem> = serde_json::from_str(&text).ok();

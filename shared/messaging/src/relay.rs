@@ -1,14 +1,16 @@
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
+use jiff::Timestamp;
+use kernel::OrderId;
 use metrics::{counter, gauge};
 use rdkafka::message::OwnedHeaders;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use crate::kafka::{Producer, Record, header};
@@ -23,8 +25,13 @@ const QUEUE_MAX: usize = 50_000;
 const BATCH_MAX: usize = 2_000;
 /// How often the relay looks for rows that instances which are gone left behind.
 const ADOPT_EVERY: Duration = Duration::from_secs(1);
+/// Rows of this instance that are older than this, while none is in memory, never got there: the
+/// answer to their commit was lost.
+const OVERLOOKED_AFTER: Duration = Duration::from_secs(2);
 /// How long an order's next event waits for the instance that has to publish the one before.
 const TURN_LIMIT: Duration = Duration::from_secs(5);
+/// How often it is looked whether its turn has come.
+const TURN_EVERY: Duration = Duration::from_millis(10);
 /// How long published rows may stay in the table at high rates, so that deletes come in batches.
 const DELETE_LINGER: Duration = Duration::from_millis(50);
 /// Longest wait between two attempts to reach Kafka or Postgres.
@@ -71,7 +78,7 @@ impl Relay {
     }
 
     /// Forgets what is in memory and has it read from the table, where all of it is, too.
-    pub(crate) fn read_back(&self) {
+    fn read_back(&self) {
         let mut queue = self.lock();
         queue.rows.clear();
         queue.only_in_table = true;
@@ -84,6 +91,10 @@ impl Relay {
         self.lock().only_in_table
     }
 
+    fn has_rows(&self) -> bool {
+        !self.lock().rows.is_empty()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,6 +103,51 @@ impl Relay {
         let mut queue = self.lock();
         let count = queue.rows.len().min(BATCH_MAX);
         queue.rows.drain(..count).collect()
+    }
+}
+
+/// Rows of orders of which other instances may have earlier ones to publish.
+#[derive(Default)]
+struct Waiting {
+    rows: Vec<(Instant, Outgoing)>,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    fn extend(&mut self, rows: Vec<Outgoing>) {
+        let now = Instant::now();
+        self.rows.extend(rows.into_iter().map(|row| (now, row)));
+    }
+
+    /// Keeps the rows that follow another instance's or one that waits, and returns the others.
+    fn keep_back(&mut self, rows: Vec<Outgoing>) -> Vec<Outgoing> {
+        let mut orders: HashSet<OrderId> = self.orders(Duration::ZERO).collect();
+        let (wait, ready) = rows.into_iter().partition(|row| {
+            let order = row.envelope.order;
+            orders.contains(&order) || row.follows.is_some() && orders.insert(order)
+        });
+        self.extend(wait);
+        ready
+    }
+
+    /// The orders of which a row has waited at least this long.
+    fn orders(&self, at_least: Duration) -> impl Iterator<Item = OrderId> {
+        let waited = self.rows.iter().filter(move |(since, _)| since.elapsed() >= at_least);
+        waited.map(|(_, row)| row.envelope.order)
+    }
+
+    /// Takes out the rows before which the others have none, given each order's first of theirs.
+    fn take_before(&mut self, others: &HashMap<OrderId, u32>) -> Vec<Outgoing> {
+        let (ready, wait) = std::mem::take(&mut self.rows).into_iter().partition(|(_, row)| {
+            others.get(&row.envelope.order).is_none_or(|first| row.envelope.sequence < *first)
+        });
+        self.rows = wait;
+        let mut ready: Vec<Outgoing> = ready.into_iter().map(|(_, row)| row).collect();
+        ready.sort_by_key(|row| (row.envelope.order, row.envelope.sequence));
+        ready
     }
 }
 
@@ -113,29 +169,39 @@ impl Publisher {
         let cleaning = tokio::spawn(delete_published(self.pool.clone(), deletes));
         let mut pace = Pace::new(self.linger);
         let mut next_adoption = Instant::now();
+        let mut waiting = Waiting::default();
         loop {
-            if Instant::now() >= next_adoption {
+            if Instant::now() >= next_adoption || !waiting.is_empty() {
                 next_adoption = Instant::now() + ADOPT_EVERY;
-                self.take_up_what_was_left(&published).await;
+                waiting.extend(self.left_behind().await);
+                // What waits or was just taken up is old, but not overlooked.
+                if waiting.is_empty() {
+                    self.find_overlooked().await;
+                }
             }
             let rows = self.relay.take();
             if !rows.is_empty() {
                 pace.count(rows.len());
-                self.in_turn(&rows, &published).await;
-                self.publish(&rows, &published).await;
+            }
+            let mut ready = waiting.keep_back(rows);
+            ready.extend(self.in_turn(&mut waiting).await);
+            if !ready.is_empty() {
+                self.publish(&ready, &published).await;
                 continue;
             }
             if self.relay.is_behind() {
-                self.read_back(&published).await;
+                self.read_back(&mut waiting, &published).await;
                 continue;
             }
-            if shutdown.is_cancelled() {
+            if shutdown.is_cancelled() && waiting.is_empty() {
                 break;
             }
+            let until =
+                if waiting.is_empty() { next_adoption } else { Instant::now() + TURN_EVERY };
             tokio::select! {
                 () = self.relay.wake.notified() => pace.wait().await,
-                () = tokio::time::sleep_until(next_adoption) => {}
-                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep_until(until) => {}
+                () = shutdown.cancelled(), if waiting.is_empty() => {}
             }
         }
         drop(published);
@@ -144,6 +210,12 @@ impl Publisher {
 
     /// Publishes rows until Kafka has them, however long that takes.
     async fn publish(&self, rows: &[Outgoing], published: &mpsc::Sender<Vec<Uuid>>) {
+        for part in rows.chunks(BATCH_MAX) {
+            self.publish_batch(part, published).await;
+        }
+    }
+
+    async fn publish_batch(&self, rows: &[Outgoing], published: &mpsc::Sender<Vec<Uuid>>) {
         let keys: Vec<String> = rows.iter().map(|row| row.envelope.order.to_string()).collect();
         for attempt in 1.. {
             let records = rows.iter().zip(&keys).map(|(row, key)| self.record(row, key));
@@ -157,6 +229,13 @@ impl Publisher {
             }
         }
         for row in rows {
+            debug!(
+                order_id = %row.envelope.order,
+                r#type = row.envelope.event_type,
+                event_id = %row.envelope.id,
+                correlation_id = row.envelope.correlation_id,
+                "published"
+            );
             counter!("farandole_events_published_total", "type" => row.envelope.event_type.clone())
                 .increment(1);
         }
@@ -176,58 +255,93 @@ impl Publisher {
         Record { topic: &self.topic, key, payload, headers }
     }
 
-    /// Before an order's event that follows one by another instance: waits until that one is
-    /// published, and takes it over when that instance is gone or does not get to it.
-    async fn in_turn(&self, rows: &[Outgoing], published: &mpsc::Sender<Vec<Uuid>>) {
-        let orders: Vec<Uuid> = rows
-            .iter()
-            .filter(|row| row.follows.is_some())
-            .map(|row| row.envelope.order.0)
-            .collect();
-        if orders.is_empty() {
-            return;
+    /// Takes out the rows whose turn has come: other instances have published what comes before
+    /// them. What an instance does not get to for too long is taken over.
+    async fn in_turn(&self, waiting: &mut Waiting) -> Vec<Outgoing> {
+        if waiting.is_empty() {
+            return Vec::new();
         }
-        let limit = Instant::now() + TURN_LIMIT;
-        loop {
-            self.take_up_what_was_left(published).await;
-            match self.others_rows(&orders).await {
-                Ok(0) => return,
-                Ok(_) if Instant::now() < limit => {}
-                Ok(count) => {
-                    warn!(count, "another instance does not publish its events, taking them over");
-                    let condition = "order_id = ANY($2) AND instance <> $1";
-                    match self.adopt(condition, &[&self.instance, &orders]).await {
-                        Ok(rows) => return self.publish(&rows, published).await,
-                        Err(failure) => warn!(%failure, "cannot take over events"),
-                    }
+        let overdue: Vec<Uuid> = waiting.orders(TURN_LIMIT).map(|order| order.0).collect();
+        if !overdue.is_empty() {
+            let condition = "order_id = ANY($2) AND instance <> $1";
+            match self.adopt(condition, &[&self.instance, &overdue]).await {
+                Ok(rows) => {
+                    let rows_count = rows.len();
+                    warn!(rows_count, "another instance does not publish its events, doing it");
+                    waiting.extend(rows);
                 }
-                Err(failure) => warn!(%failure, "cannot look at the outbox"),
+                Err(failure) => warn!(%failure, "cannot take over events"),
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let orders: Vec<Uuid> = waiting.orders(Duration::ZERO).map(|order| order.0).collect();
+        match self.first_of_others(&orders).await {
+            Ok(first) => waiting.take_before(&first),
+            Err(failure) => {
+                warn!(%failure, "cannot look at the outbox");
+                Vec::new()
+            }
         }
     }
 
-    async fn others_rows(&self, orders: &[Uuid]) -> Result<i64, Failure> {
+    /// The first event that other instances have to publish, of each order that has one.
+    async fn first_of_others(&self, orders: &[Uuid]) -> Result<HashMap<OrderId, u32>, Failure> {
         let client = self.pool.get().await?;
-        let count = client
+        let first = client
             .prepare_cached(
-                "SELECT count(*) FROM outbox WHERE order_id = ANY($1) AND instance <> $2",
+                "SELECT order_id, min(sequence) FROM outbox
+                 WHERE order_id = ANY($1) AND instance <> $2 GROUP BY order_id",
             )
             .await?;
-        Ok(client.query_one(&count, &[&orders, &self.instance]).await?.get(0))
+        let rows = client.query(&first, &[&orders, &self.instance]).await?;
+        Ok(rows
+            .iter()
+            .map(|row| (OrderId(row.get(0)), row.get::<_, i32>(1).unsigned_abs()))
+            .collect())
     }
 
-    /// Publishes the rows of instances that are gone.
-    async fn take_up_what_was_left(&self, published: &mpsc::Sender<Vec<Uuid>>) {
+    /// Takes over the rows of instances that are gone.
+    async fn left_behind(&self) -> Vec<Outgoing> {
         let condition = format!("instance <> $1 AND instance NOT IN {}", instance::LIVE);
         match self.adopt(&condition, &[&self.instance]).await {
-            Ok(rows) if rows.is_empty() => {}
             Ok(rows) => {
-                info!(rows = rows.len(), "publishing what an instance that is gone left behind");
-                self.publish(&rows, published).await;
+                if !rows.is_empty() {
+                    info!(rows = rows.len(), "publishing what an instance that is gone left");
+                }
+                rows
             }
-            Err(failure) => warn!(%failure, "cannot look for events left behind"),
+            Err(failure) => {
+                warn!(%failure, "cannot look for events left behind");
+                Vec::new()
+            }
         }
+    }
+
+    /// A commit whose answer was lost has happened all the same, perhaps much later, and its rows
+    /// are in no memory. Nothing is being published at this moment, so what is old was overlooked.
+    async fn find_overlooked(&self) {
+        if self.relay.has_rows() {
+            return;
+        }
+        match self.is_any_older_than(OVERLOOKED_AFTER).await {
+            Ok(false) => {}
+            Ok(true) => {
+                info!("publishing events whose commit was not answered");
+                self.relay.read_back();
+            }
+            Err(failure) => warn!(%failure, "cannot look for overlooked events"),
+        }
+    }
+
+    async fn is_any_older_than(&self, age: Duration) -> Result<bool, Failure> {
+        let client = self.pool.get().await?;
+        let select = client
+            .prepare_cached(
+                "SELECT EXISTS (SELECT FROM outbox WHERE instance = $1 AND occurred_at < $2)",
+            )
+            .await?;
+        let now = Timestamp::now();
+        let before = now.checked_sub(age).unwrap_or(now);
+        Ok(client.query_one(&select, &[&self.instance, &before]).await?.get(0))
     }
 
     /// Makes rows this instance's and returns them.
@@ -245,17 +359,20 @@ impl Publisher {
     }
 
     /// Publishes this instance's rows from the table after more came than memory holds.
-    async fn read_back(&self, published: &mpsc::Sender<Vec<Uuid>>) {
+    async fn read_back(&self, waiting: &mut Waiting, published: &mpsc::Sender<Vec<Uuid>>) {
         // From here on new rows go to memory again. Those committed before are read below, so
         // none is left out; one that is in both is published twice, which the inboxes drop.
         self.relay.lock().only_in_table = false;
+        *waiting = Waiting::default();
         let mut after = Uuid::nil();
         loop {
             match self.own_rows(after).await {
                 Ok(rows) if rows.is_empty() => return,
                 Ok(rows) => {
                     after = rows.iter().map(|row| row.envelope.id).max().unwrap_or(after);
-                    self.publish(&rows, published).await;
+                    waiting.extend(rows);
+                    let ready = self.in_turn(waiting).await;
+                    self.publish(&ready, published).await;
                 }
                 Err(failure) => {
                     warn!(%failure, "cannot read the outbox back");

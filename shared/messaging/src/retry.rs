@@ -86,7 +86,8 @@ impl Parked {
         if self.errors.len() == ERRORS_MAX {
             self.errors.remove(1);
         }
-        self.errors.push(error.chars().take(ERROR_LENGTH).collect());
+        // What quotes a message may have a NUL, which no text in Postgres can hold.
+        self.errors.push(error.chars().take(ERROR_LENGTH).map(printable).collect());
         self
     }
 
@@ -94,6 +95,10 @@ impl Parked {
     pub(crate) fn headers(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
         self.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
     }
+}
+
+fn printable(character: char) -> char {
+    if character == '\0' { char::REPLACEMENT_CHARACTER } else { character }
 }
 
 /// What becomes of a record that was set aside.

@@ -60,7 +60,7 @@ impl StateTable {
         S: Serialize + Debug + Default + PartialEq + Send + Sync,
     {
         let (new, known) = states.into_changed();
-        tokio::try_join!(self.insert(db, &new), self.update(db, &known))?;
+        tokio::try_join!(biased; self.insert(db, &new), self.update(db, &known))?;
         Ok(())
     }
 

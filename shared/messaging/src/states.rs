@@ -65,13 +65,14 @@ impl<S: Default + PartialEq + Send> States<S> {
         }
     }
 
-    /// What is to be written: rows to insert, and rows to update.
+    /// What is to be written: rows to insert, and rows to update. Sorted, so that two instances
+    /// that write the same rows wait for each other instead of deadlocking.
     pub fn into_changed(self) -> (Vec<Changed<S>>, Vec<Changed<S>>) {
-        self.rows
-            .into_iter()
-            .filter(|(_, (_, changed))| *changed)
-            .map(|(order, (row, _))| Changed { order, row })
-            .partition(|changed| changed.row.version == 0)
+        let changed = self.rows.into_iter().filter(|(_, (_, changed))| *changed);
+        let mut changed: Vec<Changed<S>> =
+            changed.map(|(order, (row, _))| Changed { order, row }).collect();
+        changed.sort_unstable_by_key(|changed| changed.order);
+        changed.into_iter().partition(|changed| changed.row.version == 0)
     }
 
     fn entry(&mut self, order: OrderId) -> &mut (Row<S>, bool) {

@@ -46,6 +46,11 @@ impl RunDirectory {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Whether what is in it goes with this value.
+    pub(crate) fn is_temporary(&self) -> bool {
+        self.temporary
+    }
 }
 
 impl Drop for RunDirectory {

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::Connections;
 use crate::error::Error;
-use crate::part::{Launch, Part};
+use crate::part::{Launch, Part, until_broken};
 use crate::ports::Ports;
 use crate::probe::Probe;
 
@@ -61,6 +61,11 @@ impl Fleet {
     /// All five, by name.
     pub fn services(&self) -> impl Iterator<Item = (&'static str, &Part)> {
         self.services.iter().map(|(name, part)| (*name, part))
+    }
+
+    /// Waits until a service has ended although nobody stopped it, and tells which and how.
+    pub async fn until_broken(&self) -> Error {
+        until_broken(self.services.values()).await
     }
 
     /// Stops all services in an orderly way, within about ten seconds.

@@ -21,7 +21,7 @@ mod progress;
 mod registry;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cache::Cache;
 use directory::RunDirectory;
@@ -38,8 +38,6 @@ pub use part::Part;
 
 /// How often a part is started anew because somebody took a port between choice and use.
 const PORT_ATTEMPTS: usize = 3;
-/// How often [`Stack::until_broken`] looks.
-const WATCH: Duration = Duration::from_millis(500);
 
 /// What to start, and where. The default: everything, on free ports, nothing kept.
 #[derive(Clone, Debug, Default)]
@@ -153,19 +151,16 @@ impl Stack {
 
     /// Waits until a part has ended although nobody stopped it, and tells which and how.
     pub async fn until_broken(&self) -> Error {
-        loop {
-            for part in self.parts() {
-                if let Err(error) = part.check() {
-                    return error;
-                }
-            }
-            tokio::time::sleep(WATCH).await;
-        }
+        part::until_broken(self.parts()).await
     }
 
     /// Stops all parts in an orderly way, within about ten seconds, and removes temporary data.
     pub async fn stop(self) {
         let [kafka, registry, postgres] = self.parts();
+        if self.directory.is_temporary() {
+            // Its last checkpoint takes seconds on a busy disk, for data that goes anyway.
+            postgres.kill().await;
+        }
         tokio::join!(kafka.stop(), registry.stop(), postgres.stop());
     }
 

@@ -38,9 +38,9 @@ enum Action {
     Run,
     /// Start everything, run a command with the environment set, stop, exit with its code
     ///
-    /// The command finds KAFKA_BROKERS and SCHEMA_REGISTRY_URL, and the same two plus the URL of
-    /// the database `postgres` as FARANDOLE_STACK_KAFKA, FARANDOLE_STACK_REGISTRY and
-    /// FARANDOLE_STACK_POSTGRES.
+    /// The command finds KAFKA_BROKERS and SCHEMA_REGISTRY_URL; the same two plus Postgres's URL
+    /// without a database as FARANDOLE_STACK_KAFKA, FARANDOLE_STACK_REGISTRY and
+    /// FARANDOLE_STACK_POSTGRES; and where logs may be written as FARANDOLE_STACK_DIRECTORY.
     Exec {
         /// The command and its arguments
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]

@@ -20,6 +20,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// Only a process that hangs in the kernel outlives SIGKILL for that long.
 const KILL_LIMIT: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(20);
+/// How often running parts are looked at.
+const WATCH: Duration = Duration::from_millis(500);
 
 /// How to run a part.
 pub(crate) struct Launch {
@@ -114,7 +116,7 @@ impl Part {
     }
 
     /// An error when the part ended although nobody stopped it.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    fn check(&self) -> Result<(), Error> {
         let status = self.child().as_mut().and_then(exit_status);
         match (status, &self.launch) {
             (Some(status), Some(launch)) => {
@@ -206,6 +208,18 @@ impl Launch {
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(&self.arguments).current_dir(&self.directory).stdout(output).stderr(errors);
         process::spawn(command).context("start", &self.program)
+    }
+}
+
+/// Waits until one of the parts has ended although nobody stopped it.
+pub(crate) async fn until_broken<'a>(parts: impl IntoIterator<Item = &'a Part> + Clone) -> Error {
+    loop {
+        for part in parts.clone() {
+            if let Err(error) = part.check() {
+                return error;
+            }
+        }
+        sleep(WATCH).await;
     }
 }
 

@@ -1,0 +1,72 @@
+# What people do here, by name; `make` alone lists it. Everything goes through cargo, so this works
+# with CARGO_TARGET_DIR and whatever else cargo is told.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN { FS = ":.*## "; print "Usage: make <target>" } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ See it
+
+.PHONY: demo
+demo: release ## Start a whole fleet, play every way an order can go, and leave it to you (Ctrl-C ends it)
+	@$(TARGET_DIR)/release/farandole-demo
+
+.PHONY: smoke
+smoke: release ## The same on free ports, then stop: a quick proof that everything works together
+	@$(TARGET_DIR)/release/farandole-demo --smoke
+
+.PHONY: stack
+stack: prerequisites ## Start Kafka, the schema registry and Postgres alone, without Docker (Ctrl-C ends them)
+	@cargo build --release --package farandole-stack
+	@$(TARGET_DIR)/release/farandole-stack
+
+##@ Work on it
+
+.PHONY: test
+test: prerequisites ## Run all tests, on a stack of their own
+	cargo build --workspace --all-targets
+	$(TARGET_DIR)/debug/farandole-stack exec -- cargo test --workspace
+
+.PHONY: check
+check: prerequisites ## Check formatting and lints, as CI does
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: fmt
+fmt: ## Format all code
+	cargo fmt --all
+
+.PHONY: build
+build: prerequisites ## Build everything for debugging
+	cargo build --workspace
+
+.PHONY: release
+release: prerequisites ## Build all programs for use
+	cargo build --release --workspace --bins
+
+.PHONY: doc
+doc: prerequisites ## Build the documentation of the crates
+	cargo doc --workspace --no-deps
+
+.PHONY: ci
+ci: ## Do all that CI does
+	@.ci/run
+
+##@ The machine
+
+.PHONY: prerequisites
+prerequisites: ## Install what building needs (as root on Debian), or say what is missing
+	@tools/prerequisites
+
+.PHONY: clean-cache
+clean-cache: ## Remove the fetched Kafka, registry and Postgres (the next start fetches them again)
+	rm -rf "$${FARANDOLE_CACHE:-$$(if [ "$$(id -u)" = 0 ]; then echo /var/cache; \
+	  else echo "$${XDG_CACHE_HOME:-$$HOME/.cache}"; fi)/farandole}"

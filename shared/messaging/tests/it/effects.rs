@@ -1,0 +1,161 @@
+//! Calls to the outside: none without an intent on disk, none forgotten, each outcome once.
+
+use std::time::Duration;
+
+use farandole_messaging::Settings;
+use kernel::OrderId;
+use testkit::eventually;
+
+use crate::gateway::{Calls, Mood};
+use crate::letter::{Letter, new_orders};
+use crate::stage::{PATIENCE, Stage};
+use crate::tally::{Action, FEW_TIMES};
+use crate::topic::Record;
+
+fn ask(stage: &Stage, orders: &[OrderId]) -> Vec<Letter> {
+    orders.iter().map(|order| Letter::new(stage.ids, *order, 1, Action::Ask)).collect()
+}
+
+async fn until_calls(stage: &Stage, what: &str, is: impl Fn(&Calls) -> bool) -> Calls {
+    let calls = || async { Some(stage.gateway.calls()).filter(|calls| is(calls)) };
+    eventually(what, PATIENCE, calls).await
+}
+
+/// Asserts that an order knows one answer, and has told it once.
+async fn assert_answered(stage: &Stage, order: OrderId, answer: &str) {
+    assert_eq!(stage.states().await[&order].answers, [answer]);
+    let published = stage.published().await;
+    let answered = published
+        .iter()
+        .map(Record::envelope)
+        .filter(|envelope| envelope.order == order && envelope.event_type == "Answered");
+    assert_eq!(answered.map(|envelope| envelope.sequence).collect::<Vec<_>>(), [2]);
+}
+
+#[tokio::test]
+async fn the_intent_is_on_disk_before_the_call_and_two_instances_that_call_have_one_outcome() {
+    let stage = Stage::set().await;
+    let order = new_orders(1)[0];
+    let key = format!("{order}/ask");
+    stage.gateway.set(Mood::Wait);
+    let (one, two) = tokio::join!(stage.start(), stage.start());
+    stage.send(&ask(&stage, &[order])).await;
+    until_calls(&stage, "a call", |calls| calls.running == 1).await;
+    assert_eq!(stage.count("effects").await, 1, "seen from outside, so committed");
+    let second = || async {
+        // As if the lease were over; whichever instance sees it first takes the intent.
+        stage.execute("UPDATE effects SET due_at = now()").await;
+        (stage.gateway.calls().running == 2).then_some(())
+    };
+    eventually("a second call", PATIENCE, second).await;
+    stage.gateway.set(Mood::Answer);
+    stage.until_done(1).await;
+    one.stop().await;
+    two.stop().await;
+    assert_eq!(stage.gateway.calls().keys, [key.as_str(), &key]);
+    assert_answered(&stage, order, &format!("answer to {key}")).await;
+}
+
+#[tokio::test]
+async fn a_call_is_repeated_with_its_key_until_its_outcome_is_known() {
+    let stage = Stage::set().await;
+    let order = new_orders(1)[0];
+    let key = format!("{order}/ask");
+    stage.gateway.set(Mood::HangUp);
+    let instance = stage.start().await;
+    stage.send(&ask(&stage, &[order])).await;
+    until_calls(&stage, "repetitions", |calls| calls.keys.len() > 4).await;
+    stage.gateway.set(Mood::Answer);
+    stage.until_done(1).await;
+    instance.stop().await;
+    let calls = stage.gateway.calls();
+    assert!(calls.keys.iter().all(|one| *one == key), "{calls:?}");
+    assert_answered(&stage, order, &format!("answer to {key}")).await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_not_answered_in_time_is_repeated() {
+    let stage = Stage::set().await;
+    let order = new_orders(1)[0];
+    stage.gateway.set(Mood::Wait);
+    let settings = Settings { effect_timeout: Duration::from_millis(100), ..stage.settings() };
+    let instance = stage.start_with(settings).await;
+    stage.send(&ask(&stage, &[order])).await;
+    let calls = until_calls(&stage, "repetitions", |calls| calls.keys.len() > 1).await;
+    assert_eq!(calls.most_running, 1, "one after the other");
+    stage.gateway.set(Mood::Answer);
+    stage.until_done(1).await;
+    instance.stop().await;
+    assert_answered(&stage, order, &format!("answer to {order}/ask")).await;
+}
+
+#[tokio::test]
+async fn after_a_kill_during_the_call_the_next_process_calls_with_the_same_key() {
+    let stage = Stage::set().await;
+    let order = new_orders(1)[0];
+    let key = format!("{order}/ask");
+    stage.gateway.set(Mood::Wait);
+    let process = stage.start_process(Some("the-one"), 1_000);
+    stage.send(&ask(&stage, &[order])).await;
+    until_calls(&stage, "a call", |calls| calls.running == 1).await;
+    process.kill().await;
+    until_calls(&stage, "nobody waits", |calls| calls.running == 0).await;
+    let process = stage.start_process(Some("the-one"), 1_000);
+    until_calls(&stage, "a call again", |calls| calls.running == 1).await;
+    stage.gateway.set(Mood::Answer);
+    stage.until_done(1).await;
+    process.stop().await;
+    assert_eq!(stage.gateway.calls().keys, [key.as_str(), &key]);
+    assert_answered(&stage, order, &format!("answer to {key}")).await;
+}
+
+#[tokio::test]
+async fn no_more_calls_run_at_once_than_are_allowed() {
+    let stage = Stage::set().await;
+    stage.gateway.set(Mood::Wait);
+    let settings = Settings { effect_concurrency: 3, ..stage.settings() };
+    let instance = stage.start_with(settings).await;
+    stage.send(&ask(&stage, &new_orders(30))).await;
+    stage.until_count("effects", 30).await;
+    until_calls(&stage, "three calls", |calls| calls.running == 3).await;
+    instance.reports.until_turned().await;
+    stage.gateway.set(Mood::Answer);
+    stage.until_done(30).await;
+    instance.stop().await;
+    assert_eq!(stage.gateway.calls().most_running, 3);
+}
+
+/// Calls queue up for longer than an instance has their intents to itself.
+#[tokio::test]
+async fn a_call_in_the_queue_is_not_made_twice_however_long_it_waits() {
+    let stage = Stage::set().await;
+    stage.gateway.set(Mood::Slow(Duration::from_millis(150)));
+    let settings = Settings {
+        effect_concurrency: 1,
+        effect_timeout: Duration::from_millis(400),
+        retry_cap: Duration::from_millis(1),
+        ..stage.settings()
+    };
+    let instance = stage.start_with(settings).await;
+    stage.send(&ask(&stage, &new_orders(30))).await;
+    stage.until_done(30).await;
+    instance.stop().await;
+    let mut keys = stage.gateway.calls().keys;
+    assert_eq!(keys.len(), 30, "each call once");
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), 30);
+}
+
+#[tokio::test]
+async fn a_call_is_given_up_when_the_service_says_so() {
+    let stage = Stage::set().await;
+    let order = new_orders(1)[0];
+    stage.gateway.set(Mood::HangUp);
+    let instance = stage.start().await;
+    stage.send(&[Letter::new(stage.ids, order, 1, Action::AskFewTimes)]).await;
+    stage.until_done(1).await;
+    instance.stop().await;
+    assert_eq!(u32::try_from(stage.gateway.calls().keys.len()), Ok(FEW_TIMES));
+    assert_answered(&stage, order, "given up").await;
+}

@@ -1,0 +1,203 @@
+//! Instances of the service: in this process, or in one of their own that can be killed.
+
+use std::collections::HashMap;
+use std::env;
+use std::io::BufRead as _;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use farandole_messaging::{Engine, Handle, Monitor, Settings, StartError};
+use serde::{Deserialize, Serialize};
+use testkit::{World, eventually};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::stage::PATIENCE;
+use crate::tally::Tally;
+
+/// What an instance says about how it is.
+#[derive(Debug, Default)]
+pub(crate) struct Reports {
+    parts: Mutex<HashMap<&'static str, Result<(), String>>>,
+    beats: AtomicUsize,
+}
+
+impl Monitor for Reports {
+    fn up(&self, part: &'static str) {
+        self.parts.lock().unwrap().insert(part, Ok(()));
+    }
+
+    fn down(&self, part: &'static str, reason: &str) {
+        self.parts.lock().unwrap().insert(part, Err(reason.to_owned()));
+    }
+
+    fn beat(&self) {
+        self.beats.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Reports {
+    /// Waits until the part is said to work.
+    pub(crate) async fn until_up(&self, part: &'static str) {
+        let up = || async { self.parts.lock().unwrap().get(part)?.as_ref().ok().copied() };
+        eventually(&format!("{part} is up"), PATIENCE, up).await;
+    }
+
+    /// Waits until the part is said not to work, and returns the reason.
+    pub(crate) async fn until_down(&self, part: &'static str) -> String {
+        let down = || async { self.parts.lock().unwrap().get(part)?.clone().err() };
+        eventually(&format!("{part} is down"), PATIENCE, down).await
+    }
+
+    /// Waits until the loop has turned once more.
+    pub(crate) async fn until_turned(&self) {
+        let before = self.beats.load(Ordering::SeqCst);
+        let turned = || async { (self.beats.load(Ordering::SeqCst) > before + 1).then_some(()) };
+        eventually("the loop turns", PATIENCE, turned).await;
+    }
+}
+
+/// An instance in this process.
+pub(crate) struct Instance {
+    pub(crate) service: Arc<Tally>,
+    pub(crate) handle: Handle<Tally>,
+    pub(crate) reports: Arc<Reports>,
+    shutdown: CancellationToken,
+    running: JoinHandle<Result<(), String>>,
+}
+
+impl Instance {
+    pub(crate) async fn start(
+        database: &str,
+        gateway: SocketAddr,
+        settings: Settings,
+    ) -> Result<Self, StartError> {
+        let reports = Arc::<Reports>::default();
+        Self::start_with(database, gateway, settings, reports).await
+    }
+
+    /// Reports to the given place already while starting.
+    pub(crate) async fn start_with(
+        database: &str,
+        gateway: SocketAddr,
+        settings: Settings,
+        reports: Arc<Reports>,
+    ) -> Result<Self, StartError> {
+        let service = Arc::new(Tally { gateway, refusing: AtomicBool::new(true) });
+        let shutdown = CancellationToken::new();
+        let pool = World::pool(database);
+        let (handle, engine) =
+            Engine::start(service.clone(), pool, settings, reports.clone(), shutdown.clone())
+                .await?;
+        let running = tokio::spawn(engine.run());
+        Ok(Self { service, handle, reports, shutdown, running })
+    }
+
+    /// From now on the service decides on what it has refused.
+    pub(crate) fn relent(&self) {
+        self.service.refusing.store(false, Ordering::SeqCst);
+    }
+
+    /// Waits until it ends by itself, and returns why.
+    pub(crate) async fn until_ended(self) -> String {
+        let ended = tokio::time::timeout(PATIENCE, self.running).await;
+        ended.expect("it ends").unwrap().unwrap_err()
+    }
+
+    /// Stops as on SIGTERM; that may take ten seconds.
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        let stopped = tokio::time::timeout(Duration::from_secs(10), self.running).await;
+        stopped.expect("it stops within ten seconds").unwrap().unwrap();
+    }
+}
+
+/// What a process of its own is told, as JSON in an environment variable.
+#[derive(Serialize, Deserialize)]
+struct Orders {
+    brokers: String,
+    registry: String,
+    prefix: String,
+    database: String,
+    gateway: SocketAddr,
+    group_instance_id: Option<String>,
+    batch_max: usize,
+}
+
+const ORDERS: &str = "FARANDOLE_TEST_INSTANCE";
+
+/// An instance in a process of its own.
+pub(crate) struct Process(Child);
+
+impl Process {
+    pub(crate) fn start(
+        prefix: &str,
+        database: &str,
+        gateway: SocketAddr,
+        settings: Settings,
+    ) -> Self {
+        let orders = Orders {
+            brokers: settings.kafka_brokers,
+            registry: settings.schema_registry_url,
+            prefix: prefix.to_owned(),
+            database: database.to_owned(),
+            gateway,
+            group_instance_id: settings.group_instance_id,
+            batch_max: settings.batch_max,
+        };
+        let child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "instance::a_process_of_its_own", "--quiet"])
+            .env(ORDERS, serde_json::to_string(&orders).unwrap())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+
+    /// SIGKILL.
+    pub(crate) async fn kill(mut self) {
+        self.0.kill().await.unwrap();
+    }
+
+    /// Stops as on SIGTERM.
+    pub(crate) async fn stop(mut self) {
+        self.0.stdin.take().unwrap().write_all(b"stop\n").await.unwrap();
+        let ended = tokio::time::timeout(PATIENCE, self.0.wait()).await;
+        assert!(ended.expect("it stops").unwrap().success());
+    }
+}
+
+/// No test by itself: what [`Process::start`] runs.
+#[test]
+fn a_process_of_its_own() {
+    let Ok(orders) = env::var(ORDERS) else { return };
+    let orders: Orders = serde_json::from_str(&orders).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || match std::io::stdin().lock().lines().next() {
+        Some(Ok(_)) => stop.send(()),
+        // Whoever started this process is gone.
+        _ => std::process::exit(1),
+    });
+    runtime.block_on(async {
+        let settings = Settings {
+            group_instance_id: orders.group_instance_id,
+            batch_max: orders.batch_max,
+            ..crate::stage::settings(
+                orders.brokers,
+                orders.registry,
+                orders.prefix.parse().unwrap(),
+            )
+        };
+        let instance = Instance::start(&orders.database, orders.gateway, settings).await.unwrap();
+        stopped.await.unwrap();
+        instance.stop().await;
+    });
+}

@@ -1,0 +1,101 @@
+//! Records on their way to the service.
+
+use contracts::{Encoder, Envelope};
+use farandole_messaging::Cause;
+use jiff::Timestamp;
+use kernel::OrderId;
+use uuid::Uuid;
+
+use crate::tally::{ADDED, Action, Added, INSERTED, SIDESTREAM, UPSTREAM};
+
+/// The ids under which the registry has what upstreams write.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SchemaIds {
+    pub(crate) added: i32,
+    pub(crate) inserted: i32,
+}
+
+/// A record, and what it says. Tests spoil it as they like.
+#[derive(Debug, Clone)]
+pub(crate) struct Letter {
+    pub(crate) order: OrderId,
+    pub(crate) id: Uuid,
+    pub(crate) number: i64,
+    /// Whose topic it goes to.
+    pub(crate) from: &'static str,
+    pub(crate) key: Vec<u8>,
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Letter {
+    pub(crate) fn new(ids: SchemaIds, order: OrderId, number: i64, action: Action) -> Self {
+        Self::from(UPSTREAM, "Added", Encoder::new(ids.added, ADDED), order, number, action)
+    }
+
+    /// Through the other topic.
+    pub(crate) fn aside(ids: SchemaIds, order: OrderId, number: i64) -> Self {
+        let encoder = Encoder::new(ids.inserted, INSERTED);
+        Self::from(SIDESTREAM, "Inserted", encoder, order, number, Action::Count)
+    }
+
+    fn from(
+        from: &'static str,
+        event_type: &str,
+        encoder: Result<Encoder, contracts::CodecError>,
+        order: OrderId,
+        number: i64,
+        action: Action,
+    ) -> Self {
+        let envelope = Envelope {
+            id: Uuid::now_v7(),
+            event_type: event_type.to_owned(),
+            source: format!("/{from}"),
+            order,
+            time: Timestamp::now(),
+            sequence: 1,
+            correlation_id: format!("correlation of {order}"),
+            causation_id: "a test".to_owned(),
+            traceparent: None,
+        };
+        let headers = envelope.headers().into_iter();
+        Self {
+            order,
+            id: envelope.id,
+            number,
+            from,
+            key: order.to_string().into_bytes(),
+            headers: headers.map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
+            payload: encoder.unwrap().encode(&Added { number, action }).unwrap(),
+        }
+    }
+
+    /// For a command that says the same.
+    pub(crate) fn cause(&self) -> Cause {
+        Cause {
+            causation_id: self.id.to_string(),
+            correlation_id: "a test".to_owned(),
+            traceparent: None,
+        }
+    }
+
+    /// Replaces, adds or, with `None`, removes a header.
+    pub(crate) fn with_header(mut self, name: &str, value: Option<&str>) -> Self {
+        self.headers.retain(|(there, _)| there != name);
+        self.headers.extend(value.map(|value| (name.to_owned(), value.as_bytes().to_vec())));
+        self
+    }
+}
+
+pub(crate) fn new_orders(count: usize) -> Vec<OrderId> {
+    (0..count).map(|_| OrderId(Uuid::now_v7())).collect()
+}
+
+/// The numbers 1, 2, … `each` for every one of the orders, all orders in turn.
+pub(crate) fn rounds(ids: SchemaIds, orders: &[OrderId], each: i64) -> Vec<Letter> {
+    (1..=each)
+        .flat_map(|number| {
+            orders.iter().map(move |order| Letter::new(ids, *order, number, Action::Count))
+        })
+        .collect()
+}

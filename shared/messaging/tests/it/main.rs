@@ -1,0 +1,19 @@
+//! The loop on the real Kafka, registry and Postgres, with a small service of the tests' own.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic in a test is its report")]
+
+mod gateway;
+mod instance;
+mod letter;
+mod stage;
+mod tally;
+mod topic;
+
+mod crash;
+mod effects;
+mod once;
+mod outage;
+mod poison;
+mod rebalance;
+mod relay;
+mod start;

@@ -1,0 +1,98 @@
+//! A dependency that is away is nobody's fault: the service says so, waits, and goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::Encoder;
+use serde_json::json;
+use stack::{Options, Part, Stack};
+use testkit::World;
+
+use crate::instance::{Instance, Reports};
+use crate::letter::{Letter, new_orders, rounds};
+use crate::stage::Stage;
+use crate::tally::{Action, Added, Input, UPSTREAM};
+
+/// How long a part stays away.
+const OUTAGE: Duration = Duration::from_secs(5);
+
+/// What an upstream writes after its next deployment.
+const ADDED_NEXT: &str = r#"{"type":"record","name":"farandole.upstream.Added","fields":[
+    {"name":"number","type":"long"}, {"name":"action","type":"string"},
+    {"name":"remark","type":"string","default":""}]}"#;
+
+async fn assert_down_until_back(instance: &Instance, part: &Part, name: &'static str, why: &str) {
+    let reason = instance.reports.until_down(name).await;
+    assert!(reason.contains(why), "{reason}");
+    tokio::time::sleep(OUTAGE).await;
+    part.start().await.unwrap();
+    instance.reports.until_up(name).await;
+}
+
+/// One test for all, for each needs a stack of its own.
+#[tokio::test]
+async fn what_is_away_is_named_and_waited_for_and_nothing_is_lost() {
+    let stack = Stack::start(Options { quiet: true, ..Options::default() }).await.unwrap();
+    let stage = Stage::build(World::on(stack.connections()), 3).await;
+    let orders = new_orders(20);
+    let mut all = rounds(stage.ids, &orders, 3);
+    stage.send(&all).await;
+
+    // The registry, at the start.
+    stack.registry.stop().await;
+    let reports = Arc::<Reports>::default();
+    let starting = Instance::start_with(
+        &stage.database,
+        stage.gateway.address,
+        stage.settings(),
+        reports.clone(),
+    );
+    let registry_away = async {
+        let reason = reports.until_down("schema registry").await;
+        assert!(reason.contains("is not there"), "{reason}");
+        assert!(stage.count("inbox").await == 0);
+        stack.registry.start().await.unwrap();
+    };
+    let (instance, ()) = tokio::join!(starting, registry_away);
+    let instance = instance.unwrap();
+    instance.reports.until_up("schema registry").await;
+    stage.until_done(all.len()).await;
+
+    // The registry, when a schema is met for the first time.
+    let next = stage.world.register(UPSTREAM, "Added", ADDED_NEXT).await;
+    stack.registry.stop().await;
+    let payload = json!({"number": 4, "action": "count", "remark": "new"});
+    let mut letter = Letter::new(stage.ids, orders[0], 4, Action::Count);
+    letter.payload = Encoder::new(next, ADDED_NEXT).unwrap().encode(&payload).unwrap();
+    stage.send(std::slice::from_ref(&letter)).await;
+    all.push(letter);
+    assert_down_until_back(&instance, &stack.registry, "schema registry", "is not there").await;
+    stage.until_done(all.len()).await;
+
+    // Postgres, while records come.
+    stack.postgres.stop().await;
+    let round: Vec<Letter> =
+        orders.iter().map(|order| Letter::new(stage.ids, *order, 5, Action::Count)).collect();
+    stage.send(&round).await;
+    all.extend(round);
+    assert_down_until_back(&instance, &stack.postgres, "postgres", "postgres").await;
+    stage.until_done(all.len()).await;
+
+    // Kafka, while there is something to say.
+    stack.kafka.stop().await;
+    let events = all.len();
+    for order in &orders {
+        let letter = Letter::new(stage.ids, *order, 6, Action::Count);
+        let input = Input::Added(Added { number: 6, action: Action::Count });
+        instance.handle.submit(*order, "test", input, letter.cause()).await.unwrap();
+        all.push(letter);
+    }
+    assert_eq!(stage.count("outbox").await, 20);
+    assert_down_until_back(&instance, &stack.kafka, "kafka", "").await;
+    stage.until_done(events).await;
+
+    instance.stop().await;
+    stage.assert_took_effect_once(&all).await;
+    assert_eq!(stage.dead_letters().await.len(), 0);
+    stack.stop().await;
+}

@@ -1,0 +1,198 @@
+//! A message that fails takes neither its batch nor another order with it, and is not lost.
+
+use contracts::headers;
+
+use farandole_messaging::Settings;
+use kernel::OrderId;
+
+use crate::letter::{Letter, SchemaIds, new_orders};
+use crate::stage::Stage;
+use crate::tally::{Action, TALLY, UPSTREAM};
+use crate::topic::Record;
+
+/// What the table of tallies does not take.
+const NOT_TAKEN: i64 = 666;
+
+struct Poison {
+    letter: Letter,
+    /// What the last error says.
+    error: &'static str,
+    attempts: u32,
+}
+
+/// One of each kind. What can never be read is tried once, all else as often as is set.
+fn poisons(ids: SchemaIds, tries: u32) -> Vec<Poison> {
+    let order = || new_orders(1)[0];
+    let good = || Letter::new(ids, order(), 1, Action::Count);
+    let failing = |number, action| Letter::new(ids, order(), number, action);
+    let payload = |change: fn(&mut Vec<u8>)| {
+        let mut letter = good();
+        change(&mut letter.payload);
+        letter
+    };
+    let once = |letter, error| Poison { letter, error, attempts: 1 };
+    let often = |letter, error| Poison { letter, error, attempts: tries };
+    vec![
+        once(payload(|bytes| bytes.truncate(bytes.len() - 1)), "does not decode by its schema"),
+        once(payload(|bytes| bytes.push(0)), "left over after the value"),
+        once(payload(|bytes| bytes[0] = 1), "not in Confluent's wire format"),
+        once(payload(|bytes| bytes[1] = 0x7f), "is not in the schema registry"),
+        once(good().with_header(headers::ID, None), "header ce_id is missing"),
+        once(good().with_header(headers::TYPE, None), "header ce_type is missing"),
+        once(good().with_header(headers::SUBJECT, Some("me")), "which is not an order id"),
+        once(Letter { key: b"another".to_vec(), ..good() }, "not the order id in ce_subject"),
+        often(failing(1, Action::Refuse), "1 is refused"),
+        often(failing(2, Action::Panic), "deciding panicked: 2 is too much"),
+        often(failing(NOT_TAKEN, Action::Count), "violates check constraint"),
+    ]
+}
+
+/// Asserts that a dead letter is the letter as it was sent, and says why it is there.
+fn assert_is_dead(record: &Record, poison: &Poison, group: &str, source: &str, offset: usize) {
+    let letter = &poison.letter;
+    assert_eq!(record.key.as_ref(), Some(&letter.key));
+    assert_eq!(record.payload.as_ref(), Some(&letter.payload));
+    assert_eq!(record.headers[..letter.headers.len()], letter.headers, "its own headers");
+    let header = |name: &str| record.header(&format!("farandole_dead_{name}")).unwrap();
+    let errors: Vec<String> = serde_json::from_str(header("errors")).unwrap();
+    assert_eq!(u32::try_from(errors.len()), Ok(poison.attempts), "{errors:?}");
+    assert!(errors.last().unwrap().contains(poison.error), "{errors:?}");
+    assert_eq!(header("attempts"), poison.attempts.to_string());
+    assert_eq!(header("source_topic"), source);
+    assert_eq!(header("source_partition"), "0");
+    assert_eq!(header("source_offset"), offset.to_string());
+    assert_eq!(header("group"), group);
+    let time = |name| header(name).parse::<jiff::Timestamp>().unwrap();
+    assert!(time("first_failed_at") <= time("last_failed_at"));
+    assert_eq!(record.headers.len(), letter.headers.len() + 8, "and no more");
+}
+
+#[tokio::test]
+async fn a_poison_record_goes_to_the_dead_letters_and_its_batch_goes_through() {
+    let stage = Stage::set_narrow().await;
+    let settings = stage.settings();
+    let poisons = poisons(stage.ids, settings.retry_max_attempts);
+    let instance = stage.start_with(settings).await;
+    let mut good = Vec::new();
+    for poison in &poisons {
+        let mut batch: Vec<Letter> = new_orders(99)
+            .into_iter()
+            .map(|order| Letter::new(stage.ids, order, 1, Action::Count))
+            .collect();
+        good.extend(batch.clone());
+        batch.insert(49, poison.letter.clone());
+        stage.send(&batch).await;
+    }
+    stage.until_count("dead_lettered", i64::try_from(poisons.len()).unwrap()).await;
+    stage.until_done(good.len()).await;
+    instance.stop().await;
+    stage.assert_took_effect_once(&good).await;
+
+    let topics = &stage.world.topics;
+    let dead = stage.dead_letters().await;
+    assert_eq!(dead.len(), poisons.len(), "each of them once");
+    for (at, poison) in poisons.iter().enumerate() {
+        let record = dead.iter().find(|record| {
+            record.payload.as_ref() == Some(&poison.letter.payload)
+                && record.key.as_ref() == Some(&poison.letter.key)
+                && record.headers.starts_with(&poison.letter.headers)
+        });
+        let record = record.unwrap_or_else(|| panic!("no dead letter: {}", poison.error));
+        let (group, source) = (topics.group(TALLY), topics.events(UPSTREAM));
+        assert_is_dead(record, poison, &group, &source, 100 * at + 49);
+    }
+    assert_eq!(stage.committed().await, 100 * i64::try_from(poisons.len()).unwrap());
+}
+
+fn story(stage: &Stage, order: OrderId) -> Vec<Letter> {
+    let mut letters = vec![Letter::new(stage.ids, order, 1, Action::Refuse)];
+    letters.extend((2..=5).map(|number| Letter::new(stage.ids, order, number, Action::Count)));
+    letters
+}
+
+/// Retries for ever, as tests see it.
+fn patient(stage: &Stage) -> Settings {
+    Settings { retry_max_attempts: 1_000_000, ..stage.settings() }
+}
+
+#[tokio::test]
+async fn a_failing_message_holds_back_its_own_order_only_until_it_succeeds() {
+    let stage = Stage::set_narrow().await;
+    let orders = new_orders(2);
+    let instance = stage.start_with(patient(&stage)).await;
+    let held = story(&stage, orders[0]);
+    // One by one, so that later ones meet the first in the queue and not in their batch.
+    for letter in &held {
+        stage.send(std::slice::from_ref(letter)).await;
+        stage.until_count("retry_queue", letter.number).await;
+    }
+    let mut all = held;
+    // Through the other topic, and still behind the first.
+    all.push(Letter::aside(stage.ids, orders[0], 6));
+    all.push(Letter::new(stage.ids, orders[1], 1, Action::Count));
+    stage.send(&all[5..]).await;
+    stage.until_count("retry_queue", 6).await;
+    stage.until_count("inbox", 1).await;
+    assert_eq!(stage.numbers(orders[1]).await, [1], "the other order flows");
+    instance.relent();
+    stage.until_done(all.len()).await;
+    instance.stop().await;
+    stage.assert_took_effect_once(&all).await;
+    assert_eq!(stage.dead_letters().await.len(), 0);
+}
+
+#[tokio::test]
+async fn what_waits_behind_a_dead_letter_is_processed_in_order() {
+    let stage = Stage::set_narrow().await;
+    let all = story(&stage, new_orders(1)[0]);
+    stage.send(&all).await;
+    let instance = stage.start().await;
+    stage.until_count("dead_lettered", 1).await;
+    stage.until_done(all.len() - 1).await;
+    instance.stop().await;
+    stage.assert_took_effect_once(&all[1..]).await;
+    let dead = stage.dead_letters().await;
+    assert_eq!(dead.len(), 1);
+    assert_eq!(dead[0].envelope().id, all[0].id);
+}
+
+#[tokio::test]
+async fn what_is_parked_survives_a_restart() {
+    let stage = Stage::set().await;
+    let all = story(&stage, new_orders(1)[0]);
+    let instance = stage.start_with(patient(&stage)).await;
+    stage.send(&all).await;
+    stage.until_count("retry_queue", 5).await;
+    instance.stop().await;
+    assert_eq!(stage.committed().await, 5, "parked is taken care of");
+    let instance = stage.start_with(patient(&stage)).await;
+    instance.reports.until_turned().await;
+    assert_eq!(stage.count("retry_queue").await, 5);
+    instance.relent();
+    stage.until_done(all.len()).await;
+    instance.stop().await;
+    stage.assert_took_effect_once(&all).await;
+}
+
+/// More orders fail than can be retried while one waits; a new one does not wait for them.
+#[tokio::test]
+async fn many_failing_orders_do_not_hold_up_the_others() {
+    let stage = Stage::set().await;
+    let failing = new_orders(300);
+    let letter = |order: &OrderId| Letter::new(stage.ids, *order, 1, Action::Refuse);
+    stage.send(&failing.iter().map(letter).collect::<Vec<_>>()).await;
+    let settings = Settings { retry_cap: std::time::Duration::from_millis(1), ..patient(&stage) };
+    let instance = stage.start_with(settings).await;
+    stage.until_count("retry_queue", 300).await;
+    let good: Vec<Letter> = new_orders(20)
+        .into_iter()
+        .map(|order| Letter::new(stage.ids, order, 1, Action::Count))
+        .collect();
+    for (at, letter) in good.iter().enumerate() {
+        stage.send(std::slice::from_ref(letter)).await;
+        stage.until_count("inbox", i64::try_from(at + 1).unwrap()).await;
+    }
+    instance.relent();
+    stage.until_done(320).await;
+    instance.stop().await;
+}

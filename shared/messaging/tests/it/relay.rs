@@ -1,0 +1,125 @@
+//! What was committed is published, at least once and in order, whoever committed it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use contracts::Encoder;
+use deadpool_postgres::GenericClient;
+use kernel::OrderId;
+use serde_json::json;
+use testkit::eventually;
+use uuid::Uuid;
+
+use crate::instance::Instance;
+use crate::letter::{Letter, new_orders, rounds};
+use crate::stage::{PATIENCE, Stage, in_order};
+use crate::tally::{Action, Added, COUNTED, Input, TALLY};
+
+/// An advisory lock that no instance takes.
+const DELETES: i32 = 7;
+
+/// From here on no row leaves the outbox while somebody holds the lock.
+async fn guard_deletes(stage: &Stage) {
+    stage
+        .execute(&format!(
+            "CREATE FUNCTION await_lock() RETURNS trigger LANGUAGE plpgsql AS
+               $$ BEGIN PERFORM pg_advisory_xact_lock_shared({DELETES}); RETURN NULL; END $$;
+             CREATE TRIGGER await_lock BEFORE DELETE ON outbox EXECUTE FUNCTION await_lock()"
+        ))
+        .await;
+}
+
+#[tokio::test]
+async fn what_was_published_by_an_instance_killed_before_the_delete_keeps_its_id() {
+    let stage = Stage::set().await;
+    guard_deletes(&stage).await;
+    let mut holder = stage.pool.get().await.unwrap();
+    let lock = holder.transaction().await.unwrap();
+    lock.execute("SELECT pg_advisory_xact_lock($1)", &[&i64::from(DELETES)]).await.unwrap();
+
+    let letters = rounds(stage.ids, &new_orders(10), 5);
+    stage.send(&letters).await;
+    let process = stage.start_process(None, 1_000);
+    let published = || async { Some(stage.published().await).filter(|all| all.len() == 50) };
+    let before = eventually("all is published", PATIENCE, published).await;
+    assert_eq!(stage.count("outbox").await, 50, "and still to be deleted");
+    process.kill().await;
+    lock.rollback().await.unwrap();
+
+    let instance = stage.start().await;
+    stage.until_done(letters.len()).await;
+    instance.stop().await;
+    stage.assert_took_effect_once(&letters).await;
+    let mut times: HashMap<Uuid, usize> = HashMap::new();
+    for record in stage.published().await {
+        *times.entry(record.envelope().id).or_default() += 1;
+    }
+    assert_eq!(times.len(), before.len(), "no event got a second id");
+    assert!(times.values().all(|times| *times == 2), "{times:?}");
+}
+
+/// Puts a row into the outbox, as an instance that is gone may have left it.
+async fn leave_behind(db: &impl GenericClient, id: Uuid, order: OrderId, id_of_schema: i32) {
+    let encoder = Encoder::new(id_of_schema, COUNTED).unwrap();
+    let payload = encoder.encode(&json!({"number": 1})).unwrap();
+    let insert = "INSERT INTO outbox (event_id, order_id, sequence, instance, event_type,
+          occurred_at, correlation_id, causation_id, payload)
+        VALUES ($1, $2, 1, 1000000, 'Counted', now(), 'c', 'r', $3)";
+    db.execute(insert, &[&id, &order.0, &payload]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_row_with_an_old_id_that_commits_late_is_published() {
+    let stage = Stage::set().await;
+    let counted = stage.world.register(TALLY, "Counted", COUNTED).await;
+    let (late, early) = (new_orders(1)[0], new_orders(1)[0]);
+    let (late_id, early_id) = (Uuid::now_v7(), Uuid::now_v7());
+    let mut client = stage.pool.get().await.unwrap();
+    let open = client.transaction().await.unwrap();
+    leave_behind(&open, late_id, late, counted).await;
+    leave_behind(&stage.pool.get().await.unwrap(), early_id, early, counted).await;
+
+    let instance = stage.start().await;
+    let letters = rounds(stage.ids, &new_orders(10), 1);
+    stage.send(&letters).await;
+    stage.until_done(10).await;
+    let ids = || async {
+        let records = stage.published().await;
+        records.iter().map(|record| record.envelope().id).collect::<Vec<_>>()
+    };
+    let before = ids().await;
+    assert!(before.contains(&early_id) && !before.contains(&late_id));
+    open.commit().await.unwrap();
+    stage.until_count("outbox", 0).await;
+    assert!(ids().await.contains(&late_id));
+    instance.stop().await;
+}
+
+/// Commands go around the partitions, so that both instances have each order in hands at once.
+#[tokio::test]
+async fn two_instances_with_the_same_orders_lose_nothing_and_publish_in_order() {
+    const EACH: i64 = 40;
+    let stage = Stage::set().await;
+    let orders = new_orders(5);
+    let (one, two) = tokio::join!(stage.start(), stage.start());
+    let tell = async |instance: &Instance, first: i64, order: OrderId| {
+        for number in first..first + EACH {
+            let input = Input::Added(Added { number, action: Action::Count });
+            let letter = Letter::new(stage.ids, order, number, Action::Count);
+            instance.handle.submit(order, "test", input, letter.cause()).await.unwrap();
+        }
+    };
+    let telling = orders.iter().flat_map(|order| [tell(&one, 0, *order), tell(&two, EACH, *order)]);
+    futures::future::join_all(telling).await;
+    stage.until_count("outbox", 0).await;
+    one.stop().await;
+    two.stop().await;
+
+    let numbers: BTreeMap<_, _> =
+        stage.states().await.into_iter().map(|(order, state)| (order, state.numbers)).collect();
+    for numbers in numbers.values() {
+        let mut sorted = numbers.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..2 * EACH).collect::<Vec<_>>(), "each number once");
+    }
+    assert_eq!(in_order(&stage.published().await), numbers, "in the order of the commits");
+}

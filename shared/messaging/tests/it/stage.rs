@@ -1,0 +1,248 @@
+//! Where a test plays: topics, schemas and a database of its own, and what can be seen of them.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use contracts::Topics;
+use deadpool_postgres::Pool;
+use farandole_messaging::Settings;
+use kernel::OrderId;
+use rdkafka::producer::FutureProducer;
+use serde::Deserialize;
+use testkit::{World, eventually};
+use tokio_postgres::types::Json;
+
+use crate::gateway::Gateway;
+use crate::instance::{Instance, Process};
+use crate::letter::{Letter, SchemaIds};
+use crate::tally::{ADDED, ANSWERED, COUNTED, INSERTED, SIDESTREAM, State, TABLE, TALLY, UPSTREAM};
+use crate::topic::{self, Record};
+
+/// No test should come near it on an idle machine; it turns a hang into a failure.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+pub(crate) struct Stage {
+    pub(crate) world: World,
+    pub(crate) database: String,
+    pub(crate) pool: Pool,
+    pub(crate) gateway: Gateway,
+    pub(crate) ids: SchemaIds,
+    producer: FutureProducer,
+}
+
+/// What a record in the service's topic says.
+#[derive(Debug, Deserialize)]
+struct Counted {
+    number: i64,
+}
+
+impl Stage {
+    /// With three partitions, on the shared stack.
+    pub(crate) async fn set() -> Self {
+        Self::build(World::new(), 3).await
+    }
+
+    /// With one partition, so that what is sent together is fetched together.
+    pub(crate) async fn set_narrow() -> Self {
+        Self::build(World::new(), 1).await
+    }
+
+    pub(crate) async fn build(world: World, partitions: i32) -> Self {
+        world.create_topics(&[UPSTREAM, SIDESTREAM, TALLY], partitions).await;
+        let ids = register(&world).await;
+        let database = database(&world).await;
+        let pool = World::pool(&database);
+        let producer = topic::producer(&world.stack.kafka_brokers);
+        Self { database, pool, gateway: Gateway::open().await, ids, producer, world }
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        settings_in(&self.world)
+    }
+
+    pub(crate) async fn start(&self) -> Instance {
+        self.start_with(self.settings()).await
+    }
+
+    pub(crate) async fn start_with(&self, settings: Settings) -> Instance {
+        Instance::start(&self.database, self.gateway.address, settings).await.unwrap()
+    }
+
+    /// In a process of its own, under a name, so that after a kill the next one of that name goes
+    /// on at once.
+    pub(crate) fn start_process(&self, name: Option<&str>, batch_max: usize) -> Process {
+        let group_instance_id = name.map(str::to_owned);
+        let settings = Settings { group_instance_id, batch_max, ..self.settings() };
+        Process::start(&self.world.prefix, &self.database, self.gateway.address, settings)
+    }
+
+    pub(crate) async fn send(&self, letters: &[Letter]) {
+        let topic = |letter: &Letter| self.world.topics.events(letter.from);
+        topic::send(&self.producer, topic, letters).await;
+    }
+
+    /// What the service has published.
+    pub(crate) async fn published(&self) -> Vec<Record> {
+        topic::read(&self.world.stack.kafka_brokers, self.world.topics.events(TALLY)).await
+    }
+
+    pub(crate) async fn dead_letters(&self) -> Vec<Record> {
+        topic::read(&self.world.stack.kafka_brokers, self.world.topics.dead_letters(TALLY)).await
+    }
+
+    /// How many records the service will not read again.
+    pub(crate) async fn committed(&self) -> i64 {
+        let topics = &self.world.topics;
+        let sources = vec![topics.events(UPSTREAM), topics.events(SIDESTREAM)];
+        topic::committed(&self.world.stack.kafka_brokers, &topics.group(TALLY), sources).await
+    }
+
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        let client = self.pool.get().await.unwrap();
+        client.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await.unwrap().get(0)
+    }
+
+    /// Waits until there are so many rows in the table.
+    pub(crate) async fn until_count(&self, table: &str, expected: i64) {
+        let what = format!("{expected} × {table}");
+        eventually(&what, PATIENCE, || async {
+            (self.count(table).await == expected).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until there are more than so many rows in the table.
+    pub(crate) async fn until_more(&self, table: &str, than: i64) {
+        let what = format!("more than {than} × {table}");
+        eventually(&what, PATIENCE, || async { (self.count(table).await > than).then_some(()) })
+            .await;
+    }
+
+    /// Waits until so many events have been processed and nothing is left to do.
+    pub(crate) async fn until_done(&self, events: usize) {
+        self.until_count("inbox", i64::try_from(events).unwrap()).await;
+        for queue in ["retry_queue", "effects", "outbox"] {
+            self.until_count(queue, 0).await;
+        }
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        self.pool.get().await.unwrap().batch_execute(sql).await.unwrap();
+    }
+
+    /// How many events each transaction brought in.
+    pub(crate) async fn batch_sizes(&self) -> Vec<i64> {
+        let client = self.pool.get().await.unwrap();
+        let sizes = "SELECT count(*) FROM inbox GROUP BY xmin::text";
+        let rows = client.query(sizes, &[]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// The states of all orders.
+    pub(crate) async fn states(&self) -> BTreeMap<OrderId, State> {
+        let client = self.pool.get().await.unwrap();
+        let rows = client.query("SELECT order_id, state FROM tallies", &[]).await.unwrap();
+        rows.iter()
+            .map(|row| {
+                let Json(state) = row.get(1);
+                (OrderId(row.get(0)), state)
+            })
+            .collect()
+    }
+
+    pub(crate) async fn numbers(&self, order: OrderId) -> Vec<i64> {
+        self.states().await.remove(&order).unwrap_or_default().numbers
+    }
+
+    /// Asserts that each of these took effect once, each order's in the order they were sent, and
+    /// that the world was told so: at least once, in order and without gaps.
+    pub(crate) async fn assert_took_effect_once(&self, letters: &[Letter]) {
+        let mut expected: BTreeMap<OrderId, Vec<i64>> = BTreeMap::new();
+        for letter in letters {
+            expected.entry(letter.order).or_default().push(letter.number);
+        }
+        let states = self.states().await;
+        let actual: BTreeMap<_, _> =
+            states.into_iter().map(|(order, state)| (order, state.numbers)).collect();
+        assert!(actual == expected, "{}", first_difference(&actual, &expected));
+        let published = in_order(&self.published().await);
+        assert!(published == expected, "published: {}", first_difference(&published, &expected));
+    }
+}
+
+/// Registers all schemas that the service needs.
+pub(crate) async fn register(world: &World) -> SchemaIds {
+    world.register(TALLY, "Counted", COUNTED).await;
+    world.register(TALLY, "Answered", ANSWERED).await;
+    SchemaIds {
+        added: world.register(UPSTREAM, "Added", ADDED).await,
+        inserted: world.register(SIDESTREAM, "Inserted", INSERTED).await,
+    }
+}
+
+/// The service's database, with all its tables.
+pub(crate) async fn database(world: &World) -> String {
+    let database = world.database(TALLY).await;
+    runtime::database::migrate(&database, refinery::Runner::new(&[])).await.unwrap();
+    World::pool(&database).get().await.unwrap().batch_execute(TABLE).await.unwrap();
+    database
+}
+
+pub(crate) fn settings_in(world: &World) -> Settings {
+    let stack = world.stack.clone();
+    settings(stack.kafka_brokers, stack.schema_registry_url, world.topics.clone())
+}
+
+pub(crate) fn settings(brokers: String, registry: String, topics: Topics) -> Settings {
+    Settings {
+        kafka_brokers: brokers,
+        schema_registry_url: registry,
+        topics,
+        group_instance_id: None,
+        // The least that Kafka grants.
+        session_timeout: Duration::from_secs(6),
+        batch_max: 1_000,
+        batch_linger: Duration::from_millis(5),
+        retry_max_attempts: 3,
+        retry_base: Duration::from_millis(20),
+        retry_cap: Duration::from_millis(200),
+        effect_concurrency: 3,
+        effect_timeout: Duration::from_secs(20),
+        inbox_retention: Duration::from_hours(14 * 24),
+        tracing: false,
+    }
+}
+
+/// The numbers that were published per order, without repetitions. Asserts that an order's events
+/// come in the order of their sequence numbers, from 1 and without gaps, and that an id is one
+/// event's only.
+pub(crate) fn in_order(records: &[Record]) -> BTreeMap<OrderId, Vec<i64>> {
+    let mut seen = HashSet::new();
+    let mut last: BTreeMap<OrderId, u32> = BTreeMap::new();
+    let mut numbers: BTreeMap<OrderId, Vec<i64>> = BTreeMap::new();
+    for record in records {
+        let envelope = record.envelope();
+        assert_eq!(record.key.as_deref(), Some(envelope.order.to_string().as_bytes()));
+        if seen.insert(envelope.id) {
+            let last = last.entry(envelope.order).or_default();
+            assert_eq!(envelope.sequence, *last + 1, "of order {}", envelope.order);
+            *last += 1;
+            if envelope.event_type == "Counted" {
+                let Counted { number } = record.decode(COUNTED);
+                numbers.entry(envelope.order).or_default().push(number);
+            }
+        }
+    }
+    numbers
+}
+
+fn first_difference(
+    actual: &BTreeMap<OrderId, Vec<i64>>,
+    expected: &BTreeMap<OrderId, Vec<i64>>,
+) -> String {
+    let orders: HashSet<_> = actual.keys().chain(expected.keys()).collect();
+    let mut different = orders.into_iter().filter(|order| actual.get(order) != expected.get(order));
+    different.next().map_or_else(String::new, |order| {
+        format!("order {order}: {:?}, expected {:?}", actual.get(order), expected.get(order))
+    })
+}

@@ -1,0 +1,96 @@
+//! A start that cannot succeed is refused, with words that say what to do.
+
+use std::time::Duration;
+
+use farandole_messaging::Settings;
+use testkit::World;
+
+use crate::instance::Instance;
+use crate::letter::{new_orders, rounds};
+use crate::stage::{Stage, database, register, settings_in};
+use crate::tally::{ANSWERED, COUNTED, INSERTED, SIDESTREAM, TALLY, UPSTREAM};
+
+async fn refusal(world: &World, settings: Settings) -> String {
+    let nobody = "127.0.0.1:9".parse().unwrap();
+    let started = Instance::start(&database(world).await, nobody, settings).await;
+    started.err().expect("it must not start").to_string()
+}
+
+fn assert_says(refusal: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(refusal.contains(part), "{refusal:?} does not say {part:?}");
+    }
+}
+
+const REGISTER: &str = "run `farandole schemas register`";
+const CREATE: &str = "run `farandole topics create`";
+
+#[tokio::test]
+async fn a_schema_that_is_not_registered_is_named() {
+    let world = World::new();
+    let settings = settings_in(&world);
+    let refused = refusal(&world, settings).await;
+    let subject = world.topics.subject(TALLY, "Counted");
+    assert_says(&refused, &[&subject, "is not in the schema registry", REGISTER]);
+
+    let world = World::new();
+    world.register(TALLY, "Counted", COUNTED).await;
+    world.register(TALLY, "Answered", ANSWERED).await;
+    world.register(SIDESTREAM, "Inserted", INSERTED).await;
+    let refused = refusal(&world, settings_in(&world)).await;
+    let subject = world.topics.subject(UPSTREAM, "Added");
+    assert_says(&refused, &[&subject, "is not in the schema registry", REGISTER]);
+}
+
+#[tokio::test]
+async fn a_writer_that_cannot_be_read_is_named() {
+    let world = World::new();
+    let lacking = r#"{"type":"record","name":"farandole.upstream.Added","fields":[
+        {"name":"action","type":"string"}]}"#;
+    world.register(TALLY, "Counted", COUNTED).await;
+    world.register(TALLY, "Answered", ANSWERED).await;
+    world.register(SIDESTREAM, "Inserted", INSERTED).await;
+    world.register(UPSTREAM, "Added", lacking).await;
+    let refused = refusal(&world, settings_in(&world)).await;
+    let subject = world.topics.subject(UPSTREAM, "Added");
+    assert_says(&refused, &[&subject, "cannot be read", "number"]);
+}
+
+#[tokio::test]
+async fn a_topic_that_is_missing_or_differs_in_partitions_is_named() {
+    let world = World::new();
+    register(&world).await;
+    world.create_topics(&[UPSTREAM, TALLY], 3).await;
+    let sidestream = world.topics.events(SIDESTREAM);
+    let refused = refusal(&world, settings_in(&world)).await;
+    assert_says(&refused, &[&sidestream, "does not exist", CREATE]);
+
+    world.create_topics(&[SIDESTREAM], 2).await;
+    let refused = refusal(&world, settings_in(&world)).await;
+    let upstream = world.topics.events(UPSTREAM);
+    assert_says(&refused, &[&sidestream, "2 partitions", &upstream, "has 3", "same number"]);
+}
+
+#[tokio::test]
+async fn an_inbox_that_forgets_too_early_is_refused() {
+    let stage = Stage::set_narrow().await;
+    let week = Duration::from_hours(7 * 24);
+    let settings = Settings { inbox_retention: week, ..stage.settings() };
+    let refused = refusal(&stage.world, settings).await;
+    assert_says(&refused, &["set INBOX_RETENTION_S above 604800", "retention.ms"]);
+    let settings = Settings { inbox_retention: week + Duration::from_secs(1), ..stage.settings() };
+    stage.start_with(settings).await.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_instance_of_the_same_name_ends_the_first_and_says_why() {
+    let stage = Stage::set_narrow().await;
+    let named = || Settings { group_instance_id: Some("a".to_owned()), ..stage.settings() };
+    let first = stage.start_with(named()).await;
+    // It has joined when it has read something.
+    stage.send(&rounds(stage.ids, &new_orders(1), 1)).await;
+    stage.until_done(1).await;
+    let second = stage.start_with(named()).await;
+    assert_says(&first.until_ended().await, &["KAFKA_GROUP_INSTANCE_ID"]);
+    second.stop().await;
+}

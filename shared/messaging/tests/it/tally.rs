@@ -1,0 +1,177 @@
+//! The service under test: it keeps the numbers that an order was told, in the order in which it
+//! was told them, and tells the world each of them.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use contracts::{Consumes, Declaration, Emits};
+use farandole_messaging::{Call, CallError, Db, Failure, Reaction, Service, StateTable, States};
+use kernel::OrderId;
+use serde::{Deserialize, Serialize};
+
+use crate::gateway;
+
+/// Who emits what the service reads: two, because an order's events come through several topics.
+pub(crate) const UPSTREAM: &str = "upstream";
+pub(crate) const SIDESTREAM: &str = "sidestream";
+pub(crate) const TALLY: &str = "tally";
+
+pub(crate) const ADDED: &str = r#"{"type":"record","name":"farandole.upstream.Added","fields":[
+    {"name":"number","type":"long"}, {"name":"action","type":"string"}]}"#;
+pub(crate) const INSERTED: &str = r#"{"type":"record","name":"farandole.sidestream.Inserted",
+    "fields":[{"name":"number","type":"long"}, {"name":"action","type":"string"}]}"#;
+pub(crate) const COUNTED: &str = r#"{"type":"record","name":"farandole.tally.Counted","fields":[
+    {"name":"number","type":"long"}]}"#;
+pub(crate) const ANSWERED: &str = r#"{"type":"record","name":"farandole.tally.Answered","fields":[
+    {"name":"answer","type":"string"}]}"#;
+
+/// The check stands for all constraints that a message can violate.
+pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS tallies (
+    order_id uuid PRIMARY KEY, version int NOT NULL, emitted int NOT NULL,
+    emitted_by int NOT NULL, state jsonb NOT NULL CHECK (NOT state -> 'numbers' @> '[666]'))";
+
+const TALLIES: StateTable = StateTable::new("tallies");
+
+/// After so many tries a call marked [`Action::AskFewTimes`] is given up.
+pub(crate) const FEW_TIMES: u32 = 4;
+
+/// What is to happen with a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Action {
+    /// Keep it.
+    Count,
+    /// Keep it, and ask the gateway about it.
+    Ask,
+    /// The same, but not for ever.
+    AskFewTimes,
+    /// Keep it unless [`Tally::refusing`].
+    Refuse,
+    Panic,
+}
+
+/// What an upstream says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Added {
+    pub(crate) number: i64,
+    pub(crate) action: Action,
+}
+
+#[derive(Debug)]
+pub(crate) enum Input {
+    Added(Added),
+    Answered(String),
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Event {
+    Counted { number: i64 },
+    Answered { answer: String },
+}
+
+impl contracts::Event for Event {
+    fn event_type(&self) -> &'static str {
+        match self {
+            Self::Counted { .. } => "Counted",
+            Self::Answered { .. } => "Answered",
+        }
+    }
+}
+
+/// A question to the gateway.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Ask {
+    few_times: bool,
+}
+
+impl farandole_messaging::Effect for Ask {
+    fn step(&self) -> &'static str {
+        "ask"
+    }
+}
+
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct State {
+    pub(crate) numbers: Vec<i64>,
+    pub(crate) answers: Vec<String>,
+}
+
+pub(crate) struct Tally {
+    /// Whom to ask.
+    pub(crate) gateway: SocketAddr,
+    /// While this is set, deciding on [`Action::Refuse`] fails.
+    pub(crate) refusing: AtomicBool,
+}
+
+impl Service for Tally {
+    type Input = Input;
+    type Event = Event;
+    type Effect = Ask;
+    type World = States<State>;
+
+    fn declaration() -> Declaration<Input> {
+        Declaration {
+            service: TALLY,
+            consumes: vec![
+                Consumes::new::<Added>(UPSTREAM, "Added", ADDED, Input::Added),
+                Consumes::new::<Added>(SIDESTREAM, "Inserted", INSERTED, Input::Added),
+            ],
+            emits: vec![
+                Emits { event_type: "Counted", schema: COUNTED },
+                Emits { event_type: "Answered", schema: ANSWERED },
+            ],
+            compensates: vec![],
+        }
+    }
+
+    async fn load(&self, db: &Db<'_>, batch: &[(OrderId, &Input)]) -> Result<Self::World, Failure> {
+        TALLIES.load(db, batch.iter().map(|(order, _)| *order)).await
+    }
+
+    fn decide(
+        &self,
+        world: &mut Self::World,
+        order: OrderId,
+        input: &Input,
+    ) -> Result<Reaction<Event, Ask>, Failure> {
+        let mut state = world.state(order).clone();
+        let mut reaction = Reaction { events: vec![], effects: vec![] };
+        match input {
+            Input::Added(added) => {
+                let refusing = self.refusing.load(Ordering::SeqCst);
+                match added.action {
+                    // No text of Postgres's can hold the last character.
+                    Action::Refuse if refusing => {
+                        return Err(Failure::Message(format!("{} is refused\0", added.number)));
+                    }
+                    Action::Panic => panic!("{} is too much", added.number),
+                    Action::Ask => reaction.effects.push(Ask { few_times: false }),
+                    Action::AskFewTimes => reaction.effects.push(Ask { few_times: true }),
+                    Action::Count | Action::Refuse => {}
+                }
+                state.numbers.push(added.number);
+                reaction.events.push(Event::Counted { number: added.number });
+            }
+            Input::Answered(answer) => {
+                state.answers.push(answer.clone());
+                reaction.events.push(Event::Answered { answer: answer.clone() });
+            }
+        }
+        world.set(order, state);
+        Ok(reaction)
+    }
+
+    async fn save(&self, db: &Db<'_>, world: Self::World) -> Result<(), Failure> {
+        TALLIES.save(db, world).await
+    }
+
+    async fn perform(&self, call: &Call<Ask>) -> Result<Input, CallError> {
+        gateway::ask(self.gateway, &call.idempotency_key()).await.map(Input::Answered)
+    }
+
+    fn give_up(&self, call: &Call<Ask>) -> Option<Input> {
+        let enough = call.effect.few_times && call.attempts >= FEW_TIMES;
+        enough.then(|| Input::Answered("given up".to_owned()))
+    }
+}

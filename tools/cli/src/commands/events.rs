@@ -1,0 +1,99 @@
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use contracts::Envelope;
+use farandole_cli::reader;
+use kernel::OrderId;
+use messaging::{EventRecord, ReadEvent, ReadFrom};
+
+use crate::connections::Connections;
+
+/// How long records that are known to be there may take to come.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a reader with nothing to read looks around.
+const PAUSE: Duration = Duration::from_secs(1);
+
+const STALLED: &str = "the topics hold more events, but none came for 30 s; look at the brokers";
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Print every event as it comes, one per line: time, service, type, order, sequence, payload
+    ///
+    /// This only looks on: it joins no consumer group. Personal data is redacted. Events come in
+    /// order per order and service, but not across services.
+    Tail(Tail),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Tail {
+    /// Only this order's events
+    #[arg(long, value_name = "ID")]
+    order: Option<OrderId>,
+    /// Begin with the oldest event that is kept, instead of the next one
+    #[arg(long)]
+    from_start: bool,
+    /// End after the newest event there was at the start, instead of waiting for more
+    #[arg(long, requires = "from_start")]
+    no_follow: bool,
+}
+
+pub(crate) async fn run(command: Command, connections: &Connections) -> anyhow::Result<ExitCode> {
+    let Command::Tail(Tail { order, from_start, no_follow }) = command;
+    let registry = connections.registry().await?;
+    connections.kafka().await?;
+    let from = if from_start { ReadFrom::Beginning } else { ReadFrom::Now };
+    let topics = &connections.topic_prefix;
+    let mut events = reader::open(&connections.kafka_brokers, registry, topics, from).await?;
+    let mut last = Instant::now();
+    while !(no_follow && events.caught_up()) {
+        let trouble = match events.next(PAUSE).await {
+            Ok(Some(record)) => {
+                last = Instant::now();
+                if !print(record, order)? {
+                    break;
+                }
+                continue;
+            }
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
+        if no_follow && last.elapsed() > PATIENCE {
+            return Err(trouble.map_or_else(|| anyhow!(STALLED), anyhow::Error::from));
+        }
+        // Brokers restart, and are found again.
+        if let Some(error) = trouble {
+            eprintln!("waiting: {error}");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a record, unless it is another order's; `false` when nobody reads any more.
+fn print(record: EventRecord, order: Option<OrderId>) -> io::Result<bool> {
+    let Some(line) = line(record, order) else { return Ok(true) };
+    match writeln!(io::stdout(), "{line}") {
+        // Whoever reads has seen enough, such as `head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        result => result.map(|()| true),
+    }
+}
+
+fn line(record: EventRecord, order: Option<OrderId>) -> Option<String> {
+    let EventRecord { topic, partition, offset, event } = record;
+    match event {
+        Ok(ReadEvent { envelope, mut payload }) => {
+            if order.is_some_and(|wanted| wanted != envelope.order) {
+                return None;
+            }
+            reader::redact(&mut payload);
+            let Envelope { time, source, event_type, order, sequence, .. } = envelope;
+            let service = source.trim_start_matches('/');
+            Some(format!("{time:.3} {service:<12} {event_type:<22} {order} {sequence} {payload}"))
+        }
+        Err(_) if order.is_some() => None,
+        Err(reason) => Some(format!("unreadable: {topic} {partition} at {offset}: {reason}")),
+    }
+}

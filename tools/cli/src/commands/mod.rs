@@ -1,0 +1,5 @@
+//! Each command is one module.
+
+pub(crate) mod events;
+pub(crate) mod schemas;
+pub(crate) mod topics;

@@ -1,0 +1,102 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use farandole_cli::{SchemaReport, SchemaState, Schemas, check_schemas, register_schemas};
+
+use crate::connections::Connections;
+use crate::table::table;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Register all events' schemas, before the services that use them are deployed
+    ///
+    /// Each event's versions are registered in order under its subject, which is set to
+    /// FULL_TRANSITIVE compatibility. What is registered already stays as it is, so this can be
+    /// run at every deployment.
+    Register(Register),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Register {
+    /// Only report; exit with 1 if anything is missing or different
+    #[arg(long)]
+    check: bool,
+    /// Take the schemas from here, <service>/<Event>.v<N>.avsc, instead of those built in
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+pub(crate) async fn run(command: Command, connections: &Connections) -> anyhow::Result<ExitCode> {
+    let Command::Register(Register { check, dir }) = command;
+    let schemas = match dir {
+        Some(dir) => Schemas::read(&dir)?,
+        None => Schemas::embedded(),
+    };
+    let registry = connections.registry().await?;
+    let topics = &connections.topic_prefix;
+    let reports = if check {
+        check_schemas(&registry, topics, &schemas).await?
+    } else {
+        register_schemas(&registry, topics, &schemas).await?
+    };
+    println!("{}", table(["SUBJECT", "VERSION", "ID", "STATE"], reports.iter().map(row)));
+    println!("\n{}", summary(&reports));
+    let good = reports.iter().all(|report| report.state.is_good());
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn row(report: &SchemaReport) -> [String; 4] {
+    let (id, state) = match &report.state {
+        SchemaState::Registered(id) => (Some(id), "registered now"),
+        SchemaState::AlreadyThere(id) => (Some(id), "registered"),
+        SchemaState::Missing => (None, "missing"),
+        SchemaState::Differs(id) => (Some(id), "differs"),
+        SchemaState::Unguarded { id, .. } => (Some(id), "unguarded"),
+        SchemaState::Refused(_) => (None, "refused"),
+    };
+    let id = id.map_or_else(|| "-".to_owned(), ToString::to_string);
+    [report.subject.clone(), report.version.to_string(), id, state.to_owned()]
+}
+
+/// What is wrong, and what to do next.
+fn summary(reports: &[SchemaReport]) -> String {
+    let mut lines: Vec<String> = reports.iter().filter_map(explain).collect();
+    let all = reports.len();
+    let count =
+        |wanted: fn(&SchemaState) -> bool| reports.iter().filter(|r| wanted(&r.state)).count();
+    let good = count(SchemaState::is_good);
+    let new = count(|state| matches!(state, SchemaState::Registered(_)));
+    let open = count(|state| matches!(state, SchemaState::Missing | SchemaState::Unguarded { .. }));
+    lines.push(if good == all {
+        format!(
+            "All {all} schemas are registered, {new} of them now. Next: farandole topics create"
+        )
+    } else if good + open == all {
+        format!(
+            "{open} of {all} schemas are missing or unguarded. Next: farandole schemas register"
+        )
+    } else {
+        let bad = all - good;
+        format!("{bad} of {all} schemas are not registered. Next: see above, and run this again")
+    });
+    lines.join("\n")
+}
+
+fn explain(report: &SchemaReport) -> Option<String> {
+    let SchemaReport { subject, version, state } = report;
+    let words = match state {
+        SchemaState::Differs(id) => format!(
+            "another schema is registered in its place, with id {id}. A released schema is never \
+             edited: restore it, and add a next version."
+        ),
+        SchemaState::Unguarded { compatibility, .. } => {
+            format!("the subject's compatibility is {compatibility}, not FULL_TRANSITIVE.")
+        }
+        SchemaState::Refused(reason) => format!(
+            "the registry refuses it: {reason}\nA next version may only add or drop fields with \
+             defaults."
+        ),
+        _ => return None,
+    };
+    Some(format!("{subject} version {version}: {words}"))
+}

@@ -1,0 +1,96 @@
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+use contracts::{InvalidPrefix, Topics};
+use messaging::{Admin, AdminError, Registry, RegistryError};
+
+/// How long one try may take.
+const TRY: Duration = Duration::from_secs(5);
+/// The pause between two tries.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How often a wait is reported.
+const REPORT: Duration = Duration::from_secs(5);
+
+/// Where Kafka and the registry are.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Connections")]
+pub(crate) struct Connections {
+    /// Kafka's brokers, comma-separated
+    #[arg(long, global = true, env = "KAFKA_BROKERS", value_name = "HOST:PORT,…",
+          default_value = "localhost:9092", value_parser = brokers)]
+    pub(crate) kafka_brokers: String,
+    /// The schema registry's base URL (Confluent-compatible API)
+    #[arg(long, global = true, env = "SCHEMA_REGISTRY_URL", value_name = "URL",
+          default_value = "http://localhost:8080/apis/ccompat/v7", value_parser = http_url)]
+    schema_registry_url: String,
+    /// Put before every topic, as the services have it
+    #[arg(long, global = true, env = "TOPIC_PREFIX", value_name = "TEXT", default_value = "",
+          value_parser = topics)]
+    pub(crate) topic_prefix: Topics,
+    /// How long to wait for Kafka or the registry to come up, each
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 0,
+          value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    wait: u64,
+}
+
+impl Connections {
+    /// The registry, once it answers.
+    pub(crate) async fn registry(&self) -> Result<Registry, RegistryError> {
+        let registry = Registry::new(&self.schema_registry_url)?;
+        self.reach("the schema registry", async || registry.answers(TRY).await).await?;
+        Ok(registry)
+    }
+
+    /// Kafka, once it answers.
+    pub(crate) async fn kafka(&self) -> Result<Admin, AdminError> {
+        let admin = Admin::new(&self.kafka_brokers)?;
+        self.reach("Kafka", async || admin.answers(TRY).await).await?;
+        Ok(admin)
+    }
+
+    async fn reach<E: Display>(
+        &self,
+        name: &str,
+        answers: impl AsyncFn() -> Result<(), E>,
+    ) -> Result<(), E> {
+        let deadline = Instant::now() + Duration::from_secs(self.wait);
+        let mut report_at = Instant::now();
+        while let Err(error) = answers().await {
+            let now = Instant::now();
+            if now >= deadline {
+                return Err(error);
+            }
+            if now >= report_at {
+                let left = (deadline - now).as_secs();
+                eprintln!("waiting for {name}, up to {left} s more: {error}");
+                report_at = now + REPORT;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+}
+
+fn brokers(text: &str) -> Result<String, String> {
+    let fits = |broker: &str| {
+        broker
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    };
+    if text.split(',').all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected host:port, several separated by commas".to_owned())
+    }
+}
+
+fn http_url(text: &str) -> Result<String, String> {
+    match text.strip_prefix("http://") {
+        Some(rest) if !rest.is_empty() && !rest.starts_with('/') => Ok(text.to_owned()),
+        _ => Err("expected http://host:port/path".to_owned()),
+    }
+}
+
+fn topics(text: &str) -> Result<Topics, String> {
+    text.parse().map_err(|error: InvalidPrefix| error.to_string())
+}

@@ -1,0 +1,304 @@
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use contracts::Topics;
+use messaging::{Registry, RegistryError};
+use serde_json::Value;
+use thiserror::Error;
+
+/// Each version can be read as every other: services are deployed in any order, and topics hold
+/// events of all versions.
+const COMPATIBILITY: &str = "FULL_TRANSITIVE";
+
+const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/schemas.rs"));
+
+/// The events' schemas: each `<service>/<Event>.v<N>.avsc`.
+#[derive(Debug, Clone)]
+pub struct Schemas(Vec<Schema>);
+
+/// One version of one event's schema.
+#[derive(Debug, Clone)]
+struct Schema {
+    service: String,
+    event_type: String,
+    version: u32,
+    text: String,
+}
+
+/// A directory that does not hold schemas as it should.
+#[derive(Debug, Error)]
+pub enum InvalidSchemas {
+    /// It cannot be read.
+    #[error("cannot read {path}", path = path.display())]
+    Unreadable {
+        /// The directory or file.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// A file's name or content is not what is expected.
+    #[error("{path}: {reason}", path = path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is none.
+    #[error("no schema in {}: expected <service>/<Event>.v<N>.avsc", .0.display())]
+    Empty(PathBuf),
+}
+
+impl Schemas {
+    /// Those that this program was built with.
+    #[expect(clippy::expect_used, reason = "a test of this file holds them valid")]
+    pub fn embedded() -> Self {
+        let files = EMBEDDED.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned()));
+        Self::of(files.collect()).expect("the embedded schemas are valid")
+    }
+
+    /// Those in a directory.
+    pub fn read(directory: &Path) -> Result<Self, InvalidSchemas> {
+        let mut files = Vec::new();
+        for service in entries(directory)?.iter().filter(|path| path.is_dir()) {
+            for path in entries(service)? {
+                let text = fs::read_to_string(&path).map_err(unreadable(&path))?;
+                files.push((path, text));
+            }
+        }
+        if files.is_empty() {
+            return Err(InvalidSchemas::Empty(directory.to_owned()));
+        }
+        Self::of(files)
+    }
+
+    /// The services that write events, by name.
+    pub fn services(&self) -> Vec<&str> {
+        let mut services: Vec<&str> = self.0.iter().map(|one| one.service.as_str()).collect();
+        services.dedup();
+        services
+    }
+
+    fn of(files: Vec<(PathBuf, String)>) -> Result<Self, InvalidSchemas> {
+        let mut schemas = Vec::new();
+        for (path, text) in files {
+            match Schema::parse(&path, text) {
+                Ok(schema) => schemas.push(schema),
+                Err(reason) => return Err(InvalidSchemas::Invalid { path, reason }),
+            }
+        }
+        schemas.sort_by(|a, b| a.key().cmp(&b.key()));
+        Ok(Self(schemas))
+    }
+
+    /// All versions of each event, oldest first.
+    fn by_event(&self) -> impl Iterator<Item = &[Schema]> {
+        self.0.chunk_by(|a, b| a.service == b.service && a.event_type == b.event_type)
+    }
+}
+
+impl Schema {
+    fn parse(path: &Path, text: String) -> Result<Self, String> {
+        let part = |part: Option<&std::ffi::OsStr>| part?.to_str().map(str::to_owned);
+        let service = part(path.parent().and_then(Path::file_name)).unwrap_or_default();
+        let file = part(path.file_name()).unwrap_or_default();
+        let (event_type, version) = file
+            .strip_suffix(".avsc")
+            .and_then(|stem| stem.split_once(".v"))
+            .and_then(|(event_type, version)| Some((event_type, version.parse().ok()?)))
+            .filter(|(_, version)| *version > 0)
+            .ok_or("not a schema's name; expected <Event>.v<N>.avsc, N from 1")?;
+        let json: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        let (namespace, name) = (&json["namespace"], &json["name"]);
+        if *namespace != format!("farandole.{service}") || name != event_type {
+            return Err(format!(
+                "holds {name} in {namespace}; expected \"{event_type}\" in \"farandole.{service}\""
+            ));
+        }
+        Ok(Self { event_type: event_type.to_owned(), service, version, text })
+    }
+
+    fn key(&self) -> (&str, &str, u32) {
+        (&self.service, &self.event_type, self.version)
+    }
+}
+
+fn entries(directory: &Path) -> Result<Vec<PathBuf>, InvalidSchemas> {
+    let entries = fs::read_dir(directory).map_err(unreadable(directory))?;
+    entries.map(|entry| Ok(entry.map_err(unreadable(directory))?.path())).collect()
+}
+
+fn unreadable(path: &Path) -> impl Fn(io::Error) -> InvalidSchemas {
+    move |source| InvalidSchemas::Unreadable { path: path.to_owned(), source }
+}
+
+/// What was found or done for one schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaReport {
+    /// The registry's subject.
+    pub subject: String,
+    /// The schema's version there.
+    pub version: u32,
+    /// What was found or done.
+    pub state: SchemaState,
+}
+
+/// What was found or done for one schema, with the id by which payloads name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SchemaState {
+    /// It was missing and is registered now.
+    Registered(i32),
+    /// It has been registered before.
+    AlreadyThere(i32),
+    /// It is not there.
+    Missing,
+    /// Another schema stands in its place; nothing is registered for this subject.
+    Differs(i32),
+    /// It is there, but its subject takes next versions that not everybody could read.
+    Unguarded {
+        /// Its id.
+        id: i32,
+        /// The subject's compatibility, where it should be `FULL_TRANSITIVE`.
+        compatibility: String,
+    },
+    /// The registry refuses it, in these words. Later versions were not tried.
+    Refused(String),
+}
+
+impl SchemaState {
+    /// Whether services can rely on it.
+    pub fn is_good(&self) -> bool {
+        matches!(self, Self::Registered(_) | Self::AlreadyThere(_))
+    }
+}
+
+/// Compares the schemas with what is registered; changes nothing.
+pub async fn check_schemas(
+    registry: &Registry,
+    topics: &Topics,
+    schemas: &Schemas,
+) -> Result<Vec<SchemaReport>, RegistryError> {
+    let mut reports = Vec::new();
+    for versions in schemas.by_event() {
+        let mut found = look(registry, topics, versions).await?;
+        for report in &mut found {
+            let SchemaState::AlreadyThere(id) = report.state else { continue };
+            let compatibility = registry.compatibility(&report.subject).await?;
+            if compatibility != COMPATIBILITY {
+                report.state = SchemaState::Unguarded { id, compatibility };
+            }
+        }
+        reports.extend(found);
+    }
+    Ok(reports)
+}
+
+/// Registers what is missing, each event's versions in order and guarded by its subject's
+/// compatibility. Doing it again changes nothing. What the registry refuses is in the reports.
+pub async fn register_schemas(
+    registry: &Registry,
+    topics: &Topics,
+    schemas: &Schemas,
+) -> Result<Vec<SchemaReport>, RegistryError> {
+    let mut reports = Vec::new();
+    for versions in schemas.by_event() {
+        reports.extend(register_event(registry, topics, versions).await?);
+    }
+    Ok(reports)
+}
+
+async fn register_event(
+    registry: &Registry,
+    topics: &Topics,
+    versions: &[Schema],
+) -> Result<Vec<SchemaReport>, RegistryError> {
+    let mut reports = look(registry, topics, versions).await?;
+    // A released schema was edited, here or there: whatever follows it cannot be trusted.
+    if reports.iter().any(|report| matches!(report.state, SchemaState::Differs(_))) {
+        return Ok(reports);
+    }
+    for (schema, report) in versions.iter().zip(&mut reports) {
+        // A repetition costs little; a subject without versions takes it as well.
+        registry.set_compatibility(&report.subject, COMPATIBILITY).await?;
+        if report.state != SchemaState::Missing {
+            continue;
+        }
+        match registry.register(&report.subject, &schema.text).await {
+            Ok(id) => report.state = SchemaState::Registered(id),
+            Err(RegistryError::Refused { reason, .. }) => {
+                report.state = SchemaState::Refused(reason);
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(reports)
+}
+
+/// How the versions of one event stand.
+async fn look(
+    registry: &Registry,
+    topics: &Topics,
+    versions: &[Schema],
+) -> Result<Vec<SchemaReport>, RegistryError> {
+    let mut reports = Vec::new();
+    for schema in versions {
+        let subject = topics.subject(&schema.service, &schema.event_type);
+        let state = match registry.id_of(&subject, &schema.text).await {
+            Ok(id) => SchemaState::AlreadyThere(id),
+            Err(RegistryError::Missing(_)) => {
+                match registry.version(&subject, schema.version).await {
+                    Ok(other) => SchemaState::Differs(other.id),
+                    Err(RegistryError::Missing(_)) => SchemaState::Missing,
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(error) => return Err(error),
+        };
+        reports.push(SchemaReport { subject, version: schema.version, state });
+    }
+    Ok(reports)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_schemas_are_those_of_the_five_services() {
+        let schemas = Schemas::embedded();
+        assert_eq!(
+            schemas.services(),
+            ["inventory", "notification", "order", "payment", "shipping"]
+        );
+        assert_eq!(schemas.by_event().count(), 14);
+    }
+
+    #[test]
+    fn versions_come_in_the_order_of_their_numbers() {
+        let text = r#"{"namespace":"farandole.order","name":"OrderPlaced"}"#;
+        let file = |version| {
+            (PathBuf::from(format!("order/OrderPlaced.v{version}.avsc")), text.to_owned())
+        };
+        let schemas = Schemas::of(vec![file(10), file(2), file(1)]).unwrap();
+        let versions: Vec<u32> =
+            schemas.by_event().flatten().map(|schema| schema.version).collect();
+        assert_eq!(versions, [1, 2, 10]);
+    }
+
+    #[test]
+    fn a_file_that_is_no_schema_is_named() {
+        let text = r#"{"namespace":"farandole.order","name":"OrderPlaced"}"#;
+        for (path, text, word) in [
+            ("order/OrderPlaced.avsc", text, "expected <Event>.v<N>.avsc"),
+            ("order/OrderPlaced.v0.avsc", text, "expected <Event>.v<N>.avsc"),
+            ("order/OrderLost.v1.avsc", text, "OrderLost"),
+            ("payment/OrderPlaced.v1.avsc", text, "farandole.payment"),
+            ("order/OrderPlaced.v1.avsc", "{", "EOF"),
+        ] {
+            let error = Schemas::of(vec![(path.into(), text.to_owned())]).unwrap_err().to_string();
+            assert!(error.contains(path) && error.contains(word), "{error}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+use std::time::Duration;
+
+use contracts::Topics;
+use messaging::{Admin, AdminError, TopicPlan, TopicReport};
+
+use crate::Schemas;
+
+/// How the topics are made. Services require equal numbers of partitions of all of them.
+#[derive(Debug, Clone)]
+pub struct TopicShape {
+    /// How many partitions each topic has.
+    pub partitions: i32,
+    /// How many copies of each partition Kafka keeps.
+    pub replication: i32,
+    /// How long events are kept. Dead letters are kept for ever.
+    pub retention: Duration,
+}
+
+impl Default for TopicShape {
+    /// Three partitions, one copy, seven days.
+    fn default() -> Self {
+        Self { partitions: 3, replication: 1, retention: Duration::from_hours(7 * 24) }
+    }
+}
+
+impl TopicShape {
+    /// The events and the dead letters of each service.
+    fn plans(&self, topics: &Topics) -> Vec<TopicPlan> {
+        let schemas = Schemas::embedded();
+        let services = schemas.services();
+        let plan = |name, retention| TopicPlan {
+            name,
+            partitions: self.partitions,
+            replication: self.replication,
+            retention,
+        };
+        let events =
+            services.iter().map(|service| plan(topics.events(service), Some(self.retention)));
+        let dead_letters = services.iter().map(|service| plan(topics.dead_letters(service), None));
+        events.chain(dead_letters).collect()
+    }
+}
+
+/// Creates the topics that are missing, and returns when they can be used. A topic that is there
+/// is never changed; whether it differs is in the report.
+pub async fn create_topics(
+    admin: &Admin,
+    topics: &Topics,
+    shape: &TopicShape,
+) -> Result<Vec<(TopicPlan, TopicReport)>, AdminError> {
+    let plans = shape.plans(topics);
+    let reports = admin.create(&plans).await?;
+    Ok(plans.into_iter().zip(reports.into_iter().map(|(_, report)| report)).collect())
+}
+
+/// Compares the topics with what they should be; changes nothing.
+pub async fn check_topics(
+    admin: &Admin,
+    topics: &Topics,
+    shape: &TopicShape,
+) -> Result<Vec<(TopicPlan, TopicReport)>, AdminError> {
+    let plans = shape.plans(topics);
+    let reports = admin.check(&plans).await?;
+    Ok(plans.into_iter().zip(reports.into_iter().map(|(_, report)| report)).collect())
+}

@@ -1,0 +1,157 @@
+use std::time::Duration;
+
+use contracts::{Encoder, Envelope};
+use farandole_cli::{Schemas, TopicShape, create_topics, reader, register_schemas};
+use kernel::OrderId;
+use messaging::{Admin, EventReader, EventRecord, Publisher, ReadError, ReadFrom, Registry};
+use serde_json::{Value, json};
+use testkit::World;
+use uuid::Uuid;
+
+use crate::run;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A corner of the stack with topics and schemas, and something that publishes as services do.
+struct Fleet {
+    world: World,
+    registry: Registry,
+    publisher: Publisher,
+}
+
+impl Fleet {
+    async fn new() -> Self {
+        let world = World::new();
+        let registry = Registry::new(&world.stack.schema_registry_url).unwrap();
+        register_schemas(&registry, &world.topics, &Schemas::embedded()).await.unwrap();
+        let admin = Admin::new(&world.stack.kafka_brokers).unwrap();
+        create_topics(&admin, &world.topics, &TopicShape::default()).await.unwrap();
+        let publisher = Publisher::new(&world.stack.kafka_brokers).unwrap();
+        Self { world, registry, publisher }
+    }
+
+    async fn place(&self, order: OrderId) {
+        let recipient = json!({"name": "Ada", "email": "ada@example.org", "street": "1 Rue",
+                               "city": "Lyon", "postal_code": "69001", "country": "FR"});
+        let placed = json!({
+            "order_id": order, "customer_id": "c-1", "payment_method": "pm_card_visa",
+            "lines": [{"sku": "TEA", "quantity": 2,
+                       "unit_price": {"amount": 450, "currency": "EUR"}}],
+            "total": {"amount": 900, "currency": "EUR"},
+            "recipient": recipient, "placed_at": 1_767_323_045_000_i64,
+        });
+        self.emit("OrderPlaced", order, placed).await;
+    }
+
+    async fn confirm(&self, order: OrderId) {
+        self.emit("OrderConfirmed", order, json!({ "order_id": order })).await;
+    }
+
+    async fn emit(&self, event_type: &str, order: OrderId, payload: Value) {
+        let subject = self.world.topics.subject("order", event_type);
+        let schema = self.registry.latest(&subject).await.unwrap();
+        let payload = Encoder::new(schema.id, &schema.schema).unwrap().encode(&payload).unwrap();
+        let envelope = Envelope {
+            id: Uuid::now_v7(),
+            event_type: event_type.to_owned(),
+            source: "/order".to_owned(),
+            order,
+            time: "2026-01-02T03:04:05Z".parse().unwrap(),
+            sequence: 1,
+            correlation_id: "c".to_owned(),
+            causation_id: "r".to_owned(),
+            traceparent: None,
+        };
+        self.publish(order, &payload, &envelope.headers()).await;
+    }
+
+    async fn publish(&self, order: OrderId, payload: &[u8], headers: &[(&str, String)]) {
+        let (topic, key) = (self.world.topics.events("order"), order.to_string());
+        self.publisher.publish(&topic, key.as_bytes(), payload, headers).await.unwrap();
+    }
+
+    async fn reader(&self, from: ReadFrom) -> EventReader {
+        let brokers = &self.world.stack.kafka_brokers;
+        reader::open(brokers, self.registry.clone(), &self.world.topics, from).await.unwrap()
+    }
+}
+
+fn order() -> OrderId {
+    OrderId(Uuid::now_v7())
+}
+
+#[tokio::test]
+async fn tail_shows_events_without_personal_data() {
+    let fleet = Fleet::new().await;
+    let (one, other) = (order(), order());
+    fleet.place(one).await;
+    fleet.place(other).await;
+    fleet.publish(one, b"nonsense", &[]).await;
+
+    let all = ["events", "tail", "--from-start", "--no-follow"];
+    let shown = run(&fleet.world, &all).await.exits(0);
+    assert_eq!(shown.output.lines().count(), 3, "{}", shown.output);
+    assert!(!shown.output.contains("Ada") && !shown.output.contains("Lyon"), "{}", shown.output);
+    shown
+        .says(&format!("2026-01-02T03:04:05.000Z order        OrderPlaced            {one} 1 {{"))
+        .says(r#""recipient":"(redacted)""#)
+        .says(r#""total":{"amount":900,"currency":"EUR"}"#)
+        .says("unreadable: ")
+        .says("header ce_specversion is missing");
+
+    let other = other.to_string();
+    let of_other = [&all[..], &["--order", &other]].concat();
+    let shown = run(&fleet.world, &of_other).await.exits(0);
+    assert_eq!(shown.output.lines().count(), 1, "{}", shown.output);
+    shown.says(&other);
+}
+
+#[tokio::test]
+async fn tail_wants_the_topics_to_be_there() {
+    let world = World::new();
+    run(&world, &["events", "tail"]).await.exits(1).says("Run `farandole topics create`");
+}
+
+#[tokio::test]
+async fn a_reader_reads_by_the_writers_schema() {
+    let fleet = Fleet::new().await;
+    let order = order();
+    fleet.place(order).await;
+    let mut reader = fleet.reader(ReadFrom::Beginning).await;
+    assert!(!reader.caught_up());
+    let EventRecord { topic, offset, event, .. } = reader.next(PATIENCE).await.unwrap().unwrap();
+    assert!(reader.caught_up());
+    assert_eq!((topic, offset), (fleet.world.topics.events("order"), 0));
+    let event = event.unwrap();
+    assert_eq!((event.envelope.order, event.envelope.sequence), (order, 1));
+    assert_eq!(event.payload["order_id"], json!(order));
+    assert_eq!(event.payload["lines"][0]["unit_price"]["amount"], 450);
+    assert_eq!(event.payload["placed_at"], 1_767_323_045_000_i64);
+}
+
+#[tokio::test]
+async fn a_reader_from_now_sees_only_what_comes() {
+    let fleet = Fleet::new().await;
+    let order = order();
+    fleet.place(order).await;
+    let mut reader = fleet.reader(ReadFrom::Now).await;
+    assert!(reader.caught_up());
+    fleet.confirm(order).await;
+    let record = reader.next(PATIENCE).await.unwrap().unwrap();
+    assert_eq!(record.event.unwrap().envelope.event_type, "OrderConfirmed");
+    assert!(reader.next(Duration::from_millis(1)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_reader_loses_nothing_while_the_registry_is_away() {
+    let fleet = Fleet::new().await;
+    fleet.confirm(order()).await;
+    let away = Registry::new("http://127.0.0.1:9/apis/ccompat/v7").unwrap();
+    let (brokers, topics) = (&fleet.world.stack.kafka_brokers, &fleet.world.topics);
+    let mut reader = reader::open(brokers, away, topics, ReadFrom::Beginning).await.unwrap();
+    for _ in 0..2 {
+        let error = reader.next(PATIENCE).await.unwrap_err();
+        assert!(matches!(error, ReadError::RegistryAway(_)), "{error}");
+    }
+    assert!(!reader.caught_up());
+}

@@ -1,0 +1,58 @@
+//! The program and its library, on the real registry and Kafka.
+
+// Helpers of tests may unwrap as tests do: a panic there is the report.
+#![allow(clippy::unwrap_used)]
+
+mod connections;
+mod events;
+mod schemas;
+mod topics;
+
+use std::process::{ExitStatus, Stdio};
+
+use testkit::World;
+use tokio::process::Command;
+
+/// What a run of the program gave.
+struct Run {
+    status: ExitStatus,
+    output: String,
+    errors: String,
+}
+
+impl Run {
+    #[track_caller]
+    fn exits(self, code: i32) -> Self {
+        assert_eq!(self.status.code(), Some(code), "{}\n{}", self.output, self.errors);
+        self
+    }
+
+    #[track_caller]
+    fn says(self, words: &str) -> Self {
+        let Self { output, errors, .. } = &self;
+        let said = output.contains(words) || errors.contains(words);
+        assert!(said, "not said: {words}\n{output}\n{errors}");
+        self
+    }
+}
+
+/// `farandole`, in this corner of the stack.
+fn program(world: &World, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_farandole"));
+    command
+        .args(arguments)
+        .env("KAFKA_BROKERS", &world.stack.kafka_brokers)
+        .env("SCHEMA_REGISTRY_URL", &world.stack.schema_registry_url)
+        .env("TOPIC_PREFIX", &world.prefix)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+async fn run(world: &World, arguments: &[&str]) -> Run {
+    let output = program(world, arguments).output().await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Run { status: output.status, output: text(output.stdout), errors: text(output.stderr) }
+}

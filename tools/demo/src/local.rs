@@ -1,0 +1,127 @@
+//! A fleet of our own on this machine.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use anyhow::{Context as _, bail};
+use cli::{Schemas, TopicShape, create_topics, register_schemas};
+use contracts::Topics;
+use messaging::{Admin, Registry};
+use stack::fleet::{Fleet, FleetOptions};
+use stack::{Options, Stack};
+use tokio::select;
+
+use crate::endpoints::Endpoints;
+
+/// How long preparing the registry and Kafka may take: seconds, unless one of them hangs.
+const PREPARE_LIMIT: Duration = Duration::from_mins(1);
+/// Short enough to watch an order run out of time, long enough to cancel one by hand.
+const ORDER_DEADLINE_S: u32 = 8;
+/// Lines of each log that are shown when a story failed.
+const LOG_LINES: usize = 15;
+
+/// The stack and the five services. [`Local::stop`] ends them in order; dropping kills them.
+pub(crate) struct Local {
+    // Dropped first: the services need the stack.
+    fleet: Fleet,
+    stack: Stack,
+    programs: PathBuf,
+}
+
+impl Local {
+    /// Starts everything and waits until it is ready. `data` keeps data and logs.
+    pub(crate) async fn start(data: Option<PathBuf>, free_ports: bool) -> anyhow::Result<Self> {
+        let programs = env::current_exe().context("cannot tell where this program is")?;
+        let programs = programs.parent().unwrap_or(Path::new(".")).to_owned();
+        let stack = Stack::start(Options { data, ..Options::default() }).await?;
+        tokio::time::timeout(PREPARE_LIMIT, prepare(&stack)).await.with_context(|| {
+            format!(
+                "the schemas and topics took over {PREPARE_LIMIT:?}; the logs are in {}",
+                stack.directory().display()
+            )
+        })??;
+        let began = Instant::now();
+        let options = FleetOptions {
+            programs: programs.clone(),
+            environment: vec![("ORDER_DEADLINE_S".to_owned(), ORDER_DEADLINE_S.to_string())],
+            default_ports: !free_ports,
+            prefix: String::new(),
+        };
+        let fleet = Fleet::start(&stack.connections(), &options).await.map_err(advise)?;
+        eprintln!("the five services are ready after {:.1} s", began.elapsed().as_secs_f64());
+        Ok(Self { fleet, stack, programs })
+    }
+
+    pub(crate) fn endpoints(&self) -> Endpoints {
+        Endpoints {
+            order_url: self.fleet.url("order"),
+            inventory_url: self.fleet.url("inventory"),
+            payment_url: self.fleet.url("payment"),
+            shipping_url: self.fleet.url("shipping"),
+            notification_url: self.fleet.url("notification"),
+            kafka_brokers: self.stack.kafka_brokers(),
+            schema_registry_url: self.stack.schema_registry_url(),
+            topic_prefix: Topics::default(),
+        }
+    }
+
+    /// Where the programs are that were built together with this one.
+    pub(crate) fn programs(&self) -> &Path {
+        &self.programs
+    }
+
+    /// Where data and logs are.
+    pub(crate) fn directory(&self) -> &Path {
+        self.stack.directory()
+    }
+
+    /// The last lines of the services' logs, to find out why a story failed.
+    pub(crate) fn logs(&self) -> String {
+        let mut text = String::new();
+        for (name, part) in self.fleet.services() {
+            let log = part.log().and_then(|log| fs::read_to_string(log).ok()).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+            let _ = writeln!(text, "--- {name}\n{tail}");
+        }
+        text
+    }
+
+    /// Waits until a part has ended by itself, and tells which and how.
+    pub(crate) async fn until_broken(&self) -> stack::Error {
+        select! {
+            error = self.stack.until_broken() => error,
+            error = self.fleet.until_broken() => error,
+        }
+    }
+
+    /// The services first, so that they can finish what they are at.
+    pub(crate) async fn stop(self) {
+        self.fleet.stop().await;
+        self.stack.stop().await;
+    }
+}
+
+fn advise(error: stack::Error) -> anyhow::Error {
+    match error {
+        taken @ stack::Error::PortTaken { .. } => {
+            anyhow::Error::from(taken).context("start with --free-ports")
+        }
+        other => other.into(),
+    }
+}
+
+/// What `farandole schemas register` and `farandole topics create` do.
+async fn prepare(stack: &Stack) -> anyhow::Result<()> {
+    let topics = Topics::default();
+    let registry = Registry::new(&stack.schema_registry_url())?;
+    let reports = register_schemas(&registry, &topics, &Schemas::embedded()).await?;
+    if let Some(report) = reports.iter().find(|report| !report.state.is_good()) {
+        bail!("{} cannot be registered: {:?}", report.subject, report.state);
+    }
+    let admin = Admin::new(&stack.kafka_brokers())?;
+    create_topics(&admin, &topics, &TopicShape::default()).await?;
+    Ok(())
+}
