@@ -214,7 +214,11 @@ impl<S: Service> Effects<S> {
             .await
             .unwrap_or_else(|_| Err(CallError(format!("no answer within {:?}", self.timeout))));
         span.end(result.is_err());
-        self.breaker.record(result.is_ok());
+        // A call that fails again says more about itself than about the provider: one payment
+        // method that is never answered must not keep all others waiting.
+        if result.is_ok() || call.attempts == 0 {
+            self.breaker.record(result.is_ok());
+        }
         let outcome = if result.is_ok() { "known" } else { "unknown" };
         histogram!("farandole_effect_duration_seconds", "step" => step, "outcome" => outcome)
             .record(started.elapsed());

@@ -50,8 +50,6 @@ async fn it_says_what_it_waits_for_and_becomes_ready_by_itself() {
     .await;
     stock_catalogue(&api).await;
     api.place("key", &order("tea", 1)).await.expect(201);
-    service.stop().await;
-    stack.stop().await;
 }
 
 /// Whether the service has said more of this part than that it starts.
