@@ -160,4 +160,8 @@ async fn two_instances_with_the_same_orders_lose_nothing_and_publish_in_order() 
         assert_eq!(sorted, (0..2 * EACH).collect::<Vec<_>>(), "each number once");
     }
     assert_eq!(in_order(&stage.published().await), numbers, "in the order of the commits");
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    let client = stage.pool.get().await.unwrap();
+    let deadlocks: i64 = client.query_one(deadlocks, &[]).await.unwrap().get(0);
+    assert_eq!(deadlocks, 0, "both lock rows in the same order");
 }
