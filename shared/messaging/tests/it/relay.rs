@@ -65,14 +65,19 @@ async fn times_published(stage: &Stage) -> HashMap<Uuid, usize> {
     times
 }
 
-/// Puts a row into the outbox, as an instance that is gone may have left it.
+/// The number of an instance that there never was.
+const OTHER: i32 = 1_000_000;
+/// The class of the locks by which instances show that they live.
+const LOCK_CLASS: i32 = 0x4641_524F;
+
+/// Puts a row into the outbox, as another instance may have left it.
 async fn leave_behind(db: &impl GenericClient, id: Uuid, order: OrderId, id_of_schema: i32) {
     let encoder = Encoder::new(id_of_schema, COUNTED).unwrap();
     let payload = encoder.encode(&json!({"number": 1})).unwrap();
     let insert = "INSERT INTO outbox (event_id, order_id, sequence, instance, event_type,
           occurred_at, correlation_id, causation_id, payload)
-        VALUES ($1, $2, 1, 1000000, 'Counted', now(), 'c', 'r', $3)";
-    db.execute(insert, &[&id, &order.0, &payload]).await.unwrap();
+        VALUES ($1, $2, 1, $3, 'Counted', now(), 'c', 'r', $4)";
+    db.execute(insert, &[&id, &order.0, &OTHER, &payload]).await.unwrap();
 }
 
 #[tokio::test]
@@ -100,6 +105,31 @@ async fn a_row_with_an_old_id_that_commits_late_is_published() {
     stage.until_count("outbox", 0).await;
     assert!(ids().await.contains(&late_id));
     instance.stop().await;
+}
+
+/// The other instance lives, as its lock tells, but does not come to publish its event.
+#[tokio::test]
+async fn an_event_waits_for_the_one_before_it_and_other_orders_do_not() {
+    let stage = Stage::set().await;
+    let counted = stage.world.register(TALLY, "Counted", COUNTED).await;
+    let (held, free) = (new_orders(1)[0], new_orders(1)[0]);
+    let other = stage.pool.get().await.unwrap();
+    other.execute("SELECT pg_advisory_lock($1, $2)", &[&LOCK_CLASS, &OTHER]).await.unwrap();
+    leave_behind(&other, Uuid::now_v7(), held, counted).await;
+    let state = json!({"numbers": [1], "answers": []});
+    let insert = "INSERT INTO tallies VALUES ($1, 1, 1, $2, $3)";
+    other.execute(insert, &[&held.0, &OTHER, &state]).await.unwrap();
+
+    let instance = stage.start().await;
+    let letters = [(held, 2), (free, 1)]
+        .map(|(order, number)| Letter::new(stage.ids, order, number, Action::Count));
+    stage.send(&letters).await;
+    let of_free = || async { in_order(&stage.published().await).remove(&free) };
+    eventually("the other order is published", PATIENCE, of_free).await;
+    other.execute("SELECT pg_advisory_unlock_all()", &[]).await.unwrap();
+    stage.until_done(2).await;
+    instance.stop().await;
+    assert_eq!(in_order(&stage.published().await)[&held], [1, 2]);
 }
 
 /// Commands go around the partitions, so that both instances have each order in hands at once.
@@ -130,4 +160,8 @@ async fn two_instances_with_the_same_orders_lose_nothing_and_publish_in_order() 
         assert_eq!(sorted, (0..2 * EACH).collect::<Vec<_>>(), "each number once");
     }
     assert_eq!(in_order(&stage.published().await), numbers, "in the order of the commits");
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    let client = stage.pool.get().await.unwrap();
+    let deadlocks: i64 = client.query_one(deadlocks, &[]).await.unwrap().get(0);
+    assert_eq!(deadlocks, 0, "both lock rows in the same order");
 }
