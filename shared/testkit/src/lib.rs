@@ -10,5 +10,6 @@ pub mod machine;
 pub mod schemas;
 mod world;
 
+pub use runtime::database;
 pub use stack::{Options, Part, Stack};
 pub use world::{World, api, eventually, programs, stack};

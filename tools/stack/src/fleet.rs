@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use futures::future::try_join_all;
 use rustix::process::Signal;
 
-use crate::Connections;
 use crate::error::Error;
 use crate::part::{Launch, Part, until_broken};
 use crate::ports::Ports;
 use crate::probe::Probe;
+use crate::{Connections, PORT_ATTEMPTS};
 
 /// The five services, in the order in which an order meets them.
 pub const SERVICES: [&str; 5] = ["order", "inventory", "payment", "shipping", "notification"];
@@ -38,6 +38,21 @@ impl Fleet {
     /// Creates the databases that are missing, starts the services at once and waits until each
     /// says that it is ready. Schemas and topics must be there.
     pub async fn start(to: &Connections, options: &FleetOptions) -> Result<Self, Error> {
+        let mut attempt = 1;
+        loop {
+            match Self::start_once(to, options).await {
+                // Somebody took a port between choice and use.
+                Err(Error::PortTaken { .. })
+                    if attempt < PORT_ATTEMPTS && !options.default_ports =>
+                {
+                    attempt += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn start_once(to: &Connections, options: &FleetOptions) -> Result<Self, Error> {
         let mut services = BTreeMap::new();
         for (name, port) in SERVICES.into_iter().zip(8081..) {
             to.create_database(&format!("{}{name}", options.prefix)).await?;

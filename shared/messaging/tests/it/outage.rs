@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use contracts::Encoder;
 use serde_json::json;
-use stack::{Options, Part, Stack};
-use testkit::World;
+use testkit::{Options, Part, Stack, World};
 
 use crate::instance::{Instance, Reports};
 use crate::letter::{Letter, new_orders, rounds};

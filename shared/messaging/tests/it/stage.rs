@@ -183,7 +183,7 @@ pub(crate) async fn register(world: &World) -> SchemaIds {
 /// The service's database, with all its tables.
 pub(crate) async fn database(world: &World) -> String {
     let database = world.database(TALLY).await;
-    runtime::database::migrate(&database, refinery::Runner::new(&[])).await.unwrap();
+    testkit::database::migrate(&database, refinery::Runner::new(&[])).await.unwrap();
     World::pool(&database).get().await.unwrap().batch_execute(TABLE).await.unwrap();
     database
 }
