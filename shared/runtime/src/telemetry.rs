@@ -10,7 +10,6 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use thiserror::Error;
 use tokio_util::task::AbortOnDropHandle;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
@@ -108,14 +107,16 @@ impl Telemetry {
 }
 
 fn init_logs() -> Result<(), TelemetryError> {
-    let filter = variable("RUST_LOG").unwrap_or_default();
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .parse(&filter)
-        .map_err(|error| TelemetryError::Setting {
-            name: "RUST_LOG",
-            value: filter,
-            wanted: format!("{error}; info, or info,farandole_messaging=debug, would be right"),
+    let filter = variable("RUST_LOG").unwrap_or_else(|| "info".to_owned());
+    // Below info the Postgres client logs the parameters of statements, and personal data with
+    // them; the last directive wins.
+    let filter =
+        EnvFilter::builder().parse(format!("{filter},tokio_postgres=info")).map_err(|error| {
+            TelemetryError::Setting {
+                name: "RUST_LOG",
+                value: filter,
+                wanted: format!("{error}; info, or info,farandole_messaging=debug, would be right"),
+            }
         })?;
     let human = match variable("LOG_FORMAT").as_deref() {
         None => io::stdout().is_terminal(),
