@@ -42,7 +42,7 @@ pub use admin::{Admin, AdminError, Topic, TopicPlan, TopicReport};
 pub use effects::{Call, CallError};
 pub use engine::Engine;
 pub use event_reader::{EventReader, EventRecord, ReadError, ReadEvent, ReadFrom};
-pub use failure::Failure;
+pub use failure::{Failure, chain as error_chain};
 pub use handle::Handle;
 pub use inbox::{forget as forget_inbox, prepare as prepare_inbox};
 pub use message::Cause;

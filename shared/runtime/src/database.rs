@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use messaging::error_chain as chain;
 use thiserror::Error;
 use tokio_postgres::{Config, NoTls};
 
@@ -66,19 +67,4 @@ pub async fn migrate(url: &str, service: refinery::Runner) -> Result<(), Databas
             .map_err(|error| DatabaseError::Migration(chain(&error)))?;
     }
     Ok(())
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
