@@ -79,7 +79,7 @@ async fn levels(db: &Db<'_>, skus: &[&str]) -> Result<Stock, Failure> {
 /// Writes what has changed.
 pub(crate) async fn save(db: &Db<'_>, world: World) -> Result<(), Failure> {
     let World { states, stock, loaded } = world;
-    tokio::try_join!(RESERVATIONS.save(db, states), save_levels(db, &stock, &loaded))?;
+    tokio::try_join!(biased; RESERVATIONS.save(db, states), save_levels(db, &stock, &loaded))?;
     Ok(())
 }
 

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long one transaction may take. A batch takes milliseconds; a database that does not answer
 /// for this long is away.
 const TRANSACTION_LIMIT: Duration = Duration::from_secs(20);
+/// How long it may still take once the service is to stop.
+const STOPPING_LIMIT: Duration = Duration::from_secs(3);
 /// How often a batch is repeated at once because another instance changed an order's row.
 const CONFLICTS_MAX: u32 = 20;
 /// Longest wait between two attempts to reach a dependency.
@@ -265,7 +268,7 @@ impl<S: Service> Engine<S> {
         }));
         let complete = self.process(batch).await.is_ok();
         histogram!("farandole_batch_duration_seconds").record(started.elapsed());
-        Done { complete, slow: started.elapsed() >= PATIENCE }
+        Done { complete, slow: started.elapsed() >= PATIENCE / 2 }
     }
 
     /// The message that a record is; none if it is not for this service, or is set aside because
@@ -274,8 +277,15 @@ impl<S: Service> Engine<S> {
         &self,
         record: BorrowedMessage<'c>,
     ) -> Result<Option<Message<'c, S::Input>>, Interrupted> {
-        if !self.readers.concerns(headers(&record)) {
-            return Ok(None);
+        // The client panics at a header whose name is not UTF-8. One record must not do that to us.
+        match catch_unwind(AssertUnwindSafe(|| self.readers.concerns(headers(&record)))) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(_) => {
+                let error = "a header's name is not UTF-8; the headers are lost";
+                self.bury(&Parked::without_headers(&record).failed(error)).await?;
+                return Ok(None);
+            }
         }
         let mut attempt = 0;
         loop {
@@ -348,20 +358,30 @@ impl<S: Service> Engine<S> {
     /// between. Should it be in conflict for ever, that is the fault of a message, or a bug.
     async fn apply(&self, part: &[Message<'_, S::Input>]) -> Result<Committed<S::Effect>, Failure> {
         for _ in 0..CONFLICTS_MAX {
-            let applied = tokio::time::timeout(TRANSACTION_LIMIT, self.processor.apply(part)).await;
+            let applied = tokio::select! {
+                applied = self.processor.apply(part) => applied,
+                () = self.patience_ends() => {
+                    Err(Failure::Infrastructure("postgres: no answer in time".to_owned()))
+                }
+            };
             match applied {
-                Ok(Err(Failure::Conflict)) => {
-                    counter!("farandole_conflicts_total").increment(1);
-                }
-                Ok(result) => return result,
-                Err(_) => {
-                    return Err(Failure::Infrastructure(format!(
-                        "postgres: no answer within {TRANSACTION_LIMIT:?}"
-                    )));
-                }
+                Err(Failure::Conflict) => counter!("farandole_conflicts_total").increment(1),
+                result => return result,
             }
         }
         Err(Failure::Message(format!("{CONFLICTS_MAX} conflicts in a row")))
+    }
+
+    /// Returns when a transaction that has begun now takes too long.
+    async fn patience_ends(&self) {
+        let stopping = async {
+            self.shutdown.cancelled().await;
+            tokio::time::sleep(STOPPING_LIMIT).await;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(TRANSACTION_LIMIT) => {}
+            () = stopping => {}
+        }
     }
 
     /// After the commit: lets out what the batch led to.

@@ -35,10 +35,10 @@ impl From<deadpool_postgres::PoolError> for Failure {
     }
 }
 
-/// `SQLSTATE` classes 22 (data exception) and 23 (integrity constraint violation); `PostgreSQL`
-/// documentation, appendix A. Failing to serialize and deadlocks are class 40.
+/// `SQLSTATE` classes 22 (data exception), 23 (integrity constraint violation) and 54 (program limit
+/// exceeded, such as a value too large for an index); `PostgreSQL` documentation, appendix A. Failing to serialize and deadlocks are class 40.
 fn is_data_error(code: &SqlState) -> bool {
-    code.code().starts_with("22") || code.code().starts_with("23")
+    ["22", "23", "54"].iter().any(|class| code.code().starts_with(class))
 }
 
 /// An error with its causes, on one line.

@@ -43,13 +43,18 @@ impl Parked {
                 .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
                 .collect()
         });
+        Self { order, headers, ..Self::without_headers(record) }
+    }
+
+    /// A record of unknown order whose headers cannot be read.
+    pub(crate) fn without_headers(record: &impl rdkafka::Message) -> Self {
         Self {
             topic: record.topic().to_owned(),
             partition: record.partition(),
             offset: record.offset(),
-            order,
+            order: None,
             key: record.key().map(<[u8]>::to_vec),
-            headers,
+            headers: Vec::new(),
             payload: record.payload().map(<[u8]>::to_vec),
             attempts: 0,
             first_failed_at: None,
