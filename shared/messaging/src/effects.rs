@@ -16,8 +16,7 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::breaker::Breaker;
-use crate::handle::Local;
-use crate::message::{Cause, Origin};
+use crate::message::{Cause, Local, Message, Origin};
 use crate::service::{Effect, Service};
 use crate::settings::{Settings, backoff};
 use crate::{Db, Failure, instance, trace};
@@ -128,7 +127,7 @@ pub(crate) struct Effects<S: Service> {
     /// What is being followed here: an intent whose lease ends meanwhile is not taken up twice.
     in_memory: Mutex<HashSet<(OrderId, &'static str)>>,
     breaker: Breaker,
-    outcomes: mpsc::Sender<Local<S>>,
+    outcomes: mpsc::Sender<Local<S::Input>>,
 }
 
 impl<S: Service> Effects<S> {
@@ -137,7 +136,7 @@ impl<S: Service> Effects<S> {
         pool: Pool,
         instance: i32,
         settings: &Settings,
-        outcomes: mpsc::Sender<Local<S>>,
+        outcomes: mpsc::Sender<Local<S::Input>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             service,
@@ -230,7 +229,7 @@ impl<S: Service> Effects<S> {
     async fn tell(&self, call: Call<S::Effect>, input: S::Input) {
         let step = call.effect.step();
         let origin = Origin::Effect { step: step.to_owned() };
-        let local = Local { order: call.order, input, cause: call.cause, name: step, origin };
+        let local = Message { order: call.order, input, cause: call.cause, name: step, origin };
         // Fails only at shutdown; the intent is in the table, and the call repeated with its key.
         let _ = self.outcomes.send(local).await;
     }

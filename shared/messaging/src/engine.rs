@@ -21,10 +21,10 @@ use crate::batch::{Committed, Processor};
 use crate::dead_letters::Undertaker;
 use crate::effects::{self, Effects};
 use crate::failure::chain;
-use crate::handle::{Handle, Local};
+use crate::handle::Handle;
 use crate::kafka::Producer;
 use crate::lag::Listener;
-use crate::message::{Cause, Message, Origin};
+use crate::message::{Local, Message, Origin};
 use crate::readers::{Readers, Unreadable};
 use crate::relay::{self, Publisher, Relay};
 use crate::retry::{self, Fate, Parked};
@@ -64,7 +64,7 @@ pub struct Engine<S: Service> {
     processor: Processor<S>,
     readers: Readers<S::Input>,
     consumer: Arc<StreamConsumer<Listener>>,
-    locals: mpsc::Receiver<Local<S>>,
+    locals: mpsc::Receiver<Local<S::Input>>,
     relay: Arc<Relay>,
     effects: Arc<Effects<S>>,
     dead: Arc<Notify>,
@@ -259,13 +259,7 @@ impl<S: Service> Engine<S> {
                 Err(Interrupted) => return Done { complete: false, slow: true },
             }
         }
-        batch.extend(locals.into_iter().map(|local| Message {
-            order: local.order,
-            input: local.input,
-            cause: local.cause,
-            name: local.name,
-            origin: local.origin,
-        }));
+        batch.extend(locals);
         let complete = self.process(batch).await.is_ok();
         histogram!("farandole_batch_duration_seconds").record(started.elapsed());
         Done { complete, slow: started.elapsed() >= PATIENCE / 2 }
@@ -294,17 +288,7 @@ impl<S: Service> Engine<S> {
                 Ok(read) => {
                     counter!("farandole_events_consumed_total", "type" => read.event_type)
                         .increment(1);
-                    return Ok(Some(Message {
-                        order: read.envelope.order,
-                        input: read.input,
-                        name: read.event_type,
-                        cause: Cause {
-                            causation_id: read.envelope.id.to_string(),
-                            correlation_id: read.envelope.correlation_id,
-                            traceparent: read.envelope.traceparent,
-                        },
-                        origin: Origin::Event { id: read.envelope.id, record },
-                    }));
+                    return Ok(Some(Message::new(read, |id| Origin::Event { id, record })));
                 }
                 Err(Unreadable::Garbage(error)) => {
                     let parked = Parked::from_record(&record, None).failed(&error);
@@ -494,17 +478,8 @@ impl<S: Service> Engine<S> {
             self.readers.read(parked.headers(), parked.key.as_deref(), parked.payload.as_deref());
         match read.await {
             Ok(read) => {
-                let message = Message {
-                    order: read.envelope.order,
-                    input: read.input,
-                    name: read.event_type,
-                    cause: Cause {
-                        causation_id: read.envelope.id.to_string(),
-                        correlation_id: read.envelope.correlation_id,
-                        traceparent: read.envelope.traceparent,
-                    },
-                    origin: Origin::Parked { id: read.envelope.id, row: Box::new(parked) },
-                };
+                let row = Box::new(parked);
+                let message = Message::new(read, |id| Origin::Parked { id, row });
                 self.process(vec![message]).await
             }
             Err(Unreadable::Garbage(error)) => self.bury(&parked.failed(&error)).await,
@@ -540,7 +515,7 @@ struct Done {
 
 struct Gathered<'c, S: Service> {
     records: Vec<BorrowedMessage<'c>>,
-    locals: Vec<Local<S>>,
+    locals: Vec<Local<S::Input>>,
 }
 
 impl<'c, S: Service> Gathered<'c, S> {

@@ -3,22 +3,13 @@ use std::sync::Arc;
 use kernel::OrderId;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::message::{Cause, Origin};
+use crate::message::{Cause, Local, Message, Origin};
 use crate::relay::Relay;
 use crate::{Failure, Outbox, Outgoing, Service};
 
-/// An input that comes from within the service.
-pub(crate) struct Local<S: Service> {
-    pub(crate) order: OrderId,
-    pub(crate) input: S::Input,
-    pub(crate) cause: Cause,
-    pub(crate) name: &'static str,
-    pub(crate) origin: Origin<'static>,
-}
-
 /// What a service's HTTP handlers and timers use to take part in the loop.
 pub struct Handle<S: Service> {
-    pub(crate) locals: mpsc::Sender<Local<S>>,
+    pub(crate) locals: mpsc::Sender<Local<S::Input>>,
     pub(crate) outbox: Outbox,
     pub(crate) relay: Arc<Relay>,
 }
@@ -39,7 +30,7 @@ impl<S: Service> Handle<S> {
         cause: Cause,
     ) -> Result<(), Failure> {
         let (done, committed) = oneshot::channel();
-        let local = Local { order, input, cause, name, origin: Origin::Command { done } };
+        let local = Message { order, input, cause, name, origin: Origin::Command { done } };
         let stopping = || Failure::Infrastructure("the service is stopping".to_owned());
         self.locals.send(local).await.map_err(|_| stopping())?;
         committed.await.unwrap_or_else(|_| Err(stopping()))

@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::Failure;
+use crate::readers::Read;
 use crate::retry::Parked;
 
 /// Where something came from, to be handed on to what it causes.
@@ -27,6 +28,9 @@ pub(crate) struct Message<'c, I> {
     pub(crate) origin: Origin<'c>,
 }
 
+/// An input that comes from within the service: the outcome of a call, or a command.
+pub(crate) type Local<I> = Message<'static, I>;
+
 /// How a message is kept from happening twice, and from being lost.
 pub(crate) enum Origin<'c> {
     /// From the log; the inbox knows its id.
@@ -39,7 +43,23 @@ pub(crate) enum Origin<'c> {
     Command { done: oneshot::Sender<Result<(), Failure>> },
 }
 
-impl<I> Message<'_, I> {
+impl<'c, I> Message<'c, I> {
+    /// What a record says, on its way.
+    pub(crate) fn new(read: Read<I>, origin: impl FnOnce(Uuid) -> Origin<'c>) -> Self {
+        let Read { envelope, event_type, input } = read;
+        Self {
+            order: envelope.order,
+            input,
+            name: event_type,
+            origin: origin(envelope.id),
+            cause: Cause {
+                causation_id: envelope.id.to_string(),
+                correlation_id: envelope.correlation_id,
+                traceparent: envelope.traceparent,
+            },
+        }
+    }
+
     /// The id that the inbox remembers, if it is an event.
     pub(crate) fn event_id(&self) -> Option<Uuid> {
         match &self.origin {
