@@ -16,4 +16,5 @@ mod outage;
 mod poison;
 mod rebalance;
 mod relay;
+mod scan;
 mod start;
