@@ -41,6 +41,7 @@ CREATE TABLE effects (
     traceparent    text,
     -- Why the last try had no outcome, or its outcome could not be taken.
     last_error     text,
+    created_at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (order_id, step)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
 

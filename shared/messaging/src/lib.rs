@@ -11,13 +11,16 @@
 //! be processed is kept, first in the retry queue, then in the dead-letter topic.
 
 mod admin;
+mod backlog;
 mod batch;
 mod breaker;
+mod crash;
 mod dead_letters;
 mod effects;
 mod engine;
 mod event_reader;
 mod failure;
+mod gaps;
 mod handle;
 mod inbox;
 mod instance;
@@ -37,6 +40,7 @@ mod settings;
 mod start;
 mod state_table;
 mod states;
+mod throttle;
 mod trace;
 
 pub use admin::{Admin, AdminError, Topic, TopicPlan, TopicReport};
@@ -53,10 +57,11 @@ pub use publisher::Publisher;
 pub use registry::{Registry, RegistryError, SchemaVersion};
 pub use scan::{Bounds, Header, Scanned, Window, scan, windows};
 pub use service::{Db, Effect, Monitor, Reaction, Service, World};
-pub use settings::Settings;
+pub use settings::{RetryPolicy, Settings};
 pub use start::StartError;
 pub use state_table::StateTable;
-pub use states::{Changed, Row, States, Stream};
+pub use states::{Changed, Row, Seen, States, Stream};
+pub use throttle::Throttle;
 
 // The macro makes undocumented public items; what leaves this crate is documented below.
 #[allow(missing_docs)]

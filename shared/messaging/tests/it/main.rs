@@ -11,10 +11,12 @@ mod topic;
 
 mod crash;
 mod effects;
+mod gaps;
 mod once;
 mod outage;
 mod poison;
 mod rebalance;
+mod redrive;
 mod relay;
 mod scan;
 mod start;
