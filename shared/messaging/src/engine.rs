@@ -29,7 +29,7 @@ use crate::gaps::{Keeper, Skipped};
 use crate::handle::Handle;
 use crate::kafka::Producer;
 use crate::lag::Listener;
-use crate::message::{Local, Message, Origin};
+use crate::message::{Local, LogRecord, Message, Origin};
 use crate::readers::{Readers, Unreadable};
 use crate::relay::{Publisher, Relay};
 use crate::retry::Parked;
@@ -342,6 +342,7 @@ impl<S: Service> Engine<S> {
                 Ok(read) => {
                     counter!("farandole_events_consumed_total", "type" => read.event_type)
                         .increment(1);
+                    let record = LogRecord::Borrowed(record);
                     return Ok(Some(Message::new(read, |event| Origin::Event { event, record })));
                 }
                 Err(Unreadable::Garbage(error)) => {

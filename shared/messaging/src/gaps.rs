@@ -290,7 +290,7 @@ fn look_at<I: 'static>(
     searched.found = Some(Found {
         id: envelope.id,
         consumed: readers.concerns(all.iter().copied()),
-        record: Parked::from_scanned(record, order),
+        record: Parked::from_scanned(record, Some(order)),
     });
 }
 

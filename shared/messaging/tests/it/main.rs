@@ -18,5 +18,6 @@ mod poison;
 mod rebalance;
 mod redrive;
 mod relay;
+mod replay;
 mod scan;
 mod start;
