@@ -361,7 +361,8 @@ fn come_again(detail: &str) -> Problem {
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
-    let key = headers.get(IDEMPOTENCY_KEY).ok_or_else(|| {
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let key = keys.next().ok_or_else(|| {
         Problem::new(
             StatusCode::BAD_REQUEST,
             "idempotency-key-missing",
@@ -370,6 +371,9 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
              UUID, so that an order sent twice is placed once",
         )
     })?;
+    if keys.next().is_some() {
+        return Err(Problem::bad_request("there are several Idempotency-Keys; send one"));
+    }
     key.to_str()
         .ok()
         .filter(|text| {

@@ -17,7 +17,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, info, warn};
 
 use crate::backlog::Backlog;
@@ -78,6 +78,8 @@ pub struct Engine<S: Service> {
     background: Vec<JoinHandle<()>>,
     publisher: JoinHandle<()>,
     publisher_stop: CancellationToken,
+    /// While this is here the others leave this instance's rows alone.
+    _life: DropGuard,
 }
 
 impl<S: Service> Engine<S> {
@@ -98,7 +100,8 @@ impl<S: Service> Engine<S> {
         let topics = settings.topics.clone();
         let start =
             Start { pool: &pool, settings: &settings, monitor: &monitor, shutdown: &shutdown };
-        let number = start.postgres().await?;
+        let life = CancellationToken::new();
+        let number = start.postgres(&life).await?;
         let (encoders, readers) = start.registry(declaration).await?;
         check_types(&settings, &readers)?;
         let readers = Arc::new(readers);
@@ -175,6 +178,7 @@ impl<S: Service> Engine<S> {
             background,
             publisher: tokio::spawn(publisher.run(publisher_stop.clone())),
             publisher_stop,
+            _life: life.drop_guard(),
         };
         Ok((handle, engine))
     }

@@ -225,7 +225,10 @@ impl<I: Send + Sync + 'static> Keeper<I> {
                 look_at(record, &readers, &mut wanted);
                 ControlFlow::Continue(())
             })?;
-            Ok(wanted.into_values().collect())
+            let mut searched: Vec<Searched> = wanted.into_values().collect();
+            // What is found is repaired in the order in which it was said.
+            searched.sort_by_key(|one| (one.number.order, one.number.sequence));
+            Ok(searched)
         });
         let result: Result<_, AdminError> = searching
             .await

@@ -123,7 +123,9 @@ impl Replay {
     ) -> Result<Replayed, ReplayError> {
         let (settings, monitor) = (&settings, &monitor);
         let start = Start { pool: &pool, settings, monitor, shutdown: &shutdown };
-        let number = start.postgres().await?;
+        let life = CancellationToken::new();
+        let number = start.postgres(&life).await?;
+        let _life = life.drop_guard();
         let (encoders, readers) = start.registry(S::declaration()).await?;
         let windows = self.windows(settings, &readers).await?;
 
@@ -256,14 +258,14 @@ impl<S: Service> Rounds<S> {
         }
         match self.apply(&messages).await? {
             Ok(committed) => self.count(&messages, committed, to),
-            Err(reason) if messages.len() == 1 => fail(&messages, reason, to),
+            Err(reason) if messages.len() == 1 => fail(&messages, &reason, to),
             // One of them fails: each by itself.
             Err(_) => {
                 for message in messages {
                     let alone = [message];
                     match self.apply(&alone).await? {
                         Ok(committed) => self.count(&alone, committed, to),
-                        Err(reason) => fail(&alone, reason, to),
+                        Err(reason) => fail(&alone, &reason, to),
                     }
                 }
             }
@@ -333,7 +335,7 @@ impl<S: Service> Rounds<S> {
     }
 }
 
-fn fail<I>(alone: &[Message<'_, I>], reason: String, to: &mut Replayed) {
+fn fail<I>(alone: &[Message<'_, I>], reason: &str, to: &mut Replayed) {
     if reason == WITHHELD {
         to.withheld += 1;
     } else {
@@ -341,7 +343,7 @@ fn fail<I>(alone: &[Message<'_, I>], reason: String, to: &mut Replayed) {
     }
     for message in alone {
         if let Origin::Event { record: LogRecord::Copied(record), .. } = &message.origin {
-            describe(record, Some(message.order), reason.clone(), to);
+            describe(record, Some(message.order), reason.to_owned(), to);
         }
     }
 }

@@ -18,9 +18,10 @@ async fn send(world: &World, client_id: &str) -> Duration {
         .create()
         .unwrap();
     let topic = world.topics.events(UPSTREAM);
+    let payload = vec![0; 100_000];
     let begin = Instant::now();
     for _ in 0..5 {
-        let record = FutureRecord::to(&topic).key("key").payload(&[0; 100_000]);
+        let record = FutureRecord::to(&topic).key("key").payload(&payload);
         producer.send(record, PATIENCE).await.unwrap();
     }
     begin.elapsed()

@@ -88,11 +88,9 @@ async fn calls_to_the_outside_are_made_only_when_asked_for() {
     assert_eq!(done.failures[0].order, Some(order));
     assert_eq!(stage.numbers(order).await, [0; 0], "left alone, not half done");
     let with_effects = Replay { with_effects: true, ..everything() };
-    let stop = CancellationToken::new();
-    let done = replay(&stage, with_effects, stop.clone()).await.unwrap();
+    let done = replay(&stage, with_effects, CancellationToken::new()).await.unwrap();
     assert_eq!((done.applied, done.withheld), (1, 0));
-    // The replaying process is gone; the service takes the call over.
-    stop.cancel();
+    // The replay is over; the service takes the call over.
     stage.until_done(3).await;
     instance.stop().await;
     assert_eq!(stage.gateway.calls().keys.len(), 1);
