@@ -390,6 +390,8 @@ impl<S: Service> Engine<S> {
                 }
                 Err(failure) => {
                     attempt += 1;
+                    // What is wrong may be the connections, such as their prepared statements.
+                    self.processor.pool.retain(|_, _| false);
                     self.pause("postgres", &failure.to_string(), attempt).await?;
                     parts.push(part);
                 }
