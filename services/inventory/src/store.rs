@@ -37,6 +37,10 @@ impl messaging::World for World {
     fn stream(&mut self, order: OrderId) -> &mut Stream {
         self.states.stream(order)
     }
+
+    fn saw(&mut self, order: OrderId, source: &str, sequence: u32) -> Vec<u32> {
+        self.states.saw(order, source, sequence)
+    }
 }
 
 /// Loads the reservations, then the levels they touch. Those are locked until the commit, in the

@@ -12,6 +12,7 @@ CREATE TABLE orders (
     version         integer     NOT NULL DEFAULT 1,
     emitted         integer     NOT NULL,
     emitted_by      integer     NOT NULL,
+    seen            jsonb       NOT NULL DEFAULT '{}',
     status          text        NOT NULL DEFAULT 'placed'
         CHECK (status IN ('placed', 'shipped_ahead', 'confirmed', 'completed', 'cancelled')),
     cancel_reason   text        CHECK ((cancel_reason IS NOT NULL) = (status = 'cancelled')),

@@ -1,7 +1,7 @@
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
 use kernel::{Currency, Money, OrderId};
-use messaging::{Cause, Changed, Db, Failure, Outgoing, Row, States, Stream};
+use messaging::{Cause, Changed, Db, Failure, Outgoing, Row, Seen, States, Stream};
 use tokio_postgres::types::{Json, ToSql};
 use uuid::Uuid;
 
@@ -25,7 +25,7 @@ pub(crate) async fn load(
 ) -> Result<States<State>, Failure> {
     let select = db
         .prepare_cached(
-            "SELECT order_id, version, emitted, emitted_by, status, cancel_reason
+            "SELECT order_id, version, emitted, emitted_by, seen, status, cancel_reason
              FROM orders WHERE order_id = ANY($1)",
         )
         .await?;
@@ -34,8 +34,9 @@ pub(crate) async fn load(
     let rows: Result<Vec<_>, Failure> = rows
         .iter()
         .map(|row| {
-            let stream = Stream { emitted: row.get(2), emitted_by: row.get(3) };
-            let state = state(row.get(4), row.get(5))?;
+            let Json(seen) = row.try_get::<_, Json<Seen>>(4)?;
+            let stream = Stream { emitted: row.get(2), emitted_by: row.get(3), seen };
+            let state = state(row.get(5), row.get(6))?;
             Ok((OrderId(row.get(0)), Row { version: row.get(1), stream, state }))
         })
         .collect();
@@ -51,10 +52,12 @@ pub(crate) async fn save(db: &Db<'_>, states: States<State>) -> Result<(), Failu
     let update = db
         .prepare_cached(
             "UPDATE orders SET version = orders.version + 1, emitted = row.emitted,
-               emitted_by = row.emitted_by, status = row.status,
-               cancel_reason = row.cancel_reason, updated_at = now()
-             FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::text[], $6::text[])
-               AS row (order_id, version, emitted, emitted_by, status, cancel_reason)
+               emitted_by = row.emitted_by, seen = row.seen, status = row.status,
+               cancel_reason = row.cancel_reason, updated_at =
+                 CASE WHEN orders.status = row.status THEN orders.updated_at ELSE now() END
+             FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::jsonb[], $6::text[],
+               $7::text[])
+               AS row (order_id, version, emitted, emitted_by, seen, status, cancel_reason)
              WHERE orders.order_id = row.order_id AND orders.version = row.version",
         )
         .await?;
@@ -62,6 +65,8 @@ pub(crate) async fn save(db: &Db<'_>, states: States<State>) -> Result<(), Failu
         known.iter().map(|Changed { row, .. }| of(row)).collect()
     };
     let orders: Vec<Uuid> = known.iter().map(|changed| changed.order.0).collect();
+    let seen: Vec<Json<&Seen>> =
+        known.iter().map(|changed| Json(&changed.row.stream.seen)).collect();
     let (statuses, reasons): (Vec<&str>, Vec<Option<&str>>) =
         known.iter().map(|changed| columns(&changed.row.state)).unzip();
     let written = db
@@ -72,6 +77,7 @@ pub(crate) async fn save(db: &Db<'_>, states: States<State>) -> Result<(), Failu
                 &column(|row| row.version),
                 &column(|row| row.stream.emitted),
                 &column(|row| row.stream.emitted_by),
+                &seen,
                 &statuses,
                 &reasons,
             ],

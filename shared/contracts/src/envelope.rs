@@ -9,6 +9,15 @@ use uuid::Uuid;
 /// dead letter carries it.
 pub const TARGET_GROUP: &str = "farandole_target_group";
 
+/// Header of a redriven dead letter: a UUID that is the same however often the letter is redriven.
+/// The addressed group's inbox remembers it in the place of the event's id, so the event passes
+/// once more, and once only, whether or not it was seen.
+pub const REDRIVE: &str = "farandole_redrive";
+
+/// Header of a redriven dead letter: what happened in earlier rounds, a JSON array. It stays with
+/// the record when it fails again.
+pub const DEAD_HISTORY: &str = "farandole_dead_history";
+
 /// The header names of an event: `CloudEvents` 1.0, Kafka protocol binding, binary mode.
 pub mod headers {
     /// Always `1.0`.

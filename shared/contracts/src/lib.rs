@@ -12,5 +12,5 @@ mod topics;
 
 pub use codec::{CodecError, Encoder, WriterSchema, frame_schema_id};
 pub use declaration::{Compensates, Consumes, Declaration, Emits, Event};
-pub use envelope::{Envelope, InvalidEnvelope, TARGET_GROUP, headers};
+pub use envelope::{DEAD_HISTORY, Envelope, InvalidEnvelope, REDRIVE, TARGET_GROUP, headers};
 pub use topics::{InvalidPrefix, Topics};

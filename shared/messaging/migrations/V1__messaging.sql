@@ -39,6 +39,9 @@ CREATE TABLE effects (
     correlation_id text        NOT NULL,
     causation_id   text        NOT NULL,
     traceparent    text,
+    -- Why the last try had no outcome, or its outcome could not be taken.
+    last_error     text,
+    created_at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (order_id, step)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
 
@@ -73,4 +76,19 @@ CREATE TABLE dead_lettered (
     record_offset   bigint      NOT NULL,
     dead_at         timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (topic, partition, record_offset)
+);
+
+-- Numbers missing in an order's streams: a later event of the same source has come, this one has
+-- not. A row goes when its event comes. waiting: it may be on its way, or the topic is yet to be
+-- searched; lost: the topic does not have it; dead: it is in the dead-letter topic.
+CREATE TABLE gaps (
+    order_id        uuid        NOT NULL,
+    source          text        NOT NULL,
+    sequence        integer     NOT NULL,
+    partition       integer     NOT NULL,
+    noticed_at      timestamptz NOT NULL DEFAULT now(),
+    verdict         text        NOT NULL DEFAULT 'waiting'
+        CHECK (verdict IN ('waiting', 'lost', 'dead')),
+    checked_at      timestamptz,
+    PRIMARY KEY (order_id, source, sequence)
 );

@@ -11,7 +11,7 @@ use rdkafka::metadata::MetadataTopic;
 use thiserror::Error;
 
 use crate::failure::chain;
-use crate::kafka::client_config;
+use crate::kafka::{MESSAGE_MAX_BYTES, client_config};
 
 /// How long Kafka may take to answer a question.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,6 +63,9 @@ pub struct TopicPlan {
     pub replication: i32,
     /// How long it keeps records; `None` for ever.
     pub retention: Option<Duration>,
+    /// Whether its records may be larger than Kafka's default of 1 MiB, as those of a dead-letter
+    /// topic must: they are other topics' records with more headers.
+    pub large_records: bool,
 }
 
 impl TopicPlan {
@@ -143,9 +146,12 @@ impl Admin {
 
     async fn create_all(&self, plans: &[&TopicPlan]) -> Result<(), AdminError> {
         let retentions: Vec<String> = plans.iter().map(|plan| retention_ms(plan)).collect();
+        let large = MESSAGE_MAX_BYTES.to_string();
         let topics = plans.iter().zip(&retentions).map(|(plan, retention)| {
             let replication = TopicReplication::Fixed(plan.replication);
-            NewTopic::new(&plan.name, plan.partitions, replication).set("retention.ms", retention)
+            let topic = NewTopic::new(&plan.name, plan.partitions, replication)
+                .set("retention.ms", retention);
+            if plan.large_records { topic.set("max.message.bytes", &large) } else { topic }
         });
         let topics: Vec<NewTopic<'_>> = topics.collect();
         let options =

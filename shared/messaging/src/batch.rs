@@ -9,17 +9,19 @@ use kernel::OrderId;
 use metrics::counter;
 use uuid::Uuid;
 
-use crate::message::{Cause, Message, Origin};
+use crate::gaps::{self, Numbered, Skipped};
+use crate::message::{Cause, EventId, Message, Origin};
 use crate::outbox::{Outbox, Outgoing};
-use crate::retry::{Fate, Parked};
+use crate::retry::{Fate, Open};
 use crate::service::{Service, World};
-use crate::{Call, Failure, effects, inbox, retry, trace};
+use crate::{Call, Failure, crash, effects, inbox, retry, trace};
 
 /// Carries one batch through one transaction.
 pub(crate) struct Processor<S: Service> {
     pub(crate) service: Arc<S>,
     pub(crate) pool: Pool,
     pub(crate) outbox: Outbox,
+    pub(crate) skipped: Arc<Skipped>,
 }
 
 /// What a committed batch leaves to be done.
@@ -27,15 +29,38 @@ pub(crate) struct Committed<F> {
     pub(crate) orders: Vec<OrderId>,
     pub(crate) outgoing: Vec<Outgoing>,
     pub(crate) calls: Vec<Call<F>>,
-    /// Whether records were put behind others of their order in the retry queue.
-    pub(crate) held: bool,
+    /// How many messages were dropped, for they had been processed before.
+    pub(crate) duplicates: usize,
+    /// How many records were put behind others of their order in the retry queue.
+    pub(crate) held: usize,
+    /// Numbers that are missing before those that came.
+    missing: Vec<Numbered>,
+    /// Numbers that came, of orders in which some were missing.
+    found: Vec<Numbered>,
+}
+
+impl<F> Default for Committed<F> {
+    fn default() -> Self {
+        Self {
+            orders: Vec::new(),
+            outgoing: Vec::new(),
+            calls: Vec::new(),
+            duplicates: 0,
+            held: 0,
+            missing: Vec::new(),
+            found: Vec::new(),
+        }
+    }
 }
 
 /// What has been found out about a batch before deciding.
 struct Known {
-    new_events: HashSet<Uuid>,
+    /// What the inbox did not know.
+    new_ids: HashSet<Uuid>,
+    /// Those of them that a message of this batch has been let through for.
+    passed: HashSet<Uuid>,
     new_outcomes: HashSet<(OrderId, String)>,
-    waiting: HashSet<OrderId>,
+    open: Open,
 }
 
 type Effects<S> = Committed<<S as Service>::Effect>;
@@ -48,6 +73,7 @@ impl<S: Service> Processor<S> {
         &self,
         batch: &[Message<'_, S::Input>],
     ) -> Result<Effects<S>, Failure> {
+        crash::point("before-transaction");
         let mut client = self.pool.get().await?;
         let db = client.transaction().await?;
         let inputs: Vec<(OrderId, &S::Input)> =
@@ -56,28 +82,35 @@ impl<S: Service> Processor<S> {
         let settled = outcomes_of(batch);
         // One round trip: the four statements are on their way together. When one fails, so do
         // those after it: biased, the error is that of the first.
-        let (new_events, outcomes, waiting, mut world) = tokio::try_join!(
+        let (new_ids, outcomes, open, mut world) = tokio::try_join!(
             biased;
-            inbox::insert(&db, batch.iter().filter_map(Message::event_id).collect()),
+            inbox::insert(&db, batch.iter().flat_map(Message::inbox_ids).collect()),
             optional((!settled.is_empty()).then(|| effects::settle(&db, &settled))),
-            retry::waiting(&db, &orders),
+            retry::open(&db, &orders),
             self.service.load(&db, &inputs),
         )?;
-        let mut known = Known { new_events, new_outcomes: outcomes.into_iter().collect(), waiting };
+        crash::point("after-inbox");
+        let new_outcomes = outcomes.into_iter().collect();
+        let mut known = Known { new_ids, passed: HashSet::new(), new_outcomes, open };
         let mut held = Vec::new();
-        let mut committed =
-            Committed { orders: Vec::new(), outgoing: Vec::new(), calls: Vec::new(), held: false };
+        let mut committed = Committed::default();
         for message in batch {
             match known.verdict(message) {
-                Verdict::Process => self.decide(&mut world, message, &mut committed)?,
+                Verdict::Process => {
+                    self.decide(&mut world, message, &mut committed)?;
+                    self.count_off(&mut world, message, &known.open, &mut committed);
+                }
                 Verdict::Hold => held.push(message),
                 Verdict::Drop => {
+                    committed.duplicates += 1;
                     counter!("farandole_duplicates_total", "type" => message.name).increment(1);
                 }
             }
         }
-        committed.held = !held.is_empty();
-        hold(&db, &held).await?;
+        committed.held = held.len();
+        hold(&db, &held, &known.new_ids).await?;
+        gaps::notice(&db, &committed.missing).await?;
+        gaps::close(&db, &committed.found).await?;
         for message in batch {
             if let Origin::Parked { row, .. } = &message.origin {
                 retry::remove(&db, row).await?;
@@ -89,8 +122,34 @@ impl<S: Service> Processor<S> {
             self.outbox.append(&db, &committed.outgoing),
             effects::append(&db, self.outbox.instance(), &committed.calls),
         )?;
+        crash::point("before-commit");
         db.commit().await?;
+        crash::point("after-commit");
         Ok(committed)
+    }
+
+    /// Strikes an event off its stream, and finds what is missing before it.
+    fn count_off(
+        &self,
+        world: &mut S::World,
+        message: &Message<'_, S::Input>,
+        open: &Open,
+        committed: &mut Effects<S>,
+    ) {
+        let (event, partition) = match &message.origin {
+            Origin::Event { event, record } => (event, record.partition()),
+            Origin::Parked { event, row } => (event, row.partition),
+            Origin::Effect { .. } | Origin::Command { .. } => return,
+        };
+        let EventId { source, sequence, .. } = event;
+        let order = message.order;
+        let number = |sequence| Numbered { order, source: source.clone(), sequence, partition };
+        let missing = world.saw(order, source, *sequence).into_iter();
+        let missing = missing.filter(|number| !self.skipped.has(order, source, *number));
+        committed.missing.extend(missing.map(number));
+        if open.gaps.contains(&order) {
+            committed.found.push(number(*sequence));
+        }
     }
 
     /// Decides on one message and puts what follows into `committed`.
@@ -138,12 +197,17 @@ enum Verdict {
 }
 
 impl Known {
+    /// Whether an event is new; a second copy in the same batch is not.
+    fn pass(&mut self, event: &EventId) -> bool {
+        let key = event.inbox_key();
+        self.new_ids.contains(&key) && self.passed.insert(key)
+    }
+
     fn verdict<I>(&mut self, message: &Message<'_, I>) -> Verdict {
         match &message.origin {
-            // Removing makes a second copy in the same batch a duplicate.
-            Origin::Event { id, .. } if !self.new_events.remove(id) => Verdict::Drop,
-            Origin::Event { .. } if self.waiting.contains(&message.order) => Verdict::Hold,
-            Origin::Parked { id, .. } if !self.new_events.remove(id) => Verdict::Drop,
+            Origin::Event { event, .. } if !self.pass(event) => Verdict::Drop,
+            Origin::Event { .. } if self.open.waiting.contains(&message.order) => Verdict::Hold,
+            Origin::Parked { event, .. } if !self.pass(event) => Verdict::Drop,
             Origin::Effect { step } => {
                 if self.new_outcomes.remove(&(message.order, step.clone())) {
                     Verdict::Process
@@ -159,16 +223,21 @@ impl Known {
 }
 
 /// Puts records behind those of their order that wait already, and out of the inbox again.
-async fn hold<I>(db: &crate::Db<'_>, held: &[&Message<'_, I>]) -> Result<(), Failure> {
+async fn hold<I>(
+    db: &crate::Db<'_>,
+    held: &[&Message<'_, I>],
+    new_ids: &HashSet<Uuid>,
+) -> Result<(), Failure> {
     if held.is_empty() {
         return Ok(());
     }
-    let ids: Vec<Uuid> = held.iter().filter_map(|message| message.event_id()).collect();
+    let ids = held.iter().flat_map(|message| message.inbox_ids());
+    let ids: Vec<Uuid> = ids.filter(|id| new_ids.contains(id)).collect();
     inbox::remove(db, &ids).await?;
     for message in held {
         if let Origin::Event { record, .. } = &message.origin {
-            let parked = Parked::from_record(record, Some(message.order));
-            retry::set_aside(db, &parked, Fate::Retry(Duration::ZERO)).await?;
+            retry::set_aside(db, &record.parked(message.order), Fate::Retry(Duration::ZERO))
+                .await?;
         }
     }
     Ok(())
@@ -183,7 +252,7 @@ async fn optional<T: Default>(
 fn orders_of<I>(batch: &[Message<'_, I>]) -> Vec<Uuid> {
     let orders: HashSet<Uuid> = batch
         .iter()
-        .filter(|message| matches!(message.origin, Origin::Event { .. }))
+        .filter(|message| message.event().is_some())
         .map(|message| message.order.0)
         .collect();
     orders.into_iter().collect()

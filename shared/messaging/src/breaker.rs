@@ -48,8 +48,13 @@ impl Breaker {
         }
     }
 
-    pub(crate) fn is_open(&self) -> bool {
-        !matches!(*self.lock(), State::Closed { .. })
+    /// What to tell of it: `closed`, `half-open` or `open`.
+    pub(crate) fn state(&self) -> &'static str {
+        match *self.lock() {
+            State::Closed { .. } => "closed",
+            State::HalfOpen { .. } => "half-open",
+            State::Open { .. } => "open",
+        }
     }
 
     /// Takes note of a call's end.
@@ -109,14 +114,15 @@ mod tests {
         let breaker = Breaker::new();
         record(&breaker, 11, true);
         record(&breaker, 9, false);
-        assert!(!breaker.is_open(), "45 % is not half");
+        assert_eq!(breaker.state(), "closed", "45 % is not half");
         record(&breaker, 10, true);
         record(&breaker, 10, false);
-        assert!(breaker.is_open());
+        assert_eq!(breaker.state(), "open");
         assert!(breaker.blocked_until().is_some());
 
         tokio::time::advance(OPEN_FOR).await;
         assert!(breaker.blocked_until().is_none(), "one call probes");
+        assert_eq!(breaker.state(), "half-open");
         assert!(breaker.blocked_until().is_some(), "the others wait for it");
         breaker.record(false);
         assert!(breaker.blocked_until().is_some(), "the probe failed");
@@ -124,7 +130,7 @@ mod tests {
         tokio::time::advance(OPEN_FOR).await;
         breaker.admit().await;
         breaker.record(true);
-        assert!(!breaker.is_open());
+        assert_eq!(breaker.state(), "closed");
     }
 
     #[tokio::test(start_paused = true)]
@@ -134,7 +140,7 @@ mod tests {
             breaker.record(false);
             tokio::time::advance(SAMPLE_WITHIN / 2).await;
         }
-        assert!(!breaker.is_open());
+        assert_eq!(breaker.state(), "closed");
     }
 
     #[tokio::test(start_paused = true)]

@@ -37,6 +37,9 @@ pub(crate) mod headers {
 /// How often the queue is looked through for dead records that nobody announced.
 const SCAN_EVERY: Duration = Duration::from_secs(2);
 
+/// How long a record that Kafka refuses waits before it is tried again.
+const STUCK_FOR: Duration = Duration::from_mins(1);
+
 /// Moves dead records from the retry queue to the dead-letter topic.
 pub(crate) struct Undertaker {
     pub(crate) pool: Pool,
@@ -64,12 +67,13 @@ impl Undertaker {
     }
 
     /// Moves up to 100 records. The rows are locked until the log has them, so two instances
-    /// don't move the same ones.
+    /// don't move the same ones. Says whether more may be there.
     async fn move_some(&self) -> Result<bool, Failure> {
         let mut client = self.pool.get().await?;
         let db = client.transaction().await?;
         let select = format!(
-            "SELECT {} FROM retry_queue WHERE dead ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED",
+            "SELECT {} FROM retry_queue WHERE dead AND due_at <= now()
+             ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED",
             retry::COLUMNS
         );
         let rows = db.query(&select, &[]).await?;
@@ -77,14 +81,20 @@ impl Undertaker {
             return Ok(false);
         }
         let dead: Vec<Parked> = rows.iter().map(Parked::from_row).collect();
-        let records = dead.iter().map(|parked| Record {
-            topic: &self.topic,
-            key: parked.key.as_deref(),
-            payload: parked.payload.as_deref(),
-            headers: self.headers(parked),
-        });
-        self.producer.publish(records).await.map_err(Failure::Infrastructure)?;
-        for parked in &dead {
+        let (moved, stuck) = self.publish(&dead).await?;
+        for (parked, error) in &stuck {
+            // Kafka refuses this one, such as for its size. It stays in the queue, for all that is
+            // known of it is there, and is tried again later.
+            error!(
+                topic = parked.topic,
+                partition = parked.partition,
+                offset = parked.offset,
+                error,
+                "a dead record cannot be moved to the dead-letter topic; it stays in retry_queue"
+            );
+            retry::put_off(&db, parked, STUCK_FOR).await?;
+        }
+        for parked in &moved {
             retry::remove(&db, parked).await?;
             db.execute(
                 "INSERT INTO dead_lettered (topic, partition, record_offset) VALUES ($1, $2, $3)
@@ -94,8 +104,37 @@ impl Undertaker {
             .await?;
         }
         db.commit().await?;
-        dead.iter().for_each(report);
+        moved.into_iter().for_each(report);
         Ok(true)
+    }
+
+    /// Publishes records, all at once or, if that does not work, one by one. Returns those that
+    /// Kafka has, and those that it refuses.
+    async fn publish<'d>(
+        &self,
+        dead: &'d [Parked],
+    ) -> Result<(Vec<&'d Parked>, Vec<(&'d Parked, String)>), Failure> {
+        if self.producer.publish(dead.iter().map(|one| self.record(one))).await.is_ok() {
+            return Ok((dead.iter().collect(), Vec::new()));
+        }
+        let (mut moved, mut stuck) = (Vec::new(), Vec::new());
+        for parked in dead {
+            match self.producer.publish([self.record(parked)].into_iter()).await {
+                Ok(()) => moved.push(parked),
+                Err(error) if error.refused => stuck.push((parked, error.reason)),
+                Err(error) => return Err(Failure::Infrastructure(error.reason)),
+            }
+        }
+        Ok((moved, stuck))
+    }
+
+    fn record<'d>(&'d self, parked: &'d Parked) -> Record<'d> {
+        Record {
+            topic: &self.topic,
+            key: parked.key.as_deref(),
+            payload: parked.payload.as_deref(),
+            headers: self.headers(parked),
+        }
     }
 
     /// The record's own headers, then what is to be known about its failure.

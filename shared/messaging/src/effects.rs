@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,14 +12,15 @@ use tokio::time::Instant;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use crate::breaker::Breaker;
 use crate::message::{Cause, Local, Message, Origin};
+use crate::retry::storable;
 use crate::service::{Effect, Service};
-use crate::settings::{Settings, backoff};
-use crate::{Db, Failure, instance, trace};
+use crate::settings::{RetryPolicy, Settings, backoff};
+use crate::{Db, Failure, Monitor, crash, instance, trace};
 
 /// The most calls in memory, running or between two tries. Past it intents stay in the table and
 /// are fetched when there is room.
@@ -31,6 +32,9 @@ const TRIES_IN_MEMORY: u32 = 3;
 const LEASE: Duration = Duration::from_secs(10);
 /// How often the table is looked through for intents that are due.
 const CLAIM_EVERY: Duration = Duration::from_secs(1);
+/// After this many tries without a known outcome somebody should look, and again each time the
+/// number has doubled.
+const ALERT_AFTER: u32 = 8;
 
 /// A call to the outside that is to be made, perhaps not for the first time.
 #[derive(Debug, Clone)]
@@ -121,12 +125,13 @@ pub(crate) struct Effects<S: Service> {
     pool: Pool,
     instance: i32,
     timeout: Duration,
-    base: Duration,
-    cap: Duration,
+    retry: RetryPolicy,
     running: Semaphore,
     /// What is being followed here: an intent whose lease ends meanwhile is not taken up twice.
     in_memory: Mutex<HashSet<(OrderId, &'static str)>>,
-    breaker: Breaker,
+    /// One per step: a provider may refuse refunds and take charges.
+    breakers: Mutex<BTreeMap<&'static str, Arc<Breaker>>>,
+    monitor: Arc<dyn Monitor>,
     outcomes: mpsc::Sender<Local<S::Input>>,
 }
 
@@ -136,6 +141,7 @@ impl<S: Service> Effects<S> {
         pool: Pool,
         instance: i32,
         settings: &Settings,
+        monitor: Arc<dyn Monitor>,
         outcomes: mpsc::Sender<Local<S::Input>>,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -143,11 +149,11 @@ impl<S: Service> Effects<S> {
             pool,
             instance,
             timeout: settings.effect_timeout,
-            base: settings.retry_base,
-            cap: settings.retry_cap,
+            retry: settings.retry,
             running: Semaphore::new(settings.effect_concurrency),
             in_memory: Mutex::default(),
-            breaker: Breaker::new(),
+            breakers: Mutex::default(),
+            monitor,
             outcomes,
         })
     }
@@ -179,51 +185,74 @@ impl<S: Service> Effects<S> {
     }
 
     async fn follow(&self, mut call: Call<S::Effect>) {
+        crash::point("after-intent");
+        let mut reason = String::new();
         for round in 1..=TRIES_IN_MEMORY {
             match self.attempt(&call).await {
                 Ok(input) => return self.tell(call, input).await,
                 Err(error) => {
                     call.attempts += 1;
-                    let key = call.idempotency_key();
-                    debug!(key, attempts = call.attempts, %error, "outcome of a call is unknown");
+                    report(&call, &error);
+                    reason = error.0;
                     if let Some(input) = self.service.give_up(&call) {
                         return self.tell(call, input).await;
                     }
                 }
             }
             if round < TRIES_IN_MEMORY {
-                tokio::time::sleep(backoff(round, self.base, self.cap)).await;
+                tokio::time::sleep(backoff(round, self.retry.base, self.retry.cap)).await;
             }
         }
-        let wait = backoff(call.attempts, self.base, self.cap).max(self.base);
-        if let Err(failure) = self.put_back(&call, wait).await {
+        let RetryPolicy { base, cap, .. } = self.retry;
+        let wait = backoff(call.attempts, base, cap).max(base);
+        let step = call.effect.step();
+        let put_back =
+            reschedule(&self.pool, call.order, step, call.attempts, wait, Some(&reason)).await;
+        if let Err(failure) = put_back {
             // Its lease will end, and then it is looked at again.
             warn!(%failure, "cannot write down when to try a call again");
         }
     }
 
     async fn attempt(&self, call: &Call<S::Effect>) -> Result<S::Input, CallError> {
-        self.breaker.admit().await;
+        let step = call.effect.step();
+        let breaker = self.breaker(step);
+        breaker.admit().await;
+        self.show(step, &breaker);
         // The semaphore is never closed.
         let _permit = self.running.acquire().await.map_err(|error| CallError(error.to_string()))?;
-        let step = call.effect.step();
         let started = Instant::now();
         let span = trace::client(step, &call.cause);
         let result = tokio::time::timeout(self.timeout, self.service.perform(call))
             .await
             .unwrap_or_else(|_| Err(CallError(format!("no answer within {:?}", self.timeout))));
+        crash::point("after-answer");
         span.end(result.is_err());
         // A call that fails again says more about itself than about the provider: one payment
         // method that is never answered must not keep all others waiting.
         if result.is_ok() || call.attempts == 0 {
-            self.breaker.record(result.is_ok());
+            breaker.record(result.is_ok());
+            self.show(step, &breaker);
         }
         let outcome = if result.is_ok() { "known" } else { "unknown" };
         histogram!("farandole_effect_duration_seconds", "step" => step, "outcome" => outcome)
             .record(started.elapsed());
         counter!("farandole_effects_total", "step" => step, "outcome" => outcome).increment(1);
-        gauge!("farandole_effect_circuit_open").set(f64::from(u8::from(self.breaker.is_open())));
         result
+    }
+
+    fn breaker(&self, step: &'static str) -> Arc<Breaker> {
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        breakers.entry(step).or_insert_with(|| Arc::new(Breaker::new())).clone()
+    }
+
+    /// Shows a circuit's state to who watches the service.
+    fn show(&self, step: &'static str, breaker: &Breaker) {
+        let state = breaker.state();
+        let level = ["closed", "half-open", "open"].iter().position(|one| *one == state);
+        gauge!("farandole_effect_circuit_state", "step" => step)
+            .set(f64::from(u32::try_from(level.unwrap_or_default()).unwrap_or_default()));
+        self.monitor.circuit(step, state);
     }
 
     async fn tell(&self, call: Call<S::Effect>, input: S::Input) {
@@ -232,10 +261,6 @@ impl<S: Service> Effects<S> {
         let local = Message { order: call.order, input, cause: call.cause, name: step, origin };
         // Fails only at shutdown; the intent is in the table, and the call repeated with its key.
         let _ = self.outcomes.send(local).await;
-    }
-
-    async fn put_back(&self, call: &Call<S::Effect>, wait: Duration) -> Result<(), Failure> {
-        reschedule(&self.pool, call.order, call.effect.step(), call.attempts, wait).await
     }
 
     /// Fetches intents that are due, and those of instances that are gone, until `shutdown`.
@@ -294,22 +319,33 @@ fn call_from<F: Effect>(row: &Row) -> Option<Call<F>> {
     }
 }
 
-/// Writes down when a call is to be tried again, and how often it was.
+fn report<F: Effect>(call: &Call<F>, error: &CallError) {
+    let (key, attempts) = (call.idempotency_key(), call.attempts);
+    debug!(key, attempts, %error, "outcome of a call is unknown");
+    if attempts >= ALERT_AFTER && attempts.is_power_of_two() {
+        error!(key, attempts, %error, "a call has had no known outcome for long; it goes on");
+    }
+}
+
+/// Writes down when a call is to be tried again, how often it was, and what was wrong.
 pub(crate) async fn reschedule(
     pool: &Pool,
     order: OrderId,
     step: &str,
     attempts: u32,
     wait: Duration,
+    error: Option<&str>,
 ) -> Result<(), Failure> {
     let client = pool.get().await?;
     let update = client
         .prepare_cached(
-            "UPDATE effects SET due_at = $3, attempts = greatest(attempts, $4)
+            "UPDATE effects SET due_at = $3, attempts = greatest(attempts, $4), last_error = $5
              WHERE order_id = $1 AND step = $2",
         )
         .await?;
-    client.execute(&update, &[&order.0, &step, &after(wait), &attempts.cast_signed()]).await?;
+    let error = error.map(storable);
+    let attempts = attempts.cast_signed();
+    client.execute(&update, &[&order.0, &step, &after(wait), &attempts, &error]).await?;
     Ok(())
 }
 

@@ -1,11 +1,14 @@
+mod aside;
+
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use futures::{FutureExt as _, StreamExt as _};
-use metrics::{counter, histogram};
+use metrics::{counter, gauge, histogram};
 use rdkafka::consumer::{Consumer as _, MessageStream, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
@@ -17,20 +20,22 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use crate::backlog::Backlog;
 use crate::batch::{Committed, Processor};
 use crate::dead_letters::Undertaker;
-use crate::effects::{self, Effects};
+use crate::effects::Effects;
 use crate::failure::chain;
+use crate::gaps::{Keeper, Skipped};
 use crate::handle::Handle;
 use crate::kafka::Producer;
 use crate::lag::Listener;
-use crate::message::{Local, Message, Origin};
+use crate::message::{Local, LogRecord, Message, Origin};
 use crate::readers::{Readers, Unreadable};
-use crate::relay::{self, Publisher, Relay};
-use crate::retry::{self, Fate, Parked};
+use crate::relay::{Publisher, Relay};
+use crate::retry::Parked;
 use crate::settings::{Settings, backoff};
-use crate::start::{Start, StartError, consumer, sources};
-use crate::{Failure, Monitor, Outbox, Pace, Service, inbox, trace};
+use crate::start::{Start, StartError, check_types, consumer, sources};
+use crate::{Failure, Monitor, Outbox, Pace, Service, crash, inbox, lag, trace};
 
 /// Outcomes and commands that may wait for the loop; a full queue holds up whoever brings more.
 const LOCALS_MAX: usize = 4_096;
@@ -38,8 +43,6 @@ const LOCALS_MAX: usize = 4_096;
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 /// How long records of the retry queue are tried before new ones get their turn.
 const RETRY_TURN: Duration = Duration::from_millis(50);
-/// How often backlogs are measured.
-const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How often inbox partitions are made and dropped.
 const UPKEEP_EVERY: Duration = Duration::from_hours(1);
 /// After this long in one batch the consumer is polled in between, so that Kafka does not take it
@@ -62,10 +65,11 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 /// A service's loop, ready to run.
 pub struct Engine<S: Service> {
     processor: Processor<S>,
-    readers: Readers<S::Input>,
+    readers: Arc<Readers<S::Input>>,
     consumer: Arc<StreamConsumer<Listener>>,
     locals: mpsc::Receiver<Local<S::Input>>,
     relay: Arc<Relay>,
+    backlog: Arc<Backlog>,
     effects: Arc<Effects<S>>,
     dead: Arc<Notify>,
     settings: Settings,
@@ -96,6 +100,8 @@ impl<S: Service> Engine<S> {
             Start { pool: &pool, settings: &settings, monitor: &monitor, shutdown: &shutdown };
         let number = start.postgres().await?;
         let (encoders, readers) = start.registry(declaration).await?;
+        check_types(&settings, &readers)?;
+        let readers = Arc::new(readers);
         let sources = sources(&readers, &topics);
         start.kafka(&sources, name).await?;
 
@@ -109,8 +115,14 @@ impl<S: Service> Engine<S> {
         let dead = Arc::new(Notify::new());
         let outbox = Outbox::new(name, number, encoders);
         let (locals_in, locals) = mpsc::channel(LOCALS_MAX);
-        let effects =
-            Effects::new(service.clone(), pool.clone(), number, &settings, locals_in.clone());
+        let effects = Effects::new(
+            service.clone(),
+            pool.clone(),
+            number,
+            &settings,
+            monitor.clone(),
+            locals_in.clone(),
+        );
         let publisher = Publisher {
             relay: relay.clone(),
             pool: pool.clone(),
@@ -119,6 +131,7 @@ impl<S: Service> Engine<S> {
             source: outbox.source().to_owned(),
             instance: number,
             linger: settings.batch_linger,
+            rate: settings.publish_rate,
         };
         let undertaker = Undertaker {
             pool: pool.clone(),
@@ -127,20 +140,32 @@ impl<S: Service> Engine<S> {
             group: topics.group(name),
             wake: dead.clone(),
         };
+        let skipped = Arc::new(Skipped::default());
+        let keeper = Keeper {
+            pool: pool.clone(),
+            brokers: settings.kafka_brokers.clone(),
+            topics: topics.clone(),
+            readers: readers.clone(),
+            skipped: skipped.clone(),
+            grace: settings.gap_grace,
+        };
+        let backlog = Arc::new(Backlog::new(settings.backlog_max));
         let publisher_stop = CancellationToken::new();
         let background = vec![
             tokio::spawn(undertaker.run(shutdown.clone())),
             tokio::spawn(effects.clone().claim(shutdown.clone())),
-            tokio::spawn(measure(pool.clone(), shutdown.clone())),
+            tokio::spawn(keeper.run(shutdown.clone())),
+            tokio::spawn(backlog.clone().watch(pool.clone(), shutdown.clone())),
             tokio::spawn(upkeep(pool.clone(), settings.inbox_retention, shutdown.clone())),
         ];
         let handle = Handle { locals: locals_in, outbox: outbox.clone(), relay: relay.clone() };
         let engine = Self {
-            processor: Processor { service, pool, outbox },
+            processor: Processor { service, pool, outbox, skipped },
             readers,
             consumer: Arc::new(consumer),
             locals,
             relay,
+            backlog,
             effects,
             dead,
             settings,
@@ -180,10 +205,15 @@ impl<S: Service> Engine<S> {
         let mut pace = Pace::new(self.settings.batch_linger);
         let mut early: Vec<BorrowedMessage<'_>> = Vec::new();
         let mut next_retry = Instant::now();
+        let mut held_up = false;
         while !self.shutdown.is_cancelled() {
             self.monitor.beat();
+            held_up = self.hold_up(consumer, held_up);
             if Instant::now() >= next_retry {
-                let more = self.retry_what_is_due(consumer).await;
+                let more = tokio::select! {
+                    more = self.retry_what_is_due(consumer) => more,
+                    never = stay_in_group(consumer, &mut stream, &mut early) => match never {},
+                };
                 next_retry = Instant::now() + if more { Duration::ZERO } else { RETRY_EVERY };
             }
             let records = std::mem::take(&mut early);
@@ -192,23 +222,44 @@ impl<S: Service> Engine<S> {
                 continue;
             }
             pace.count(gathered.records.len() + gathered.locals.len());
-            let offsets = offsets_of(&gathered.records);
-            let done = tokio::select! {
-                done = self.work(gathered) => done,
-                never = stay_in_group(consumer, &mut stream, &mut early) => never,
+            let reached = Reached::of(&gathered.records);
+            let complete = tokio::select! {
+                complete = self.work(gathered) => complete,
+                never = stay_in_group(consumer, &mut stream, &mut early) => match never {},
             };
-            if !early.is_empty() || done.slow {
-                resume(consumer);
-            }
-            if done.complete
-                && offsets.count() > 0
-                && let Err(error) = consumer.store_offsets(&offsets)
-            {
-                // A partition went to another instance meanwhile; its inbox knows these records.
-                info!(%error, "offsets not stored");
+            if complete {
+                crash::point("before-offsets");
+                reached.store(consumer);
             }
         }
         Ok(())
+    }
+
+    /// Pauses the intake of events while there is more to be published, tried again or called
+    /// outside than should be, and resumes it afterwards. What the service has taken in already
+    /// goes on. Says whether it is paused.
+    fn hold_up(&self, consumer: &StreamConsumer<Listener>, was: bool) -> bool {
+        let reason = if self.relay.is_behind() {
+            Some("the outbox is not published fast enough")
+        } else {
+            self.backlog.too_long()
+        };
+        if reason.is_some() != was {
+            if let Some(reason) = reason {
+                warn!(reason, "taking in no more events for now");
+            } else {
+                info!("taking in events again");
+            }
+            self.monitor.intake(reason);
+            gauge!("farandole_intake_paused").set(f64::from(u8::from(reason.is_some())));
+        }
+        // Every time: after a rebalance partitions start out running, and long work pauses them.
+        if reason.is_some() {
+            lag::pause(consumer);
+        } else {
+            lag::resume(consumer);
+        }
+        reason.is_some()
     }
 
     /// Waits for something to do, and for the pace; then takes all that is there, up to a batch.
@@ -246,23 +297,23 @@ impl<S: Service> Engine<S> {
         Ok(gathered)
     }
 
-    /// Processes all that was gathered.
-    async fn work<'c>(&self, gathered: Gathered<'c, S>) -> Done {
+    /// Processes all that was gathered. Says whether all was processed or set aside.
+    async fn work(&self, gathered: Gathered<'_, S>) -> bool {
         let started = Instant::now();
         let Gathered { records, locals } = gathered;
         histogram!("farandole_batch_size")
             .record(f64::from(u32::try_from(records.len() + locals.len()).unwrap_or(u32::MAX)));
-        let mut batch: Vec<Message<'c, S::Input>> = Vec::with_capacity(records.len());
+        let mut batch = Vec::with_capacity(records.len() + locals.len());
         for record in records {
             match self.read(record).await {
                 Ok(message) => batch.extend(message),
-                Err(Interrupted) => return Done { complete: false, slow: true },
+                Err(Interrupted) => return false,
             }
         }
         batch.extend(locals);
         let complete = self.process(batch).await.is_ok();
         histogram!("farandole_batch_duration_seconds").record(started.elapsed());
-        Done { complete, slow: started.elapsed() >= PATIENCE / 2 }
+        complete
     }
 
     /// The message that a record is; none if it is not for this service, or is set aside because
@@ -274,7 +325,10 @@ impl<S: Service> Engine<S> {
         // The client panics at a header whose name is not UTF-8. One record must not do that to us.
         match catch_unwind(AssertUnwindSafe(|| self.readers.concerns(headers(&record)))) {
             Ok(true) => {}
-            Ok(false) => return Ok(None),
+            Ok(false) => {
+                self.processor.skipped.note(headers(&record));
+                return Ok(None);
+            }
             Err(_) => {
                 let error = "a header's name is not UTF-8; the headers are lost";
                 self.bury(&Parked::without_headers(&record).failed(error)).await?;
@@ -288,7 +342,8 @@ impl<S: Service> Engine<S> {
                 Ok(read) => {
                     counter!("farandole_events_consumed_total", "type" => read.event_type)
                         .increment(1);
-                    return Ok(Some(Message::new(read, |id| Origin::Event { id, record })));
+                    let record = LogRecord::Borrowed(record);
+                    return Ok(Some(Message::new(read, |event| Origin::Event { event, record })));
                 }
                 Err(Unreadable::Garbage(error)) => {
                     let parked = Parked::from_record(&record, None).failed(&error);
@@ -390,103 +445,6 @@ impl<S: Service> Engine<S> {
         }
     }
 
-    /// Keeps a message that failed.
-    async fn set_aside(
-        &self,
-        message: Message<'_, S::Input>,
-        error: String,
-    ) -> Result<(), Interrupted> {
-        let Message { order, name, .. } = message;
-        warn!(order_id = %order, message = name, error, "a message failed and is set aside");
-        match message.origin {
-            Origin::Event { record, .. } => {
-                self.retry_or_bury(Parked::from_record(&record, Some(order)).failed(&error)).await
-            }
-            Origin::Parked { row, .. } => self.retry_or_bury(row.failed(&error)).await,
-            Origin::Effect { step } => {
-                // The intent stays, so the call is repeated and its outcome comes again.
-                let (pool, wait) = (&self.processor.pool, self.settings.retry_cap);
-                if let Err(failure) = effects::reschedule(pool, order, &step, 0, wait).await {
-                    warn!(%failure, "cannot put a call off; it is repeated after its lease");
-                }
-                Ok(())
-            }
-            Origin::Command { done } => {
-                let _ = done.send(Err(Failure::Message(error)));
-                Ok(())
-            }
-        }
-    }
-
-    async fn retry_or_bury(&self, parked: Parked) -> Result<(), Interrupted> {
-        if parked.attempts >= self.settings.retry_max_attempts {
-            return self.bury(&parked).await;
-        }
-        counter!("farandole_retries_total").increment(1);
-        let wait = backoff(parked.attempts, self.settings.retry_base, self.settings.retry_cap);
-        self.keep(&parked, Fate::Retry(wait)).await
-    }
-
-    async fn bury(&self, parked: &Parked) -> Result<(), Interrupted> {
-        self.keep(parked, Fate::Dead).await?;
-        self.dead.notify_one();
-        Ok(())
-    }
-
-    /// Writes a record into the retry queue, however long that takes.
-    async fn keep(&self, parked: &Parked, fate: Fate) -> Result<(), Interrupted> {
-        for attempt in 1.. {
-            match self.write(parked, fate).await {
-                Ok(()) => break,
-                Err(failure) => self.pause("postgres", &failure.to_string(), attempt).await?,
-            }
-        }
-        Ok(())
-    }
-
-    async fn write(&self, parked: &Parked, fate: Fate) -> Result<(), Failure> {
-        let mut client = self.processor.pool.get().await?;
-        let db = client.transaction().await?;
-        retry::set_aside(&db, parked, fate).await?;
-        db.commit().await?;
-        Ok(())
-    }
-
-    /// Tries records of the retry queue that are due, one by one, for a while: new records don't
-    /// wait until all that failed has been tried. Says whether more may be due.
-    async fn retry_what_is_due(&self, consumer: &StreamConsumer<Listener>) -> bool {
-        let due = match retry::due(&self.processor.pool, &assigned(consumer)).await {
-            Ok(due) => due,
-            Err(failure) => {
-                self.monitor.down("postgres", &failure.to_string());
-                return false;
-            }
-        };
-        self.monitor.up("postgres");
-        let end = Instant::now() + RETRY_TURN;
-        let more = !due.is_empty();
-        for parked in due {
-            if Instant::now() >= end || self.retry(parked).await.is_err() {
-                break;
-            }
-        }
-        more
-    }
-
-    async fn retry(&self, parked: Parked) -> Result<(), Interrupted> {
-        let read =
-            self.readers.read(parked.headers(), parked.key.as_deref(), parked.payload.as_deref());
-        match read.await {
-            Ok(read) => {
-                let row = Box::new(parked);
-                let message = Message::new(read, |id| Origin::Parked { id, row });
-                self.process(vec![message]).await
-            }
-            Err(Unreadable::Garbage(error)) => self.bury(&parked.failed(&error)).await,
-            Err(Unreadable::RegistryAway(error)) => self.pause("schema registry", &error, 1).await,
-        }
-    }
-
     /// Something that is needed is away: tells so and waits, or is interrupted by the shutdown.
     async fn pause(
         &self,
@@ -506,12 +464,6 @@ impl<S: Service> Engine<S> {
 /// The shutdown came while something that is needed was away. Nothing is lost: what was not
 /// committed is in the log still.
 struct Interrupted;
-
-struct Done {
-    /// All records were processed or set aside, so their offsets can be stored.
-    complete: bool,
-    slow: bool,
-}
 
 struct Gathered<'c, S: Service> {
     records: Vec<BorrowedMessage<'c>>,
@@ -544,28 +496,20 @@ impl<'c, S: Service> Gathered<'c, S> {
     }
 }
 
-/// Polls the consumer during a long batch, so that the group does not count it out. Partitions
-/// are paused; what comes all the same is kept for the next batch. Never returns.
+/// Polls the consumer during long work, so that the group does not count it out. Partitions are
+/// paused, until the loop resumes them; what comes all the same is kept for the next batch. Never
+/// returns.
 async fn stay_in_group<'c>(
     consumer: &StreamConsumer<Listener>,
     stream: &mut MessageStream<'c, Listener>,
     early: &mut Vec<BorrowedMessage<'c>>,
-) -> Done {
+) -> Infallible {
     tokio::time::sleep(PATIENCE).await;
     loop {
-        if let Ok(assignment) = consumer.assignment() {
-            let _ = consumer.pause(&assignment);
-        }
+        lag::pause(consumer);
         if let Ok(Some(Ok(record))) = tokio::time::timeout(PATIENCE, stream.next()).await {
             early.push(record);
         }
-    }
-}
-
-fn resume(consumer: &StreamConsumer<Listener>) {
-    let resumed = consumer.assignment().and_then(|assignment| consumer.resume(&assignment));
-    if let Err(error) = resumed {
-        warn!(%error, "cannot resume partitions");
     }
 }
 
@@ -578,18 +522,38 @@ fn headers<'a>(
         .flat_map(|headers| headers.iter().map(|header| (header.key, header.value)))
 }
 
-/// The offset after the last record of each partition.
-fn offsets_of(records: &[BorrowedMessage<'_>]) -> TopicPartitionList {
-    let mut next: HashMap<(&str, i32), i64> = HashMap::new();
-    for record in records {
-        next.insert((record.topic(), record.partition()), record.offset() + 1);
+/// How far a batch's records reach: the last one's offset and time, by topic and partition.
+struct Reached(HashMap<(String, i32), (i64, Option<i64>)>);
+
+impl Reached {
+    fn of(records: &[BorrowedMessage<'_>]) -> Self {
+        let mut last: HashMap<(&str, i32), &BorrowedMessage<'_>> = HashMap::new();
+        for record in records {
+            last.insert((record.topic(), record.partition()), record);
+        }
+        let reached = last.into_iter().map(|((topic, partition), record)| {
+            ((topic.to_owned(), partition), (record.offset(), record.timestamp().to_millis()))
+        });
+        Self(reached.collect())
     }
-    let mut offsets = TopicPartitionList::with_capacity(next.len());
-    for ((topic, partition), offset) in next {
-        // Fails only for an offset below zero.
-        let _ = offsets.add_partition_offset(topic, partition, Offset::Offset(offset));
+
+    /// Lets Kafka know that all up to here is done.
+    fn store(self, consumer: &StreamConsumer<Listener>) {
+        if self.0.is_empty() {
+            return;
+        }
+        let mut offsets = TopicPartitionList::with_capacity(self.0.len());
+        for ((topic, partition), (offset, _)) in &self.0 {
+            // Fails only for an offset below zero.
+            let _ = offsets.add_partition_offset(topic, *partition, Offset::Offset(offset + 1));
+        }
+        if let Err(error) = consumer.store_offsets(&offsets) {
+            // A partition went to another instance meanwhile; its inbox knows these records.
+            info!(%error, "offsets not stored");
+        }
+        let times = self.0.into_iter().filter_map(|(place, (_, time))| Some((place, time?)));
+        consumer.context().reached(times);
     }
-    offsets
 }
 
 fn assigned(consumer: &StreamConsumer<Listener>) -> Vec<i32> {
@@ -600,14 +564,6 @@ fn assigned(consumer: &StreamConsumer<Listener>) -> Vec<i32> {
     partitions.sort_unstable();
     partitions.dedup();
     partitions
-}
-
-async fn measure(pool: Pool, shutdown: CancellationToken) {
-    while shutdown.run_until_cancelled(tokio::time::sleep(MEASURE_EVERY)).await.is_some() {
-        if let Err(failure) = relay::measure(&pool).await {
-            debug!(%failure, "cannot measure backlogs");
-        }
-    }
 }
 
 /// Keeps inbox partitions ahead of time and drops those that are past their retention.

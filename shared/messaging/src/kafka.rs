@@ -7,12 +7,18 @@ use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use thiserror::Error;
 use tokio::sync::Notify;
 
 use crate::failure::chain;
 
 /// How long Kafka may take to acknowledge a record before the relay sends the batch again.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The largest record that may be sent, in bytes: four times what Kafka takes by default, so that
+/// any record has room for what is to be said of it when it goes to a dead-letter topic. Other
+/// topics have Kafka's own limit.
+pub(crate) const MESSAGE_MAX_BYTES: u32 = 4 * 1024 * 1024;
 
 /// Settings that consumer, producer and admin client share.
 pub(crate) fn client_config(brokers: &str) -> ClientConfig {
@@ -40,6 +46,30 @@ pub(crate) struct Record<'a> {
     pub(crate) headers: OwnedHeaders,
 }
 
+/// Why records are not known to be in the log.
+#[derive(Debug, Clone, Error)]
+#[error("{reason}")]
+pub(crate) struct PublishError {
+    pub(crate) reason: String,
+    /// Kafka will not take the record, however often it is sent.
+    pub(crate) refused: bool,
+}
+
+impl PublishError {
+    fn new(error: &KafkaError, to: &str) -> Self {
+        let refused = matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::MessageSizeTooLarge
+                    | RDKafkaErrorCode::InvalidMessage
+                    | RDKafkaErrorCode::InvalidMessageSize
+                    | RDKafkaErrorCode::InvalidRecord
+            )
+        );
+        Self { reason: format!("{} to {to}", chain(error)), refused }
+    }
+}
+
 impl Producer {
     pub(crate) fn new(brokers: &str) -> Result<Self, KafkaError> {
         Ok(Self { brokers: brokers.to_owned(), inner: Mutex::new(connect(brokers)?) })
@@ -51,7 +81,7 @@ impl Producer {
     pub(crate) async fn publish<'a>(
         &self,
         records: impl ExactSizeIterator<Item = Record<'a>>,
-    ) -> Result<(), String> {
+    ) -> Result<(), PublishError> {
         let flight = Arc::new(Flight::new(records.len()));
         let producer = self.current()?;
         for record in records {
@@ -61,11 +91,12 @@ impl Producer {
     }
 
     /// The producer; a new one after an error that the idempotent producer cannot recover from.
-    fn current(&self) -> Result<Arc<ThreadedProducer<Deliveries>>, String> {
+    fn current(&self) -> Result<Arc<ThreadedProducer<Deliveries>>, PublishError> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((code, reason)) = inner.client().fatal_error() {
             tracing::warn!(?code, reason, "the producer cannot go on, making a new one");
-            *inner = connect(&self.brokers).map_err(|error| chain(&error))?;
+            let again = connect(&self.brokers);
+            *inner = again.map_err(|error| PublishError::new(&error, &self.brokers))?;
         }
         Ok(inner.clone())
     }
@@ -77,6 +108,7 @@ fn connect(brokers: &str) -> Result<Arc<ThreadedProducer<Deliveries>>, KafkaErro
         .set("acks", "all")
         // Our batches are ready-made: waiting for more would only add latency.
         .set("linger.ms", "0")
+        .set("message.max.bytes", MESSAGE_MAX_BYTES.to_string())
         .set("delivery.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string())
         // Java's partitioner, so that records by other producers fall into the same partitions.
         .set("partitioner", "murmur2_random")
@@ -85,13 +117,14 @@ fn connect(brokers: &str) -> Result<Arc<ThreadedProducer<Deliveries>>, KafkaErro
 }
 
 async fn send(producer: &ThreadedProducer<Deliveries>, flight: &Arc<Flight>, record: Record<'_>) {
+    let record_topic = record.topic;
     let mut base: BaseRecord<'_, [u8], [u8], Arc<Flight>> =
         BaseRecord::with_opaque_to(record.topic, flight.clone()).headers(record.headers);
     base.key = record.key;
     base.payload = record.payload;
     while let Err((error, back)) = producer.send(base) {
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
-            flight.land(Some(chain(&error)));
+            flight.land(Some(PublishError::new(&error, record_topic)));
             return;
         }
         // librdkafka's queue is full: it drains as acknowledgements arrive, or times out.
@@ -103,7 +136,7 @@ async fn send(producer: &ThreadedProducer<Deliveries>, flight: &Arc<Flight>, rec
 /// Counts the records of one batch that are still on their way.
 pub(crate) struct Flight {
     aloft: AtomicUsize,
-    error: Mutex<Option<String>>,
+    error: Mutex<Option<PublishError>>,
     done: Notify,
 }
 
@@ -112,7 +145,7 @@ impl Flight {
         Self { aloft: AtomicUsize::new(records), error: Mutex::new(None), done: Notify::new() }
     }
 
-    fn land(&self, error: Option<String>) {
+    fn land(&self, error: Option<PublishError>) {
         if error.is_some() {
             *self.error.lock().unwrap_or_else(PoisonError::into_inner) = error;
         }
@@ -122,7 +155,7 @@ impl Flight {
     }
 
     /// Bounded by the producer's delivery timeout, after which librdkafka reports every record.
-    async fn landed(&self) -> Result<(), String> {
+    async fn landed(&self) -> Result<(), PublishError> {
         while self.aloft.load(Ordering::Acquire) > 0 {
             self.done.notified().await;
         }
@@ -147,10 +180,7 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, flight: Self::DeliveryOpaque) {
         flight.land(
-            result
-                .as_ref()
-                .err()
-                .map(|(error, record)| format!("{} to {}", chain(error), record.topic())),
+            result.as_ref().err().map(|(error, record)| PublishError::new(error, record.topic())),
         );
     }
 }

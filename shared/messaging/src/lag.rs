@@ -1,12 +1,14 @@
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use metrics::gauge;
 use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use crate::Monitor;
 
@@ -15,11 +17,46 @@ pub(crate) struct Listener {
     monitor: Arc<dyn Monitor>,
     /// The group has said which partitions are this instance's, be it none.
     joined: AtomicBool,
+    paused: AtomicBool,
+    /// By topic and partition: when the last record that is done was written, in milliseconds
+    /// since 1970.
+    reached: Mutex<HashMap<(String, i32), i64>>,
 }
 
 impl Listener {
     pub(crate) fn new(monitor: Arc<dyn Monitor>) -> Self {
-        Self { monitor, joined: AtomicBool::new(false) }
+        Self {
+            monitor,
+            joined: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
+            reached: Mutex::default(),
+        }
+    }
+
+    /// Takes note of how far the service has come.
+    pub(crate) fn reached(&self, times: impl Iterator<Item = ((String, i32), i64)>) {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner).extend(times);
+    }
+
+    /// How old the last record is that is done, in seconds: that long ago the service was where
+    /// the topic was.
+    fn seconds_behind(&self, topic: &str, partition: i32) -> Option<f64> {
+        let reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        let time = *reached.get(&(topic.to_owned(), partition))?;
+        let age = Timestamp::now().as_millisecond().saturating_sub(time).max(0);
+        #[allow(clippy::cast_precision_loss)] // A gauge; ages are far below 2^52 ms.
+        let seconds = age as f64 / 1_000.0;
+        Some(seconds)
+    }
+
+    #[allow(clippy::cast_precision_loss)] // A gauge; lags are far below 2^52.
+    fn measure(&self, topic: &str, partition: i32, lag: i64) {
+        let labels = [("topic", topic.to_owned()), ("partition", partition.to_string())];
+        gauge!("farandole_consumer_lag_records", &labels).set(lag as f64);
+        let seconds = if lag == 0 { Some(0.0) } else { self.seconds_behind(topic, partition) };
+        if let Some(seconds) = seconds {
+            gauge!("farandole_consumer_lag_seconds", &labels).set(seconds);
+        }
     }
 }
 
@@ -34,10 +71,7 @@ impl ClientContext for Listener {
             for partition in topic.partitions.values() {
                 // -1: not assigned to this instance, or not known yet.
                 if partition.partition >= 0 && partition.consumer_lag >= 0 {
-                    #[allow(clippy::cast_precision_loss)] // A gauge; lags are far below 2^52.
-                    gauge!("farandole_consumer_lag_records", "topic" => topic.topic.clone(),
-                        "partition" => partition.partition.to_string())
-                    .set(partition.consumer_lag as f64);
+                    self.measure(&topic.topic, partition.partition, partition.consumer_lag);
                 }
             }
         }
@@ -65,5 +99,26 @@ impl ConsumerContext for Listener {
             }
             Rebalance::Error(error) => info!(%error, "rebalance failed"),
         }
+    }
+}
+
+/// Pauses all partitions of this instance, until [`resume`].
+pub(crate) fn pause(consumer: &StreamConsumer<Listener>) {
+    consumer.context().paused.store(true, Ordering::Relaxed);
+    let paused = consumer.assignment().and_then(|partitions| consumer.pause(&partitions));
+    if let Err(error) = paused {
+        warn!(%error, "cannot pause partitions");
+    }
+}
+
+/// Resumes the partitions, if they were paused.
+pub(crate) fn resume(consumer: &StreamConsumer<Listener>) {
+    if !consumer.context().paused.swap(false, Ordering::Relaxed) {
+        return;
+    }
+    let resumed = consumer.assignment().and_then(|partitions| consumer.resume(&partitions));
+    if let Err(error) = resumed {
+        consumer.context().paused.store(true, Ordering::Relaxed);
+        warn!(%error, "cannot resume partitions, trying again");
     }
 }

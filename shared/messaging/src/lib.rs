@@ -11,13 +11,16 @@
 //! be processed is kept, first in the retry queue, then in the dead-letter topic.
 
 mod admin;
+mod backlog;
 mod batch;
 mod breaker;
+mod crash;
 mod dead_letters;
 mod effects;
 mod engine;
 mod event_reader;
 mod failure;
+mod gaps;
 mod handle;
 mod inbox;
 mod instance;
@@ -30,12 +33,15 @@ mod publisher;
 mod readers;
 mod registry;
 mod relay;
+mod replay;
 mod retry;
+mod scan;
 mod service;
 mod settings;
 mod start;
 mod state_table;
 mod states;
+mod throttle;
 mod trace;
 
 pub use admin::{Admin, AdminError, Topic, TopicPlan, TopicReport};
@@ -50,11 +56,14 @@ pub use outbox::{Outbox, Outgoing};
 pub use pace::Pace;
 pub use publisher::Publisher;
 pub use registry::{Registry, RegistryError, SchemaVersion};
+pub use replay::{Replay, ReplayError, ReplayFailure, Replayed, Stretch};
+pub use scan::{Bounds, Header, Scanned, Window, scan, windows};
 pub use service::{Db, Effect, Monitor, Reaction, Service, World};
-pub use settings::Settings;
+pub use settings::{RetryPolicy, Settings};
 pub use start::StartError;
 pub use state_table::StateTable;
-pub use states::{Changed, Row, States, Stream};
+pub use states::{Changed, Row, Seen, States, Stream};
+pub use throttle::Throttle;
 
 // The macro makes undocumented public items; what leaves this crate is documented below.
 #[allow(missing_docs)]

@@ -1,4 +1,5 @@
 use kernel::OrderId;
+use rdkafka::Message as _;
 use rdkafka::message::BorrowedMessage;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -33,38 +34,95 @@ pub(crate) type Local<I> = Message<'static, I>;
 
 /// How a message is kept from happening twice, and from being lost.
 pub(crate) enum Origin<'c> {
-    /// From the log; the inbox knows its id.
-    Event { id: Uuid, record: BorrowedMessage<'c> },
-    /// From the retry queue, where its row goes when it succeeds; the inbox knows its id.
-    Parked { id: Uuid, row: Box<Parked> },
+    /// From the log.
+    Event { event: EventId, record: LogRecord<'c> },
+    /// From the retry queue, where its row goes when it succeeds.
+    Parked { event: EventId, row: Box<Parked> },
     /// What came of a call; its row in `effects` goes in the same transaction.
     Effect { step: String },
     /// Somebody asked for it and waits for the commit. Harmless when repeated.
     Command { done: oneshot::Sender<Result<(), Failure>> },
 }
 
+/// The record that an event came as.
+pub(crate) enum LogRecord<'c> {
+    /// In the client's memory.
+    Borrowed(BorrowedMessage<'c>),
+    /// A copy.
+    Copied(Box<Parked>),
+}
+
+impl LogRecord<'_> {
+    pub(crate) fn partition(&self) -> i32 {
+        match self {
+            Self::Borrowed(record) => record.partition(),
+            Self::Copied(record) => record.partition,
+        }
+    }
+
+    /// As it goes into the retry queue.
+    pub(crate) fn parked(&self, order: OrderId) -> Parked {
+        match self {
+            Self::Borrowed(record) => Parked::from_record(record, Some(order)),
+            Self::Copied(record) => Parked { order: Some(order), ..Parked::clone(record) },
+        }
+    }
+}
+
+/// What tells an event from all others.
+#[derive(Debug, Clone)]
+pub(crate) struct EventId {
+    /// Its id.
+    pub(crate) id: Uuid,
+    /// If it is a redriven dead letter: what the inbox knows it by, so that it passes once more.
+    pub(crate) redrive: Option<Uuid>,
+    /// Who emitted it.
+    pub(crate) source: String,
+    /// Its number among its order's events from this source.
+    pub(crate) sequence: u32,
+}
+
+impl EventId {
+    /// The id by which the inbox judges whether it was seen.
+    pub(crate) fn inbox_key(&self) -> Uuid {
+        self.redrive.unwrap_or(self.id)
+    }
+
+    /// All that the inbox remembers of it once it was processed.
+    fn inbox_ids(&self) -> impl Iterator<Item = Uuid> {
+        std::iter::once(self.id).chain(self.redrive)
+    }
+}
+
 impl<'c, I> Message<'c, I> {
     /// What a record says, on its way.
-    pub(crate) fn new(read: Read<I>, origin: impl FnOnce(Uuid) -> Origin<'c>) -> Self {
-        let Read { envelope, event_type, input } = read;
+    pub(crate) fn new(read: Read<I>, origin: impl FnOnce(EventId) -> Origin<'c>) -> Self {
+        let Read { envelope, redrive, event_type, input } = read;
+        let (id, sequence) = (envelope.id, envelope.sequence);
+        let event = EventId { id, redrive, source: envelope.source, sequence };
         Self {
             order: envelope.order,
             input,
             name: event_type,
-            origin: origin(envelope.id),
+            origin: origin(event),
             cause: Cause {
-                causation_id: envelope.id.to_string(),
+                causation_id: id.to_string(),
                 correlation_id: envelope.correlation_id,
                 traceparent: envelope.traceparent,
             },
         }
     }
 
-    /// The id that the inbox remembers, if it is an event.
-    pub(crate) fn event_id(&self) -> Option<Uuid> {
+    /// Which event it is, if it is one.
+    pub(crate) fn event(&self) -> Option<&EventId> {
         match &self.origin {
-            Origin::Event { id, .. } | Origin::Parked { id, .. } => Some(*id),
+            Origin::Event { event, .. } | Origin::Parked { event, .. } => Some(event),
             Origin::Effect { .. } | Origin::Command { .. } => None,
         }
+    }
+
+    /// What the inbox is to remember of it.
+    pub(crate) fn inbox_ids(&self) -> impl Iterator<Item = Uuid> {
+        self.event().into_iter().flat_map(EventId::inbox_ids)
     }
 }

@@ -31,9 +31,9 @@ impl Publisher {
             .iter()
             .fold(OwnedHeaders::new(), |all, (name, value)| header(all, name, value.as_bytes()));
         let record = Record { topic, key: Some(key), payload: Some(payload), headers };
-        self.producer
-            .publish([record].into_iter())
-            .await
-            .map_err(|reason| AdminError::Unavailable { brokers: self.brokers.clone(), reason })
+        self.producer.publish([record].into_iter()).await.map_err(|error| {
+            let (brokers, reason) = (self.brokers.clone(), error.reason);
+            AdminError::Unavailable { brokers, reason }
+        })
     }
 }

@@ -2,9 +2,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use contracts::{
-    CodecError, Consumes, Envelope, TARGET_GROUP, WriterSchema, frame_schema_id, headers,
+    CodecError, Consumes, Envelope, REDRIVE, TARGET_GROUP, WriterSchema, frame_schema_id, headers,
 };
 use thiserror::Error;
+use uuid::Uuid;
 
 use crate::{Monitor, Registry, RegistryError};
 
@@ -24,6 +25,8 @@ type Writer = Result<Arc<WriterSchema>, String>;
 /// What a record says.
 pub(crate) struct Read<I> {
     pub(crate) envelope: Envelope,
+    /// Of a redriven dead letter: what the inbox knows it by.
+    pub(crate) redrive: Option<Uuid>,
     pub(crate) event_type: &'static str,
     pub(crate) input: I,
 }
@@ -78,7 +81,15 @@ impl<I: 'static> Readers<I> {
         payload: Option<&[u8]>,
     ) -> Result<Read<I>, Unreadable> {
         let garbage = |error: &dyn ToString| Unreadable::Garbage(error.to_string());
+        let mut redrive = None;
+        let all = all.inspect(|(name, value)| {
+            if *name == REDRIVE {
+                redrive = Some(value.unwrap_or_default());
+            }
+        });
         let envelope = Envelope::parse(all).map_err(|error| garbage(&error))?;
+        let redrive = redrive.map(Uuid::try_parse_ascii).transpose();
+        let redrive = redrive.map_err(|error| garbage(&format!("header {REDRIVE}: {error}")))?;
         if key != Some(envelope.order.to_string().as_bytes()) {
             return Err(garbage(&"the record's key is not the order id in ce_subject"));
         }
@@ -94,7 +105,7 @@ impl<I: 'static> Readers<I> {
         };
         let writer = writer.map_err(Unreadable::Garbage)?;
         let input = consumes.decode(&writer, payload).map_err(|error| garbage(&error))?;
-        Ok(Read { envelope, event_type: consumes.event_type, input })
+        Ok(Read { envelope, redrive, event_type: consumes.event_type, input })
     }
 
     fn known(&self, event_type: &'static str, id: i32) -> Option<Writer> {

@@ -1,11 +1,12 @@
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
 use kernel::OrderId;
-use metrics::{counter, gauge};
+use metrics::counter;
 use rdkafka::message::OwnedHeaders;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -16,7 +17,7 @@ use uuid::Uuid;
 use crate::kafka::{Producer, Record, header};
 use crate::outbox::{self, Outgoing};
 use crate::settings::backoff;
-use crate::{Failure, Pace, instance};
+use crate::{Failure, Pace, Throttle, crash, instance};
 
 /// The most rows held in memory. Past it rows stay in the table only, and are read back when the
 /// relay has caught up; at 500 bytes each this is 25 MB.
@@ -25,6 +26,8 @@ const QUEUE_MAX: usize = 50_000;
 const BATCH_MAX: usize = 2_000;
 /// How often the relay looks for rows that instances which are gone left behind.
 const ADOPT_EVERY: Duration = Duration::from_secs(1);
+/// How many of them it takes up at once.
+const ADOPT_MAX: usize = 5_000;
 /// Rows of this instance that are older than this, while none is in memory, never got there: the
 /// answer to their commit was lost.
 const OVERLOOKED_AFTER: Duration = Duration::from_secs(2);
@@ -53,6 +56,8 @@ struct Queue {
     /// This instance's rows are to be read from the table: more came than memory holds, or some
     /// may be there that never came.
     only_in_table: bool,
+    /// More came than memory holds, and that has not been worked off yet.
+    behind: bool,
 }
 
 impl Relay {
@@ -72,6 +77,7 @@ impl Relay {
             drop(queue);
             self.wake.notify_one();
         } else {
+            queue.behind |= !fits;
             drop(queue);
             self.read_back();
         }
@@ -88,6 +94,10 @@ impl Relay {
 
     /// Whether more is waiting than memory holds: the sign to take no new work in.
     pub(crate) fn is_behind(&self) -> bool {
+        self.lock().behind
+    }
+
+    fn is_only_in_table(&self) -> bool {
         self.lock().only_in_table
     }
 
@@ -160,6 +170,7 @@ pub(crate) struct Publisher {
     pub(crate) source: String,
     pub(crate) instance: i32,
     pub(crate) linger: Duration,
+    pub(crate) rate: Option<NonZeroU32>,
 }
 
 impl Publisher {
@@ -168,6 +179,7 @@ impl Publisher {
         let (published, deletes) = mpsc::channel(64);
         let cleaning = tokio::spawn(delete_published(self.pool.clone(), deletes));
         let mut pace = Pace::new(self.linger);
+        let mut throttle = Throttle::new(self.rate);
         let mut next_adoption = Instant::now();
         let mut waiting = Waiting::default();
         loop {
@@ -186,11 +198,11 @@ impl Publisher {
             let mut ready = waiting.keep_back(rows);
             ready.extend(self.in_turn(&mut waiting).await);
             if !ready.is_empty() {
-                self.publish(&ready, &published).await;
+                self.publish(&ready, &published, &mut throttle).await;
                 continue;
             }
-            if self.relay.is_behind() {
-                self.read_back(&mut waiting, &published).await;
+            if self.relay.is_only_in_table() {
+                self.read_back(&mut waiting, &published, &mut throttle).await;
                 continue;
             }
             if shutdown.is_cancelled() && waiting.is_empty() {
@@ -209,8 +221,14 @@ impl Publisher {
     }
 
     /// Publishes rows until Kafka has them, however long that takes.
-    async fn publish(&self, rows: &[Outgoing], published: &mpsc::Sender<Vec<Uuid>>) {
-        for part in rows.chunks(BATCH_MAX) {
+    async fn publish(
+        &self,
+        rows: &[Outgoing],
+        published: &mpsc::Sender<Vec<Uuid>>,
+        throttle: &mut Throttle,
+    ) {
+        for part in rows.chunks(throttle.batch(BATCH_MAX)) {
+            throttle.wait(part.len()).await;
             self.publish_batch(part, published).await;
         }
     }
@@ -222,12 +240,13 @@ impl Publisher {
             match self.producer.publish(records).await {
                 Ok(()) => break,
                 Err(error) => {
-                    warn!(error, rows = rows.len(), "cannot publish, trying again");
+                    warn!(%error, rows = rows.len(), "cannot publish, trying again");
                     let wait = backoff(attempt, Duration::from_millis(50), BACKOFF_CAP);
                     tokio::time::sleep(wait).await;
                 }
             }
         }
+        crash::point("after-publish");
         for row in rows {
             debug!(
                 order_id = %row.envelope.order,
@@ -344,7 +363,7 @@ impl Publisher {
         Ok(client.query_one(&select, &[&self.instance, &before]).await?.get(0))
     }
 
-    /// Makes rows this instance's and returns them.
+    /// Makes rows this instance's and returns them; the oldest first, and not all at once.
     async fn adopt(
         &self,
         condition: &str,
@@ -352,14 +371,24 @@ impl Publisher {
     ) -> Result<Vec<Outgoing>, Failure> {
         let client = self.pool.get().await?;
         let columns = outbox::COLUMNS;
-        let sql = format!("UPDATE outbox SET instance = $1 WHERE {condition} RETURNING {columns}");
+        let sql = format!(
+            "UPDATE outbox SET instance = $1 WHERE event_id IN (
+               SELECT event_id FROM outbox WHERE {condition}
+               ORDER BY event_id LIMIT {ADOPT_MAX} FOR UPDATE SKIP LOCKED)
+             RETURNING {columns}"
+        );
         let update = client.prepare_cached(&sql).await?;
         let rows = client.query(&update, parameters).await?;
         Ok(outbox::from_rows(&self.source, &rows))
     }
 
     /// Publishes this instance's rows from the table after more came than memory holds.
-    async fn read_back(&self, waiting: &mut Waiting, published: &mpsc::Sender<Vec<Uuid>>) {
+    async fn read_back(
+        &self,
+        waiting: &mut Waiting,
+        published: &mpsc::Sender<Vec<Uuid>>,
+        throttle: &mut Throttle,
+    ) {
         // From here on new rows go to memory again. Those committed before are read below, so
         // none is left out; one that is in both is published twice, which the inboxes drop.
         self.relay.lock().only_in_table = false;
@@ -367,12 +396,12 @@ impl Publisher {
         let mut after = Uuid::nil();
         loop {
             match self.own_rows(after).await {
-                Ok(rows) if rows.is_empty() => return,
+                Ok(rows) if rows.is_empty() => break,
                 Ok(rows) => {
                     after = rows.iter().map(|row| row.envelope.id).max().unwrap_or(after);
                     waiting.extend(rows);
                     let ready = self.in_turn(waiting).await;
-                    self.publish(&ready, published).await;
+                    self.publish(&ready, published, throttle).await;
                 }
                 Err(failure) => {
                     warn!(%failure, "cannot read the outbox back");
@@ -380,6 +409,8 @@ impl Publisher {
                 }
             }
         }
+        let mut queue = self.relay.lock();
+        queue.behind = queue.only_in_table;
     }
 
     async fn own_rows(&self, after: Uuid) -> Result<Vec<Outgoing>, Failure> {
@@ -431,25 +462,5 @@ async fn delete(pool: &Pool, ids: &[Uuid]) -> Result<(), Failure> {
     let delete = db.prepare_cached("DELETE FROM outbox WHERE event_id = ANY($1)").await?;
     db.execute(&delete, &[&ids]).await?;
     db.commit().await?;
-    Ok(())
-}
-
-/// Tells how many rows wait and how old the oldest is, as the table says.
-pub(crate) async fn measure(pool: &Pool) -> Result<(), Failure> {
-    let client = pool.get().await?;
-    let row = client
-        .query_one(
-            "SELECT count(*), coalesce(extract(epoch FROM now() - min(occurred_at)), 0)::float8,
-               (SELECT count(*) FROM effects), (SELECT count(*) FROM retry_queue WHERE NOT dead)
-             FROM outbox",
-            &[],
-        )
-        .await?;
-    #[allow(clippy::cast_precision_loss)] // A gauge; counts are far below 2^52.
-    let count = |column: usize| row.get::<_, i64>(column) as f64;
-    gauge!("farandole_outbox_backlog").set(count(0));
-    gauge!("farandole_outbox_age_seconds").set(row.get::<_, f64>(1));
-    gauge!("farandole_effects_pending").set(count(2));
-    gauge!("farandole_retry_queue_records").set(count(3));
     Ok(())
 }

@@ -8,6 +8,7 @@ use rdkafka::message::Headers as _;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use crate::scan::Scanned;
 use crate::{Db, Failure};
 
 /// A record as it was read, kept whole: it may have to go to the dead-letter topic as it came.
@@ -63,6 +64,26 @@ impl Parked {
         }
     }
 
+    /// A record that a scan came by.
+    pub(crate) fn from_scanned(record: &Scanned<'_>, order: Option<OrderId>) -> Self {
+        let headers = record.headers.iter().flatten();
+        Self {
+            topic: record.topic.to_owned(),
+            partition: record.partition,
+            offset: record.offset,
+            order,
+            key: record.key.map(<[u8]>::to_vec),
+            headers: headers
+                .map(|(name, value)| ((*name).to_owned(), value.map(<[u8]>::to_vec)))
+                .collect(),
+            payload: record.payload.map(<[u8]>::to_vec),
+            attempts: 0,
+            first_failed_at: None,
+            last_failed_at: None,
+            errors: Vec::new(),
+        }
+    }
+
     pub(crate) fn from_row(row: &Row) -> Self {
         let names: Vec<String> = row.get("header_names");
         let values: Vec<Option<Vec<u8>>> = row.get("header_values");
@@ -91,9 +112,14 @@ impl Parked {
         if self.errors.len() == ERRORS_MAX {
             self.errors.remove(1);
         }
-        // What quotes a message may have a NUL, which no text in Postgres can hold.
-        self.errors.push(error.chars().take(ERROR_LENGTH).map(printable).collect());
+        self.errors.push(storable(error));
         self
+    }
+
+    /// How long ago it failed first.
+    pub(crate) fn age(&self) -> Duration {
+        let since = self.first_failed_at.unwrap_or_else(Timestamp::now);
+        Timestamp::now().duration_since(since).try_into().unwrap_or_default()
     }
 
     /// The record's headers, for decoding.
@@ -102,8 +128,11 @@ impl Parked {
     }
 }
 
-fn printable(character: char) -> char {
-    if character == '\0' { char::REPLACEMENT_CHARACTER } else { character }
+/// An error's text as the tables keep it: of bounded length, and without the NUL that it may quote
+/// from a message, for no text in Postgres can hold one.
+pub(crate) fn storable(error: &str) -> String {
+    let printable = |c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c };
+    error.chars().take(ERROR_LENGTH).map(printable).collect()
 }
 
 /// What becomes of a record that was set aside.
@@ -165,15 +194,40 @@ pub(crate) async fn set_aside(db: &Db<'_>, parked: &Parked, fate: Fate) -> Resul
     Ok(())
 }
 
-/// Which of the orders have records waiting in the queue.
-pub(crate) async fn waiting(db: &Db<'_>, orders: &[Uuid]) -> Result<HashSet<OrderId>, Failure> {
+/// What is open about some orders.
+#[derive(Debug, Default)]
+pub(crate) struct Open {
+    /// Records of theirs wait in the queue.
+    pub(crate) waiting: HashSet<OrderId>,
+    /// Numbers are missing in their streams.
+    pub(crate) gaps: HashSet<OrderId>,
+}
+
+/// What is open about these orders.
+pub(crate) async fn open(db: &Db<'_>, orders: &[Uuid]) -> Result<Open, Failure> {
     let select = db
         .prepare_cached(
-            "SELECT DISTINCT order_id FROM retry_queue WHERE order_id = ANY($1) AND NOT dead",
+            "SELECT order_id, true FROM retry_queue WHERE order_id = ANY($1) AND NOT dead
+             UNION SELECT order_id, false FROM gaps WHERE order_id = ANY($1)",
         )
         .await?;
-    let rows = db.query(&select, &[&orders]).await?;
-    Ok(rows.iter().map(|row| OrderId(row.get(0))).collect())
+    let mut open = Open::default();
+    for row in db.query(&select, &[&orders]).await? {
+        let orders = if row.get(1) { &mut open.waiting } else { &mut open.gaps };
+        orders.insert(OrderId(row.get(0)));
+    }
+    Ok(open)
+}
+
+/// Has a record wait before anything more is done about it.
+pub(crate) async fn put_off(db: &Db<'_>, parked: &Parked, wait: Duration) -> Result<(), Failure> {
+    db.execute(
+        "UPDATE retry_queue SET due_at = now() + $4 * interval '1 second'
+         WHERE topic = $1 AND partition = $2 AND record_offset = $3",
+        &[&parked.topic, &parked.partition, &parked.offset, &wait.as_secs_f64()],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Takes a record off the queue: it has been processed in this transaction.

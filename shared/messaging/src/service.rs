@@ -101,6 +101,10 @@ pub trait World: Send {
     /// The order's place in this service's stream of events. Asking for it means that an event
     /// will be appended, so the order's row counts as changed.
     fn stream(&mut self, order: OrderId) -> &mut Stream;
+
+    /// Takes note that the order's event with this source and number was read, if the order has a
+    /// row to keep that in, and returns the lower numbers that have not come.
+    fn saw(&mut self, order: OrderId, source: &str, sequence: u32) -> Vec<u32>;
 }
 
 /// Where the loop tells how it is doing. Parts are `postgres`, `kafka`, `schema registry`.
@@ -111,4 +115,13 @@ pub trait Monitor: Send + Sync + 'static {
     fn down(&self, part: &'static str, reason: &str);
     /// The loop has turned once more.
     fn beat(&self);
+    /// The circuit breaker of a step's calls is `closed`, `half-open` or `open`. That does not make
+    /// the service unready: it takes in events, and the calls wait.
+    fn circuit(&self, step: &'static str, state: &'static str) {
+        let _ = (step, state);
+    }
+    /// Why no events are taken in at the moment, or that they are again.
+    fn intake(&self, held_up: Option<&'static str>) {
+        let _ = held_up;
+    }
 }

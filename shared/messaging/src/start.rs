@@ -42,6 +42,17 @@ pub enum StartError {
         /// Its retention, in seconds, or `ever`.
         topic_s: String,
     },
+    /// A setting names an event type that this service does not consume.
+    #[error(
+        "RETRY_BY_TYPE names {event_type:?}, which this service does not consume; it consumes \
+         {consumed}"
+    )]
+    UnknownType {
+        /// What it names.
+        event_type: String,
+        /// What it could name.
+        consumed: String,
+    },
     /// A setting that Kafka's client does not take.
     #[error("the Kafka client refuses its settings: {0}")]
     Client(String),
@@ -190,6 +201,22 @@ fn check_retention(
     Ok(())
 }
 
+/// Checks that what is said of single event types is said of ones that come here.
+pub(crate) fn check_types<I: 'static>(
+    settings: &Settings,
+    readers: &Readers<I>,
+) -> Result<(), StartError> {
+    let mut consumed: Vec<&str> = readers.consumed().map(|one| one.event_type).collect();
+    consumed.sort_unstable();
+    match settings.retry_by_type.keys().find(|named| !consumed.contains(&named.as_str())) {
+        None => Ok(()),
+        Some(named) => Err(StartError::UnknownType {
+            event_type: named.clone(),
+            consumed: consumed.join(", "),
+        }),
+    }
+}
+
 /// The topics that the service reads.
 pub(crate) fn sources<I: 'static>(readers: &Readers<I>, topics: &Topics) -> Vec<String> {
     let mut sources: Vec<String> =
@@ -207,6 +234,8 @@ pub(crate) fn consumer(
     let mut config = client_config(&settings.kafka_brokers);
     config
         .set("group.id", settings.topics.group(service))
+        // Quotas are set by client id.
+        .set("client.id", settings.topics.group(service))
         .set("session.timeout.ms", settings.session_timeout.as_millis().to_string())
         .set("heartbeat.interval.ms", (settings.session_timeout.as_millis() / 3).to_string())
         // An order's events come through several topics; with equal partition counts this puts

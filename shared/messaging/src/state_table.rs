@@ -7,13 +7,13 @@ use serde::de::DeserializeOwned;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
 
-use crate::{Changed, Db, Failure, Row, States, Stream};
+use crate::{Changed, Db, Failure, Row, Seen, States, Stream};
 
 /// A table with one row per order: its state as JSON, its version, its place in the stream of
 /// events. All of a batch's rows are loaded by one statement and written by two.
 ///
 /// The table has the columns `order_id uuid PRIMARY KEY, version int, emitted int, emitted_by int,
-/// state jsonb`.
+/// seen jsonb, state jsonb`, none of them null.
 #[derive(Debug, Clone, Copy)]
 pub struct StateTable {
     name: &'static str,
@@ -36,7 +36,7 @@ impl StateTable {
     {
         let select = db
             .prepare_cached(&format!(
-                "SELECT order_id, version, emitted, emitted_by, state FROM {}
+                "SELECT order_id, version, emitted, emitted_by, seen, state FROM {}
                  WHERE order_id = ANY($1)",
                 self.name
             ))
@@ -46,8 +46,9 @@ impl StateTable {
         let rows: Result<Vec<_>, Failure> = rows
             .iter()
             .map(|row| {
-                let stream = Stream { emitted: row.get(2), emitted_by: row.get(3) };
-                let state = readable(row.try_get::<_, Json<S>>(4))?;
+                let seen = readable(row.try_get::<_, Json<Seen>>(4))?;
+                let stream = Stream { emitted: row.get(2), emitted_by: row.get(3), seen };
+                let state = readable(row.try_get::<_, Json<S>>(5))?;
                 Ok((OrderId(row.get(0)), Row { version: row.get(1), stream, state }))
             })
             .collect();
@@ -87,10 +88,10 @@ impl StateTable {
         }
         let insert = db
             .prepare_cached(&format!(
-                "INSERT INTO {} (order_id, version, emitted, emitted_by, state)
-                 SELECT order_id, version + 1, emitted, emitted_by, state
-                 FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::jsonb[])
-                   AS row (order_id, version, emitted, emitted_by, state)
+                "INSERT INTO {} (order_id, version, emitted, emitted_by, seen, state)
+                 SELECT order_id, version + 1, emitted, emitted_by, seen, state
+                 FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::jsonb[], $6::jsonb[])
+                   AS row (order_id, version, emitted, emitted_by, seen, state)
                  ON CONFLICT DO NOTHING",
                 self.name
             ))
@@ -108,9 +109,9 @@ impl StateTable {
         let update = db
             .prepare_cached(&format!(
                 "UPDATE {table} SET version = row.version + 1, emitted = row.emitted,
-                   emitted_by = row.emitted_by, state = row.state
-                 FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::jsonb[])
-                   AS row (order_id, version, emitted, emitted_by, state)
+                   emitted_by = row.emitted_by, seen = row.seen, state = row.state
+                 FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::jsonb[], $6::jsonb[])
+                   AS row (order_id, version, emitted, emitted_by, seen, state)
                  WHERE {table}.order_id = row.order_id AND {table}.version = row.version",
                 table = self.name
             ))
@@ -132,9 +133,11 @@ impl StateTable {
         let versions: Vec<i32> = changed.iter().map(|one| one.row.version).collect();
         let emitted: Vec<i32> = changed.iter().map(|one| one.row.stream.emitted).collect();
         let emitted_by: Vec<i32> = changed.iter().map(|one| one.row.stream.emitted_by).collect();
+        let seen: Vec<Json<&Seen>> = changed.iter().map(|one| Json(&one.row.stream.seen)).collect();
         let states: Vec<Json<&S>> = changed.iter().map(|one| Json(&one.row.state)).collect();
-        let written =
-            db.execute(statement, &[&orders, &versions, &emitted, &emitted_by, &states]).await?;
+        let written = db
+            .execute(statement, &[&orders, &versions, &emitted, &emitted_by, &seen, &states])
+            .await?;
         if written == changed.len() as u64 { Ok(()) } else { Err(Failure::Conflict) }
     }
 }

@@ -1,17 +1,46 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use kernel::OrderId;
+use serde::{Deserialize, Serialize};
 
 use crate::World;
 
-/// An order's place in this service's stream of events.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// An order's place in this service's stream of events, and in those that it reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stream {
     /// How many events of the order this service has emitted; the last one's `ce_sequence`.
     pub emitted: i32,
     /// The instance that emitted the last one; 0 if none. The relay uses it to keep an order's
     /// events in order across instances.
     pub emitted_by: i32,
+    /// Which events of the order it has read.
+    pub seen: Seen,
+}
+
+/// The numbers (`ce_sequence`) of an order's events that a service has read, by their source: bit
+/// 0 for number 1. Later numbers than [`Seen::LAST`] are not followed; an order has a handful.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seen(BTreeMap<String, u64>);
+
+impl Seen {
+    /// The highest number that is followed.
+    pub const LAST: u32 = 63;
+
+    /// Takes note of a number. Returns the lower ones that have not come.
+    pub fn add(&mut self, source: &str, sequence: u32) -> Vec<u32> {
+        if !(1..=Self::LAST).contains(&sequence) {
+            return Vec::new();
+        }
+        let bit = 1u64 << (sequence - 1);
+        let numbers = match self.0.get_mut(source) {
+            Some(numbers) => numbers,
+            None => self.0.entry(source.to_owned()).or_default(),
+        };
+        *numbers |= bit;
+        let missing = !*numbers & (bit - 1);
+        (1..sequence).filter(|number| missing & (1 << (number - 1)) != 0).collect()
+    }
 }
 
 /// An order's row, as loaded or as it is to be written.
@@ -87,5 +116,28 @@ impl<S: Default + PartialEq + Send> World for States<S> {
         let (row, changed) = self.entry(order);
         *changed = true;
         &mut row.stream
+    }
+
+    fn saw(&mut self, order: OrderId, source: &str, sequence: u32) -> Vec<u32> {
+        let Some((row, changed)) = self.rows.get_mut(&order) else { return Vec::new() };
+        *changed = true;
+        row.stream.seen.add(source, sequence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_which_numbers_are_missing_until_they_come() {
+        let mut seen = Seen::default();
+        assert_eq!(seen.add("/order", 1), [0; 0]);
+        assert_eq!(seen.add("/order", 4), [2, 3]);
+        assert_eq!(seen.add("/payment", 2), [1]);
+        assert_eq!(seen.add("/order", 2), [0; 0]);
+        assert_eq!(seen.add("/order", 5), [3]);
+        assert_eq!(seen.add("/order", 64), [0; 0], "not followed");
+        assert_eq!(serde_json::to_value(&seen).unwrap()["/payment"], 2);
     }
 }

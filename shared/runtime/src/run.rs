@@ -1,6 +1,7 @@
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,6 +15,7 @@ use tracing::{error, info, warn};
 
 use crate::database::{self, DatabaseError};
 use crate::http::{ApiSlot, HttpLimits, serve, service_router};
+use crate::replay::{ReplayArguments, replay};
 use crate::{Health, Settings, Telemetry, shutdown};
 
 /// How long to wait between two attempts to reach the database at start.
@@ -70,12 +72,15 @@ struct Cli<S: Args> {
     own: S,
 }
 
-#[derive(Subcommand, Clone, Copy)]
+#[derive(Subcommand, Clone)]
 enum Command {
     /// Runs the service (this is the default).
     Serve,
     /// Brings the database up to date and exits; serving does so by itself, too.
     Migrate,
+    /// Reads a stretch of the topics again, beside the running service. What was processed is not
+    /// processed twice. Exits 1 when a record failed.
+    Replay(ReplayArguments),
     /// Asks the service at `HTTP_ADDR` whether it is ready; exits 0 when it is.
     Health,
 }
@@ -95,6 +100,10 @@ pub fn run<A: App>() -> ExitCode {
         match cli.command.unwrap_or(Command::Serve) {
             Command::Serve => serve_until_stopped::<A>(name, cli.shared, cli.own).await,
             Command::Migrate => migrate::<A>(&cli.shared).await,
+            Command::Replay(arguments) => {
+                let stop = shutdown::signals()?;
+                replay::<A>(&cli.shared, &cli.own, &arguments, stop).await
+            }
             Command::Health => health(cli.shared.http_addr).await,
         }
     });
@@ -180,7 +189,7 @@ async fn dance<A: App>(
     }
     let pool = database::pool(&settings.database_url, settings.database_pool_max)?;
     let service = Arc::new(A::service(&own));
-    let monitor = Arc::new(Reporting(health.clone()));
+    let monitor = Arc::new(Reporting { health: health.clone(), circuits: Mutex::default() });
     let started =
         Engine::start(service.clone(), pool.clone(), settings.messaging(), monitor, stop.clone());
     let (handle, engine) = match started.await {
@@ -217,18 +226,34 @@ async fn migrated<A: App>(
 }
 
 /// Lets the loop's reports show in the service's health.
-struct Reporting(Health);
+struct Reporting {
+    health: Health,
+    /// The circuit breakers' states, by step.
+    circuits: Mutex<BTreeMap<&'static str, &'static str>>,
+}
 
 impl Monitor for Reporting {
     fn up(&self, part: &'static str) {
-        self.0.set_ready(part);
+        self.health.set_ready(part);
     }
 
     fn down(&self, part: &'static str, reason: &str) {
-        self.0.set_not_ready(part, reason);
+        self.health.set_not_ready(part, reason);
     }
 
     fn beat(&self) {
-        self.0.beat();
+        self.health.beat();
+    }
+
+    fn circuit(&self, step: &'static str, state: &'static str) {
+        let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
+        if circuits.insert(step, state) != Some(state) {
+            info!(step, state, "circuit breaker");
+            self.health.set_detail("circuits", serde_json::json!(*circuits));
+        }
+    }
+
+    fn intake(&self, held_up: Option<&'static str>) {
+        self.health.set_detail("intake", held_up.unwrap_or("running"));
     }
 }

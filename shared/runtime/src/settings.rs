@@ -1,9 +1,12 @@
+use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 use contracts::Topics;
+use messaging::RetryPolicy;
 
 /// The settings that all services share. Each is an environment variable and a flag of the same
 /// name; a flag wins.
@@ -72,6 +75,28 @@ struct Delivery {
     #[arg(long, env = "RETRY_CAP_MS", value_name = "MS", default_value_t = 30_000,
           value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
     retry_cap_ms: u64,
+    /// How long after its first failure an event becomes a dead letter at the latest, in seconds.
+    #[arg(long, env = "RETRY_MAX_AGE_S", value_name = "S", default_value_t = 86_400,
+          value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    retry_max_age_s: u64,
+    /// What differs for single event types, such as
+    /// `OrderPlaced:max_attempts=10,base_ms=100;PaymentCharged:cap_ms=5000,max_age_s=600`.
+    #[arg(long, env = "RETRY_BY_TYPE", value_name = "TYPE:NAME=NUMBER,…;…",
+          default_value = "", value_parser = retry_by_type)]
+    retry_by_type: RetryByType,
+    /// How many records may wait in the retry queue, and how many calls to the outside may be
+    /// open, before the service takes in no more events.
+    #[arg(long, env = "BACKLOG_MAX", value_name = "ROWS", default_value_t = 100_000,
+          value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    backlog_max: u32,
+    /// How long an event that is missing in an order's stream may take to arrive before the topic
+    /// is searched for it, in milliseconds.
+    #[arg(long, env = "GAP_GRACE_MS", value_name = "MS", default_value_t = 5_000,
+          value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
+    gap_grace_ms: u64,
+    /// The most events published a second; 0 for as many as there are.
+    #[arg(long, env = "PUBLISH_RATE_MAX", value_name = "EVENTS", default_value_t = 0)]
+    publish_rate_max: u32,
     /// How many calls to the outside may run at once.
     #[arg(long, env = "EFFECT_CONCURRENCY", value_name = "CALLS", default_value_t = 256,
           value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
@@ -90,6 +115,12 @@ impl Settings {
     /// What of them is the loop's.
     pub fn messaging(&self) -> messaging::Settings {
         let delivery = &self.delivery;
+        let retry = RetryPolicy {
+            max_attempts: delivery.retry_max_attempts,
+            base: Duration::from_millis(delivery.retry_base_ms),
+            cap: Duration::from_millis(delivery.retry_cap_ms),
+            max_age: Duration::from_secs(delivery.retry_max_age_s),
+        };
         messaging::Settings {
             kafka_brokers: self.kafka_brokers.clone(),
             schema_registry_url: self.schema_registry_url.clone(),
@@ -98,15 +129,72 @@ impl Settings {
             session_timeout: Duration::from_millis(self.kafka_session_timeout_ms),
             batch_max: delivery.batch_max,
             batch_linger: Duration::from_millis(delivery.batch_linger_ms),
-            retry_max_attempts: delivery.retry_max_attempts,
-            retry_base: Duration::from_millis(delivery.retry_base_ms),
-            retry_cap: Duration::from_millis(delivery.retry_cap_ms),
+            retry,
+            retry_by_type: delivery.retry_by_type.over(retry),
+            backlog_max: delivery.backlog_max,
+            gap_grace: Duration::from_millis(delivery.gap_grace_ms),
+            publish_rate: NonZeroU32::new(delivery.publish_rate_max),
             effect_concurrency: delivery.effect_concurrency,
             effect_timeout: Duration::from_millis(delivery.effect_timeout_ms),
             inbox_retention: Duration::from_secs(delivery.inbox_retention_s),
             tracing: crate::telemetry::tracing_enabled(),
         }
     }
+}
+
+/// What differs in the retries of single event types: of each, names and numbers.
+#[derive(Debug, Clone, Default)]
+struct RetryByType(Vec<(String, Vec<(String, u64)>)>);
+
+impl RetryByType {
+    /// The policies of these types, where all else is as in `default`.
+    fn over(&self, default: RetryPolicy) -> HashMap<String, RetryPolicy> {
+        let policy = |changes: &[(String, u64)]| {
+            changes.iter().fold(default, |policy, (name, number)| {
+                change(policy, name, *number).unwrap_or(policy)
+            })
+        };
+        self.0.iter().map(|(event_type, changes)| (event_type.clone(), policy(changes))).collect()
+    }
+}
+
+/// A policy with one number changed; `None` if there is none of that name, or it cannot be this.
+fn change(policy: RetryPolicy, name: &str, number: u64) -> Option<RetryPolicy> {
+    match name {
+        "max_attempts" => {
+            let max_attempts = u32::try_from(number).ok().filter(|tries| *tries > 0)?;
+            Some(RetryPolicy { max_attempts, ..policy })
+        }
+        "base_ms" => Some(RetryPolicy { base: Duration::from_millis(number), ..policy }),
+        "cap_ms" => Some(RetryPolicy { cap: Duration::from_millis(number), ..policy }),
+        "max_age_s" => Some(RetryPolicy { max_age: Duration::from_secs(number), ..policy }),
+        _ => None,
+    }
+}
+
+fn retry_by_type(text: &str) -> Result<RetryByType, String> {
+    let shape = "expected such as OrderPlaced:max_attempts=10,base_ms=100;PaymentCharged:cap_ms=\
+                 5000,max_age_s=600";
+    let any = RetryPolicy {
+        max_attempts: 1,
+        base: Duration::ZERO,
+        cap: Duration::ZERO,
+        max_age: Duration::ZERO,
+    };
+    let number = |text: &str| {
+        let (name, number) = text.split_once('=')?;
+        let number = number.trim().parse().ok()?;
+        change(any, name.trim(), number).map(|_| (name.trim().to_owned(), number))
+    };
+    let one = |text: &str| {
+        let (event_type, changes) = text.split_once(':')?;
+        let changes: Option<Vec<_>> = changes.split(',').map(number).collect();
+        Some((event_type.trim().to_owned(), changes?))
+    };
+    let all = text.split(';').map(str::trim).filter(|text| !text.is_empty());
+    all.map(|text| one(text).ok_or_else(|| format!("{text:?}; {shape}")))
+        .collect::<Result<_, _>>()
+        .map(RetryByType)
 }
 
 fn postgres_url(text: &str) -> Result<String, String> {

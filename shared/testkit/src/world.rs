@@ -91,8 +91,10 @@ impl World {
         let plans: Vec<TopicPlan> = services
             .iter()
             .flat_map(|service| {
-                let plan =
-                    |name, retention| TopicPlan { name, partitions, replication: 1, retention };
+                let plan = |name, retention: Option<_>| {
+                    let large_records = retention.is_none();
+                    TopicPlan { name, partitions, replication: 1, retention, large_records }
+                };
                 [
                     plan(self.topics.events(service), Some(week)),
                     plan(self.topics.dead_letters(service), None),

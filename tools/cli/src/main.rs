@@ -4,6 +4,7 @@
 
 mod commands;
 mod connections;
+mod databases;
 mod table;
 
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ use messaging::{AdminError, ReadError, RegistryError};
 
 use crate::commands::{events, schemas, topics};
 use crate::connections::Connections;
+use crate::databases::{Databases, NoDatabase};
 
 /// Prepares and watches a Farandole fleet.
 ///
@@ -23,7 +25,7 @@ use crate::connections::Connections;
 ///   farandole topics create
 ///
 /// Exit codes: 0 all is well; 1 a check found differences, or something was refused; 2 wrong
-/// usage; 3 Kafka or the schema registry cannot be reached.
+/// usage; 3 Kafka, the schema registry or a database cannot be reached.
 #[derive(Parser)]
 #[command(name = "farandole", version, verbatim_doc_comment)]
 struct Arguments {
@@ -31,6 +33,8 @@ struct Arguments {
     command: Command,
     #[command(flatten)]
     connections: Connections,
+    #[command(flatten)]
+    databases: Databases,
 }
 
 #[derive(Subcommand)]
@@ -48,7 +52,7 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { command, connections } = Arguments::parse();
+    let Arguments { command, connections, databases: _ } = Arguments::parse();
     let result = match command {
         Command::Schemas(command) => schemas::run(command, &connections).await,
         Command::Topics(command) => topics::run(command, &connections).await,
@@ -82,6 +86,7 @@ fn classify(error: &anyhow::Error) -> (u8, Option<&'static str>) {
             Some("Start it, or set SCHEMA_REGISTRY_URL to where it is; --wait 60 waits for it."),
         ),
         _ if error.is::<InvalidSchemas>() => (2, None),
+        _ if error.is::<NoDatabase>() => (3, None),
         _ => (1, None),
     }
 }

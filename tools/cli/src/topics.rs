@@ -28,11 +28,12 @@ impl TopicShape {
     fn plans(&self, topics: &Topics) -> Vec<TopicPlan> {
         let schemas = Schemas::embedded();
         let services = schemas.services();
-        let plan = |name, retention| TopicPlan {
+        let plan = |name, retention: Option<Duration>| TopicPlan {
             name,
             partitions: self.partitions,
             replication: self.replication,
             retention,
+            large_records: retention.is_none(),
         };
         let events =
             services.iter().map(|service| plan(topics.events(service), Some(self.retention)));

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use farandole_messaging::Settings;
+use farandole_messaging::{RetryPolicy, Settings};
 use kernel::OrderId;
 use testkit::eventually;
 
@@ -137,7 +137,7 @@ async fn a_call_in_the_queue_is_not_made_twice_however_long_it_waits() {
     let settings = Settings {
         effect_concurrency: 1,
         effect_timeout: Duration::from_millis(400),
-        retry_cap: Duration::from_millis(1),
+        retry: RetryPolicy { cap: Duration::from_millis(1), ..stage.settings().retry },
         ..stage.settings()
     };
     let instance = stage.start_with(settings).await;
@@ -162,4 +162,24 @@ async fn a_call_is_given_up_when_the_service_says_so() {
     instance.stop().await;
     assert_eq!(u32::try_from(stage.gateway.calls().keys.len()), Ok(FEW_TIMES));
     assert_answered(&stage, order, "given up").await;
+}
+
+#[tokio::test]
+async fn no_more_events_are_taken_in_while_too_many_calls_are_open() {
+    let stage = Stage::set_narrow().await;
+    stage.gateway.set(Mood::HangUp);
+    let settings = Settings { backlog_max: 20, ..stage.settings() };
+    let instance = stage.start_with(settings).await;
+    stage.send(&ask(&stage, &new_orders(30))).await;
+    stage.until_count("effects", 30).await;
+    instance.reports.until_intake(true).await;
+    let late = new_orders(1)[0];
+    stage.send(&[Letter::new(stage.ids, late, 1, Action::Count)]).await;
+    instance.reports.until_turned().await;
+    assert_eq!(stage.count("inbox").await, 30);
+    stage.gateway.set(Mood::Answer);
+    stage.until_done(31).await;
+    instance.reports.until_intake(false).await;
+    instance.stop().await;
+    assert_eq!(stage.numbers(late).await, [1]);
 }

@@ -25,6 +25,7 @@ use crate::tally::Tally;
 pub(crate) struct Reports {
     parts: Mutex<HashMap<&'static str, Result<(), String>>>,
     beats: AtomicUsize,
+    held_up: AtomicBool,
 }
 
 impl Monitor for Reports {
@@ -39,6 +40,10 @@ impl Monitor for Reports {
     fn beat(&self) {
         self.beats.fetch_add(1, Ordering::SeqCst);
     }
+
+    fn intake(&self, held_up: Option<&'static str>) {
+        self.held_up.store(held_up.is_some(), Ordering::SeqCst);
+    }
 }
 
 impl Reports {
@@ -52,6 +57,12 @@ impl Reports {
     pub(crate) async fn until_down(&self, part: &'static str) -> String {
         let down = || async { self.parts.lock().unwrap().get(part)?.clone().err() };
         eventually(&format!("{part} is down"), PATIENCE, down).await
+    }
+
+    /// Waits until events are held up, or taken in again.
+    pub(crate) async fn until_intake(&self, held_up: bool) {
+        let so = || async { (self.held_up.load(Ordering::SeqCst) == held_up).then_some(()) };
+        eventually(&format!("intake is held up: {held_up}"), PATIENCE, so).await;
     }
 
     /// Waits until the loop has turned once more.

@@ -1,6 +1,6 @@
 //! Records on their way to the service.
 
-use contracts::{Encoder, Envelope};
+use contracts::{Encoder, Envelope, headers};
 use farandole_messaging::Cause;
 use jiff::Timestamp;
 use kernel::OrderId;
@@ -35,8 +35,12 @@ impl Letter {
 
     /// Through the other topic.
     pub(crate) fn aside(ids: SchemaIds, order: OrderId, number: i64) -> Self {
+        Self::aside_with(ids, order, number, Action::Count)
+    }
+
+    pub(crate) fn aside_with(ids: SchemaIds, order: OrderId, number: i64, action: Action) -> Self {
         let encoder = Encoder::new(ids.inserted, INSERTED);
-        Self::from(SIDESTREAM, "Inserted", encoder, order, number, Action::Count)
+        Self::from(SIDESTREAM, "Inserted", encoder, order, number, action)
     }
 
     fn from(
@@ -77,6 +81,11 @@ impl Letter {
             correlation_id: "a test".to_owned(),
             traceparent: None,
         }
+    }
+
+    /// As the order's event with this number from its source.
+    pub(crate) fn with_sequence(self, sequence: i64) -> Self {
+        self.with_header(headers::SEQUENCE, Some(&sequence.to_string()))
     }
 
     /// Replaces, adds or, with `None`, removes a header.

@@ -11,9 +11,13 @@ mod topic;
 
 mod crash;
 mod effects;
+mod gaps;
 mod once;
 mod outage;
 mod poison;
 mod rebalance;
+mod redrive;
 mod relay;
+mod replay;
+mod scan;
 mod start;

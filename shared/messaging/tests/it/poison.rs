@@ -1,10 +1,13 @@
 //! A message that fails takes neither its batch nor another order with it, and is not lost.
 
-use contracts::headers;
+use std::collections::HashMap;
+use std::time::Duration;
 
-use farandole_messaging::Settings;
+use contracts::headers;
+use farandole_messaging::{RetryPolicy, Settings};
 use kernel::OrderId;
 
+use crate::instance::Instance;
 use crate::letter::{Letter, SchemaIds, new_orders};
 use crate::stage::Stage;
 use crate::tally::{Action, TALLY, UPSTREAM};
@@ -71,7 +74,7 @@ fn assert_is_dead(record: &Record, poison: &Poison, group: &str, source: &str, o
 async fn a_poison_record_goes_to_the_dead_letters_and_its_batch_goes_through() {
     let stage = Stage::set_narrow().await;
     let settings = stage.settings();
-    let poisons = poisons(stage.ids, settings.retry_max_attempts);
+    let poisons = poisons(stage.ids, settings.retry.max_attempts);
     let instance = stage.start_with(settings).await;
     let mut good = Vec::new();
     for poison in &poisons {
@@ -111,8 +114,10 @@ fn story(stage: &Stage, order: OrderId) -> Vec<Letter> {
 }
 
 /// Retries for ever, as tests see it.
-fn patient(stage: &Stage) -> Settings {
-    Settings { retry_max_attempts: 1_000_000, ..stage.settings() }
+pub(crate) fn patient(stage: &Stage) -> Settings {
+    let settings = stage.settings();
+    let retry = RetryPolicy { max_attempts: 1_000_000, ..settings.retry };
+    Settings { retry, ..settings }
 }
 
 #[tokio::test]
@@ -181,7 +186,9 @@ async fn many_failing_orders_do_not_hold_up_the_others() {
     let failing = new_orders(300);
     let letter = |order: &OrderId| Letter::new(stage.ids, *order, 1, Action::Refuse);
     stage.send(&failing.iter().map(letter).collect::<Vec<_>>()).await;
-    let settings = Settings { retry_cap: std::time::Duration::from_millis(1), ..patient(&stage) };
+    let settings = patient(&stage);
+    let retry = RetryPolicy { cap: Duration::from_millis(1), ..settings.retry };
+    let settings = Settings { retry, ..settings };
     let instance = stage.start_with(settings).await;
     stage.until_count("retry_queue", 300).await;
     let good: Vec<Letter> = new_orders(20)
@@ -195,4 +202,50 @@ async fn many_failing_orders_do_not_hold_up_the_others() {
     instance.relent();
     stage.until_done(320).await;
     instance.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_type_is_retried_as_is_set_for_it_and_not_for_ever() {
+    let stage = Stage::set_narrow().await;
+    let settings = patient(&stage);
+    let few = RetryPolicy { max_attempts: 2, ..settings.retry };
+    let brief = RetryPolicy { max_age: Duration::from_millis(300), ..settings.retry };
+    let retry_by_type = HashMap::from([("Added".to_owned(), few), ("Inserted".to_owned(), brief)]);
+    let instance = stage.start_with(Settings { retry_by_type, ..settings }).await;
+    let orders = new_orders(2);
+    let few = Letter::new(stage.ids, orders[0], 1, Action::Refuse);
+    let brief = Letter::aside_with(stage.ids, orders[1], 1, Action::Refuse);
+    stage.send(&[few.clone(), brief.clone()]).await;
+    stage.until_count("dead_lettered", 2).await;
+    instance.stop().await;
+    let dead = stage.dead_letters().await;
+    let of = |letter: &Letter| dead.iter().find(|one| one.envelope().id == letter.id).unwrap();
+    assert_eq!(of(&few).header("farandole_dead_attempts"), Some("2"));
+    let time = |name| of(&brief).header(name).unwrap().parse::<jiff::Timestamp>().unwrap();
+    let tried_for = time("farandole_dead_last_failed_at") - time("farandole_dead_first_failed_at");
+    assert!(tried_for.total(jiff::Unit::Millisecond).unwrap() >= 290.0, "{tried_for}");
+}
+
+#[tokio::test]
+async fn retries_for_a_type_that_never_comes_are_refused() {
+    let stage = Stage::set().await;
+    let settings = stage.settings();
+    let retry_by_type = HashMap::from([("Addded".to_owned(), settings.retry)]);
+    let settings = Settings { retry_by_type, ..settings };
+    let refused = Instance::start(&stage.database, stage.gateway.address, settings).await;
+    let error = refused.err().unwrap().to_string();
+    assert!(error.contains("\"Addded\"") && error.contains("Added, Inserted"), "{error}");
+}
+
+/// The record is as large as the topic takes; as a dead letter it is larger.
+#[tokio::test]
+async fn the_largest_record_has_room_among_the_dead_letters() {
+    let stage = Stage::set_narrow().await;
+    let instance = stage.start().await;
+    let mut large = Letter::new(stage.ids, new_orders(1)[0], 1, Action::Count);
+    large.payload.resize(1_047_800, 0);
+    stage.send(&[large.clone()]).await;
+    stage.until_count("dead_lettered", 1).await;
+    instance.stop().await;
+    assert_eq!(stage.dead_letters().await[0].payload, Some(large.payload));
 }

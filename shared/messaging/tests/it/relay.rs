@@ -117,7 +117,7 @@ async fn an_event_waits_for_the_one_before_it_and_other_orders_do_not() {
     other.execute("SELECT pg_advisory_lock($1, $2)", &[&LOCK_CLASS, &OTHER]).await.unwrap();
     leave_behind(&other, Uuid::now_v7(), held, counted).await;
     let row = json!({"numbers": [1], "answers": []});
-    let insert = "INSERT INTO tallies VALUES ($1, 1, 1, $2, $3)";
+    let insert = "INSERT INTO tallies VALUES ($1, 1, 1, $2, '{}', $3)";
     other.execute(insert, &[&held.0, &OTHER, &row]).await.unwrap();
 
     let instance = stage.start().await;

@@ -1,11 +1,11 @@
 //! Where a test plays: topics, schemas and a database of its own, and what can be seen of them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use contracts::Topics;
 use deadpool_postgres::Pool;
-use farandole_messaging::Settings;
+use farandole_messaging::{RetryPolicy, Settings};
 use kernel::OrderId;
 use rdkafka::producer::FutureProducer;
 use serde::Deserialize;
@@ -95,6 +95,13 @@ impl Stage {
         let topics = &self.world.topics;
         let sources = vec![topics.events(UPSTREAM), topics.events(SIDESTREAM)];
         topic::committed(&self.world.stack.kafka_brokers, &topics.group(TALLY), sources).await
+    }
+
+    /// Has the group take all that is in the upstream's topic for done. Nobody may be in it.
+    pub(crate) async fn skip_all(&self) {
+        let topics = &self.world.topics;
+        let brokers = &self.world.stack.kafka_brokers;
+        topic::commit_end(brokers, &topics.group(TALLY), topics.events(UPSTREAM)).await;
     }
 
     pub(crate) async fn count(&self, table: &str) -> i64 {
@@ -203,9 +210,16 @@ pub(crate) fn settings(brokers: String, registry: String, topics: Topics) -> Set
         session_timeout: Duration::from_secs(6),
         batch_max: 1_000,
         batch_linger: Duration::from_millis(5),
-        retry_max_attempts: 3,
-        retry_base: Duration::from_millis(20),
-        retry_cap: Duration::from_millis(200),
+        retry: RetryPolicy {
+            max_attempts: 3,
+            base: Duration::from_millis(20),
+            cap: Duration::from_millis(200),
+            max_age: Duration::from_hours(24),
+        },
+        retry_by_type: HashMap::new(),
+        backlog_max: 100_000,
+        gap_grace: Duration::ZERO,
+        publish_rate: None,
         effect_concurrency: 3,
         effect_timeout: Duration::from_secs(20),
         inbox_retention: Duration::from_hours(14 * 24),

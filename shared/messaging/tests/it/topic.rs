@@ -44,6 +44,7 @@ pub(crate) fn producer(brokers: &str) -> FutureProducer {
     ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("linger.ms", "20")
+        .set("message.max.bytes", "4000000")
         .set("partitioner", "murmur2_random")
         .set("enable.idempotence", "true")
         .create()
@@ -116,6 +117,20 @@ fn read_all(consumer: &BaseConsumer, topic: &str) -> Vec<Record> {
 fn partitions(consumer: &BaseConsumer, topic: &str) -> Vec<i32> {
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
     metadata.topics()[0].partitions().iter().map(MetadataPartition::id).collect()
+}
+
+/// Moves a group that has no members to the end of a topic.
+pub(crate) async fn commit_end(brokers: &str, group: &str, topic: String) {
+    let consumer = observer(brokers, group);
+    let commit = move || {
+        let mut ends = TopicPartitionList::new();
+        for partition in partitions(&consumer, &topic) {
+            let (_, end) = consumer.fetch_watermarks(&topic, partition, PATIENCE).unwrap();
+            ends.add_partition_offset(&topic, partition, Offset::Offset(end)).unwrap();
+        }
+        consumer.commit(&ends, rdkafka::consumer::CommitMode::Sync).unwrap();
+    };
+    tokio::task::spawn_blocking(commit).await.unwrap();
 }
 
 /// How many records of these topics a group has told Kafka to be done with.

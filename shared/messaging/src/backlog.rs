@@ -1,0 +1,100 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use deadpool_postgres::Pool;
+use metrics::gauge;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::Failure;
+
+/// How often the tables are counted.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// What waits in the loop's tables, and whether it is too much.
+pub(crate) struct Backlog {
+    max: u32,
+    /// Which of [`REASONS`] holds, plus one; 0 for none.
+    too_long: AtomicU8,
+}
+
+const REASONS: [&str; 2] = [
+    "more records wait in the retry queue than BACKLOG_MAX",
+    "more calls to the outside are open than BACKLOG_MAX",
+];
+
+impl Backlog {
+    pub(crate) fn new(max: u32) -> Self {
+        Self { max, too_long: AtomicU8::new(0) }
+    }
+
+    /// Why no more events should be taken in, if so.
+    pub(crate) fn too_long(&self) -> Option<&'static str> {
+        let reason = usize::from(self.too_long.load(Ordering::Relaxed));
+        reason.checked_sub(1).and_then(|reason| REASONS.get(reason)).copied()
+    }
+
+    /// Counts until `shutdown`.
+    pub(crate) async fn watch(self: Arc<Self>, pool: Pool, shutdown: CancellationToken) {
+        loop {
+            if let Err(failure) = self.measure(&pool).await {
+                debug!(%failure, "cannot measure backlogs");
+            }
+            if shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn measure(&self, pool: &Pool) -> Result<(), Failure> {
+        let client = pool.get().await?;
+        let select = client
+            .prepare_cached(
+                "SELECT 'outbox', NULL, count(*), min(occurred_at) FROM outbox
+                 UNION ALL SELECT 'retries', NULL, count(*), min(first_failed_at)
+                   FROM retry_queue WHERE NOT dead
+                 UNION ALL SELECT 'effects', step, count(*), min(created_at)
+                   FROM effects GROUP BY step
+                 UNION ALL SELECT 'gaps', verdict, count(*), min(noticed_at)
+                   FROM gaps GROUP BY verdict",
+            )
+            .await?;
+        let (mut retries, mut effects) = (0, 0);
+        for row in client.query(&select, &[]).await? {
+            let (count, age) = (row.get(2), age(row.get(3)));
+            let name = row.get::<_, Option<String>>(1).unwrap_or_default();
+            match row.get(0) {
+                "outbox" => {
+                    gauge!("farandole_outbox_backlog").set(float(count));
+                    gauge!("farandole_outbox_age_seconds").set(age);
+                }
+                "retries" => {
+                    retries = count;
+                    gauge!("farandole_retry_queue_records").set(float(count));
+                    gauge!("farandole_retry_queue_age_seconds").set(age);
+                }
+                "effects" => {
+                    effects += count;
+                    gauge!("farandole_effects_pending", "step" => name.clone()).set(float(count));
+                    gauge!("farandole_effects_age_seconds", "step" => name).set(age);
+                }
+                _ => gauge!("farandole_gaps", "verdict" => name).set(float(count)),
+            }
+        }
+        let max = i64::from(self.max);
+        let too_long = if retries > max { 1 } else { 2 * u8::from(effects > max) };
+        self.too_long.store(too_long, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[allow(clippy::cast_precision_loss)] // Gauges; counts are far below 2^52.
+fn float(count: i64) -> f64 {
+    count as f64
+}
+
+/// How long ago that was, in seconds; 0 for never.
+fn age(since: Option<jiff::Timestamp>) -> f64 {
+    since.map_or(0.0, |since| jiff::Timestamp::now().duration_since(since).as_secs_f64())
+}

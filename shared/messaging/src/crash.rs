@@ -1,0 +1,21 @@
+//! Points at which a test can have the process die, to see that nothing is lost there. They exist
+//! only with the feature `crash-points`, which no release build has.
+
+/// The process dies here when `CRASH_AT` names this point. The points, in the order of an event's
+/// way: `before-transaction`, `after-inbox`, `before-commit`, `after-commit`, `after-intent` (it is
+/// on disk, the call is not made yet), `after-answer` (the provider has done it, nobody has
+/// written that down), `after-publish` (the log has it, the outbox still has it, too) and
+/// `before-offsets`.
+#[cfg(feature = "crash-points")]
+pub(crate) fn point(name: &str) {
+    static CRASH_AT: std::sync::LazyLock<Option<String>> =
+        std::sync::LazyLock::new(|| std::env::var("CRASH_AT").ok());
+    if CRASH_AT.as_deref() == Some(name) {
+        eprintln!("crashing at {name}, as CRASH_AT asks");
+        std::process::abort();
+    }
+}
+
+#[cfg(not(feature = "crash-points"))]
+#[inline]
+pub(crate) fn point(_: &str) {}

@@ -1,0 +1,128 @@
+//! What becomes of records that fail: they are set aside, tried again, and buried.
+
+use contracts::headers;
+use metrics::counter;
+use rdkafka::consumer::StreamConsumer;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::{Engine, Interrupted, RETRY_TURN, assigned};
+use crate::lag::Listener;
+use crate::message::{Message, Origin};
+use crate::readers::Unreadable;
+use crate::retry::{self, Fate, Parked};
+use crate::settings::RetryPolicy;
+use crate::{Failure, Service, effects};
+
+impl<S: Service> Engine<S> {
+    /// Keeps a message that failed.
+    pub(super) async fn set_aside(
+        &self,
+        message: Message<'_, S::Input>,
+        error: String,
+    ) -> Result<(), Interrupted> {
+        let Message { order, name, .. } = message;
+        warn!(order_id = %order, message = name, error, "a message failed and is set aside");
+        match message.origin {
+            Origin::Event { record, .. } => {
+                self.retry_or_bury(record.parked(order).failed(&error)).await
+            }
+            Origin::Parked { row, .. } => self.retry_or_bury(row.failed(&error)).await,
+            Origin::Effect { step } => {
+                // The intent stays, so the call is repeated and its outcome comes again.
+                counter!("farandole_outcomes_refused_total", "step" => step.clone()).increment(1);
+                let (pool, wait) = (&self.processor.pool, self.settings.retry.cap);
+                let error = format!("its outcome cannot be taken: {error}");
+                let put_off = effects::reschedule(pool, order, &step, 0, wait, Some(&error));
+                if let Err(failure) = put_off.await {
+                    warn!(%failure, "cannot put a call off; it is repeated after its lease");
+                }
+                Ok(())
+            }
+            Origin::Command { done } => {
+                let _ = done.send(Err(Failure::Message(error)));
+                Ok(())
+            }
+        }
+    }
+
+    async fn retry_or_bury(&self, parked: Parked) -> Result<(), Interrupted> {
+        match self.policy(&parked).next(parked.attempts, parked.age()) {
+            None => self.bury(&parked).await,
+            Some(wait) => {
+                counter!("farandole_retries_total").increment(1);
+                self.keep(&parked, Fate::Retry(wait)).await
+            }
+        }
+    }
+
+    /// How a record of this type is to be retried.
+    fn policy(&self, parked: &Parked) -> RetryPolicy {
+        let event_type = parked.headers().find(|(name, _)| *name == headers::TYPE);
+        event_type
+            .and_then(|(_, value)| std::str::from_utf8(value?).ok())
+            .and_then(|event_type| self.settings.retry_by_type.get(event_type))
+            .copied()
+            .unwrap_or(self.settings.retry)
+    }
+
+    pub(super) async fn bury(&self, parked: &Parked) -> Result<(), Interrupted> {
+        self.keep(parked, Fate::Dead).await?;
+        self.dead.notify_one();
+        Ok(())
+    }
+
+    /// Writes a record into the retry queue, however long that takes.
+    async fn keep(&self, parked: &Parked, fate: Fate) -> Result<(), Interrupted> {
+        for attempt in 1.. {
+            match self.write(parked, fate).await {
+                Ok(()) => break,
+                Err(failure) => self.pause("postgres", &failure.to_string(), attempt).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn write(&self, parked: &Parked, fate: Fate) -> Result<(), Failure> {
+        let mut client = self.processor.pool.get().await?;
+        let db = client.transaction().await?;
+        retry::set_aside(&db, parked, fate).await?;
+        db.commit().await?;
+        Ok(())
+    }
+
+    /// Tries records of the retry queue that are due, one by one, for a while: new records don't
+    /// wait until all that failed has been tried. Says whether more may be due.
+    pub(super) async fn retry_what_is_due(&self, consumer: &StreamConsumer<Listener>) -> bool {
+        let due = match retry::due(&self.processor.pool, &assigned(consumer)).await {
+            Ok(due) => due,
+            Err(failure) => {
+                self.monitor.down("postgres", &failure.to_string());
+                return false;
+            }
+        };
+        self.monitor.up("postgres");
+        let end = Instant::now() + RETRY_TURN;
+        let more = !due.is_empty();
+        for parked in due {
+            if Instant::now() >= end || self.retry(parked).await.is_err() {
+                break;
+            }
+        }
+        more
+    }
+
+    async fn retry(&self, parked: Parked) -> Result<(), Interrupted> {
+        let read =
+            self.readers.read(parked.headers(), parked.key.as_deref(), parked.payload.as_deref());
+        match read.await {
+            Ok(read) => {
+                let row = Box::new(parked);
+                let message = Message::new(read, |event| Origin::Parked { event, row });
+                self.process(vec![message]).await
+            }
+            Err(Unreadable::Garbage(error)) => self.bury(&parked.failed(&error)).await,
+            Err(Unreadable::RegistryAway(error)) => self.pause("schema registry", &error, 1).await,
+        }
+    }
+}

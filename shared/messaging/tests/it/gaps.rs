@@ -1,0 +1,84 @@
+//! A number that is missing in an order's stream is noticed, and repaired while the topic has it.
+
+use contracts::headers::TYPE;
+
+use crate::letter::{Letter, new_orders};
+use crate::stage::Stage;
+use crate::tally::Action;
+
+fn numbered(stage: &Stage, order: kernel::OrderId, number: i64) -> Letter {
+    Letter::new(stage.ids, order, number, Action::Count).with_sequence(number)
+}
+
+#[tokio::test]
+async fn events_that_were_never_read_are_fetched_from_the_topic() {
+    let stage = Stage::set_narrow().await;
+    let order = new_orders(1)[0];
+    let letters: Vec<Letter> = (1..=4).map(|number| numbered(&stage, order, number)).collect();
+    let instance = stage.start().await;
+    stage.send(&letters[..1]).await;
+    stage.until_done(1).await;
+    instance.stop().await;
+
+    // Somebody moves the group past two events.
+    stage.send(&letters[1..3]).await;
+    stage.skip_all().await;
+    stage.send(&letters[3..]).await;
+    let instance = stage.start().await;
+    stage.until_done(4).await;
+    stage.until_count("gaps", 0).await;
+    instance.stop().await;
+    assert_eq!(stage.numbers(order).await, [1, 4, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_number_that_the_topic_does_not_have_is_lost_until_it_comes() {
+    let stage = Stage::set_narrow().await;
+    let order = new_orders(1)[0];
+    let instance = stage.start().await;
+    stage.send(&[numbered(&stage, order, 1), numbered(&stage, order, 3)]).await;
+    stage
+        .until_count("gaps WHERE verdict = 'lost' AND sequence = 2 AND source = '/upstream'", 1)
+        .await;
+    stage.send(&[numbered(&stage, order, 2), numbered(&stage, order, 4)]).await;
+    stage.until_done(4).await;
+    stage.until_count("gaps", 0).await;
+    instance.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_for_this_service_is_not_missed() {
+    let stage = Stage::set_narrow().await;
+    let order = new_orders(1)[0];
+    let skipped = numbered(&stage, order, 2).with_header(TYPE, Some("Pondered"));
+    let instance = stage.start().await;
+    stage.send(&[numbered(&stage, order, 1), skipped, numbered(&stage, order, 3)]).await;
+    stage.until_done(2).await;
+    assert_eq!(stage.count("gaps").await, 0, "it went by");
+    instance.stop().await;
+
+    // The next instance has not seen it go by, and looks into the topic.
+    let instance = stage.start().await;
+    stage.send(&[numbered(&stage, order, 4)]).await;
+    stage.until_done(3).await;
+    stage.until_count("gaps", 0).await;
+    instance.stop().await;
+}
+
+#[tokio::test]
+async fn a_number_among_the_dead_letters_is_said_to_be_there_until_it_is_redriven() {
+    let stage = Stage::set_narrow().await;
+    let order = new_orders(1)[0];
+    let bad = Letter::new(stage.ids, order, 2, Action::Refuse).with_sequence(2);
+    let instance = stage.start().await;
+    stage.send(&[numbered(&stage, order, 1), bad.clone()]).await;
+    stage.until_count("dead_lettered", 1).await;
+    stage.send(&[numbered(&stage, order, 3)]).await;
+    stage.until_count("gaps WHERE verdict = 'dead' AND sequence = 2", 1).await;
+    instance.relent();
+    let redrive = uuid::Uuid::now_v7().to_string();
+    stage.send(&[bad.with_header(contracts::REDRIVE, Some(&redrive))]).await;
+    stage.until_count("gaps", 0).await;
+    instance.stop().await;
+    assert_eq!(stage.numbers(order).await, [1, 3, 2]);
+}

@@ -1,0 +1,109 @@
+//! A dead letter that is put back passes the inbox once, and brings its history when it fails again.
+
+use contracts::{DEAD_HISTORY, REDRIVE, TARGET_GROUP};
+use uuid::Uuid;
+
+use crate::letter::{Letter, new_orders};
+use crate::stage::Stage;
+use crate::tally::{Action, TALLY};
+
+/// As `farandole dlq redrive` puts it back.
+fn redriven(stage: &Stage, letter: &Letter, redrive: Uuid) -> Letter {
+    let group = stage.world.topics.group(TALLY);
+    letter
+        .clone()
+        .with_header(TARGET_GROUP, Some(&group))
+        .with_header(REDRIVE, Some(&redrive.to_string()))
+        .with_header(DEAD_HISTORY, Some("[{\"attempts\":3}]"))
+}
+
+#[tokio::test]
+async fn a_redriven_event_passes_once_however_often_it_is_put_back() {
+    let stage = Stage::set_narrow().await;
+    let order = new_orders(1)[0];
+    let letter = Letter::new(stage.ids, order, 1, Action::Count);
+    let instance = stage.start().await;
+    stage.send(std::slice::from_ref(&letter)).await;
+    stage.until_done(1).await;
+    assert_eq!(stage.numbers(order).await, [1], "the inbox knows it");
+
+    let again = redriven(&stage, &letter, Uuid::now_v7());
+    stage.send(&[again.clone(), again.clone()]).await;
+    stage.until_done(2).await;
+    stage.send(&[again, letter.clone()]).await;
+    let last = Letter::new(stage.ids, new_orders(1)[0], 1, Action::Count);
+    stage.send(&[last]).await;
+    stage.until_done(3).await;
+    assert_eq!(stage.numbers(order).await, [1, 1], "it has passed once more, and once only");
+    stage.send(&[redriven(&stage, &letter, Uuid::now_v7())]).await;
+    stage.until_done(4).await;
+    assert_eq!(stage.numbers(order).await, [1, 1, 1], "another letter of the same event");
+    instance.stop().await;
+}
+
+#[tokio::test]
+async fn a_redriven_event_that_succeeds_is_in_the_inbox_under_its_own_id_as_well() {
+    let stage = Stage::set_narrow().await;
+    let order = new_orders(1)[0];
+    let letter = Letter::new(stage.ids, order, 1, Action::Refuse);
+    let instance = stage.start().await;
+    stage.send(std::slice::from_ref(&letter)).await;
+    stage.until_count("dead_lettered", 1).await;
+    instance.relent();
+    stage.send(&[redriven(&stage, &letter, Uuid::now_v7())]).await;
+    stage.until_done(2).await;
+    // The event itself once more, as a replay brings it.
+    stage.send(std::slice::from_ref(&letter)).await;
+    let last = Letter::new(stage.ids, new_orders(1)[0], 1, Action::Count);
+    stage.send(&[last]).await;
+    stage.until_done(3).await;
+    instance.stop().await;
+    assert_eq!(stage.numbers(order).await, [1]);
+}
+
+#[tokio::test]
+async fn a_redriven_event_that_fails_again_is_a_dead_letter_with_its_history() {
+    let stage = Stage::set_narrow().await;
+    let letter = Letter::new(stage.ids, new_orders(1)[0], 1, Action::Refuse);
+    let instance = stage.start().await;
+    stage.send(&[redriven(&stage, &letter, Uuid::now_v7())]).await;
+    stage.until_count("dead_lettered", 1).await;
+    instance.stop().await;
+    let dead = stage.dead_letters().await;
+    assert_eq!(dead[0].header(DEAD_HISTORY), Some("[{\"attempts\":3}]"));
+    assert_eq!(dead[0].header("farandole_dead_attempts"), Some("3"));
+    assert_eq!(stage.count("inbox").await, 0, "it can be redriven again");
+}
+
+/// A held event's own id was in the inbox before: it must stay there.
+#[tokio::test]
+async fn a_redriven_event_waits_behind_its_order() {
+    let stage = Stage::set_narrow().await;
+    let order = new_orders(1)[0];
+    let first = Letter::new(stage.ids, order, 1, Action::Count);
+    let failing = Letter::new(stage.ids, order, 2, Action::Refuse);
+    let instance = stage.start_with(crate::poison::patient(&stage)).await;
+    stage.send(std::slice::from_ref(&first)).await;
+    stage.until_done(1).await;
+    stage.send(&[failing]).await;
+    stage.until_count("retry_queue", 1).await;
+    stage.send(&[redriven(&stage, &first, Uuid::now_v7())]).await;
+    stage.until_count("retry_queue", 2).await;
+    assert_eq!(stage.count("inbox").await, 1);
+    instance.relent();
+    stage.until_done(3).await;
+    instance.stop().await;
+    assert_eq!(stage.numbers(order).await, [1, 2, 1]);
+}
+
+#[tokio::test]
+async fn a_redrive_id_that_is_none_is_refused() {
+    let stage = Stage::set_narrow().await;
+    let letter = Letter::new(stage.ids, new_orders(1)[0], 1, Action::Count);
+    let instance = stage.start().await;
+    stage.send(&[letter.with_header(REDRIVE, Some("again"))]).await;
+    stage.until_count("dead_lettered", 1).await;
+    instance.stop().await;
+    let dead = stage.dead_letters().await;
+    assert!(dead[0].header("farandole_dead_errors").unwrap().contains("farandole_redrive"));
+}
