@@ -209,6 +209,7 @@ impl Fleet {
             Service::Notification => world.orders[order].notification = step.state,
         }
         let changed = &mut world.orders[order];
+        world.call_repeated |= step.calls.iter().any(|call| changed.knows(call));
         changed.log = changed.log.union(step.facts);
         changed.intents = changed.intents.union(step.calls);
         if self.mutant == Some(Mutant::Overwrites(service)) {
@@ -289,7 +290,7 @@ impl Model for Fleet {
             stale: None,
         };
         let orders = vec![order; self.bounds.orders];
-        let mut world = World { inventory: 0, orders, final_changed: false };
+        let mut world = World { inventory: 0, orders, final_changed: false, call_repeated: false };
         for service in Service::ALL {
             self.settle(&mut world, service);
         }

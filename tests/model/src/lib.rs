@@ -17,17 +17,18 @@
 //! them would do harm. When several instances have the same order, the version check lets the row
 //! be written only by who has decided on it as it is: one step, too.
 //!
-//! **What is checked** ([`properties`]): I1 to I7 in every world that can be reached, and that
-//! every run ends with the books closed. For the latter: no machine ever goes back to a state it
+//! **What is checked** ([`properties`]): I1 to I7 in every world that can be reached (I2 and I5 on
+//! condition that providers know calls by their keys), that an order intends each call once, and
+//! that every run ends with the books closed. For the latter: no machine ever goes back to a state it
 //! has left; no delivery that comes again changes anything; so no step can be taken twice, every
 //! run ends, and where nothing is left that will happen by itself all orders have ended, who has
 //! paid has the parcel or the money back, and nothing is reserved, waited for, under way or untold.
 //! Each way to end is reached, and each guard ([`Mutant`]) is missed when it is removed.
 //!
 //! **How it stays small.** Decisions are pure, so each is asked for once and written into a table;
-//! worlds are small numbers. Events that would change nothing in any state to come
-//! count as delivered. Worlds are told apart by 64-bit hashes: that two of ten million collide,
-//! and one is overlooked, has a chance of one in 300,000.
+//! worlds are small numbers. Events that would change nothing in any state to come count as
+//! delivered. Worlds are told apart by 64-bit hashes: that two of ten million collide, and one is
+//! overlooked, has a chance of one in 300,000.
 //!
 //! **What is left out.** Several SKUs, lines or pieces per order, and stock that is put on hand
 //! later. Events that nobody reads; their payloads, of which nothing is read that would change a

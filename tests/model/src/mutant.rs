@@ -46,6 +46,10 @@ pub enum Mutant {
     ForgetsCancellation,
     /// Payment: a charge that was followed to its end is kept although the order was cancelled.
     KeepsCancelledCharge,
+    /// Payment: a reservation that comes again charges again.
+    ChargedCharges,
+    /// Payment: a cancellation that comes again while refunding refunds again.
+    RefundingRefunds,
     /// Payment: a declined charge is tried again when the reservation comes again.
     FailedCharges,
     /// Payment: a cancellation that comes again refunds again.
@@ -57,6 +61,8 @@ pub enum Mutant {
     ForgetsConfirmation,
     /// Shipping: no tombstone; the late order waits for its confirmation for ever.
     VoidWaits,
+    /// Shipping: a confirmation that comes again while booking books again.
+    BookingBooks,
     /// Shipping: a confirmation that comes again books again.
     CreatedBooks,
 
@@ -84,7 +90,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 42] = [
         Self::CancelledIsConfirmed,
         Self::CompletedIsConfirmed,
         Self::CancelledIsCancelled,
@@ -103,11 +109,14 @@ impl Mutant {
         Self::ChargingCharges,
         Self::ForgetsCancellation,
         Self::KeepsCancelledCharge,
+        Self::ChargedCharges,
+        Self::RefundingRefunds,
         Self::FailedCharges,
         Self::RefundedRefunds,
         Self::BooksUnconfirmed,
         Self::ForgetsConfirmation,
         Self::VoidWaits,
+        Self::BookingBooks,
         Self::CreatedBooks,
         Self::ForgetsNews,
         Self::TellsAgain,
@@ -136,6 +145,9 @@ impl Mutant {
             Self::FreshKey(Call::Refund) => properties::REFUNDS_WITHIN_CHARGES,
             Self::ConfirmedTimesOut | Self::ConfirmedIsCancelled | Self::BooksUnconfirmed => {
                 properties::NO_SHIPMENT_IF_CANCELLED
+            }
+            Self::ChargedCharges | Self::RefundingRefunds | Self::BookingBooks => {
+                properties::EACH_CALL_ONCE
             }
             Self::FreshKey(_) => properties::ONE_MESSAGE,
             Self::CancelledIsConfirmed

@@ -21,11 +21,13 @@ pub const NO_SHIPMENT_IF_CANCELLED: &str = "I4: no shipment for a cancelled orde
 pub const ONE_MESSAGE: &str = "I5: at most one message per order and outcome";
 /// I6.
 pub const FINAL_STAYS: &str = "I6: what is final never changes";
+/// What the idempotency keys, of order and step, rely on.
+pub const EACH_CALL_ONCE: &str = "an order intends each call once";
 /// I7, as far as it means something here: an event has its effect once, even past the inbox.
 pub const ONE_EFFECT: &str = "I7: what was delivered changes nothing when it comes again";
 /// At rest. Together with [`ONE_EFFECT`], and machines that only go forward, this says that every
 /// run ends, and how: no step can be taken twice.
-pub const ENDS_AT_REST: &str = "where nothing can happen any more, the books are closed";
+pub const ENDS_AT_REST: &str = "where nothing more happens by itself, the books are closed";
 
 /// Everything that is checked within these bounds.
 pub(crate) fn all(bounds: Bounds) -> Vec<Property<Fleet>> {
@@ -42,6 +44,7 @@ pub(crate) fn all(bounds: Bounds) -> Vec<Property<Fleet>> {
         }),
         Property::always(ONE_MESSAGE, |_, world| never_again(world, &Call::MAILS)),
         Property::always(FINAL_STAYS, |_, world: &World| !world.final_changed),
+        Property::always(EACH_CALL_ONCE, |_, world: &World| !world.call_repeated),
         Property::always(ONE_EFFECT, |fleet, world| !fleet.has_more_for_again(world)),
         Property::always(ENDS_AT_REST, |fleet, world| {
             !fleet.is_still(world) || fleet.is_at_rest(world)

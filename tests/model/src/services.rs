@@ -172,6 +172,7 @@ pub(crate) fn payment(mutant: Option<Mutant>) -> Machine<payment::domain::State>
             }
             (Some(Mutant::VoidChargesForStock), State::Void, Input::StockReserved(_))
             | (Some(Mutant::ChargingCharges), State::Charging { .. }, Input::StockReserved(_))
+            | (Some(Mutant::ChargedCharges), State::Charged { .. }, Input::StockReserved(_))
             | (Some(Mutant::FailedCharges), State::Failed { .. }, Input::StockReserved(_)) => {
                 awaiting_stock()
             }
@@ -191,6 +192,11 @@ pub(crate) fn payment(mutant: Option<Mutant>) -> Machine<payment::domain::State>
             (
                 Some(Mutant::RefundedRefunds),
                 State::Refunded { charge_id, amount, .. },
+                Input::OrderCancelled(_),
+            )
+            | (
+                Some(Mutant::RefundingRefunds),
+                State::Refunding { charge_id, amount },
                 Input::OrderCancelled(_),
             ) => State::Charged { charge_id: charge_id.clone(), amount: *amount },
             _ => state.clone(),
@@ -244,7 +250,8 @@ pub(crate) fn shipping(mutant: Option<Mutant>) -> Machine<shipping::domain::Stat
                 State::AwaitingOrder
             }
             (Some(Mutant::VoidWaits), State::Void, Input::OrderPlaced(_)) => State::Unseen,
-            (Some(Mutant::CreatedBooks), State::Created { .. }, Input::OrderConfirmed(_)) => {
+            (Some(Mutant::BookingBooks), State::Booking, Input::OrderConfirmed(_))
+            | (Some(Mutant::CreatedBooks), State::Created { .. }, Input::OrderConfirmed(_)) => {
                 State::AwaitingConfirmation { recipient: shipping_recipient() }
             }
             (Some(Mutant::ForgetsConfirmation), State::Unseen, Input::OrderConfirmed(_)) => {

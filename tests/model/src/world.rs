@@ -10,6 +10,8 @@ pub struct World {
     pub(crate) orders: Vec<Order>,
     /// Whether anything final was ever changed.
     pub(crate) final_changed: bool,
+    /// Whether any call was intended that had been intended before.
+    pub(crate) call_repeated: bool,
 }
 
 /// Where one order is.
@@ -68,6 +70,11 @@ impl Record {
 impl Order {
     pub(crate) fn record(&self, call: Call) -> Record {
         self.providers[call as usize]
+    }
+
+    /// Whether the call was intended.
+    pub(crate) fn knows(&self, call: Call) -> bool {
+        self.intents.contains(call) || self.record(call) != Record::Unknown
     }
 
     pub(crate) fn was_done(&self, call: Call) -> bool {
