@@ -109,7 +109,8 @@ impl<S: Service> Engine<S> {
         let consumer = consumer(&settings, name, monitor.clone()).map_err(client)?;
         let names: Vec<&str> = sources.iter().map(String::as_str).collect();
         consumer.subscribe(&names).map_err(client)?;
-        let producer = Arc::new(Producer::new(&settings.kafka_brokers).map_err(client)?);
+        let producer =
+            Arc::new(Producer::new(&settings.kafka_brokers, &topics.group(name)).map_err(client)?);
 
         let relay = Arc::new(Relay::new());
         let dead = Arc::new(Notify::new());

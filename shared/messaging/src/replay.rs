@@ -216,13 +216,14 @@ fn publisher(
     outbox: &Outbox,
     relay: Arc<Relay>,
 ) -> Result<Publisher, StartError> {
-    let producer = Producer::new(&settings.kafka_brokers)
+    let service = outbox.source().trim_start_matches('/');
+    let producer = Producer::new(&settings.kafka_brokers, &settings.topics.group(service))
         .map_err(|error| StartError::Client(chain(&error)))?;
     Ok(Publisher {
         relay,
         pool: pool.clone(),
         producer: Arc::new(producer),
-        topic: settings.topics.events(outbox.source().trim_start_matches('/')),
+        topic: settings.topics.events(service),
         source: outbox.source().to_owned(),
         instance: outbox.instance(),
         linger: settings.batch_linger,

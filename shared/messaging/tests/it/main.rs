@@ -15,6 +15,7 @@ mod gaps;
 mod once;
 mod outage;
 mod poison;
+mod quotas;
 mod rebalance;
 mod redrive;
 mod relay;
