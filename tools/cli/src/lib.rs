@@ -1,8 +1,10 @@
 //! What the program `farandole` does, for tests and other tools: registers the schemas, creates
-//! the topics, reads all events.
+//! the topics, reads all events, and finds orders that hang and events that are missing.
 
+pub mod gaps;
 pub mod reader;
 mod schemas;
+pub mod stuck;
 mod topics;
 
 pub use schemas::{
