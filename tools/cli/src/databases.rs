@@ -4,6 +4,7 @@ use tokio_postgres::{Client, NoTls};
 /// Where the services' databases are. The tool only reads them.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Databases")]
+#[expect(clippy::struct_field_names, reason = "a field's name is its flag")]
 pub(crate) struct Databases {
     /// The order service's database
     #[arg(

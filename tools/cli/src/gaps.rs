@@ -24,7 +24,7 @@ pub struct Gap {
 }
 
 /// What a service has found out about a missing number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It may still come, or the topic is yet to be searched.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "clap shows the comments as they stand")]
 
+mod age;
 mod commands;
 mod connections;
 mod databases;
@@ -13,7 +14,7 @@ use clap::{Parser, Subcommand};
 use farandole_cli::InvalidSchemas;
 use messaging::{AdminError, ReadError, RegistryError};
 
-use crate::commands::{events, schemas, topics};
+use crate::commands::{events, gaps, orders, schemas, topics};
 use crate::connections::Connections;
 use crate::databases::{Databases, NoDatabase};
 
@@ -23,6 +24,11 @@ use crate::databases::{Databases, NoDatabase};
 ///
 ///   farandole schemas register
 ///   farandole topics create
+///
+/// When something seems wrong, what hangs and why, and what is missing:
+///
+///   farandole orders stuck
+///   farandole gaps
 ///
 /// Exit codes: 0 all is well; 1 a check found differences, or something was refused; 2 wrong
 /// usage; 3 Kafka, the schema registry or a database cannot be reached.
@@ -48,15 +54,30 @@ enum Command {
     /// The events in the topics
     #[command(subcommand)]
     Events(events::Command),
+    /// The orders that hang
+    #[command(subcommand)]
+    Orders(orders::Command),
+    /// List the events that services have noticed to be missing
+    ///
+    /// An order's events are numbered by each service that emits them. A service that reads a later
+    /// one without the one before notices, searches the topic and repairs what it finds; here is
+    /// what it has not found. The databases are needed, such as PAYMENT_DATABASE_URL; with --service
+    /// only of those named. Nothing is changed.
+    ///
+    /// Exit codes: 0 nothing is missing; 1 something is; 3 a database cannot be reached.
+    #[command(verbatim_doc_comment)]
+    Gaps(gaps::Arguments),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { command, connections, databases: _ } = Arguments::parse();
+    let Arguments { command, connections, databases } = Arguments::parse();
     let result = match command {
         Command::Schemas(command) => schemas::run(command, &connections).await,
         Command::Topics(command) => topics::run(command, &connections).await,
         Command::Events(command) => events::run(command, &connections).await,
+        Command::Orders(command) => orders::run(command, &connections, &databases).await,
+        Command::Gaps(arguments) => gaps::run(arguments, &databases).await,
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -24,6 +24,7 @@ pub use moves::{Awaited, Move, States, moves};
 pub use work::{DeadLetter, Parked, PendingCall, Work};
 
 use self::states::Order;
+use crate::SERVICES;
 
 /// How many orders are read at once: some megabytes.
 const PAGE: i64 = 10_000;
@@ -155,10 +156,10 @@ fn describe(
     let Order { id, cancel_reason, placed_at, since, states } = order;
     let mut services: Vec<Work> = Vec::new();
     for Move { service, awaits } in moves(&states) {
-        match services.iter_mut().find(|work| work.service == service) {
-            Some(work) => work.awaits.push(awaits),
-            None => services
-                .extend(take(service, id).map(|work| Work { awaits: vec![awaits], ..work })),
+        if let Some(work) = services.iter_mut().find(|work| work.service == service) {
+            work.awaits.push(awaits);
+        } else if let Some(work) = take(service, id) {
+            services.push(Work { awaits: vec![awaits], ..work });
         }
     }
     let others = SERVICES.into_iter().filter_map(|service| take(service, id));
@@ -166,8 +167,6 @@ fn describe(
     let status = states.order;
     StuckOrder { order_id: id, status, cancel_reason, placed_at, since, services }
 }
-
-const SERVICES: [&str; 5] = ["order", "inventory", "payment", "shipping", "notification"];
 
 impl Stuck {
     /// Adds the dead letters that hold the orders up, and to each move what to do about it.

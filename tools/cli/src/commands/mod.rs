@@ -1,5 +1,7 @@
 //! Each command is one module.
 
 pub(crate) mod events;
+pub(crate) mod gaps;
+pub(crate) mod orders;
 pub(crate) mod schemas;
 pub(crate) mod topics;

@@ -57,8 +57,7 @@ const RESERVATIONS: &str =
 const PAYMENTS: &str = "SELECT order_id, state->>'status',
        coalesce((state->>'cancelled')::boolean, false)
      FROM payments WHERE order_id = ANY($1)";
-const SHIPMENTS: &str =
-    "SELECT order_id, state->>'status' FROM shipments WHERE order_id = ANY($1)";
+const SHIPMENTS: &str = "SELECT order_id, state->>'status' FROM shipments WHERE order_id = ANY($1)";
 const NOTIFICATIONS: &str = "SELECT order_id, state#>>'{messages,confirmed,status}',
        state#>>'{messages,completed,status}', state#>>'{messages,cancelled,status}'
      FROM notifications WHERE order_id = ANY($1)";

@@ -84,8 +84,7 @@ pub(super) async fn of(
     database: &Client,
     orders: &[Uuid],
 ) -> Result<BTreeMap<OrderId, Work>, Error> {
-    let instances =
-        format!("SELECT count(*) FROM {} AS live", messaging::LIVE_INSTANCES);
+    let instances = format!("SELECT count(*) FROM {} AS live", messaging::LIVE_INSTANCES);
     let of_these: [&(dyn ToSql + Sync); 1] = [&orders];
     let (instances, unpublished, parked, calls, missing) = tokio::try_join!(
         database.query_one(&instances, &[]),
