@@ -39,10 +39,7 @@ fn an_order_is_placed_until_its_payment_is_heard_of() {
     check(&[
         (["placed", "–", "–", "–"], &["inventory: OrderPlaced", "payment: OrderPlaced"]),
         (["placed", "–", "awaiting_stock", "–"], &["inventory: OrderPlaced"]),
-        (
-            ["placed", "reserved", "–", "–"],
-            &["payment: OrderPlaced", "payment: StockReserved"],
-        ),
+        (["placed", "reserved", "–", "–"], &["payment: OrderPlaced", "payment: StockReserved"]),
         (["placed", "reserved", "awaiting_stock", "–"], &["payment: StockReserved"]),
         (["placed", "reserved", "awaiting_order", "–"], &["payment: OrderPlaced"]),
         (["placed", "reserved", "charging", "awaiting_confirmation"], &["payment: charge"]),
@@ -111,10 +108,7 @@ fn a_cancelled_order_is_undone_by_everyone() {
             &["payment: charge", "payment: OrderCancelled"],
         ),
         (["cancelled", "released", "refunding", "failed"], &["payment: refund"]),
-        (
-            ["cancelled", "released", "void", "awaiting_confirmation"],
-            &["shipping: OrderCancelled"],
-        ),
+        (["cancelled", "released", "void", "awaiting_confirmation"], &["shipping: OrderCancelled"]),
     ]);
 }
 
