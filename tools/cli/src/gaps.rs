@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use kernel::OrderId;
 use serde::Serialize;
-use tokio_postgres::{Client, Error, Row};
+use tokio_postgres::{Client, Row};
+
+use crate::Unreadable;
 
 /// A number that is missing: a later event of the same order and source has come, this one has
 /// not.
@@ -51,14 +53,15 @@ pub async fn gaps(
     service: &'static str,
     database: &Client,
     limit: i64,
-) -> Result<(Vec<Gap>, i64), Error> {
+) -> Result<(Vec<Gap>, i64), Unreadable> {
     let rows = database
         .query(
             "SELECT order_id, source, sequence, noticed_at, verdict, count(*) OVER () FROM gaps
              ORDER BY noticed_at, order_id, source, sequence LIMIT $1",
             &[&limit],
         )
-        .await?;
+        .await
+        .map_err(Unreadable::of(service))?;
     let all = rows.first().map_or(0, |row| row.get(5));
     Ok((rows.iter().map(|row| gap(service, row)).collect(), all))
 }

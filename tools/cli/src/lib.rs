@@ -6,11 +6,13 @@ pub mod reader;
 mod schemas;
 pub mod stuck;
 mod topics;
+mod unreadable;
 
 pub use schemas::{
     InvalidSchemas, SchemaReport, SchemaState, Schemas, check_schemas, register_schemas,
 };
 pub use topics::{TopicShape, check_topics, clients, create_topics};
+pub use unreadable::Unreadable;
 
 /// The five services, in the order in which an order meets them.
 pub const SERVICES: [&str; 5] = ["order", "inventory", "payment", "shipping", "notification"];

@@ -11,7 +11,7 @@ mod table;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use farandole_cli::InvalidSchemas;
+use farandole_cli::{InvalidSchemas, Unreadable};
 use messaging::{AdminError, ReadError, RegistryError};
 
 use crate::commands::{events, gaps, orders, schemas, topics};
@@ -64,7 +64,7 @@ enum Command {
     /// what it has not found. The databases are needed, such as PAYMENT_DATABASE_URL; with --service
     /// only of those named. Nothing is changed.
     ///
-    /// Exit codes: 0 nothing is missing; 1 something is; 3 a database cannot be reached.
+    /// Exit codes: 0 nothing is missing; 1 something is; 3 a database cannot be read.
     #[command(verbatim_doc_comment)]
     Gaps(gaps::Arguments),
 }
@@ -107,7 +107,7 @@ fn classify(error: &anyhow::Error) -> (u8, Option<&'static str>) {
             Some("Start it, or set SCHEMA_REGISTRY_URL to where it is; --wait 60 waits for it."),
         ),
         _ if error.is::<InvalidSchemas>() => (2, None),
-        _ if error.is::<NoDatabase>() => (3, None),
+        _ if error.is::<NoDatabase>() || error.is::<Unreadable>() => (3, None),
         _ => (1, None),
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kernel::OrderId;
 use serde::Serialize;
-use tokio_postgres::{Client, Error};
+use tokio_postgres::Client;
 use uuid::Uuid;
 
 pub use letters::{Letters, read as read_letters};
@@ -24,7 +24,7 @@ pub use moves::{Awaited, Move, States, moves};
 pub use work::{DeadLetter, Parked, PendingCall, Work};
 
 use self::states::Order;
-use crate::SERVICES;
+use crate::{SERVICES, Unreadable};
 
 /// How many orders are read at once: some megabytes.
 const PAGE: i64 = 10_000;
@@ -100,7 +100,7 @@ pub async fn find(
     databases: &Databases,
     filter: Filter,
     limit: usize,
-) -> Result<Option<Stuck>, Error> {
+) -> Result<Option<Stuck>, Unreadable> {
     let (wanted, more) = match filter {
         Filter::Order(order) => (vec![order.0], 0),
         Filter::OlderThan(age) => stalled(databases, age.as_secs_f64(), limit).await?,
@@ -118,7 +118,7 @@ async fn stalled(
     databases: &Databases,
     older_than_s: f64,
     limit: usize,
-) -> Result<(Vec<Uuid>, usize), Error> {
+) -> Result<(Vec<Uuid>, usize), Unreadable> {
     let (mut found, mut more, mut after) = (Vec::new(), 0, Uuid::nil());
     loop {
         let page = states::page(databases, after, older_than_s, PAGE).await?;
@@ -138,12 +138,15 @@ async fn stalled(
 async fn look_closer(
     databases: &Databases,
     mut orders: Vec<Order>,
-) -> Result<Vec<StuckOrder>, Error> {
+) -> Result<Vec<StuckOrder>, Unreadable> {
     orders.retain(|order| !moves(&order.states).is_empty());
     let ids: Vec<Uuid> = orders.iter().map(|order| order.id.0).collect();
     let mut works = BTreeMap::new();
     for (service, database) in databases.all() {
-        works.insert(service, work::of(service, database, &ids).await?);
+        works.insert(
+            service,
+            work::of(service, database, &ids).await.map_err(Unreadable::of(service))?,
+        );
     }
     let mut take = |service: &str, order| works.get_mut(service)?.remove(&order);
     Ok(orders.into_iter().map(|order| describe(order, &mut take)).collect())

@@ -25,7 +25,7 @@ pub(crate) enum Command {
     ///   farandole orders stuck --older-than 10m --limit 5
     ///   farandole orders stuck --order 019b76da-a800-7000-8000-000000000001
     ///
-    /// Exit codes: 0 none hangs; 1 some do; 3 a database cannot be reached.
+    /// Exit codes: 0 none hangs; 1 some do; 3 a database cannot be read.
     #[command(verbatim_doc_comment)]
     Stuck(Arguments),
 }

@@ -3,10 +3,11 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use kernel::OrderId;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Error, Row};
+use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use super::{Databases, States};
+use crate::Unreadable;
 
 /// An order, and where it is in the five services.
 #[derive(Debug, Clone)]
@@ -37,18 +38,19 @@ pub(super) async fn page(
     after: Uuid,
     older_than_s: f64,
     size: i64,
-) -> Result<Vec<Order>, Error> {
+) -> Result<Vec<Order>, Unreadable> {
     let condition = "order_id > $1 AND updated_at <= now() - $2 * interval '1 second'
          ORDER BY order_id LIMIT $3";
-    let rows = databases.order.query(&select(condition), &[&after, &older_than_s, &size]).await?;
-    with_services(databases, &rows).await
+    let orders =
+        ask("order", &databases.order, &select(condition), &[&after, &older_than_s, &size]).await?;
+    with_services(databases, &orders).await
 }
 
 /// These orders, as far as they exist.
-pub(super) async fn these(databases: &Databases, ids: &[Uuid]) -> Result<Vec<Order>, Error> {
+pub(super) async fn these(databases: &Databases, ids: &[Uuid]) -> Result<Vec<Order>, Unreadable> {
     let condition = "order_id = ANY($1) ORDER BY order_id";
-    let rows = databases.order.query(&select(condition), &[&ids]).await?;
-    with_services(databases, &rows).await
+    let orders = ask("order", &databases.order, &select(condition), &[&ids]).await?;
+    with_services(databases, &orders).await
 }
 
 // Never the whole state: some hold personal data.
@@ -64,7 +66,7 @@ const NOTIFICATIONS: &str = "SELECT order_id, state#>>'{messages,confirmed,statu
 
 /// The orders of these rows, with what the other services know. They are asked after the order
 /// service, so that what it has decided is older than what they say.
-async fn with_services(databases: &Databases, rows: &[Row]) -> Result<Vec<Order>, Error> {
+async fn with_services(databases: &Databases, rows: &[Row]) -> Result<Vec<Order>, Unreadable> {
     let mut orders: Vec<Order> = rows
         .iter()
         .map(|row| Order {
@@ -78,10 +80,10 @@ async fn with_services(databases: &Databases, rows: &[Row]) -> Result<Vec<Order>
     let ids: Vec<Uuid> = orders.iter().map(|order| order.id.0).collect();
     let of_these: [&(dyn ToSql + Sync); 1] = [&ids];
     let (inventory, payment, shipping, notification) = tokio::try_join!(
-        databases.inventory.query(RESERVATIONS, &of_these),
-        databases.payment.query(PAYMENTS, &of_these),
-        databases.shipping.query(SHIPMENTS, &of_these),
-        databases.notification.query(NOTIFICATIONS, &of_these),
+        ask("inventory", &databases.inventory, RESERVATIONS, &of_these),
+        ask("payment", &databases.payment, PAYMENTS, &of_these),
+        ask("shipping", &databases.shipping, SHIPMENTS, &of_these),
+        ask("notification", &databases.notification, NOTIFICATIONS, &of_these),
     )?;
     let places: HashMap<Uuid, usize> = ids.into_iter().zip(0..).collect();
     let mut fill = |rows: &[Row], fill: fn(&mut States, &Row)| {
@@ -103,6 +105,15 @@ async fn with_services(databases: &Databases, rows: &[Row]) -> Result<Vec<Order>
         }
     });
     Ok(orders)
+}
+
+async fn ask(
+    service: &'static str,
+    database: &Client,
+    select: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>, Unreadable> {
+    database.query(select, parameters).await.map_err(Unreadable::of(service))
 }
 
 fn set(state: &mut String, row: &Row, column: usize) {
