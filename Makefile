@@ -35,6 +35,11 @@ test: prerequisites ## Run all tests, on a stack of their own
 	cargo build --workspace --all-targets
 	$(TARGET_DIR)/debug/farandole-stack exec -- cargo test --workspace
 
+.PHONY: model
+model: prerequisites ## Check the services' decisions in every order of things (a few minutes)
+	@cargo build --release --package farandole-model
+	@$(TARGET_DIR)/release/farandole-model
+
 .PHONY: check
 check: prerequisites ## Check formatting and lints, as CI does
 	cargo fmt --all --check
