@@ -14,8 +14,6 @@ use crate::connections::Connections;
 
 #[derive(clap::Args)]
 pub(crate) struct Discard {
-    #[command(flatten)]
-    selection: Selection,
     /// Why they are to stay dead, for whoever reads the log
     #[arg(long, value_name = "TEXT")]
     reason: String,
@@ -25,6 +23,8 @@ pub(crate) struct Discard {
     /// As JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    selection: Selection,
     #[command(flatten)]
     author: Author,
 }
@@ -54,7 +54,10 @@ pub(crate) async fn run(
     if arguments.json {
         print(&json!({"discarded": count, "left_out": left_out_json(&chosen)}).to_string())?;
     } else {
-        let done = format!("{} discarded; nothing was deleted.", letters(count));
+        let done = match count {
+            0 => "Nothing was discarded.".to_owned(),
+            _ => format!("{} discarded; nothing was deleted.", letters(count)),
+        };
         print(&format!("{}{done} Next: farandole dlq log", left_out(&chosen)))?;
     }
     let all = chosen.left_out.is_empty();

@@ -17,8 +17,6 @@ const CAUSE_WIDTH: usize = 70;
 
 #[derive(clap::Args)]
 pub(crate) struct List {
-    #[command(flatten)]
-    filter: Filter,
     /// What letters of a service have in common to be counted together
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = GroupBy::Cause)]
     group_by: GroupBy,
@@ -28,6 +26,8 @@ pub(crate) struct List {
     /// As JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    filter: Filter,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

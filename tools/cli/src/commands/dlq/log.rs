@@ -4,9 +4,12 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::operations::{Operation, OperationLog};
-use super::text::print;
+use super::text::{print, shortened};
 use crate::connections::Connections;
 use crate::table::table;
+
+/// How much a table shows of what was asked for.
+const ASKED_FOR_WIDTH: usize = 60;
 
 #[derive(clap::Args)]
 pub(crate) struct Log {
@@ -35,7 +38,8 @@ pub(crate) async fn run(arguments: &Log, connections: &Connections) -> anyhow::R
     if log.unreadable > 0 {
         print(&format!("{} records of the log cannot be read by this version.", log.unreadable))?;
     }
-    print(&format!("{} of {} operations. More: --limit", latest.len(), operations.len()))?;
+    let more = if latest.len() < operations.len() { " More: --limit" } else { "" };
+    print(&format!("{} of {} operations.{more}", latest.len(), operations.len()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -47,7 +51,7 @@ fn row(operation: &Operation) -> [String; 7] {
         began.kind.name().to_owned(),
         format!("{} of {}", operation.done, began.letters),
         outcome(operation),
-        began.asked_for.clone(),
+        shortened(&began.asked_for, ASKED_FOR_WIDTH),
         began.reason.clone().unwrap_or_else(|| "-".to_owned()),
     ]
 }

@@ -26,8 +26,6 @@ use crate::table::table;
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "they are flags of a command line")]
 pub(crate) struct Redrive {
-    #[command(flatten)]
-    selection: Selection,
     /// With IDs: also letters that were redriven or discarded before. What was applied is not
     /// applied twice
     #[arg(long, requires = "ids")]
@@ -56,6 +54,8 @@ pub(crate) struct Redrive {
     /// As JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    selection: Selection,
     #[command(flatten)]
     author: Author,
 }

@@ -19,6 +19,8 @@ use crate::databases::Databases;
 const HEAD: usize = 64;
 /// How much of a header's value is shown, in characters.
 const HEADER_WIDTH: usize = 200;
+/// Where a further line of a value begins.
+const INDENT: &str = "\n           ";
 
 #[derive(clap::Args)]
 pub(crate) struct Show {
@@ -143,22 +145,26 @@ impl Findings<'_> {
 
     fn tried(&self) -> String {
         let header = |name| self.letter.header(name).unwrap_or("?");
-        let times = self.letter.attempts().map_or_else(unknown, |attempts| attempts.to_string());
+        let times = match self.letter.attempts() {
+            None => "an unknown number of times".to_owned(),
+            Some(1) => "once".to_owned(),
+            Some(attempts) => format!("{attempts} times"),
+        };
         let (first, last) = (header(dead::FIRST_FAILED_AT), header(dead::LAST_FAILED_AT));
-        format!("{times} times, failed first at {first}, last at {last}")
+        format!("{times}, failed first at {first}, last at {last}")
     }
 
     fn payload_text(&self, raw: bool) -> String {
         let bytes = self.letter.payload.as_deref().unwrap_or_default();
+        let indented = |text: String| line("payload", &text.trim_end().replace('\n', INDENT));
         if raw {
-            return line("payload", &format!("{} bytes\n{}", bytes.len(), hex_dump(bytes, true)));
+            return indented(format!("{} bytes\n{}", bytes.len(), hex_dump(bytes, true)));
         }
         match &self.payload {
-            Ok(value) => line("payload", &format!("{value:#}").replace('\n', "\n           ")),
+            Ok(value) => indented(format!("{value:#}")),
             Err(reason) => {
                 let head = hex_dump(&bytes[..bytes.len().min(HEAD)], false);
-                let said = format!("{} bytes, cannot be decoded: {reason}\n{head}", bytes.len());
-                line("payload", said.trim_end())
+                indented(format!("{} bytes, cannot be decoded: {reason}\n{head}", bytes.len()))
             }
         }
     }
@@ -203,6 +209,14 @@ impl Findings<'_> {
             (_, Some(Outcome::Unknown)) => {
                 format!("Set {} to see what became of it.", Databases::variable(&id.service))
             }
+            (_, Some(Outcome::Failing(_))) => {
+                "The service goes on trying. Next, in a while: the same again".to_owned()
+            }
+            (_, Some(Outcome::Unread)) => format!(
+                "Next: see that the {} service runs, and whether an earlier event of the order is \
+                 failing",
+                id.service
+            ),
             _ => "Nothing is left to do about it. What was done: farandole dlq log".to_owned(),
         }
     }

@@ -4,6 +4,7 @@ use super::super::left_out_json;
 use super::super::letter::{Letter, LetterId};
 use super::super::outcome::Outcome;
 use super::super::selection::Chosen;
+use crate::databases::Databases;
 
 /// How many letters that did not go well are named.
 const NAMED_MAX: usize = 5;
@@ -83,13 +84,15 @@ impl Report {
         let failing =
             self.outcomes.iter().find(|(_, outcome)| matches!(outcome, Outcome::Failing(_)));
         let unread = self.outcomes.iter().find(|(_, outcome)| *outcome == Outcome::Unread);
-        match (back, failing.or(unread)) {
-            (Some(back), _) => format!("Next: farandole dlq show {back}"),
-            (None, Some((id, _))) => format!("Next, in a while: farandole dlq show {id}"),
-            (None, None) if self.count("not checked") > 0 => {
-                "The services' databases tell what became of them; see --help".to_owned()
+        let unknown = self.outcomes.iter().find(|(_, outcome)| *outcome == Outcome::Unknown);
+        match (back, failing.or(unread), unknown) {
+            (Some(back), _, _) => format!("Next: farandole dlq show {back}"),
+            (_, Some((id, _)), _) => format!("Next, in a while: farandole dlq show {id}"),
+            (_, _, Some((id, _))) => {
+                let variable = Databases::variable(&id.service);
+                format!("Next: set {variable}, and farandole dlq show {id}")
             }
-            (None, None) => "Next: farandole dlq list".to_owned(),
+            _ => "Next: farandole dlq list".to_owned(),
         }
     }
 
@@ -144,6 +147,6 @@ mod tests {
         );
         let unchecked = Report::new(vec![(&one, Outcome::Unknown)], Vec::new());
         assert!(unchecked.is_good());
-        assert!(unchecked.as_text().contains("1 not checked. The services' databases"));
+        assert!(unchecked.as_text().contains("1 not checked. Next: set PAYMENT_DATABASE_URL"));
     }
 }
