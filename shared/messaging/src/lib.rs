@@ -47,6 +47,7 @@ mod throttle;
 mod trace;
 
 pub use admin::{Admin, AdminError, Topic, TopicPlan, TopicReport};
+pub use dead_letters::headers as dead_letter_headers;
 pub use effects::{Call, CallError};
 pub use engine::Engine;
 pub use event_reader::{EventReader, EventRecord, ReadError, ReadEvent, ReadFrom};
@@ -58,7 +59,7 @@ pub use instance::LIVE as LIVE_INSTANCES;
 pub use message::Cause;
 pub use outbox::{Outbox, Outgoing};
 pub use pace::Pace;
-pub use publisher::Publisher;
+pub use publisher::{PlainRecord, Publisher};
 pub use quotas::{Quota, set_quotas};
 pub use registry::{Registry, RegistryError, SchemaVersion};
 pub use replay::{Replay, ReplayError, ReplayFailure, Replayed, Stretch};

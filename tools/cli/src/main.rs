@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand};
 use farandole_cli::{InvalidSchemas, Unreadable};
 use messaging::{AdminError, ReadError, RegistryError};
 
-use crate::commands::{events, gaps, orders, schemas, topics};
+use crate::commands::{dlq, events, gaps, orders, schemas, topics};
 use crate::connections::Connections;
 use crate::databases::{Databases, NoDatabase};
 
@@ -25,10 +25,11 @@ use crate::databases::{Databases, NoDatabase};
 ///   farandole schemas register
 ///   farandole topics create
 ///
-/// When something seems wrong, what hangs and why, and what is missing:
+/// When something seems wrong, what hangs and why, what is missing, and what was given up:
 ///
 ///   farandole orders stuck
 ///   farandole gaps
+///   farandole dlq list
 ///
 /// Exit codes: 0 all is well; 1 a check found differences, or something was refused; 2 wrong
 /// usage; 3 Kafka, the schema registry or a database cannot be reached.
@@ -54,6 +55,9 @@ enum Command {
     /// The events in the topics
     #[command(subcommand)]
     Events(events::Command),
+    /// Dead letters: what services could not process
+    #[command(subcommand)]
+    Dlq(dlq::Command),
     /// The orders that hang
     #[command(subcommand)]
     Orders(orders::Command),
@@ -76,6 +80,7 @@ async fn main() -> ExitCode {
         Command::Schemas(command) => schemas::run(command, &connections).await,
         Command::Topics(command) => topics::run(command, &connections).await,
         Command::Events(command) => events::run(command, &connections).await,
+        Command::Dlq(command) => dlq::run(command, &connections, &databases).await,
         Command::Orders(command) => orders::run(command, &connections, &databases).await,
         Command::Gaps(arguments) => gaps::run(arguments, &databases).await,
     };

@@ -5,6 +5,7 @@
 
 mod books;
 mod connections;
+mod dlq;
 mod events;
 mod gaps;
 mod moves;
