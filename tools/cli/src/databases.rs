@@ -4,6 +4,7 @@ use tokio_postgres::{Client, NoTls};
 /// Where the services' databases are. The tool only reads them.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Databases")]
+#[expect(clippy::struct_field_names, reason = "a field's name is its flag")]
 pub(crate) struct Databases {
     /// The order service's database
     #[arg(
@@ -60,18 +61,8 @@ pub(crate) struct NoDatabase(pub(crate) String);
 impl Databases {
     /// A connection to a service's database on which nothing can be written.
     pub(crate) async fn connect(&self, service: &str) -> anyhow::Result<Client> {
-        let url = match service {
-            "order" => &self.order_database_url,
-            "inventory" => &self.inventory_database_url,
-            "payment" => &self.payment_database_url,
-            "shipping" => &self.shipping_database_url,
-            "notification" => &self.notification_database_url,
-            _ => &None,
-        };
-        let variable = format!("{}_DATABASE_URL", service.to_uppercase());
-        let url = url.as_ref().ok_or_else(|| {
-            NoDatabase(format!("the {service} service's database is needed: set {variable}"))
-        })?;
+        let variable = Self::variable(service);
+        let url = self.url(service)?;
         let mut config: tokio_postgres::Config =
             url.parse().with_context(|| format!("{variable} is no Postgres URL"))?;
         config
@@ -84,5 +75,26 @@ impl Databases {
         // Ends when the client is dropped.
         tokio::spawn(connection);
         Ok(client)
+    }
+
+    /// Where a service's database is.
+    pub(crate) fn url(&self, service: &str) -> Result<&String, NoDatabase> {
+        let url = match service {
+            "order" => &self.order_database_url,
+            "inventory" => &self.inventory_database_url,
+            "payment" => &self.payment_database_url,
+            "shipping" => &self.shipping_database_url,
+            "notification" => &self.notification_database_url,
+            _ => &None,
+        };
+        let variable = Self::variable(service);
+        url.as_ref().ok_or_else(|| {
+            NoDatabase(format!("the {service} service's database is needed: set {variable}"))
+        })
+    }
+
+    /// The variable that says where a service's database is.
+    pub(crate) fn variable(service: &str) -> String {
+        format!("{}_DATABASE_URL", service.to_uppercase())
     }
 }
