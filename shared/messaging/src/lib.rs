@@ -60,7 +60,7 @@ pub use inbox::{forget as forget_inbox, prepare as prepare_inbox};
 pub use message::Cause;
 pub use outbox::{Outbox, Outgoing};
 pub use pace::Pace;
-pub use publisher::Publisher;
+pub use publisher::{PlainRecord, Publisher};
 pub use quotas::{Quota, set_quotas};
 pub use registry::{Registry, RegistryError, SchemaVersion};
 pub use replay::{Replay, ReplayError, ReplayFailure, Replayed, Stretch};

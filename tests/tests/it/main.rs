@@ -4,6 +4,7 @@
 
 mod architecture;
 mod audit;
+mod dead_letters;
 mod faults;
 mod independent;
 mod stories;

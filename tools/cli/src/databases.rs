@@ -77,6 +77,19 @@ impl Databases {
         Ok(client)
     }
 
+    /// The same, or `None` if nobody has said where that database is.
+    pub(crate) async fn connect_if_given(&self, service: &str) -> anyhow::Result<Option<Client>> {
+        if self.url(service).is_err() {
+            return Ok(None);
+        }
+        self.connect(service).await.map(Some)
+    }
+
+    /// The variable that says where a service's database is.
+    pub(crate) fn variable(service: &str) -> String {
+        format!("{}_DATABASE_URL", service.to_uppercase())
+    }
+
     /// Where a service's database is.
     pub(crate) fn url(&self, service: &str) -> Result<&String, NoDatabase> {
         let url = match service {
@@ -91,10 +104,5 @@ impl Databases {
         url.as_ref().ok_or_else(|| {
             NoDatabase(format!("the {service} service's database is needed: set {variable}"))
         })
-    }
-
-    /// The variable that says where a service's database is.
-    pub(crate) fn variable(service: &str) -> String {
-        format!("{}_DATABASE_URL", service.to_uppercase())
     }
 }

@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 use farandole_cli::{AuditError, InvalidSchemas};
 use messaging::{AdminError, ReadError, RegistryError};
 
-use crate::commands::{audit, events, schemas, topics};
+use crate::commands::{audit, dlq, events, schemas, topics};
 use crate::connections::Connections;
 use crate::databases::{Databases, NoDatabase};
 
@@ -54,6 +54,9 @@ enum Command {
     /// The events in the topics
     #[command(subcommand)]
     Events(events::Command),
+    /// Dead letters: what services could not process
+    #[command(subcommand)]
+    Dlq(dlq::Command),
 }
 
 #[tokio::main]
@@ -64,6 +67,7 @@ async fn main() -> ExitCode {
         Command::Schemas(command) => schemas::run(command, &connections).await,
         Command::Topics(command) => topics::run(command, &connections).await,
         Command::Events(command) => events::run(command, &connections).await,
+        Command::Dlq(command) => dlq::run(command, &connections, &databases).await,
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
