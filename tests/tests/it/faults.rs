@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cli::{AuditOptions, audit_at_rest};
 use reqwest::Method;
 use serde_json::json;
 use stack::fleet::SERVICES;
@@ -16,7 +17,7 @@ use tokio::time::{interval, sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::audit::Books;
+use crate::audit::{STRICT, targets};
 use crate::troupe::Troupe;
 
 const ORDERS_PER_SECOND: u32 = 40;
@@ -139,24 +140,32 @@ impl Load {
         self.sending.await.unwrap();
         let placed = self.placed.lock().unwrap().clone();
         let began = Instant::now();
-        let mut books = Books::open(&troupe.world).await;
-        while !books.at_rest(&placed.unknowable) {
-            let violations = books.violations();
-            assert!(began.elapsed() < SETTLING, "not at rest: {violations:#?}");
-            sleep(Duration::from_millis(500)).await;
-            books = Books::open(&troupe.world).await;
-        }
+        let (targets, allowing) = (
+            targets(&troupe.world),
+            AuditOptions { allow_pending_effects: !placed.unknowable.is_empty(), ..STRICT },
+        );
+        let report = audit_at_rest(&targets, &allowing, SETTLING, |_| {}).await.unwrap();
         println!(
             "{} acknowledged, {} asked to come again; at rest after {:.1?}: {:?}",
             placed.acknowledged.len(),
             placed.refused,
             began.elapsed(),
-            books.summary(),
+            report.orders,
         );
-        assert_eq!(books.violations(), [""; 0]);
-        let lost = placed.acknowledged.iter().filter(|order| !books.knows(**order)).count();
+        assert_eq!(report.violations(), [""; 0]);
+        assert_eq!(report.not_at_rest(), [""; 0]);
+        let known = orders(&troupe.world).await;
+        let lost = placed.acknowledged.difference(&known).count();
         assert_eq!(lost, 0, "acknowledged orders are lost");
     }
+}
+
+/// All orders that there are.
+async fn orders(world: &World) -> HashSet<Uuid> {
+    let pool = World::pool(&world.database_url("order"));
+    let database = pool.get().await.unwrap();
+    let rows = database.query("SELECT order_id FROM orders", &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
 }
 
 async fn send_all(apis: Vec<Api>, stop: CancellationToken, placed: Arc<std::sync::Mutex<Placed>>) {
