@@ -57,6 +57,7 @@ pub use failure::{Failure, chain as error_chain};
 pub use follow::follow;
 pub use handle::Handle;
 pub use inbox::{forget as forget_inbox, prepare as prepare_inbox};
+pub use instance::LIVE as LIVE_INSTANCES;
 pub use message::Cause;
 pub use outbox::{Outbox, Outgoing};
 pub use pace::Pace;
