@@ -44,6 +44,7 @@ mod throttle;
 mod trace;
 
 pub use admin::{Admin, AdminError, Topic, TopicPlan, TopicReport};
+pub use crash::point as crash_point;
 pub use effects::{Call, CallError};
 pub use engine::Engine;
 pub use event_reader::{EventReader, EventRecord, ReadError, ReadEvent, ReadFrom};

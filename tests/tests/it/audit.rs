@@ -26,6 +26,8 @@ pub(crate) struct Books {
     inboxes: BTreeMap<&'static str, BTreeSet<Uuid>>,
     /// What is still under way: by service and table, the orders.
     under_way: BTreeSet<(&'static str, &'static str, Uuid)>,
+    /// Events that a service has missed: the verdicts, by service.
+    gaps: Vec<(&'static str, String)>,
     events: Vec<ReadEvent>,
     dead_letters: usize,
 }
@@ -64,6 +66,8 @@ impl Books {
     }
 
     async fn read_loop_tables(&mut self, service: &'static str, database: &Client) {
+        let gaps = database.query("SELECT verdict FROM gaps", &[]).await.unwrap();
+        self.gaps.extend(gaps.iter().map(|row| (service, row.get(0))));
         let seen = database.query("SELECT event_id FROM inbox", &[]).await.unwrap();
         self.inboxes.insert(service, seen.iter().map(|row| row.get(0)).collect());
         for table in ["outbox", "effects", "retry_queue"] {
@@ -81,6 +85,7 @@ impl Books {
                 .under_way
                 .iter()
                 .all(|(_, table, order)| *table == "effects" && unknowable.contains(order))
+            && self.gaps.iter().all(|(_, verdict)| verdict != "waiting")
             && self.unread().is_empty()
     }
 
@@ -105,6 +110,10 @@ impl Books {
             self.check_order(*order, status, &mut found);
         }
         self.check_events(&mut found);
+        self.check_numbers(&mut found);
+        for (service, verdict) in &self.gaps {
+            found.push(format!("{service} misses an event: {verdict}"));
+        }
         if self.dead_letters > 0 {
             found.push(format!("{} dead letters", self.dead_letters));
         }
@@ -202,6 +211,26 @@ impl Books {
         }
     }
 
+    /// Each order's events from one service are numbered from 1 without gaps, and come like that.
+    fn check_numbers(&self, found: &mut Vec<String>) {
+        let mut ids = HashSet::new();
+        let mut numbers = BTreeMap::<(Uuid, &str), u32>::new();
+        for event in self.events.iter().filter(|event| ids.insert(event.envelope.id)) {
+            let envelope = &event.envelope;
+            let last = numbers.entry((envelope.order.0, &envelope.source)).or_default();
+            *last += 1;
+            if envelope.sequence != *last {
+                let (number, order, source) = (envelope.sequence, envelope.order, &envelope.source);
+                found.push(format!("number {number} of {order} from {source} comes as {last}."));
+            }
+        }
+    }
+
+    /// How many orders there are.
+    pub(crate) fn orders(&self) -> usize {
+        self.orders.len()
+    }
+
     /// How many orders there are, and how they ended.
     pub(crate) fn summary(&self) -> BTreeMap<String, usize> {
         let mut summary = BTreeMap::new();
@@ -278,7 +307,7 @@ fn event(order: Uuid, event_type: &str, id: Uuid) -> ReadEvent {
         ("ce_specversion", "1.0".to_owned()),
         ("ce_id", id.to_string()),
         ("ce_type", event_type.to_owned()),
-        ("ce_source", "/test".to_owned()),
+        ("ce_source", format!("/{event_type}")),
         ("ce_subject", order.to_string()),
         ("ce_time", "2026-01-02T03:04:05Z".to_owned()),
         ("ce_sequence", "1".to_owned()),
@@ -298,7 +327,7 @@ fn sound_books_pass_and_each_wrong_is_seen() {
     assert_eq!(sound().violations(), [""; 0]);
     assert!(sound().at_rest(&HashSet::new()));
 
-    let wrongs: [Wrong; 10] = [
+    let wrongs: [Wrong; 12] = [
         ("I1", |books| books.stock.get_mut("tea").unwrap().available = 7),
         ("I1", |books| books.stock.get_mut("tea").unwrap().shipped = 3),
         ("shipped", |books| *books.orders.values_mut().next().unwrap() = ("placed".into(), None)),
@@ -316,6 +345,8 @@ fn sound_books_pass_and_each_wrong_is_seen() {
         }),
         ("I6", |books| _ = books.events.pop()),
         ("I7", |books| _ = books.inboxes.get_mut("payment").unwrap().pop_first()),
+        ("number 2", |books| books.events[0].envelope.sequence = 2),
+        ("misses", |books| books.gaps.push(("payment", "lost".to_owned()))),
         ("dead", |books| books.dead_letters = 1),
     ];
     for (expected, wrong) in wrongs {

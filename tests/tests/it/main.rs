@@ -4,6 +4,7 @@
 
 mod architecture;
 mod audit;
+mod crash_points;
 mod faults;
 mod independent;
 mod stories;
