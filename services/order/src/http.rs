@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::header::LOCATION;
+use axum::http::request::Parts as RequestParts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use deadpool_postgres::Pool;
@@ -20,6 +21,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::catalogue::{self, Product};
+use crate::client_rate::ClientRate;
 use crate::domain::{Input, State as OrderState};
 use crate::events::{CancelReason, Line, Recipient};
 use crate::placing::{Answer, Placing, Refused, Request};
@@ -56,6 +58,7 @@ struct Api {
     pool: Pool,
     handle: Handle<Order>,
     placing: Placing,
+    client_rate: ClientRate,
     waiters: std::sync::Arc<Waiters>,
 }
 
@@ -79,8 +82,10 @@ pub(crate) fn router(parts: Parts<Program>) -> Router {
         Duration::from_millis(parts.settings.place_linger_ms),
         Duration::from_secs(parts.settings.order_deadline_s.into()),
     );
+    let settings = parts.settings;
+    let client_rate = ClientRate::new(settings.client_rate_max, settings.client_address_header);
     let waiters = parts.service.waiters.clone();
-    let api = Api { pool: parts.pool, handle: parts.handle, placing, waiters };
+    let api = Api { pool: parts.pool, handle: parts.handle, placing, client_rate, waiters };
     let (router, _) = routes().split_for_parts();
     router.with_state(api)
 }
@@ -255,6 +260,17 @@ impl From<store::Order> for OrderBody {
     }
 }
 
+/// The client keeps to its rate. Looked at before the body is read.
+struct WithinRate;
+
+impl FromRequestParts<Api> for WithinRate {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut RequestParts, api: &Api) -> Result<Self, Problem> {
+        api.client_rate.check(parts).map(|()| Self)
+    }
+}
+
 /// Place an order
 ///
 /// Answers when the order is on disk. The same request with the same key gets the same answer,
@@ -272,11 +288,14 @@ impl From<store::Order> for OrderBody {
         (status = 409, description = "The same request is being worked on", body = Problem),
         (status = 422, description = "Not an order, or the key was used for another one",
             body = Problem),
+        (status = 429, description = "This client is too fast; see `Retry-After`",
+            body = Problem),
         (status = 503, description = "Come again after `Retry-After`", body = Problem),
     )
 )]
 async fn place_order(
     State(api): State<Api>,
+    _: WithinRate,
     RequestCause(cause): RequestCause,
     headers: HeaderMap,
     Json(body): Json<PlaceOrder>,
@@ -342,7 +361,8 @@ fn come_again(detail: &str) -> Problem {
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
-    let key = headers.get(IDEMPOTENCY_KEY).ok_or_else(|| {
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let key = keys.next().ok_or_else(|| {
         Problem::new(
             StatusCode::BAD_REQUEST,
             "idempotency-key-missing",
@@ -351,6 +371,9 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
              UUID, so that an order sent twice is placed once",
         )
     })?;
+    if keys.next().is_some() {
+        return Err(Problem::bad_request("there are several Idempotency-Keys; send one"));
+    }
     key.to_str()
         .ok()
         .filter(|text| {

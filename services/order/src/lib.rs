@@ -1,6 +1,7 @@
 //! The order service: takes orders, and alone decides their fate.
 
 mod catalogue;
+mod client_rate;
 mod deadline;
 pub mod domain;
 pub mod events;
@@ -155,6 +156,13 @@ pub struct Settings {
     #[arg(long, env = "PLACE_LINGER_MS", value_name = "MS", default_value_t = 2,
           value_parser = clap::value_parser!(u64).range(0..=100))]
     place_linger_ms: u64,
+    /// The most orders a second from one client, told by its address; 0 for no limit. More are
+    /// answered with 429 and `Retry-After`.
+    #[arg(long, env = "CLIENT_RATE_MAX", value_name = "ORDERS", default_value_t = 0)]
+    client_rate_max: u32,
+    /// The header in which a trusted proxy names the client's address, such as x-forwarded-for.
+    #[arg(long, env = "CLIENT_ADDRESS_HEADER", value_name = "NAME")]
+    client_address_header: Option<axum::http::HeaderName>,
 }
 
 impl App for Program {

@@ -159,6 +159,10 @@ impl Worker {
         let placed = placed.unwrap_or_else(|_| {
             Err(Failure::Infrastructure(format!("postgres: no answer in {TRANSACTION_LIMIT:?}")))
         });
+        if matches!(placed, Err(Failure::Infrastructure(_))) {
+            // What is wrong may be the connections, such as their prepared statements.
+            self.pool.retain(|_, _| false);
+        }
         let (answers, outgoing) = placed?;
         crash_point("placing-before-answer");
         self.handle.publish(outgoing);

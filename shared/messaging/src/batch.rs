@@ -7,13 +7,12 @@ use deadpool_postgres::Pool;
 use futures::future::OptionFuture;
 use kernel::OrderId;
 use metrics::counter;
-use rdkafka::Message as _;
 use uuid::Uuid;
 
 use crate::gaps::{self, Numbered, Skipped};
 use crate::message::{Cause, EventId, Message, Origin};
 use crate::outbox::{Outbox, Outgoing};
-use crate::retry::{Fate, Open, Parked};
+use crate::retry::{Fate, Open};
 use crate::service::{Service, World};
 use crate::{Call, Failure, crash, effects, inbox, retry, trace};
 
@@ -237,8 +236,8 @@ async fn hold<I>(
     inbox::remove(db, &ids).await?;
     for message in held {
         if let Origin::Event { record, .. } = &message.origin {
-            let parked = Parked::from_record(record, Some(message.order));
-            retry::set_aside(db, &parked, Fate::Retry(Duration::ZERO)).await?;
+            retry::set_aside(db, &record.parked(message.order), Fate::Retry(Duration::ZERO))
+                .await?;
         }
     }
     Ok(())

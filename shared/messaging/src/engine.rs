@@ -17,7 +17,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, info, warn};
 
 use crate::backlog::Backlog;
@@ -29,7 +29,7 @@ use crate::gaps::{Keeper, Skipped};
 use crate::handle::Handle;
 use crate::kafka::Producer;
 use crate::lag::Listener;
-use crate::message::{Local, Message, Origin};
+use crate::message::{Local, LogRecord, Message, Origin};
 use crate::readers::{Readers, Unreadable};
 use crate::relay::{Publisher, Relay};
 use crate::retry::Parked;
@@ -78,6 +78,8 @@ pub struct Engine<S: Service> {
     background: Vec<JoinHandle<()>>,
     publisher: JoinHandle<()>,
     publisher_stop: CancellationToken,
+    /// While this is here the others leave this instance's rows alone.
+    _life: DropGuard,
 }
 
 impl<S: Service> Engine<S> {
@@ -98,7 +100,8 @@ impl<S: Service> Engine<S> {
         let topics = settings.topics.clone();
         let start =
             Start { pool: &pool, settings: &settings, monitor: &monitor, shutdown: &shutdown };
-        let number = start.postgres().await?;
+        let life = CancellationToken::new();
+        let number = start.postgres(&life).await?;
         let (encoders, readers) = start.registry(declaration).await?;
         check_types(&settings, &readers)?;
         let readers = Arc::new(readers);
@@ -109,7 +112,8 @@ impl<S: Service> Engine<S> {
         let consumer = consumer(&settings, name, monitor.clone()).map_err(client)?;
         let names: Vec<&str> = sources.iter().map(String::as_str).collect();
         consumer.subscribe(&names).map_err(client)?;
-        let producer = Arc::new(Producer::new(&settings.kafka_brokers).map_err(client)?);
+        let producer =
+            Arc::new(Producer::new(&settings.kafka_brokers, &topics.group(name)).map_err(client)?);
 
         let relay = Arc::new(Relay::new());
         let dead = Arc::new(Notify::new());
@@ -174,6 +178,7 @@ impl<S: Service> Engine<S> {
             background,
             publisher: tokio::spawn(publisher.run(publisher_stop.clone())),
             publisher_stop,
+            _life: life.drop_guard(),
         };
         Ok((handle, engine))
     }
@@ -342,6 +347,7 @@ impl<S: Service> Engine<S> {
                 Ok(read) => {
                     counter!("farandole_events_consumed_total", "type" => read.event_type)
                         .increment(1);
+                    let record = LogRecord::Borrowed(record);
                     return Ok(Some(Message::new(read, |event| Origin::Event { event, record })));
                 }
                 Err(Unreadable::Garbage(error)) => {
@@ -384,6 +390,8 @@ impl<S: Service> Engine<S> {
                 }
                 Err(failure) => {
                     attempt += 1;
+                    // What is wrong may be the connections, such as their prepared statements.
+                    self.processor.pool.retain(|_, _| false);
                     self.pause("postgres", &failure.to_string(), attempt).await?;
                     parts.push(part);
                 }

@@ -24,6 +24,8 @@ impl From<tokio_postgres::Error> for Failure {
         match error.code() {
             Some(code) if is_data_error(code) => Self::Message(text),
             Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => Self::Conflict,
+            // The client could not write a value down. It has no name for this but the text.
+            None if text.starts_with("error serializing parameter") => Self::Message(text),
             _ => Self::Infrastructure(format!("postgres: {text}")),
         }
     }

@@ -225,7 +225,10 @@ impl<I: Send + Sync + 'static> Keeper<I> {
                 look_at(record, &readers, &mut wanted);
                 ControlFlow::Continue(())
             })?;
-            Ok(wanted.into_values().collect())
+            let mut searched: Vec<Searched> = wanted.into_values().collect();
+            // What is found is repaired in the order in which it was said.
+            searched.sort_by_key(|one| (one.number.order, one.number.sequence));
+            Ok(searched)
         });
         let result: Result<_, AdminError> = searching
             .await
@@ -290,7 +293,7 @@ fn look_at<I: 'static>(
     searched.found = Some(Found {
         id: envelope.id,
         consumed: readers.concerns(all.iter().copied()),
-        record: Parked::from_scanned(record, order),
+        record: Parked::from_scanned(record, Some(order)),
     });
 }
 

@@ -19,15 +19,15 @@ pub(crate) const LIVE: &str = "(SELECT objid::bigint::integer FROM pg_locks
       WHERE locktype = 'advisory' AND classid = 1178686031 AND objsubid = 2 AND granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
 
-/// Takes a number for this instance and keeps a lock on it until `shutdown`: the sign of life by
+/// Takes a number for this instance and keeps a lock on it until the end of its `life`: the sign of life by
 /// which the others tell whose rows have been left behind.
-pub(crate) async fn enlist(pool: &Pool, shutdown: CancellationToken) -> Result<i32, Failure> {
+pub(crate) async fn enlist(pool: &Pool, life: CancellationToken) -> Result<i32, Failure> {
     let client = pool.get().await?;
     let row = client.query_one("SELECT nextval('instance_numbers')::integer", &[]).await?;
     let number = row.get(0);
     drop(client);
     let lock = hold(pool, number).await?;
-    tokio::spawn(keep(pool.clone(), number, lock, shutdown));
+    tokio::spawn(keep(pool.clone(), number, lock, life));
     Ok(number)
 }
 
@@ -42,9 +42,9 @@ async fn keep(
     pool: Pool,
     number: i32,
     mut lock: deadpool_postgres::ClientWrapper,
-    shutdown: CancellationToken,
+    life: CancellationToken,
 ) {
-    while shutdown.run_until_cancelled(tokio::time::sleep(CHECK)).await.is_some() {
+    while life.run_until_cancelled(tokio::time::sleep(CHECK)).await.is_some() {
         if alive(&lock).await {
             continue;
         }

@@ -35,6 +35,8 @@ pub(crate) fn client_config(brokers: &str) -> ClientConfig {
 /// Publishes batches and waits for all acknowledgements together.
 pub(crate) struct Producer {
     brokers: String,
+    /// What Kafka's quotas and logs know the client by.
+    client_id: String,
     inner: Mutex<Arc<ThreadedProducer<Deliveries>>>,
 }
 
@@ -71,8 +73,9 @@ impl PublishError {
 }
 
 impl Producer {
-    pub(crate) fn new(brokers: &str) -> Result<Self, KafkaError> {
-        Ok(Self { brokers: brokers.to_owned(), inner: Mutex::new(connect(brokers)?) })
+    pub(crate) fn new(brokers: &str, client_id: &str) -> Result<Self, KafkaError> {
+        let inner = Mutex::new(connect(brokers, client_id)?);
+        Ok(Self { brokers: brokers.to_owned(), client_id: client_id.to_owned(), inner })
     }
 
     /// Publishes all records, in order per partition, and returns when each is on all in-sync
@@ -95,15 +98,19 @@ impl Producer {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((code, reason)) = inner.client().fatal_error() {
             tracing::warn!(?code, reason, "the producer cannot go on, making a new one");
-            let again = connect(&self.brokers);
+            let again = connect(&self.brokers, &self.client_id);
             *inner = again.map_err(|error| PublishError::new(&error, &self.brokers))?;
         }
         Ok(inner.clone())
     }
 }
 
-fn connect(brokers: &str) -> Result<Arc<ThreadedProducer<Deliveries>>, KafkaError> {
+fn connect(
+    brokers: &str,
+    client_id: &str,
+) -> Result<Arc<ThreadedProducer<Deliveries>>, KafkaError> {
     client_config(brokers)
+        .set("client.id", client_id)
         .set("enable.idempotence", "true")
         .set("acks", "all")
         // Our batches are ready-made: waiting for more would only add latency.

@@ -1,4 +1,5 @@
 use kernel::OrderId;
+use rdkafka::Message as _;
 use rdkafka::message::BorrowedMessage;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -34,13 +35,38 @@ pub(crate) type Local<I> = Message<'static, I>;
 /// How a message is kept from happening twice, and from being lost.
 pub(crate) enum Origin<'c> {
     /// From the log.
-    Event { event: EventId, record: BorrowedMessage<'c> },
+    Event { event: EventId, record: LogRecord<'c> },
     /// From the retry queue, where its row goes when it succeeds.
     Parked { event: EventId, row: Box<Parked> },
     /// What came of a call; its row in `effects` goes in the same transaction.
     Effect { step: String },
     /// Somebody asked for it and waits for the commit. Harmless when repeated.
     Command { done: oneshot::Sender<Result<(), Failure>> },
+}
+
+/// The record that an event came as.
+pub(crate) enum LogRecord<'c> {
+    /// In the client's memory.
+    Borrowed(BorrowedMessage<'c>),
+    /// A copy.
+    Copied(Box<Parked>),
+}
+
+impl LogRecord<'_> {
+    pub(crate) fn partition(&self) -> i32 {
+        match self {
+            Self::Borrowed(record) => record.partition(),
+            Self::Copied(record) => record.partition,
+        }
+    }
+
+    /// As it goes into the retry queue.
+    pub(crate) fn parked(&self, order: OrderId) -> Parked {
+        match self {
+            Self::Borrowed(record) => Parked::from_record(record, Some(order)),
+            Self::Copied(record) => Parked { order: Some(order), ..Parked::clone(record) },
+        }
+    }
 }
 
 /// What tells an event from all others.

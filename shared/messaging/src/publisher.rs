@@ -14,7 +14,8 @@ pub struct Publisher {
 impl Publisher {
     /// To these brokers. Nothing is connected yet.
     pub fn new(brokers: &str) -> Result<Self, AdminError> {
-        let producer = Producer::new(brokers).map_err(|error| sort(brokers, &error))?;
+        let producer =
+            Producer::new(brokers, "farandole-tool").map_err(|error| sort(brokers, &error))?;
         Ok(Self { brokers: brokers.to_owned(), producer })
     }
 

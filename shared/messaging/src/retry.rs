@@ -65,13 +65,13 @@ impl Parked {
     }
 
     /// A record that a scan came by.
-    pub(crate) fn from_scanned(record: &Scanned<'_>, order: OrderId) -> Self {
+    pub(crate) fn from_scanned(record: &Scanned<'_>, order: Option<OrderId>) -> Self {
         let headers = record.headers.iter().flatten();
         Self {
             topic: record.topic.to_owned(),
             partition: record.partition,
             offset: record.offset,
-            order: Some(order),
+            order,
             key: record.key.map(<[u8]>::to_vec),
             headers: headers
                 .map(|(name, value)| ((*name).to_owned(), value.map(<[u8]>::to_vec)))

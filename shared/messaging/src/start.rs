@@ -70,11 +70,12 @@ pub(crate) struct Start<'a> {
 }
 
 impl Start<'_> {
-    pub(crate) async fn postgres(&self) -> Result<i32, StartError> {
+    /// Takes a number for this instance, which counts as alive until `life` is cancelled.
+    pub(crate) async fn postgres(&self, life: &CancellationToken) -> Result<i32, StartError> {
         for attempt in 1.. {
             let ready = async {
                 inbox::prepare(self.pool).await?;
-                instance::enlist(self.pool, self.shutdown.clone()).await
+                instance::enlist(self.pool, life.clone()).await
             };
             match ready.await {
                 Ok(number) => {

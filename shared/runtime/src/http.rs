@@ -32,7 +32,7 @@ use uuid::Uuid;
 
 pub use cause::RequestCause;
 pub use extract::{Json, Path, Query};
-pub use server::serve;
+pub use server::{PeerAddress, serve};
 
 use crate::health::Health;
 use crate::problem::Problem;

@@ -7,6 +7,7 @@ pub mod database;
 pub mod health;
 pub mod http;
 pub mod problem;
+mod replay;
 mod run;
 mod settings;
 pub mod shutdown;

@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 
 use crate::database::{self, DatabaseError};
 use crate::http::{ApiSlot, HttpLimits, serve, service_router};
+use crate::replay::{ReplayArguments, replay};
 use crate::{Health, Settings, Telemetry, shutdown};
 
 /// How long to wait between two attempts to reach the database at start.
@@ -71,12 +72,15 @@ struct Cli<S: Args> {
     own: S,
 }
 
-#[derive(Subcommand, Clone, Copy)]
+#[derive(Subcommand, Clone)]
 enum Command {
     /// Runs the service (this is the default).
     Serve,
     /// Brings the database up to date and exits; serving does so by itself, too.
     Migrate,
+    /// Reads a stretch of the topics again, beside the running service. What was processed is not
+    /// processed twice. Exits 1 when a record failed.
+    Replay(ReplayArguments),
     /// Asks the service at `HTTP_ADDR` whether it is ready; exits 0 when it is.
     Health,
 }
@@ -96,6 +100,10 @@ pub fn run<A: App>() -> ExitCode {
         match cli.command.unwrap_or(Command::Serve) {
             Command::Serve => serve_until_stopped::<A>(name, cli.shared, cli.own).await,
             Command::Migrate => migrate::<A>(&cli.shared).await,
+            Command::Replay(arguments) => {
+                let stop = shutdown::signals()?;
+                replay::<A>(&cli.shared, &cli.own, &arguments, stop).await
+            }
             Command::Health => health(cli.shared.http_addr).await,
         }
     });

@@ -8,4 +8,4 @@ mod topics;
 pub use schemas::{
     InvalidSchemas, SchemaReport, SchemaState, Schemas, check_schemas, register_schemas,
 };
-pub use topics::{TopicShape, check_topics, create_topics};
+pub use topics::{TopicShape, check_topics, clients, create_topics};

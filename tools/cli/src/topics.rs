@@ -42,6 +42,11 @@ impl TopicShape {
     }
 }
 
+/// The client ids by which Kafka knows the services, for quotas.
+pub fn clients(topics: &Topics) -> Vec<String> {
+    Schemas::embedded().services().iter().map(|service| topics.group(service)).collect()
+}
+
 /// Creates the topics that are missing, and returns when they can be used. A topic that is there
 /// is never changed; whether it differs is in the report.
 pub async fn create_topics(

@@ -25,7 +25,7 @@ impl<S: Service> Engine<S> {
         warn!(order_id = %order, message = name, error, "a message failed and is set aside");
         match message.origin {
             Origin::Event { record, .. } => {
-                self.retry_or_bury(Parked::from_record(&record, Some(order)).failed(&error)).await
+                self.retry_or_bury(record.parked(order).failed(&error)).await
             }
             Origin::Parked { row, .. } => self.retry_or_bury(row.failed(&error)).await,
             Origin::Effect { step } => {

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -20,6 +21,11 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::HttpLimits;
+
+/// Who is at the other end of a request's connection: the client, or a proxy. An extension of every
+/// request.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerAddress(pub SocketAddr);
 
 /// Accepting fails when file descriptors run out; some come back in this time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -47,8 +53,9 @@ pub async fn serve(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < limits.connections => {
                 match accepted {
-                    Ok((stream, _)) => {
-                        let connection = connection(stream, router.clone(), shutdown.clone(), limits);
+                    Ok((stream, peer)) => {
+                        let router = router.clone();
+                        let connection = connection(stream, peer, router, shutdown.clone(), limits);
                         connections.spawn(connection);
                     }
                     Err(error) => refused(&error).await,
@@ -75,6 +82,7 @@ async fn refused(error: &io::Error) {
 
 async fn connection(
     stream: TcpStream,
+    peer: SocketAddr,
     router: Router,
     shutdown: CancellationToken,
     limits: HttpLimits,
@@ -85,7 +93,8 @@ async fn connection(
     }
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.write_timeout));
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(PeerAddress(peer));
         let is_safe = request.method().is_safe();
         let answer = router.clone().oneshot(request).map(|Ok(response)| response);
         // At once, not when first polled: hyper may see the client go before that.

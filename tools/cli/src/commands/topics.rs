@@ -1,9 +1,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use farandole_cli::{TopicShape, check_topics, create_topics};
+use farandole_cli::{TopicShape, check_topics, clients, create_topics};
 use jiff::{SignedDuration, Span, SpanRelativeTo};
-use messaging::{Topic, TopicPlan, TopicReport};
+use messaging::{Quota, Topic, TopicPlan, TopicReport, set_quotas};
 
 use crate::connections::Connections;
 use crate::table::table;
@@ -36,6 +36,13 @@ pub(crate) struct Create {
     /// How long events are kept, such as 7d or 12h; the services' INBOX_RETENTION_S must be longer
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = retention)]
     retention: Duration,
+    /// Hold each service to producing so many bytes a second to each broker, by a Kafka quota for
+    /// its client id; by default quotas are left as they are
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1_024..))]
+    producer_byte_rate: Option<u32>,
+    /// The same for consuming
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1_024..))]
+    consumer_byte_rate: Option<u32>,
 }
 
 fn retention(text: &str) -> Result<Duration, String> {
@@ -48,7 +55,12 @@ fn retention(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) async fn run(command: Command, connections: &Connections) -> anyhow::Result<ExitCode> {
-    let Command::Create(Create { check, partitions, replication, retention }) = command;
+    let Command::Create(create) = command;
+    let Create { check, partitions, replication, retention, .. } = create;
+    let quota = Quota {
+        producer_bytes: create.producer_byte_rate,
+        consumer_bytes: create.consumer_byte_rate,
+    };
     let shape = TopicShape { partitions, replication, retention };
     let admin = connections.kafka().await?;
     let topics = &connections.topic_prefix;
@@ -58,6 +70,11 @@ pub(crate) async fn run(command: Command, connections: &Connections) -> anyhow::
         create_topics(&admin, topics, &shape).await?
     };
     println!("{}", table(["TOPIC", "STATE", "PLANNED", "FOUND"], reports.iter().map(row)));
+    if quota != Quota::default() && !check {
+        let clients = clients(topics);
+        set_quotas(&connections.kafka_brokers, &clients, quota).await?;
+        println!("\nQuotas are set for the client ids {}.", clients.join(", "));
+    }
     println!("\n{}", summary(&reports));
     let good =
         |report: &TopicReport| matches!(report, TopicReport::Created | TopicReport::AsPlanned);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use testkit::eventually;
 use testkit::http::order;
+use testkit::{World, api, eventually};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{interval, timeout};
@@ -110,4 +110,32 @@ async fn half_a_request_places_nothing() {
     let placed = "SELECT count(*) FROM orders WHERE idempotency_key = $1";
     let row = shop.database().await.query_one(placed, &[&key]).await.unwrap();
     assert_eq!(row.get::<_, i64>(0), 0);
+}
+
+/// The answer says when to come again, and then the order is taken.
+#[tokio::test]
+async fn a_client_that_is_too_fast_is_slowed_down() {
+    let world = World::new();
+    world.prepare_fleet().await;
+    let service = world.service("order", 1, &[("CLIENT_RATE_MAX", "2")]).await;
+    service.start().await.unwrap();
+    let api = api(&service);
+    super::stock_catalogue(&api).await;
+    let place = async |key: String| api.place(&key, &order("tea", 1)).await;
+    let mut refused = None;
+    for _ in 0..20 {
+        let key = fresh("key");
+        let answer = place(key.clone()).await;
+        if answer.status == 429 {
+            refused = Some((key, answer));
+            break;
+        }
+        answer.expect(201);
+    }
+    let (key, answer) = refused.expect("two a second, not twenty");
+    assert_eq!(answer.headers["retry-after"], "1");
+    eventually("its turn has come", PATIENCE, async || {
+        (place(key.clone()).await.status == 201).then_some(())
+    })
+    .await;
 }

@@ -1,0 +1,55 @@
+//! Quotas hold back the client that they are for, and no other.
+
+use std::time::{Duration, Instant};
+
+use farandole_messaging::{AdminError, Quota, set_quotas};
+use rdkafka::ClientConfig;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use testkit::World;
+
+use crate::stage::PATIENCE;
+use crate::tally::UPSTREAM;
+
+/// How long it takes this client to send half a megabyte, piece by piece.
+async fn send(world: &World, client_id: &str) -> Duration {
+    let producer: FutureProducer = ClientConfig::new()
+        .set("bootstrap.servers", &world.stack.kafka_brokers)
+        .set("client.id", client_id)
+        .create()
+        .unwrap();
+    let topic = world.topics.events(UPSTREAM);
+    let payload = vec![0; 100_000];
+    let begin = Instant::now();
+    for _ in 0..5 {
+        let record = FutureRecord::to(&topic).key("key").payload(&payload);
+        producer.send(record, PATIENCE).await.unwrap();
+    }
+    begin.elapsed()
+}
+
+#[tokio::test]
+async fn a_client_with_a_quota_is_slowed_down() {
+    let world = World::new();
+    world.create_topics(&[UPSTREAM], 1).await;
+    let (slow, free) = (world.topics.group("slow"), world.topics.group("free"));
+    let quota = Quota { producer_bytes: Some(20_000), consumer_bytes: Some(1_000_000) };
+    let brokers = &world.stack.kafka_brokers;
+    set_quotas(brokers, std::slice::from_ref(&slow), quota).await.unwrap();
+    // The broker hears of it a little later than the controller says that it is done.
+    let begin = Instant::now();
+    while send(&world, &slow).await < Duration::from_secs(1) {
+        assert!(begin.elapsed() < PATIENCE, "it is never slowed down");
+    }
+    assert!(send(&world, &free).await < Duration::from_secs(1), "another one is not");
+}
+
+#[tokio::test]
+async fn what_kafka_refuses_is_told() {
+    let world = World::new();
+    let brokers = &world.stack.kafka_brokers;
+    let none = Quota { producer_bytes: Some(0), consumer_bytes: None };
+    let refused = set_quotas(brokers, &["a client".to_owned()], none).await;
+    assert!(matches!(refused, Err(AdminError::Refused(_))), "{refused:?}");
+    let nobody = set_quotas("127.0.0.1:1", &["a client".to_owned()], Quota::default()).await;
+    assert!(matches!(nobody, Err(AdminError::Unavailable { .. })), "{nobody:?}");
+}
