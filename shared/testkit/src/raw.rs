@@ -39,7 +39,7 @@ impl RawRecord {
 /// Sends a record straight to the broker, the only one of its cluster, and returns the offset it
 /// got. After an error it may be there all the same.
 pub async fn publish(broker: &str, record: &RawRecord) -> io::Result<i64> {
-    let answer = timeout(LIMIT, ask(broker, &framed(request(record)))).await??;
+    let answer = timeout(LIMIT, ask(broker, &framed(&request(record)))).await??;
     // Correlation id, one topic, its name, one partition, its number; then what matters.
     let at = 4 + 4 + 2 + record.topic.len() + 4 + 4;
     let error = answer.get(at..at + 2).and_then(|bytes| bytes.try_into().ok());
@@ -74,7 +74,7 @@ fn request(record: &RawRecord) -> Vec<u8> {
     request.extend(record.topic.as_bytes());
     request.extend(1_i32.to_be_bytes()); // one partition
     request.extend(record.partition.to_be_bytes());
-    request.extend(framed(batch(record)));
+    request.extend(framed(&batch(record)));
     request
 }
 
@@ -103,11 +103,11 @@ fn batch(record: &RawRecord) -> Vec<u8> {
     rest.push(2); // magic
     rest.extend(crc32c(&checked).to_be_bytes());
     rest.extend(checked);
-    [&0_i64.to_be_bytes()[..], &framed(rest)].concat()
+    [&0_i64.to_be_bytes()[..], &framed(&rest)].concat()
 }
 
-fn framed(bytes: Vec<u8>) -> Vec<u8> {
-    [&i32::try_from(bytes.len()).unwrap().to_be_bytes()[..], &bytes].concat()
+fn framed(bytes: &[u8]) -> Vec<u8> {
+    [&i32::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat()
 }
 
 fn put_bytes(into: &mut Vec<u8>, bytes: Option<&[u8]>) {

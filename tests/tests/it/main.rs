@@ -4,8 +4,8 @@
 
 mod architecture;
 mod audit;
+mod chaos;
 mod crash_points;
-mod faults;
 mod independent;
 mod stories;
 mod trace;
