@@ -41,6 +41,11 @@ chaos: release ## Break everything at random for ten minutes, under load (CHAOS_
 	CHAOS_SECONDS=$(CHAOS_SECONDS) FARANDOLE_PROGRAMS=$(abspath $(TARGET_DIR))/release \
 	  cargo test --package farandole-tests --test it -- --nocapture chaos::
 
+.PHONY: model
+model: prerequisites ## Check the services' decisions in every order of things (a few minutes)
+	@cargo build --release --package farandole-model
+	@$(TARGET_DIR)/release/farandole-model
+
 .PHONY: check
 check: prerequisites ## Check formatting and lints, as CI does
 	cargo fmt --all --check

@@ -30,7 +30,15 @@ CREATE TABLE orders (
     placed_event_id uuid        NOT NULL,
     correlation_id  text        NOT NULL,
     traceparent     text
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 50);
 
 CREATE INDEX orders_by_customer ON orders (customer_id, order_id);
-CREATE INDEX orders_undecided ON orders (deadline_at) WHERE status = 'placed';
+
+-- The orders that wait for their payment. A table of its own, because an index over the orders that
+-- has to do with their status would make each change of status write all indexes (HOT updates need
+-- every indexed column to stay as it is).
+CREATE TABLE deadlines (
+    deadline_at timestamptz NOT NULL,
+    order_id    uuid        NOT NULL,
+    PRIMARY KEY (deadline_at, order_id)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);

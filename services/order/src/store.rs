@@ -43,7 +43,8 @@ pub(crate) async fn load(
     Ok(States::new(rows?))
 }
 
-/// Writes the changed orders. New ones are never here: placing writes those.
+/// Writes the changed orders, with one statement. Those that are decided have no deadline any more.
+/// New ones are never here: placing writes those.
 pub(crate) async fn save(db: &Db<'_>, states: States<State>) -> Result<(), Failure> {
     let (_, known) = states.into_changed();
     if known.is_empty() {
@@ -51,14 +52,21 @@ pub(crate) async fn save(db: &Db<'_>, states: States<State>) -> Result<(), Failu
     }
     let update = db
         .prepare_cached(
-            "UPDATE orders SET version = orders.version + 1, emitted = row.emitted,
+            "WITH updated AS (
+             UPDATE orders SET version = orders.version + 1, emitted = row.emitted,
                emitted_by = row.emitted_by, seen = row.seen, status = row.status,
                cancel_reason = row.cancel_reason, updated_at =
                  CASE WHEN orders.status = row.status THEN orders.updated_at ELSE now() END
              FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::jsonb[], $6::text[],
                $7::text[])
                AS row (order_id, version, emitted, emitted_by, seen, status, cancel_reason)
-             WHERE orders.order_id = row.order_id AND orders.version = row.version",
+             WHERE orders.order_id = row.order_id AND orders.version = row.version
+             RETURNING orders.order_id, orders.status, orders.deadline_at),
+             decided AS (
+             DELETE FROM deadlines USING updated
+             WHERE updated.status <> 'placed' AND deadlines.deadline_at = updated.deadline_at
+               AND deadlines.order_id = updated.order_id)
+             SELECT count(*) FROM updated",
         )
         .await?;
     let column = |of: fn(&Row<State>) -> i32| -> Vec<i32> {
@@ -70,7 +78,7 @@ pub(crate) async fn save(db: &Db<'_>, states: States<State>) -> Result<(), Failu
     let (statuses, reasons): (Vec<&str>, Vec<Option<&str>>) =
         known.iter().map(|changed| columns(&changed.row.state)).unzip();
     let written = db
-        .execute(
+        .query_one(
             &update,
             &[
                 &orders,
@@ -83,7 +91,8 @@ pub(crate) async fn save(db: &Db<'_>, states: States<State>) -> Result<(), Failu
             ],
         )
         .await?;
-    if written == known.len() as u64 { Ok(()) } else { Err(Failure::Conflict) }
+    let written = usize::try_from(written.get::<_, i64>(0));
+    if written == Ok(known.len()) { Ok(()) } else { Err(Failure::Conflict) }
 }
 
 fn columns(state: &State) -> (&'static str, Option<&'static str>) {
@@ -170,7 +179,8 @@ pub(crate) async fn insert(
 ) -> Result<Vec<OrderId>, Failure> {
     let insert = db
         .prepare_cached(
-            "INSERT INTO orders (order_id, emitted, emitted_by, customer_id, lines, total,
+            "WITH placed AS (
+             INSERT INTO orders (order_id, emitted, emitted_by, customer_id, lines, total,
                currency, idempotency_key, request_hash, placed_at, updated_at, deadline_at,
                placed_event_id, correlation_id, traceparent)
              SELECT order_id, 1, $1, customer_id, lines, total, currency, idempotency_key,
@@ -182,7 +192,8 @@ pub(crate) async fn insert(
                AS row (order_id, customer_id, lines, total, currency, idempotency_key,
                  request_hash, placed_at, deadline_at, placed_event_id, correlation_id,
                  traceparent)
-             ON CONFLICT (idempotency_key) DO NOTHING RETURNING order_id",
+             ON CONFLICT (idempotency_key) DO NOTHING RETURNING order_id, deadline_at)
+             INSERT INTO deadlines SELECT deadline_at, order_id FROM placed RETURNING order_id",
         )
         .await?;
     let orders = || new.iter().map(|(order, _)| order);
@@ -267,8 +278,9 @@ pub(crate) async fn overdue(pool: &Pool) -> Result<Vec<(OrderId, Cause)>, Failur
     let select = client
         .prepare_cached(
             "SELECT order_id, placed_event_id, correlation_id, traceparent
-             FROM orders WHERE status = 'placed' AND deadline_at < now()
-             ORDER BY deadline_at LIMIT 1000",
+             FROM deadlines JOIN orders USING (order_id)
+             WHERE deadlines.deadline_at < now() AND status = 'placed'
+             ORDER BY deadlines.deadline_at LIMIT 1000",
         )
         .await?;
     let rows = client.query(&select, &[]).await?;

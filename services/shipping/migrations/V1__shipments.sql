@@ -8,4 +8,4 @@ CREATE TABLE shipments (
     emitted_by integer NOT NULL,
     seen       jsonb   NOT NULL DEFAULT '{}',
     state      jsonb   NOT NULL
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 50);

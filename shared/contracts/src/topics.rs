@@ -25,6 +25,11 @@ impl Topics {
         format!("{}{service}.dead-letters", self.prefix)
     }
 
+    /// The log of what operators did, such as to dead letters. It has one partition.
+    pub fn operations(&self) -> String {
+        format!("{}farandole.operations", self.prefix)
+    }
+
     /// The consumer group of a service.
     pub fn group(&self, service: &str) -> String {
         format!("{}{service}", self.prefix)
@@ -64,6 +69,7 @@ mod tests {
         );
         let topics: Topics = "blue.".parse().unwrap();
         assert_eq!(topics.dead_letters("payment"), "blue.payment.dead-letters");
+        assert_eq!(topics.operations(), "blue.farandole.operations");
         assert_eq!(topics.group("payment"), "blue.payment");
         assert!("a b".parse::<Topics>().is_err());
     }

@@ -15,23 +15,23 @@ use crate::kafka::{Producer, Record, header};
 use crate::retry::{self, Parked};
 
 /// Headers that a dead letter has beside those it came with.
-pub(crate) mod headers {
+pub mod headers {
     /// The errors, oldest first, as a JSON array of text.
-    pub(crate) const ERRORS: &str = "farandole_dead_errors";
+    pub const ERRORS: &str = "farandole_dead_errors";
     /// How often it was tried.
-    pub(crate) const ATTEMPTS: &str = "farandole_dead_attempts";
+    pub const ATTEMPTS: &str = "farandole_dead_attempts";
     /// Where it came from.
-    pub(crate) const TOPIC: &str = "farandole_dead_source_topic";
+    pub const TOPIC: &str = "farandole_dead_source_topic";
     /// Its partition there.
-    pub(crate) const PARTITION: &str = "farandole_dead_source_partition";
+    pub const PARTITION: &str = "farandole_dead_source_partition";
     /// Its offset there.
-    pub(crate) const OFFSET: &str = "farandole_dead_source_offset";
+    pub const OFFSET: &str = "farandole_dead_source_offset";
     /// Which consumer group could not process it.
-    pub(crate) const GROUP: &str = "farandole_dead_group";
+    pub const GROUP: &str = "farandole_dead_group";
     /// When it failed first, RFC 3339.
-    pub(crate) const FIRST_FAILED_AT: &str = "farandole_dead_first_failed_at";
+    pub const FIRST_FAILED_AT: &str = "farandole_dead_first_failed_at";
     /// When it failed last, RFC 3339.
-    pub(crate) const LAST_FAILED_AT: &str = "farandole_dead_last_failed_at";
+    pub const LAST_FAILED_AT: &str = "farandole_dead_last_failed_at";
 }
 
 /// How often the queue is looked through for dead records that nobody announced.

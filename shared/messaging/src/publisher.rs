@@ -1,14 +1,27 @@
-use rdkafka::message::OwnedHeaders;
+use rdkafka::message::{Header, OwnedHeaders};
 
 use crate::AdminError;
 use crate::admin::sort;
-use crate::kafka::{Producer, Record, header};
+use crate::kafka::{Producer, PublishError, Record, header};
 
 /// Puts records into topics as they are, for tools and tests. A service publishes through its
 /// outbox.
 pub struct Publisher {
     brokers: String,
     producer: Producer,
+}
+
+/// A record with whatever in it, to be published as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlainRecord {
+    /// The topic that it goes to. The key decides on the partition, as it does for services.
+    pub topic: String,
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// What it says.
+    pub payload: Option<Vec<u8>>,
+    /// Its headers, in order.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
 impl Publisher {
@@ -32,9 +45,26 @@ impl Publisher {
             .iter()
             .fold(OwnedHeaders::new(), |all, (name, value)| header(all, name, value.as_bytes()));
         let record = Record { topic, key: Some(key), payload: Some(payload), headers };
-        self.producer.publish([record].into_iter()).await.map_err(|error| {
-            let (brokers, reason) = (self.brokers.clone(), error.reason);
-            AdminError::Unavailable { brokers, reason }
-        })
+        self.producer.publish([record].into_iter()).await.map_err(|error| self.explain(error))
+    }
+
+    /// Publishes several records at once, in order per partition; otherwise like
+    /// [`Publisher::publish`]. After an error some of them may be there: [`AdminError::Refused`]
+    /// says that Kafka does not take one of them, however often it is sent, such as for its size.
+    pub async fn publish_all(&self, records: &[PlainRecord]) -> Result<(), AdminError> {
+        let records = records.iter().map(|PlainRecord { topic, key, payload, headers }| {
+            let headers = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| {
+                all.insert(Header { key, value: value.as_ref() })
+            });
+            Record { topic, key: key.as_deref(), payload: payload.as_deref(), headers }
+        });
+        self.producer.publish(records).await.map_err(|error| self.explain(error))
+    }
+
+    fn explain(&self, PublishError { reason, refused }: PublishError) -> AdminError {
+        if refused {
+            return AdminError::Refused(reason);
+        }
+        AdminError::Unavailable { brokers: self.brokers.clone(), reason }
     }
 }

@@ -241,7 +241,7 @@ fn stalled(
     away(brokers, reason)
 }
 
-fn scanned<'r>(record: &'r BorrowedMessage<'_>) -> Scanned<'r> {
+pub(crate) fn scanned<'r>(record: &'r BorrowedMessage<'_>) -> Scanned<'r> {
     // The client panics at a header whose name is not UTF-8. One record must not do that to us.
     let headers = catch_unwind(AssertUnwindSafe(|| {
         let all = record.headers().into_iter().flat_map(|headers| headers.iter());
@@ -261,7 +261,7 @@ fn scanned<'r>(record: &'r BorrowedMessage<'_>) -> Scanned<'r> {
     }
 }
 
-fn consumer(brokers: &str) -> Result<BaseConsumer, AdminError> {
+pub(crate) fn consumer(brokers: &str) -> Result<BaseConsumer, AdminError> {
     client_config(brokers)
         .set("group.id", GROUP)
         .set("enable.auto.commit", "false")
@@ -295,6 +295,6 @@ fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 
-fn away(brokers: &str, reason: String) -> AdminError {
+pub(crate) fn away(brokers: &str, reason: String) -> AdminError {
     AdminError::Unavailable { brokers: brokers.to_owned(), reason }
 }

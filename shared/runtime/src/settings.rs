@@ -1,4 +1,5 @@
-use std::collections::HashMap;
+mod retry_by_type;
+
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -7,6 +8,8 @@ use std::time::Duration;
 use clap::builder::RangedU64ValueParser;
 use contracts::Topics;
 use messaging::RetryPolicy;
+
+use self::retry_by_type::{RetryByType, retry_by_type};
 
 /// The settings that all services share. Each is an environment variable and a flag of the same
 /// name; a flag wins.
@@ -140,61 +143,6 @@ impl Settings {
             tracing: crate::telemetry::tracing_enabled(),
         }
     }
-}
-
-/// What differs in the retries of single event types: of each, names and numbers.
-#[derive(Debug, Clone, Default)]
-struct RetryByType(Vec<(String, Vec<(String, u64)>)>);
-
-impl RetryByType {
-    /// The policies of these types, where all else is as in `default`.
-    fn over(&self, default: RetryPolicy) -> HashMap<String, RetryPolicy> {
-        let policy = |changes: &[(String, u64)]| {
-            changes.iter().fold(default, |policy, (name, number)| {
-                change(policy, name, *number).unwrap_or(policy)
-            })
-        };
-        self.0.iter().map(|(event_type, changes)| (event_type.clone(), policy(changes))).collect()
-    }
-}
-
-/// A policy with one number changed; `None` if there is none of that name, or it cannot be this.
-fn change(policy: RetryPolicy, name: &str, number: u64) -> Option<RetryPolicy> {
-    match name {
-        "max_attempts" => {
-            let max_attempts = u32::try_from(number).ok().filter(|tries| *tries > 0)?;
-            Some(RetryPolicy { max_attempts, ..policy })
-        }
-        "base_ms" => Some(RetryPolicy { base: Duration::from_millis(number), ..policy }),
-        "cap_ms" => Some(RetryPolicy { cap: Duration::from_millis(number), ..policy }),
-        "max_age_s" => Some(RetryPolicy { max_age: Duration::from_secs(number), ..policy }),
-        _ => None,
-    }
-}
-
-fn retry_by_type(text: &str) -> Result<RetryByType, String> {
-    let shape = "expected such as OrderPlaced:max_attempts=10,base_ms=100;PaymentCharged:cap_ms=\
-                 5000,max_age_s=600";
-    let any = RetryPolicy {
-        max_attempts: 1,
-        base: Duration::ZERO,
-        cap: Duration::ZERO,
-        max_age: Duration::ZERO,
-    };
-    let number = |text: &str| {
-        let (name, number) = text.split_once('=')?;
-        let number = number.trim().parse().ok()?;
-        change(any, name.trim(), number).map(|_| (name.trim().to_owned(), number))
-    };
-    let one = |text: &str| {
-        let (event_type, changes) = text.split_once(':')?;
-        let changes: Option<Vec<_>> = changes.split(',').map(number).collect();
-        Some((event_type.trim().to_owned(), changes?))
-    };
-    let all = text.split(';').map(str::trim).filter(|text| !text.is_empty());
-    all.map(|text| one(text).ok_or_else(|| format!("{text:?}; {shape}")))
-        .collect::<Result<_, _>>()
-        .map(RetryByType)
 }
 
 fn postgres_url(text: &str) -> Result<String, String> {

@@ -117,6 +117,14 @@ impl World {
     /// All topics and schemas of the fleet, as `farandole` makes them before a deployment.
     pub async fn prepare_fleet(&self) {
         self.create_topics(&SERVICES, 3).await;
+        let operations = TopicPlan {
+            name: self.topics.operations(),
+            partitions: 1,
+            replication: 1,
+            retention: None,
+            large_records: false,
+        };
+        Admin::new(&self.stack.kafka_brokers).unwrap().create(&[operations]).await.unwrap();
         for (service, event_type, schema) in crate::schemas::released() {
             self.register(&service, &event_type, &schema).await;
         }

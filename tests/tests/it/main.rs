@@ -6,6 +6,7 @@ mod architecture;
 mod audit;
 mod chaos;
 mod crash_points;
+mod dead_letters;
 mod independent;
 mod stories;
 mod trace;

@@ -4,6 +4,7 @@ use tokio_postgres::{Client, NoTls};
 /// Where the services' databases are. The tool only reads them.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Databases")]
+#[expect(clippy::struct_field_names, reason = "a field's name is its flag")]
 pub(crate) struct Databases {
     /// The order service's database
     #[arg(
@@ -60,16 +61,8 @@ pub(crate) struct NoDatabase(pub(crate) String);
 impl Databases {
     /// A connection to a service's database on which nothing can be written.
     pub(crate) async fn connect(&self, service: &str) -> anyhow::Result<Client> {
-        let url = match service {
-            "order" => &self.order_database_url,
-            "inventory" => &self.inventory_database_url,
-            "payment" => &self.payment_database_url,
-            "shipping" => &self.shipping_database_url,
-            "notification" => &self.notification_database_url,
-            _ => &None,
-        };
-        let variable = format!("{}_DATABASE_URL", service.to_uppercase());
-        let url = url.as_ref().ok_or_else(|| {
+        let variable = Self::variable(service);
+        let url = self.url(service).ok_or_else(|| {
             NoDatabase(format!("the {service} service's database is needed: set {variable}"))
         })?;
         let mut config: tokio_postgres::Config =
@@ -84,5 +77,29 @@ impl Databases {
         // Ends when the client is dropped.
         tokio::spawn(connection);
         Ok(client)
+    }
+
+    /// The same, or `None` if nobody has said where that database is.
+    pub(crate) async fn connect_if_given(&self, service: &str) -> anyhow::Result<Option<Client>> {
+        if self.url(service).is_none() {
+            return Ok(None);
+        }
+        self.connect(service).await.map(Some)
+    }
+
+    /// The variable that says where a service's database is.
+    pub(crate) fn variable(service: &str) -> String {
+        format!("{}_DATABASE_URL", service.to_uppercase())
+    }
+
+    fn url(&self, service: &str) -> Option<&String> {
+        match service {
+            "order" => self.order_database_url.as_ref(),
+            "inventory" => self.inventory_database_url.as_ref(),
+            "payment" => self.payment_database_url.as_ref(),
+            "shipping" => self.shipping_database_url.as_ref(),
+            "notification" => self.notification_database_url.as_ref(),
+            _ => None,
+        }
     }
 }

@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 use farandole_cli::InvalidSchemas;
 use messaging::{AdminError, ReadError, RegistryError};
 
-use crate::commands::{events, schemas, topics};
+use crate::commands::{dlq, events, schemas, topics};
 use crate::connections::Connections;
 use crate::databases::{Databases, NoDatabase};
 
@@ -48,15 +48,19 @@ enum Command {
     /// The events in the topics
     #[command(subcommand)]
     Events(events::Command),
+    /// Dead letters: what services could not process
+    #[command(subcommand)]
+    Dlq(dlq::Command),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { command, connections, databases: _ } = Arguments::parse();
+    let Arguments { command, connections, databases } = Arguments::parse();
     let result = match command {
         Command::Schemas(command) => schemas::run(command, &connections).await,
         Command::Topics(command) => topics::run(command, &connections).await,
         Command::Events(command) => events::run(command, &connections).await,
+        Command::Dlq(command) => dlq::run(command, &connections, &databases).await,
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

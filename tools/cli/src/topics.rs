@@ -24,7 +24,7 @@ impl Default for TopicShape {
 }
 
 impl TopicShape {
-    /// The events and the dead letters of each service.
+    /// The events and the dead letters of each service, and the log of operations.
     fn plans(&self, topics: &Topics) -> Vec<TopicPlan> {
         let schemas = Schemas::embedded();
         let services = schemas.services();
@@ -38,7 +38,10 @@ impl TopicShape {
         let events =
             services.iter().map(|service| plan(topics.events(service), Some(self.retention)));
         let dead_letters = services.iter().map(|service| plan(topics.dead_letters(service), None));
-        events.chain(dead_letters).collect()
+        // One partition: what operators did is read in the order in which they did it.
+        let operations =
+            TopicPlan { partitions: 1, large_records: false, ..plan(topics.operations(), None) };
+        events.chain(dead_letters).chain([operations]).collect()
     }
 }
 

@@ -66,6 +66,10 @@ impl Recipe for Postgres {
             ("unix_socket_directories", ""),
             ("max_connections", "300"),
             ("shared_buffers", "256MB"),
+            // At thousands of orders a second the default of 1 GB means a checkpoint every half
+            // minute, each followed by a flood of full pages in the log.
+            ("max_wal_size", "8GB"),
+            ("checkpoint_timeout", "15min"),
             ("timezone", "UTC"),
         ] {
             arguments.extend(["-c".into(), format!("{name}={value}").into()]);

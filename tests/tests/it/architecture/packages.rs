@@ -84,12 +84,17 @@ const IMPURE: [&str; 9] = [
     "tracing",
 ];
 
-/// Dependencies of kernel and contracts that are not pure.
+/// The services' decisions in a model checker.
+const MODEL: &str = "tests/model";
+
+/// Dependencies of kernel, contracts and the model that are not pure.
 fn impurities(arrows: &[Arrow]) -> Vec<String> {
     let impure =
         |on: &str| IMPURE.iter().any(|name| on == *name || on.starts_with(&format!("{name}-")));
-    let pure_layers = arrows.iter().filter(|it| LAYERS[..2].contains(&it.from.as_str()));
-    pure_layers
+    let is_pure = |place: &str| LAYERS[..2].contains(&place) || place == MODEL;
+    arrows
+        .iter()
+        .filter(|it| is_pure(&it.from))
         .filter(|it| impure(&it.on))
         .map(|Arrow { from, on, .. }| format!("{from} → {on}"))
         .collect()
@@ -115,6 +120,8 @@ fn an_arrow_that_points_the_wrong_way_is_seen() {
         ("shared/runtime", "services/order"),
         (TESTKIT, "services/order"),
         ("tools/stack", "services/order"),
+        ("tools/stack", MODEL),
+        ("services/order", MODEL),
     ] {
         let mut arrows = arrows();
         arrows.push(arrow(from, on));
@@ -132,8 +139,14 @@ fn only_messaging_knows_kafka() {
 }
 
 #[test]
-fn kernel_and_contracts_are_pure() {
-    assert_eq!(impurities(&arrows()), [""; 0]);
-    let planted = [arrow("shared/kernel", "tokio"), arrow("shared/contracts", "tokio-postgres")];
-    assert_eq!(impurities(&planted).len(), 2);
+fn kernel_contracts_and_the_model_are_pure() {
+    let arrows = arrows();
+    assert!(arrows.iter().any(|it| it.from == MODEL && it.on == "services/order"));
+    assert_eq!(impurities(&arrows), [""; 0]);
+    let planted = [
+        arrow("shared/kernel", "tokio"),
+        arrow("shared/contracts", "tokio-postgres"),
+        arrow(MODEL, "reqwest"),
+    ];
+    assert_eq!(impurities(&planted).len(), 3);
 }

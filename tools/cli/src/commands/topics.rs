@@ -12,10 +12,10 @@ const DAY: Duration = Duration::from_hours(24);
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Create each service's topics: its events, and its dead letters
+    /// Create each service's topics, its events and its dead letters, and the log of operations
     ///
     /// A topic that is there is never changed, so this can be run at every deployment; one that
-    /// differs is reported. Dead letters are kept for ever.
+    /// differs is reported. Dead letters, and what operators did about them, are kept for ever.
     Create(Create),
 }
 
@@ -103,7 +103,8 @@ fn describe(topic: &Topic) -> String {
             format!("{:#}", SignedDuration::try_from(kept).unwrap_or(SignedDuration::MAX))
         }
     };
-    format!("{} partitions × {}, kept for {kept}", topic.partitions, topic.replication)
+    let partitions = if topic.partitions == 1 { "partition" } else { "partitions" };
+    format!("{} {partitions} × {}, kept for {kept}", topic.partitions, topic.replication)
 }
 
 fn summary(reports: &[(TopicPlan, TopicReport)]) -> String {

@@ -10,8 +10,8 @@ use crate::run;
 async fn topics_are_created_once() {
     let world = World::new();
     let check = ["topics", "create", "--check"];
-    run(&world, &check).await.exits(1).says("10 of 10 topics are missing");
-    run(&world, &["topics", "create"]).await.exits(0).says("10 of them new");
+    run(&world, &check).await.exits(1).says("11 of 11 topics are missing");
+    run(&world, &["topics", "create"]).await.exits(0).says("11 of them new");
     run(&world, &["topics", "create"]).await.exits(0).says("0 of them new");
     run(&world, &check)
         .await
@@ -19,7 +19,9 @@ async fn topics_are_created_once() {
         .says(&world.topics.events("order"))
         .says("3 partitions × 1, kept for 7d")
         .says(&world.topics.dead_letters("order"))
-        .says("3 partitions × 1, kept for ever");
+        .says("3 partitions × 1, kept for ever")
+        .says(&world.topics.operations())
+        .says("1 partition × 1, kept for ever");
 }
 
 #[tokio::test]
@@ -31,7 +33,7 @@ async fn a_topic_that_differs_is_reported_and_left_alone() {
         .exits(1)
         .says("differs  3 partitions × 1, kept for 12h   6 partitions × 1, kept for 7d")
         .says("differs  3 partitions × 1, kept for ever  6 partitions × 1, kept for ever")
-        .says("2 of 10 topics differ");
+        .says("2 of 11 topics differ");
 
     let admin = Admin::new(&world.stack.kafka_brokers).unwrap();
     let names = ["payment", "order"].map(|service| world.topics.events(service));

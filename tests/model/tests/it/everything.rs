@@ -1,0 +1,41 @@
+use std::collections::BTreeSet;
+
+use farandole_model::{Bounds, Fleet, Report};
+use stateright::{Checker, Model};
+
+/// Explores all of it, and returns what no run has needed.
+fn assert_all_holds(bounds: Bounds) -> BTreeSet<String> {
+    let checker = Fleet::new(bounds).checker().spawn_bfs().join();
+    let report = Report::of(&checker);
+    println!("{report}");
+    assert!(report.failures.is_empty(), "{report}");
+    checker.model().unneeded().into_iter().collect()
+}
+
+/// What is listed here at the end are guards against what cannot come: `ShipmentCreated` has causes
+/// that inventory and order have seen before, and a confirmed order's shipment is booked.
+#[test]
+fn all_holds_in_every_world_that_can_be_reached() {
+    let alone = assert_all_holds(Bounds::ONE_ORDER);
+    let together = assert_all_holds(Bounds::TWO_ORDERS);
+    let unneeded: Vec<&str> = alone.intersection(&together).map(String::as_str).collect();
+    assert_eq!(
+        unneeded,
+        [
+            "inventory: ShippedAhead × Fact(OrderPlaced)",
+            "inventory: Unseen × Fact(ShipmentCreated)",
+            "order: Placed × Fact(ShipmentCreated)",
+            "order: Placed × Fact(ShipmentFailed)",
+            "order: ShippedAhead × Fact(PaymentCharged)",
+            "order: ShippedAhead × Fact(PaymentFailed)",
+            "order: ShippedAhead × Fact(StockReservationFailed)",
+            "shipping: AwaitingOrder × Fact(OrderCancelled)",
+        ]
+    );
+}
+
+/// With I7, and with inboxes that only fill: no step can be taken twice, so every run ends.
+#[test]
+fn no_machine_goes_back() {
+    assert_eq!(Fleet::new(Bounds::TWO_ORDERS_WITH_MAILS).going_back(), []);
+}

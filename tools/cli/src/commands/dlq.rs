@@ -1,0 +1,100 @@
+//! Dead letters: what there is, why, and what is to be done about it.
+
+mod archive;
+mod author;
+mod cause;
+mod discard;
+mod letter;
+mod list;
+mod log;
+mod operations;
+mod outcome;
+mod redrive;
+mod selection;
+mod show;
+mod text;
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use self::selection::Chosen;
+use crate::connections::Connections;
+use crate::databases::Databases;
+
+/// How many letters that were left out are named.
+const NAMED_MAX: usize = 10;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// List the dead letters that are open, by service and cause
+    ///
+    /// A letter is open until it was redriven or discarded. Causes are compared without ids and
+    /// numbers, so that what failed alike is counted together.
+    ///
+    ///   farandole dlq list
+    ///   farandole dlq list --service payment --newer-than 1h --group-by none
+    #[command(verbatim_doc_comment)]
+    List(list::List),
+    /// Show all there is to know about one: headers, payload, errors, history
+    ///
+    /// The payload is decoded by the schema that wrote it, and personal data redacted. With the
+    /// service's database, such as PAYMENT_DATABASE_URL, it tells whether the event took effect.
+    ///
+    ///   farandole dlq show payment/0/17
+    #[command(verbatim_doc_comment)]
+    Show(show::Show),
+    /// Put letters back to where they came from, for the one service that could not process them
+    ///
+    /// The service processes each once more, and once only: however often and by whomever it is
+    /// redriven. Each is noted in the log when it was put back, so after an interruption the same
+    /// command goes on with those that are still open. With the services' databases, such as
+    /// PAYMENT_DATABASE_URL, it tells what became of them; a canary needs them.
+    ///
+    ///   farandole dlq redrive --service payment --cause "schema id" --dry-run
+    ///   farandole dlq redrive --service payment --cause "schema id" --canary 3
+    ///   farandole dlq redrive payment/0/17
+    ///
+    /// Exit codes: 0 all that was redriven is applied, or could not be checked; 1 something failed
+    /// again, was left out, or is not yet read.
+    #[command(verbatim_doc_comment)]
+    Redrive(redrive::Redrive),
+    /// Decide that letters stay dead
+    ///
+    /// Nothing is deleted: the log says so, and they are open no more.
+    ///
+    ///   farandole dlq discard payment/0/17 --reason "test order"
+    #[command(verbatim_doc_comment)]
+    Discard(discard::Discard),
+    /// Tell who did what about dead letters, when, why, and what came of it
+    Log(log::Log),
+}
+
+pub(crate) async fn run(
+    command: Command,
+    connections: &Connections,
+    databases: &Databases,
+) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::List(list) => list::run(list, connections).await,
+        Command::Show(show) => show::run(&show, connections, databases).await,
+        Command::Redrive(redrive) => redrive::run(&redrive, connections, databases).await,
+        Command::Discard(discard) => discard::run(&discard, connections).await,
+        Command::Log(log) => log::run(&log, connections).await,
+    }
+}
+
+/// What was asked for and left out, a line each; empty if nothing was.
+fn left_out(chosen: &Chosen<'_>) -> String {
+    let all = &chosen.left_out;
+    let line = |(id, why): &(letter::LetterId, String)| format!("{id} is left out: {why}\n");
+    let named: String = all.iter().take(NAMED_MAX).map(line).collect();
+    match all.len().saturating_sub(NAMED_MAX) {
+        0 => named,
+        more => format!("{named}and {more} more are left out\n"),
+    }
+}
+
+fn left_out_json(chosen: &Chosen<'_>) -> Vec<Value> {
+    chosen.left_out.iter().map(|(id, why)| json!({"letter": id, "why": why})).collect()
+}

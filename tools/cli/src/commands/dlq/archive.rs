@@ -1,0 +1,167 @@
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+use messaging::{AdminError, Bounds, scan, windows};
+use tokio::task::spawn_blocking;
+use uuid::Uuid;
+
+use super::letter::{Letter, LetterId};
+use super::operations::{Act, Kind, OperationLog};
+use crate::connections::Connections;
+
+/// All dead letters of some services, and what was done about them.
+pub(crate) struct Archive {
+    /// Oldest first.
+    letters: Vec<Letter>,
+    pub(crate) log: OperationLog,
+    /// The letters that came back, by the redrive that they came back from.
+    came_back: HashMap<Uuid, LetterId>,
+    /// The first of each letter's copies, by their redrive id.
+    first: HashMap<Uuid, LetterId>,
+}
+
+/// What is to be said of a letter.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum State<'a> {
+    /// Nothing was done about it so far.
+    Open,
+    /// It was put back. The log need not say so, if it came back.
+    Redriven { act: Option<Act<'a>>, came_back: Option<&'a LetterId> },
+    /// Somebody has decided that it is to stay dead.
+    Discarded(Act<'a>),
+    /// It is another letter once more.
+    CopyOf(&'a LetterId),
+}
+
+impl State<'_> {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Redriven { .. } => "redriven",
+            Self::Discarded(_) => "discarded",
+            Self::CopyOf(_) => "copy",
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self, Self::Open)
+    }
+}
+
+impl Archive {
+    /// Reads the dead letters that came `since`, and the whole log of operations.
+    pub(crate) async fn read(
+        connections: &Connections,
+        services: &[String],
+        since: Option<Timestamp>,
+    ) -> Result<Self, AdminError> {
+        connections.kafka().await?;
+        let bounds = match since {
+            None => Bounds::Everything,
+            from => Bounds::Times { from, to: None },
+        };
+        let letters = letters(connections, services, bounds).await?;
+        Ok(Self::new(letters, OperationLog::read(connections).await?))
+    }
+
+    fn new(mut letters: Vec<Letter>, log: OperationLog) -> Self {
+        letters.sort_by(|a, b| (a.died_at, &a.id).cmp(&(b.died_at, &b.id)));
+        let (mut came_back, mut first) = (HashMap::new(), HashMap::new());
+        for letter in &letters {
+            if let Some(redrive) = letter.came_back_from() {
+                came_back.entry(redrive).or_insert_with(|| letter.id.clone());
+            }
+            first.entry(letter.redrive_id()).or_insert_with(|| letter.id.clone());
+        }
+        Self { letters, log, came_back, first }
+    }
+
+    /// All letters and their states, oldest first.
+    pub(crate) fn letters(&self) -> impl Iterator<Item = (&Letter, State<'_>)> {
+        self.letters.iter().map(|letter| (letter, self.state(letter)))
+    }
+
+    pub(crate) fn find(&self, id: &LetterId) -> Option<(&Letter, State<'_>)> {
+        self.letters().find(|(letter, _)| letter.id == *id)
+    }
+
+    fn state(&self, letter: &Letter) -> State<'_> {
+        let redrive = letter.redrive_id();
+        let came_back = self.came_back.get(&redrive);
+        match (self.log.act(redrive), came_back, self.first.get(&redrive)) {
+            (Some(act), None, _) if act.operation.began.kind == Kind::Discard => {
+                State::Discarded(act)
+            }
+            (None, None, Some(first)) if *first != letter.id => State::CopyOf(first),
+            (None, None, _) => State::Open,
+            (act, came_back, _) => State::Redriven { act, came_back },
+        }
+    }
+}
+
+/// What the services' dead-letter topics hold.
+pub(crate) async fn letters(
+    connections: &Connections,
+    services: &[String],
+    bounds: Bounds,
+) -> Result<Vec<Letter>, AdminError> {
+    let brokers = connections.kafka_brokers.clone();
+    let topics = &connections.topic_prefix;
+    let by_topic: HashMap<String, String> =
+        services.iter().map(|service| (topics.dead_letters(service), service.clone())).collect();
+    let reading = spawn_blocking(move || {
+        let topics: Vec<String> = by_topic.keys().cloned().collect();
+        let windows = windows(&brokers, &topics, bounds)?;
+        let mut letters = Vec::new();
+        scan(&brokers, &windows, |record| {
+            letters.push(Letter::new(&by_topic[record.topic], record));
+            ControlFlow::Continue(())
+        })?;
+        Ok(letters)
+    });
+    reading.await.map_err(|error| AdminError::Refused(error.to_string()))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::letter::Redriven;
+    use super::super::letter::tests::letter;
+    use super::super::operations::tests::log;
+    use super::*;
+
+    fn states(archive: &Archive) -> Vec<(String, &'static str)> {
+        archive.letters().map(|(letter, state)| (letter.id.to_string(), state.name())).collect()
+    }
+
+    #[test]
+    fn a_letter_is_open_until_something_was_done_about_it_or_a_copy() {
+        let letters = || vec![letter("payment/0/1", &["no"]), letter("payment/0/2", &["no"])];
+        let redrive = letters()[0].redrive_id();
+        let archive = Archive::new(letters(), OperationLog::default());
+        let expected = [("payment/0/1".into(), "open"), ("payment/0/2".into(), "copy")];
+        assert_eq!(states(&archive), expected);
+        for (kind, state) in [(Kind::Redrive, "redriven"), (Kind::Discard, "discarded")] {
+            let archive = Archive::new(letters(), log(kind, &[("payment/0/1", redrive)]));
+            assert!(states(&archive).iter().all(|(_, is)| *is == state), "{state}");
+        }
+    }
+
+    /// As when a redrive was killed after publishing and before it took note of it.
+    #[test]
+    fn a_letter_that_came_back_was_redriven_whatever_the_log_says() {
+        let first = letter("payment/0/1", &["no"]);
+        let how = Redriven { by: "ada", at: Timestamp::now(), reason: None };
+        let mut back = letter("payment/0/2", &["again"]);
+        back.headers.extend(first.redriven(&how).unwrap().headers);
+        let archive = Archive::new(vec![first, back], OperationLog::default());
+        let expected = [("payment/0/1".into(), "redriven"), ("payment/0/2".into(), "open")];
+        assert_eq!(states(&archive), expected);
+        let id = "payment/0/1".parse().unwrap();
+        let Some((_, State::Redriven { act: None, came_back: Some(back) })) = archive.find(&id)
+        else {
+            panic!("not redriven")
+        };
+        assert_eq!(back.to_string(), "payment/0/2");
+    }
+}

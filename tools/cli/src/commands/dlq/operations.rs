@@ -1,0 +1,277 @@
+//! The log of what operators did. A topic, for Kafka cannot strike single records out of another.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use contracts::headers;
+use jiff::Timestamp;
+use messaging::{AdminError, Bounds, PlainRecord, Publisher, scan, windows};
+use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
+use uuid::Uuid;
+
+use super::letter::LetterId;
+use crate::connections::Connections;
+
+/// How many letters one entry names at most, so that it stays far below what Kafka takes.
+const LETTERS_PER_ENTRY: usize = 2_000;
+
+/// What is done about dead letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    Redrive,
+    Discard,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Redrive => "redrive",
+            Self::Discard => "discard",
+        }
+    }
+}
+
+/// One entry of the log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+enum Entry {
+    /// Somebody is about to do something.
+    Began(Began),
+    /// It was done to these letters.
+    Done(Done),
+    /// That was all. An operation without this was interrupted, or goes on still.
+    Ended(Ended),
+}
+
+/// Who does what, and why.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Began {
+    pub(crate) operation: Uuid,
+    pub(crate) kind: Kind,
+    pub(crate) at: Timestamp,
+    pub(crate) by: String,
+    pub(crate) reason: Option<String>,
+    /// Which letters were asked for, in the words of the command line.
+    pub(crate) asked_for: String,
+    /// How many these are.
+    pub(crate) letters: usize,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Done {
+    operation: Uuid,
+    at: Timestamp,
+    letters: Vec<Handled>,
+}
+
+/// A letter to which it was done. Copies of a letter have the same redrive id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Handled {
+    pub(crate) letter: LetterId,
+    pub(crate) redrive: Uuid,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    operation: Uuid,
+    pub(crate) at: Timestamp,
+    /// What came of it, in words.
+    pub(crate) outcome: String,
+}
+
+/// An operation as the log tells it.
+#[derive(Debug, Clone)]
+pub(crate) struct Operation {
+    pub(crate) began: Began,
+    /// How many letters it was done to.
+    pub(crate) done: usize,
+    /// When that was written last.
+    pub(crate) last_at: Timestamp,
+    pub(crate) ended: Option<Ended>,
+}
+
+/// What was done about a letter.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Act<'l> {
+    pub(crate) operation: &'l Operation,
+    pub(crate) at: Timestamp,
+}
+
+/// The log, read to its end.
+#[derive(Debug, Default)]
+pub(crate) struct OperationLog {
+    operations: Vec<Operation>,
+    by_id: HashMap<Uuid, usize>,
+    /// The latest act on each letter, by its redrive id.
+    acts: HashMap<Uuid, (usize, Timestamp)>,
+    /// How many records are none of ours.
+    pub(crate) unreadable: usize,
+}
+
+impl OperationLog {
+    pub(crate) async fn read(connections: &Connections) -> Result<Self, AdminError> {
+        let brokers = connections.kafka_brokers.clone();
+        let topic = connections.topic_prefix.operations();
+        let reading = spawn_blocking(move || {
+            let mut log = Self::default();
+            let windows = windows(&brokers, &[topic], Bounds::Everything)?;
+            scan(&brokers, &windows, |record| {
+                match record.payload.map(serde_json::from_slice::<Entry>) {
+                    Some(Ok(entry)) => log.take(entry),
+                    _ => log.unreadable += 1,
+                }
+                ControlFlow::Continue(())
+            })?;
+            Ok(log)
+        });
+        reading.await.map_err(|error| AdminError::Refused(error.to_string()))?
+    }
+
+    fn take(&mut self, entry: Entry) {
+        match entry {
+            Entry::Began(began) => {
+                self.by_id.insert(began.operation, self.operations.len());
+                let last_at = began.at;
+                self.operations.push(Operation { began, done: 0, last_at, ended: None });
+            }
+            Entry::Done(Done { operation, at, letters }) => {
+                let Some(&index) = self.by_id.get(&operation) else { return };
+                let operation = &mut self.operations[index];
+                operation.done += letters.len();
+                operation.last_at = at;
+                self.acts.extend(letters.into_iter().map(|one| (one.redrive, (index, at))));
+            }
+            Entry::Ended(ended) => {
+                let Some(&index) = self.by_id.get(&ended.operation) else { return };
+                self.operations[index].ended = Some(ended);
+            }
+        }
+    }
+
+    /// All operations, oldest first.
+    pub(crate) fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    /// What was done last about the letter with this redrive id, and its copies.
+    pub(crate) fn act(&self, redrive: Uuid) -> Option<Act<'_>> {
+        let (index, at) = *self.acts.get(&redrive)?;
+        Some(Act { operation: &self.operations[index], at })
+    }
+}
+
+/// Writes one operation into the log.
+pub(crate) struct Recorder<'p> {
+    publisher: &'p Publisher,
+    topic: String,
+    operation: Uuid,
+}
+
+impl<'p> Recorder<'p> {
+    pub(crate) async fn begin(
+        publisher: &'p Publisher,
+        topic: String,
+        began: Began,
+    ) -> Result<Self, AdminError> {
+        let recorder = Self { publisher, topic, operation: began.operation };
+        recorder.write([Entry::Began(began)]).await?;
+        Ok(recorder)
+    }
+
+    /// Takes note that it was done to these letters.
+    pub(crate) async fn done(&self, letters: &[Handled]) -> Result<(), AdminError> {
+        let entries = letters.chunks(LETTERS_PER_ENTRY).map(|letters| {
+            let (operation, at) = (self.operation, Timestamp::now());
+            Entry::Done(Done { operation, at, letters: letters.to_vec() })
+        });
+        self.write(entries).await
+    }
+
+    pub(crate) async fn end(self, outcome: String) -> Result<(), AdminError> {
+        let (operation, at) = (self.operation, Timestamp::now());
+        self.write([Entry::Ended(Ended { operation, at, outcome })]).await
+    }
+
+    async fn write(&self, entries: impl IntoIterator<Item = Entry>) -> Result<(), AdminError> {
+        let records: Result<Vec<PlainRecord>, serde_json::Error> =
+            entries.into_iter().map(|entry| self.record(&entry)).collect();
+        let records = records.map_err(|error| AdminError::Refused(error.to_string()))?;
+        self.publisher.publish_all(&records).await
+    }
+
+    fn record(&self, entry: &Entry) -> Result<PlainRecord, serde_json::Error> {
+        let content_type = (headers::CONTENT_TYPE.to_owned(), Some(b"application/json".to_vec()));
+        Ok(PlainRecord {
+            topic: self.topic.clone(),
+            key: Some(self.operation.to_string().into_bytes()),
+            payload: Some(serde_json::to_vec(entry)?),
+            headers: vec![content_type],
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A log in which this was done to these letters.
+    pub(crate) fn log(kind: Kind, letters: &[(&str, Uuid)]) -> OperationLog {
+        let operation = Uuid::now_v7();
+        let at = "2026-01-03T00:00:00Z".parse().unwrap();
+        let mut log = OperationLog::default();
+        log.take(Entry::Began(Began {
+            operation,
+            kind,
+            at,
+            by: "ada@desk".to_owned(),
+            reason: None,
+            asked_for: "--all-open".to_owned(),
+            letters: letters.len(),
+        }));
+        let handled = |(letter, redrive): &(&str, Uuid)| Handled {
+            letter: letter.parse().unwrap(),
+            redrive: *redrive,
+        };
+        let letters = letters.iter().map(handled).collect();
+        log.take(Entry::Done(Done { operation, at, letters }));
+        log
+    }
+
+    #[test]
+    fn the_log_tells_what_was_done_and_what_was_interrupted() {
+        let (one, other) = (Uuid::now_v7(), Uuid::now_v7());
+        let mut log = log(Kind::Redrive, &[("payment/0/1", one)]);
+        assert_eq!(log.act(one).unwrap().operation.began.kind, Kind::Redrive);
+        assert!(log.act(other).is_none());
+        assert_eq!(log.operations()[0].done, 1);
+        assert!(log.operations()[0].ended.is_none(), "interrupted");
+        let operation = log.operations()[0].began.operation;
+        let ended = Ended { operation, at: Timestamp::now(), outcome: "1 applied".to_owned() };
+        log.take(Entry::Ended(ended));
+        assert!(log.operations()[0].ended.is_some());
+        // Of an operation whose beginning is not there.
+        let letters = vec![Handled { letter: "payment/0/2".parse().unwrap(), redrive: other }];
+        log.take(Entry::Done(Done { operation: other, at: Timestamp::now(), letters }));
+        assert!(log.act(other).is_none());
+    }
+
+    #[test]
+    fn an_entry_is_written_as_it_is_read() {
+        let done = Entry::Done(Done {
+            operation: Uuid::nil(),
+            at: Timestamp::UNIX_EPOCH,
+            letters: vec![Handled { letter: "payment/0/1".parse().unwrap(), redrive: Uuid::max() }],
+        });
+        let text = serde_json::to_string(&done).unwrap();
+        assert_eq!(
+            text,
+            r#"{"entry":"done","operation":"00000000-0000-0000-0000-000000000000","at":"1970-01-01T00:00:00Z","letters":[{"letter":"payment/0/1","redrive":"ffffffff-ffff-ffff-ffff-ffffffffffff"}]}"#
+        );
+        assert_eq!(
+            serde_json::to_string(&serde_json::from_str::<Entry>(&text).unwrap()).unwrap(),
+            text
+        );
+    }
+}

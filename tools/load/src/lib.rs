@@ -1,0 +1,17 @@
+//! An open-loop load generator: orders arrive on schedule, whatever the fleet does, and each is
+//! followed to its end. Latency counts from when an order was meant to arrive, so a fleet that
+//! stalls cannot hide it by slowing the generator down (Tene, "How NOT to Measure Latency").
+
+mod arrivals;
+mod client;
+mod follow;
+mod ledger;
+mod mix;
+mod run;
+mod shop;
+
+pub use arrivals::Arrivals;
+pub use ledger::{Latency, Phase};
+pub use mix::{Mix, Outcome};
+pub use run::{Load, Target, run};
+pub use shop::open_shop;
