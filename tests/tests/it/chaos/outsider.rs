@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use contracts::headers;
 use fastrand::Rng;
-use messaging::{AdminError, Bounds, Scanned, Window, scan, windows};
+use messaging::{AdminError, Bounds, Scanned, Window, dead_letter_headers, scan, windows};
 use testkit::World;
 use testkit::raw::{self, RawRecord};
 use tokio::task::spawn_blocking;
@@ -273,13 +273,12 @@ async fn all(world: &World, topics: Vec<String>) -> Vec<Lying> {
 }
 
 fn source_of(record: &Scanned<'_>) -> Option<(String, Place)> {
-    let text = |name: &str| {
-        let value = record.header(&format!("farandole_dead_{name}"))?;
-        Some(std::str::from_utf8(value).unwrap().to_owned())
-    };
-    let number = |name: &str| text(name).map(|text| text.parse::<i64>().unwrap());
-    let partition = i32::try_from(number("source_partition")?).unwrap();
-    Some((text("group")?, (text("source_topic")?, partition, number("source_offset")?)))
+    let text = |name| Some(std::str::from_utf8(record.header(name)?).unwrap().to_owned());
+    let number = |name| text(name).map(|text| text.parse::<i64>().unwrap());
+    let partition = i32::try_from(number(dead_letter_headers::PARTITION)?).unwrap();
+    let place =
+        (text(dead_letter_headers::TOPIC)?, partition, number(dead_letter_headers::OFFSET)?);
+    Some((text(dead_letter_headers::GROUP)?, place))
 }
 
 /// How many times each dead letter is there.
