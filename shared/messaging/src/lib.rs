@@ -49,6 +49,7 @@ mod trace;
 
 pub use admin::{Admin, AdminError, Topic, TopicPlan, TopicReport};
 pub use committed::committed;
+pub use crash::point as crash_point;
 pub use dead_letters::headers as dead_letter_headers;
 pub use effects::{Call, CallError};
 pub use engine::Engine;
