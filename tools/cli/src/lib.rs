@@ -1,6 +1,7 @@
 //! What the program `farandole` does, for tests and other tools: registers the schemas, creates
-//! the topics, reads all events, and finds orders that hang and events that are missing.
+//! the topics, reads all events, audits a fleet, finds orders that hang and events that are missing.
 
+mod audit;
 pub mod gaps;
 pub mod reader;
 mod schemas;
@@ -8,6 +9,10 @@ pub mod stuck;
 mod topics;
 mod unreadable;
 
+pub use audit::{
+    AuditError, AuditOptions, AuditReport, AuditTargets, Check, audit, audit_at_rest,
+    audited_events, audited_services,
+};
 pub use schemas::{
     InvalidSchemas, SchemaReport, SchemaState, Schemas, check_schemas, register_schemas,
 };

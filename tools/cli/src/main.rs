@@ -12,10 +12,10 @@ mod table;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use farandole_cli::{InvalidSchemas, Unreadable};
+use farandole_cli::{AuditError, InvalidSchemas, Unreadable};
 use messaging::{AdminError, ReadError, RegistryError};
 
-use crate::commands::{dlq, events, gaps, orders, schemas, topics};
+use crate::commands::{audit, dlq, events, gaps, orders, schemas, topics};
 use crate::connections::Connections;
 use crate::databases::{Databases, NoDatabase};
 
@@ -33,7 +33,7 @@ use crate::databases::{Databases, NoDatabase};
 ///   farandole dlq list
 ///
 /// Exit codes: 0 all is well; 1 a check found differences, or something was refused; 2 wrong
-/// usage; 3 Kafka, the schema registry or a database cannot be reached.
+/// usage; 3 Kafka, the schema registry or a database cannot be reached; 4 the fleet is not at rest.
 #[derive(Parser)]
 #[command(name = "farandole", version, verbatim_doc_comment)]
 struct Arguments {
@@ -53,6 +53,12 @@ enum Command {
     /// The topics in Kafka
     #[command(subcommand)]
     Topics(topics::Command),
+    /// Check what must hold, always and at rest, over databases, topics and dead letters
+    ///
+    /// It can be run at any time, also under load: it only reads, and joins no consumer group.
+    /// Exit codes: 0 all holds; 1 something is violated; 4 nothing is violated, but something is
+    /// still under way, or a dead letter is open. It holds about 0.7 kB of memory per order.
+    Audit(audit::Command),
     /// The events in the topics
     #[command(subcommand)]
     Events(events::Command),
@@ -78,6 +84,7 @@ enum Command {
 async fn main() -> ExitCode {
     let Arguments { command, connections, databases } = Arguments::parse();
     let result = match command {
+        Command::Audit(command) => audit::run(command, &connections, &databases).await,
         Command::Schemas(command) => schemas::run(command, &connections).await,
         Command::Topics(command) => topics::run(command, &connections).await,
         Command::Events(command) => events::run(command, &connections).await,
@@ -97,11 +104,16 @@ async fn main() -> ExitCode {
 
 /// The exit code for an error, and what to do about it.
 fn classify(error: &anyhow::Error) -> (u8, Option<&'static str>) {
-    let kafka = error.downcast_ref::<AdminError>().or(match error.downcast_ref() {
-        Some(ReadError::Kafka(kafka)) => Some(kafka),
+    let audit = error.downcast_ref::<AuditError>();
+    let kafka = error.downcast_ref::<AdminError>().or(match (error.downcast_ref(), audit) {
+        (Some(ReadError::Kafka(kafka)), _) | (_, Some(AuditError::Kafka(kafka))) => Some(kafka),
         _ => None,
     });
-    let registry_away = matches!(error.downcast_ref(), Some(RegistryError::Unavailable { .. }))
+    let registry = error.downcast_ref().or(match audit {
+        Some(AuditError::Registry(registry)) => Some(registry),
+        _ => None,
+    });
+    let registry_away = matches!(registry, Some(RegistryError::Unavailable { .. }))
         || matches!(error.downcast_ref(), Some(ReadError::RegistryAway(_)));
     match kafka {
         Some(AdminError::Unavailable { .. }) => {
@@ -114,6 +126,7 @@ fn classify(error: &anyhow::Error) -> (u8, Option<&'static str>) {
         ),
         _ if error.is::<InvalidSchemas>() => (2, None),
         _ if error.is::<NoDatabase>() || error.is::<Unreadable>() => (3, None),
+        _ if matches!(audit, Some(AuditError::Database { .. })) => (3, None),
         _ => (1, None),
     }
 }

@@ -1,5 +1,6 @@
 //! Each command is one module.
 
+pub(crate) mod audit;
 pub(crate) mod dlq;
 pub(crate) mod events;
 pub(crate) mod gaps;
