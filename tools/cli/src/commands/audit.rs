@@ -11,6 +11,7 @@ use crate::databases::Databases;
 const NOT_AT_REST: u8 = 4;
 
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Command {
     /// Check only what must hold under load as well
     #[arg(long)]
