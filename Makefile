@@ -5,6 +5,7 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
+CHAOS_SECONDS ?= 600
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help
@@ -34,6 +35,11 @@ stack: prerequisites ## Start Kafka, the schema registry and Postgres alone, wit
 test: prerequisites ## Run all tests, on a stack of their own
 	cargo build --workspace --all-targets
 	$(TARGET_DIR)/debug/farandole-stack exec -- cargo test --workspace
+
+.PHONY: chaos
+chaos: release ## Break everything at random for ten minutes, under load (CHAOS_SECONDS, CHAOS_SEED)
+	CHAOS_SECONDS=$(CHAOS_SECONDS) FARANDOLE_PROGRAMS=$(abspath $(TARGET_DIR))/release \
+	  cargo test --package farandole-tests --test it -- --nocapture chaos::
 
 .PHONY: model
 model: prerequisites ## Check the services' decisions in every order of things (a few minutes)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
 use kernel::{Money, OrderId, Quantity, Sku};
-use messaging::{Cause, Db, Failure, Handle, Outgoing, Pace, Stream};
+use messaging::{Cause, Db, Failure, Handle, Outgoing, Pace, Stream, crash_point};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -164,6 +164,7 @@ impl Worker {
             self.pool.retain(|_, _| false);
         }
         let (answers, outgoing) = placed?;
+        crash_point("placing-before-answer");
         self.handle.publish(outgoing);
         Ok(answers)
     }
@@ -216,6 +217,7 @@ impl Worker {
         new.retain(|(order, _)| inserted.contains(&order.id));
         let outgoing: Vec<Outgoing> = new.into_iter().map(|(_, event)| event).collect();
         self.handle.outbox().append(&db, &outgoing).await?;
+        crash_point("placing-before-commit");
         db.commit().await?;
         Ok((answers, outgoing))
     }

@@ -12,6 +12,13 @@ CREATE TABLE inbox (
 ) PARTITION BY RANGE (event_id);
 CREATE TABLE inbox_other PARTITION OF inbox DEFAULT;
 
+-- The redriven dead letters that have passed, by their redrive ids. A letter can be as old as it
+-- likes, so these are forgotten by when they passed, and not by the time in their ids.
+CREATE TABLE redriven (
+    redrive_id      uuid        NOT NULL PRIMARY KEY,
+    passed_at       timestamptz NOT NULL DEFAULT now()
+);
+
 -- Committed events that are not known to be in the log yet. Rows live for milliseconds.
 CREATE TABLE outbox (
     event_id       uuid        NOT NULL PRIMARY KEY,

@@ -80,16 +80,19 @@ impl<S: Service> Processor<S> {
             batch.iter().map(|message| (message.order, &message.input)).collect();
         let orders = orders_of(batch);
         let settled = outcomes_of(batch);
-        // One round trip: the four statements are on their way together. When one fails, so do
+        let redriven: Vec<Uuid> = batch.iter().filter_map(Message::redrive_id).collect();
+        // One round trip: the statements are on their way together. When one fails, so do
         // those after it: biased, the error is that of the first.
-        let (new_ids, outcomes, open, mut world) = tokio::try_join!(
+        let (mut new_ids, new_redriven, outcomes, open, mut world) = tokio::try_join!(
             biased;
-            inbox::insert(&db, batch.iter().flat_map(Message::inbox_ids).collect()),
+            inbox::insert(&db, batch.iter().filter_map(Message::event_id).collect()),
+            optional((!redriven.is_empty()).then(|| inbox::insert_redriven(&db, redriven))),
             optional((!settled.is_empty()).then(|| effects::settle(&db, &settled))),
             retry::open(&db, &orders),
             self.service.load(&db, &inputs),
         )?;
         crash::point("after-inbox");
+        new_ids.extend(new_redriven);
         let new_outcomes = outcomes.into_iter().collect();
         let mut known = Known { new_ids, passed: HashSet::new(), new_outcomes, open };
         let mut held = Vec::new();
@@ -199,7 +202,7 @@ enum Verdict {
 impl Known {
     /// Whether an event is new; a second copy in the same batch is not.
     fn pass(&mut self, event: &EventId) -> bool {
-        let key = event.inbox_key();
+        let key = event.key();
         self.new_ids.contains(&key) && self.passed.insert(key)
     }
 
@@ -231,7 +234,7 @@ async fn hold<I>(
     if held.is_empty() {
         return Ok(());
     }
-    let ids = held.iter().flat_map(|message| message.inbox_ids());
+    let ids = held.iter().flat_map(|one| one.event_id().into_iter().chain(one.redrive_id()));
     let ids: Vec<Uuid> = ids.filter(|id| new_ids.contains(id)).collect();
     inbox::remove(db, &ids).await?;
     for message in held {

@@ -5,9 +5,9 @@
 /// way: `before-transaction`, `after-inbox`, `before-commit`, `after-commit`, `after-intent` (it is
 /// on disk, the call is not made yet), `after-answer` (the provider has done it, nobody has
 /// written that down), `after-publish` (the log has it, the outbox still has it, too) and
-/// `before-offsets`.
+/// `before-offsets`. A service that has transactions of its own has points of its own there.
 #[cfg(feature = "crash-points")]
-pub(crate) fn point(name: &str) {
+pub fn point(name: &str) {
     static CRASH_AT: std::sync::LazyLock<Option<String>> =
         std::sync::LazyLock::new(|| std::env::var("CRASH_AT").ok());
     if CRASH_AT.as_deref() == Some(name) {
@@ -16,6 +16,7 @@ pub(crate) fn point(name: &str) {
     }
 }
 
+/// Nothing happens here without the feature `crash-points`.
 #[cfg(not(feature = "crash-points"))]
 #[inline]
-pub(crate) fn point(_: &str) {}
+pub fn point(_: &str) {}

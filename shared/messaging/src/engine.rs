@@ -327,14 +327,13 @@ impl<S: Service> Engine<S> {
         &self,
         record: BorrowedMessage<'c>,
     ) -> Result<Option<Message<'c, S::Input>>, Interrupted> {
-        // The client panics at a header whose name is not UTF-8. One record must not do that to us.
-        match catch_unwind(AssertUnwindSafe(|| self.readers.concerns(headers(&record)))) {
-            Ok(true) => {}
-            Ok(false) => {
-                self.processor.skipped.note(headers(&record));
+        match legibly(|| self.readers.concerns(headers(&record))) {
+            Some(true) => {}
+            Some(false) => {
+                legibly(|| self.processor.skipped.note(headers(&record)));
                 return Ok(None);
             }
-            Err(_) => {
+            None => {
                 let error = "a header's name is not UTF-8; the headers are lost";
                 self.bury(&Parked::without_headers(&record).failed(error)).await?;
                 return Ok(None);
@@ -527,6 +526,12 @@ fn headers<'a>(
         .headers()
         .into_iter()
         .flat_map(|headers| headers.iter().map(|header| (header.key, header.value)))
+}
+
+/// What comes of reading headers; `None` if the name of one is not UTF-8: the client panics at it,
+/// and one record must not do that to us.
+fn legibly<T>(read: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(read)).ok()
 }
 
 /// How far a batch's records reach: the last one's offset and time, by topic and partition.

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -159,9 +160,13 @@ struct Schemas {
 impl Schemas {
     async fn read(&mut self, record: &OwnedMessage) -> Result<ReadEvent, Unreadable> {
         let garbage = |error: &dyn ToString| Unreadable::Garbage(error.to_string());
-        let headers = record.headers().into_iter().flat_map(|all| all.iter());
-        let envelope = Envelope::parse(headers.map(|header| (header.key, header.value)))
-            .map_err(|error| garbage(&error))?;
+        // The client panics at a header whose name is not UTF-8. One record must not do that to us.
+        let envelope = catch_unwind(AssertUnwindSafe(|| {
+            let headers = record.headers().into_iter().flat_map(|all| all.iter());
+            Envelope::parse(headers.map(|header| (header.key, header.value)))
+        }))
+        .map_err(|_| garbage(&"a header's name is not UTF-8"))?
+        .map_err(|error| garbage(&error))?;
         let payload = record.payload().ok_or_else(|| garbage(&"the record has no payload"))?;
         let id = frame_schema_id(payload).map_err(|error| garbage(&error))?;
         let payload = self.writer(id).await?.decode(payload).map_err(|error| garbage(&error))?;

@@ -21,10 +21,31 @@ pub(crate) async fn insert(db: &Db<'_>, mut ids: Vec<Uuid>) -> Result<HashSet<Uu
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
+/// The same for dead letters that are redriven, by their redrive ids.
+pub(crate) async fn insert_redriven(
+    db: &Db<'_>,
+    mut redriven: Vec<Uuid>,
+) -> Result<HashSet<Uuid>, Failure> {
+    redriven.sort_unstable();
+    let insert = db
+        .prepare_cached(
+            "INSERT INTO redriven (redrive_id) SELECT unnest($1::uuid[])
+             ON CONFLICT DO NOTHING RETURNING redrive_id",
+        )
+        .await?;
+    let rows = db.query(&insert, &[&redriven]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
 /// Forgets `ids` again, in the transaction that inserted them: they are set aside, not processed.
 pub(crate) async fn remove(db: &Db<'_>, ids: &[Uuid]) -> Result<(), Failure> {
-    let delete = db.prepare_cached("DELETE FROM inbox WHERE event_id = ANY($1)").await?;
-    db.execute(&delete, &[&ids]).await?;
+    for delete in [
+        "DELETE FROM inbox WHERE event_id = ANY($1)",
+        "DELETE FROM redriven WHERE redrive_id = ANY($1)",
+    ] {
+        let delete = db.prepare_cached(delete).await?;
+        db.execute(&delete, &[&ids]).await?;
+    }
     Ok(())
 }
 
@@ -90,12 +111,14 @@ pub async fn forget(pool: &Pool, retention: Duration) -> Result<usize, Failure> 
     }
     // Ids that fit no day (from a clock far off) are in a partition of their own.
     db.execute("DELETE FROM inbox_other WHERE event_id < $1", &[&first_id_of(oldest)]).await?;
-    // What the topics have forgotten cannot be read again, so it need not be known as dead.
-    db.execute(
+    // What the topics have forgotten cannot be read again, so it need not be known as dead, nor
+    // that it was redriven.
+    for delete in [
         "DELETE FROM dead_lettered WHERE dead_at < now() - $1 * interval '1 second'",
-        &[&retention.as_secs_f64()],
-    )
-    .await?;
+        "DELETE FROM redriven WHERE passed_at < now() - $1 * interval '1 second'",
+    ] {
+        db.execute(delete, &[&retention.as_secs_f64()]).await?;
+    }
     db.commit().await?;
     Ok(tables.len())
 }

@@ -49,6 +49,7 @@ mod trace;
 
 pub use admin::{Admin, AdminError, Topic, TopicPlan, TopicReport};
 pub use committed::committed;
+pub use crash::point as crash_point;
 pub use dead_letters::headers as dead_letter_headers;
 pub use effects::{Call, CallError};
 pub use engine::Engine;
@@ -57,6 +58,7 @@ pub use failure::{Failure, chain as error_chain};
 pub use follow::follow;
 pub use handle::Handle;
 pub use inbox::{forget as forget_inbox, prepare as prepare_inbox};
+pub use instance::LIVE as LIVE_INSTANCES;
 pub use message::Cause;
 pub use outbox::{Outbox, Outgoing};
 pub use pace::Pace;

@@ -74,7 +74,7 @@ impl LogRecord<'_> {
 pub(crate) struct EventId {
     /// Its id.
     pub(crate) id: Uuid,
-    /// If it is a redriven dead letter: what the inbox knows it by, so that it passes once more.
+    /// If it is a redriven dead letter: what it is known by instead, so that it passes once more.
     pub(crate) redrive: Option<Uuid>,
     /// Who emitted it.
     pub(crate) source: String,
@@ -83,14 +83,9 @@ pub(crate) struct EventId {
 }
 
 impl EventId {
-    /// The id by which the inbox judges whether it was seen.
-    pub(crate) fn inbox_key(&self) -> Uuid {
+    /// The id by which it is judged whether it was seen.
+    pub(crate) fn key(&self) -> Uuid {
         self.redrive.unwrap_or(self.id)
-    }
-
-    /// All that the inbox remembers of it once it was processed.
-    fn inbox_ids(&self) -> impl Iterator<Item = Uuid> {
-        std::iter::once(self.id).chain(self.redrive)
     }
 }
 
@@ -121,8 +116,13 @@ impl<'c, I> Message<'c, I> {
         }
     }
 
-    /// What the inbox is to remember of it.
-    pub(crate) fn inbox_ids(&self) -> impl Iterator<Item = Uuid> {
-        self.event().into_iter().flat_map(EventId::inbox_ids)
+    /// The event's own id, if it is one.
+    pub(crate) fn event_id(&self) -> Option<Uuid> {
+        Some(self.event()?.id)
+    }
+
+    /// The redrive's id, if it is a dead letter that comes back.
+    pub(crate) fn redrive_id(&self) -> Option<Uuid> {
+        self.event()?.redrive
     }
 }

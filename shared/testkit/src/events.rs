@@ -12,9 +12,13 @@ impl World {
     /// All events of the fleet so far, by the schemas that they were written with; those of one
     /// order from one service in sequence.
     pub async fn events(&self) -> Vec<ReadEvent> {
-        let topics = SERVICES.iter().map(|service| self.topics.events(service)).collect();
-        let records = self.records(topics).await;
+        let records = self.event_records().await;
         records.into_iter().map(|record| record.event.unwrap()).collect()
+    }
+
+    /// The same with what cannot be read.
+    pub async fn event_records(&self) -> Vec<EventRecord> {
+        self.records(SERVICES.iter().map(|service| self.topics.events(service)).collect()).await
     }
 
     /// All dead letters of the fleet so far.

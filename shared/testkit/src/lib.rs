@@ -7,6 +7,7 @@
 mod events;
 pub mod http;
 pub mod machine;
+pub mod raw;
 pub mod schemas;
 mod world;
 

@@ -44,8 +44,12 @@ fn start() -> Connections {
     .unwrap()
 }
 
-/// Where `cargo build` puts the services' programs: beside the test that runs.
+/// Where the services' programs are: in the directory that `FARANDOLE_PROGRAMS` names, else where
+/// `cargo build` puts them, beside the test that runs.
 pub fn programs() -> PathBuf {
+    if let Some(given) = env::var_os("FARANDOLE_PROGRAMS") {
+        return std::path::absolute(given).unwrap();
+    }
     let test = env::current_exe().unwrap();
     test.ancestors().nth(2).unwrap().to_owned()
 }

@@ -4,8 +4,10 @@
 
 mod architecture;
 mod audit;
+mod books;
+mod chaos;
+mod crash_points;
 mod dead_letters;
-mod faults;
 mod independent;
 mod stories;
 mod trace;

@@ -79,8 +79,8 @@ impl Recipe for Kafka {
         if let Some(partial) = cache.missing(TEMPLATE).await? {
             let data = partial.directory().join("data");
             let settings = partial.directory().join("server.properties");
-            fs::write(&settings, server_properties(&data, Ports { main: 9092, side: 9093 }))
-                .context("write", &settings)?;
+            let ports = Ports { main: 9092, side: 9093, advertised: 9092 };
+            fs::write(&settings, server_properties(&data, ports)).context("write", &settings)?;
             let mut format = process::command(&kafka.java);
             format.arg("-cp").arg(kafka.class_path()).arg("kafka.tools.StorageTool");
             format.args(["format", "-t", CLUSTER_ID, "-c"]).arg(&settings);
@@ -122,14 +122,14 @@ impl Kafka {
     }
 }
 
-fn server_properties(data: &Path, Ports { main, side }: Ports) -> String {
+fn server_properties(data: &Path, Ports { main, side, advertised }: Ports) -> String {
     format!(
         "\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{side}
 listeners=BROKER://127.0.0.1:{main},CONTROLLER://127.0.0.1:{side}
-advertised.listeners=BROKER://127.0.0.1:{main}
+advertised.listeners=BROKER://127.0.0.1:{advertised}
 listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=BROKER
 controller.listener.names=CONTROLLER

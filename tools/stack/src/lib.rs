@@ -65,6 +65,9 @@ pub enum Serve {
     FreePort,
     /// On this port.
     Port(u16),
+    /// On a port that is free, and clients come through this one, where somebody leads them to
+    /// it: Kafka sends its clients there.
+    Behind(u16),
     /// The part is neither fetched nor started.
     No,
 }
@@ -190,16 +193,18 @@ struct Place<'a> {
 
 impl Place<'_> {
     async fn start<R: Recipe>(&self, serve: Serve) -> Result<Part, Error> {
-        let fixed = match serve {
+        let (fixed, proxy) = match serve {
             Serve::No => return Ok(Part::new(R::NAME, None)),
-            Serve::Port(port) => Some(port),
-            Serve::FreePort => None,
+            Serve::Port(port) => (Some(port), None),
+            Serve::Behind(port) => (None, Some(port)),
+            Serve::FreePort => (None, None),
         };
         let recipe = R::install(self.cache, self.progress).await?;
         let mut attempt = 1;
         loop {
             let began = Instant::now();
-            let ports = Ports::pick(fixed)?;
+            let mut ports = Ports::pick(fixed)?;
+            ports.advertised = proxy.unwrap_or(ports.main);
             let part = Part::new(R::NAME, Some(recipe.launch(self.directory, ports).await?));
             match part.start().await {
                 // The part is gone by now: who holds its port is somebody else.

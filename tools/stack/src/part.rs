@@ -131,6 +131,18 @@ impl Part {
         Error::Part { part: self.name, problem, tail: tail_of(&log), log }
     }
 
+    /// Waits until the part has ended by itself, and tells how; `None` when nobody started it.
+    pub async fn until_ended(&self) -> Option<ExitStatus> {
+        loop {
+            // Polled, as below.
+            match self.child().as_mut().map(exit_status) {
+                Some(None) => {}
+                ended => return ended.flatten(),
+            }
+            sleep(POLL).await;
+        }
+    }
+
     /// Stops the part in an orderly way, paused or not; kills it when that takes over 10 s.
     pub async fn stop(&self) {
         let Some(launch) = &self.launch else { return };

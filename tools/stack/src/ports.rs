@@ -15,6 +15,8 @@ pub(crate) struct Ports {
     pub(crate) main: u16,
     /// The Kafka controller's or the registry's management port.
     pub(crate) side: u16,
+    /// What clients are told to connect to: the main one, unless there is a proxy before it.
+    pub(crate) advertised: u16,
 }
 
 impl Ports {
@@ -24,7 +26,7 @@ impl Ports {
         loop {
             let main = fixed.map_or_else(free_port, Ok)?;
             if main != side {
-                return Ok(Self { main, side });
+                return Ok(Self { main, side, advertised: main });
             }
         }
     }

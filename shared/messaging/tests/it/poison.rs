@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use contracts::headers;
-use farandole_messaging::{RetryPolicy, Settings};
+use farandole_messaging::{EventReader, ReadFrom, Registry, RetryPolicy, Settings};
 use kernel::OrderId;
+use testkit::raw::{self, RawRecord};
 
 use crate::instance::Instance;
 use crate::letter::{Letter, SchemaIds, new_orders};
-use crate::stage::Stage;
+use crate::stage::{PATIENCE, Stage};
 use crate::tally::{Action, TALLY, UPSTREAM};
 use crate::topic::Record;
 
@@ -248,4 +249,38 @@ async fn the_largest_record_has_room_among_the_dead_letters() {
     stage.until_count("dead_lettered", 1).await;
     instance.stop().await;
     assert_eq!(stage.dead_letters().await[0].payload, Some(large.payload));
+}
+
+/// The client panics at such a name. That is neither the loop's end nor that of who looks on.
+#[tokio::test]
+async fn a_header_whose_name_is_not_text_hurts_nobody() {
+    let stage = Stage::set_narrow().await;
+    let instance = stage.start().await;
+    let brokers = stage.world.stack.kafka_brokers.as_str();
+    for event_type in ["Added", "Unheard"] {
+        let letter = Letter::new(stage.ids, new_orders(1)[0], 1, Action::Count)
+            .with_header(headers::TYPE, Some(event_type));
+        let own = letter.headers.iter();
+        let mut headers: Vec<_> =
+            own.map(|(name, value)| (name.as_bytes().to_vec(), Some(value.clone()))).collect();
+        headers.push((vec![0xff, 0xfe], None));
+        let topic = stage.world.topics.events(UPSTREAM);
+        let (key, payload) = (Some(letter.key), Some(letter.payload));
+        let record = RawRecord { topic, partition: 0, key, payload, headers };
+        raw::publish(brokers, &record).await.unwrap();
+    }
+    let good = [Letter::new(stage.ids, new_orders(1)[0], 1, Action::Count)];
+    stage.send(&good).await;
+    stage.until_done(good.len()).await;
+    stage.until_count("dead_lettered", 1).await;
+    instance.stop().await;
+
+    let registry = Registry::new(&stage.world.stack.schema_registry_url).unwrap();
+    let topics = vec![stage.world.topics.events(UPSTREAM)];
+    let mut reader =
+        EventReader::open(brokers, registry, topics, ReadFrom::Beginning).await.unwrap();
+    for readable in [false, false, true] {
+        let record = reader.next(PATIENCE).await.unwrap().unwrap();
+        assert_eq!(record.event.is_ok(), readable, "{:?}", record.event);
+    }
 }

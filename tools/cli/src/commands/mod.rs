@@ -3,5 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod dlq;
 pub(crate) mod events;
+pub(crate) mod gaps;
+pub(crate) mod orders;
 pub(crate) mod schemas;
 pub(crate) mod topics;

@@ -84,7 +84,8 @@ impl<'a> Observer<'a> {
         ids: &[Uuid],
     ) -> anyhow::Result<Option<Vec<Uuid>>> {
         let Some(client) = self.databases.get(service) else { return Ok(None) };
-        let select = "SELECT event_id FROM inbox WHERE event_id = ANY($1)";
+        let select = "SELECT event_id FROM inbox WHERE event_id = ANY($1)
+                      UNION ALL SELECT redrive_id FROM redriven WHERE redrive_id = ANY($1)";
         let rows = client.query(select, &[&ids]).await?;
         Ok(Some(rows.iter().map(|row| row.get(0)).collect()))
     }

@@ -1,0 +1,161 @@
+//! Wherever a service's process dies, the next one goes on, also if that one dies there, too:
+//! every point, in every service that gets there, at the first and at the second try.
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::time::{Duration, Instant};
+
+use cli::audit;
+use futures::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+use stack::fleet::{SERVICES, instance};
+use testkit::World;
+use testkit::http::{order, try_send};
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+
+use crate::audit::{STRICT, targets};
+use crate::books::Books;
+use crate::troupe::{PATIENCE, Troupe, fresh};
+
+/// Those that call outside.
+const CALLERS: [&str; 3] = ["payment", "shipping", "notification"];
+
+/// Where a process can die, and which services get there.
+const POINTS: [(&str, &[&str]); 10] = [
+    ("before-transaction", &SERVICES),
+    ("after-inbox", &SERVICES),
+    ("before-commit", &SERVICES),
+    ("after-commit", &SERVICES),
+    ("before-offsets", &SERVICES),
+    ("after-publish", &SERVICES),
+    ("after-intent", &CALLERS),
+    ("after-answer", &CALLERS),
+    ("placing-before-commit", &["order"]),
+    ("placing-before-answer", &["order"]),
+];
+/// What was being done is begun again at the next start, and dies there again.
+const DEATHS: usize = 2;
+/// (6 × 5 + 2 × 3 + 2) × 2.
+const CASES: usize = 76;
+
+/// Fleets that die at the same time, each at another point; most of it is waiting.
+const LANES: usize = 3;
+
+const ENVIRONMENT: [(&str, &str); 4] = [
+    ("ORDER_DEADLINE_S", "120"),
+    ("KAFKA_SESSION_TIMEOUT_MS", "6000"),
+    ("RETRY_BASE_MS", "50"),
+    ("GAP_GRACE_MS", "1000"),
+];
+
+#[tokio::test]
+async fn a_service_may_die_at_any_point_twice() {
+    let lanes = (0..LANES).map(|lane| async move {
+        let troupe = Troupe::start(World::new(), &ENVIRONMENT).await;
+        troupe.sell("plenty", 1_000).await;
+        troupe.sell("none", 0).await;
+        let mut cases = 0;
+        for (point, services) in POINTS.iter().skip(lane).step_by(LANES) {
+            cases += die_everywhere(&troupe, point, services).await;
+        }
+        let report = audit(&targets(&troupe.world), &STRICT).await.unwrap();
+        assert_eq!((report.violations(), report.not_at_rest()), (vec![], vec![]));
+        cases
+    });
+    let cases: usize = join_all(lanes).await.into_iter().sum();
+    assert_eq!(cases, CASES);
+}
+
+/// All the services die at the point when their turn comes, while customers order and insist.
+/// Returns how many died.
+async fn die_everywhere(troupe: &Troupe, point: &str, services: &'static [&str]) -> usize {
+    let before = Books::open(&troupe.world).await.orders();
+    for service in services {
+        troupe.fleet.service(service).kill().await;
+    }
+    let dying = services.iter().map(|service| die_and_live(troupe, service, point));
+    let wishes = wishes();
+    let customers = wishes.iter().map(|wish| insist(troupe, wish));
+    let (deaths, placed) = tokio::join!(join_all(dying), join_all(customers));
+    let placed = HashSet::from_iter(placed);
+    let books = until_at_rest(troupe, &placed, point).await;
+    assert_eq!(books.violations(), [""; 0], "{point}");
+    assert_eq!(placed.len(), wishes.len(), "{point}: each wish has an order");
+    assert_eq!(books.orders(), before + wishes.len(), "{point}: and only one");
+    deaths.iter().sum()
+}
+
+/// Starts a service again and again, to die at the point; then for good. Returns how often it died.
+async fn die_and_live(troupe: &Troupe, service: &'static str, point: &str) -> usize {
+    let healthy = troupe.fleet.service(service);
+    let environment = [&ENVIRONMENT[..], &[("CRASH_AT", point)]].concat();
+    let doomed = troupe.world.fleet(&environment);
+    for death in 1..=DEATHS {
+        let part =
+            instance(&troupe.world.stack, &doomed, service, 1, Some(healthy.port())).unwrap();
+        part.start_without_waiting().unwrap();
+        let ended = timeout(PATIENCE, part.until_ended()).await.unwrap_or_else(|_| {
+            panic!(
+                "{service} does not die at {point} (death {death}); if it knows no such points, \
+                 `cargo build --workspace --all-targets` makes it"
+            )
+        });
+        assert_eq!(ended.unwrap().signal(), Some(ABORTED), "{service} at {point}: {ended:?}");
+        let log = fs::read_to_string(part.log().unwrap()).unwrap();
+        let said = log.matches(&format!("crashing at {point}, ")).count();
+        assert_eq!(said, death, "{service} tells where it dies");
+    }
+    healthy.start().await.unwrap();
+    DEATHS
+}
+
+/// SIGABRT.
+const ABORTED: i32 = 6;
+
+/// Orders of all outcomes.
+fn wishes() -> [Value; 6] {
+    let wish = |change: fn(&mut Value)| {
+        let mut body = order("plenty", 2);
+        change(&mut body);
+        body
+    };
+    [
+        wish(|_| {}),
+        wish(|order| order["payment_method"] = json!("pm_sim_flaky")),
+        wish(|order| order["payment_method"] = json!("pm_card_visa_chargeDeclined")),
+        wish(|order| order["recipient"]["country"] = json!("XX")),
+        wish(|order| order["recipient"]["email"] = json!("undeliverable@example.org")),
+        wish(|order| order["lines"][0]["sku"] = json!("none")),
+    ]
+}
+
+/// Sends an order until it is acknowledged, as a customer with an idempotency key may.
+async fn insist(troupe: &Troupe, wish: &Value) -> Uuid {
+    let (api, key, began) = (troupe.api("order"), fresh("wish"), Instant::now());
+    loop {
+        let request = api.request(Method::POST, "/orders").header("idempotency-key", &key);
+        let answer = try_send(request.timeout(Duration::from_secs(5)).json(wish)).await;
+        if let Some(answer) = answer.ok().filter(|answer| answer.status == 201) {
+            return answer.expect(201)["order_id"].as_str().unwrap().parse().unwrap();
+        }
+        assert!(began.elapsed() < PATIENCE, "{key} is never acknowledged");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The books once nothing is in flight.
+async fn until_at_rest(troupe: &Troupe, placed: &HashSet<Uuid>, point: &str) -> Books {
+    let began = Instant::now();
+    loop {
+        let books = Books::open(&troupe.world).await;
+        if books.at_rest(&HashSet::new()) && placed.iter().all(|order| books.knows(*order)) {
+            return books;
+        }
+        let violations = books.violations();
+        assert!(began.elapsed() < PATIENCE, "{point}: not at rest: {violations:#?}");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
