@@ -150,8 +150,10 @@ impl Auditor<'_> {
 
     /// What a service has said of an order is in the topics, once, in sequence.
     fn check_numbers(&mut self, page: &OrderPage<'_>, service: Service) {
-        let order = page.order;
-        let source = service.name();
+        let (order, source) = (page.order, service.name());
+        if self.books.ledger(service).is_unknown(order) {
+            return;
+        }
         let emitted = page.emitted(service);
         let said = || page.events.iter().filter(|event| event.fact.source() == service);
         for number in 1..=emitted {
@@ -198,7 +200,7 @@ impl Auditor<'_> {
         let (order, name) = (page.order, service.name());
         let read = page.read_by(service);
         let Some(row) = page.rows[service as usize] else {
-            if read != Facts::NONE && !ledger.unknown.iter().any(|(other, _)| *other == order) {
+            if read != Facts::NONE && !ledger.is_unknown(order) {
                 self.report.found(Name::Effects, || {
                     format!("order {order}: {name} has read {}, and has no state", list(read))
                 });

@@ -113,6 +113,11 @@ impl Ledger {
         })
     }
 
+    /// Whether the order's status is one that this audit does not know.
+    pub(crate) fn is_unknown(&self, order: Uuid) -> bool {
+        self.unknown.iter().any(|(other, _)| *other == order)
+    }
+
     /// The numbers of an order's events that may not have been published yet.
     pub(crate) fn unpublished(&self, order: Uuid) -> impl Iterator<Item = u16> {
         let from = self.outbox.partition_point(|(other, _)| *other < order);
@@ -144,7 +149,7 @@ async fn inbox_since(snapshot: &Transaction<'_>) -> Result<Uuid, tokio_postgres:
 }
 
 const OUTBOX: &str = "SELECT order_id, sequence FROM outbox ORDER BY order_id, sequence";
-const CALLS: &str = "SELECT order_id, step FROM effects ORDER BY order_id, step";
+const CALLS: &str = "SELECT order_id, step FROM effects ORDER BY order_id, step COLLATE \"C\"";
 const PARKED: &str = "SELECT topic, partition, record_offset, order_id, attempts FROM retry_queue";
 const BURIED: &str = "SELECT topic, partition, record_offset FROM dead_lettered";
 const GAPS: &str = "SELECT order_id, source, sequence, verdict FROM gaps ORDER BY order_id";
