@@ -15,7 +15,7 @@ const LOCK_CLASS: i32 = 0x4641_524F;
 const CHECK: Duration = Duration::from_secs(1);
 
 /// SQL for the numbers of the instances of this service that are alive.
-pub(crate) const LIVE: &str = "(SELECT objid::bigint::integer FROM pg_locks
+pub const LIVE: &str = "(SELECT objid::bigint::integer FROM pg_locks
       WHERE locktype = 'advisory' AND classid = 1178686031 AND objsubid = 2 AND granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
 

@@ -92,8 +92,34 @@ pub fn windows(
     bounds: Bounds,
 ) -> Result<Vec<Window>, AdminError> {
     let deadline = Instant::now() + ASK_LIMIT;
-    let away = |error: KafkaError| away(brokers, chain(&error));
     let consumer = consumer(brokers)?;
+    let mut windows = all_windows(&consumer, brokers, topics, deadline)?;
+    if let Bounds::Times { from, to } = bounds {
+        for (time, is_start) in [(from, true), (to, false)] {
+            let Some(time) = time else { continue };
+            clip(&consumer, &mut windows, time, is_start, deadline)
+                .map_err(|error| away(brokers, chain(&error)))?;
+        }
+    }
+    windows.retain(|window| window.from < window.to);
+    Ok(windows)
+}
+
+/// All partitions of these topics, from the oldest record that each holds to the newest, those that
+/// hold nothing as well.
+///
+/// Blocks, for ten seconds at most.
+pub fn partitions(brokers: &str, topics: &[String]) -> Result<Vec<Window>, AdminError> {
+    all_windows(&consumer(brokers)?, brokers, topics, Instant::now() + ASK_LIMIT)
+}
+
+fn all_windows(
+    consumer: &BaseConsumer,
+    brokers: &str,
+    topics: &[String],
+    deadline: Instant,
+) -> Result<Vec<Window>, AdminError> {
+    let away = |error: KafkaError| away(brokers, chain(&error));
     let metadata = consumer.fetch_metadata(None, ASK_LIMIT).map_err(away)?;
     let mut windows = Vec::new();
     for topic in topics {
@@ -105,13 +131,6 @@ pub fn windows(
             windows.push(Window { topic: topic.clone(), partition, from, to });
         }
     }
-    if let Bounds::Times { from, to } = bounds {
-        for (time, is_start) in [(from, true), (to, false)] {
-            let Some(time) = time else { continue };
-            clip(&consumer, &mut windows, time, is_start, deadline).map_err(away)?;
-        }
-    }
-    windows.retain(|window| window.from < window.to);
     Ok(windows)
 }
 

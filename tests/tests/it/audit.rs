@@ -1,385 +1,327 @@
-//! What must always hold, checked over the five databases and all events: the books of a fleet at
-//! rest.
+//! The operator's audit of a fleet that has danced: it finds nothing wrong, and then each thing
+//! that is made wrong.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use cli::{
+    AuditOptions, AuditReport, AuditTargets, audit, audit_at_rest, audited_events, audited_services,
+};
+mod large;
 
-use messaging::ReadEvent;
+use contracts::{Encoder, Envelope};
+use kernel::OrderId;
+use messaging::{PlainRecord, Publisher, Registry, dead_letter_headers};
 use serde_json::{Value, json};
-use stack::fleet::SERVICES;
 use testkit::World;
-use tokio_postgres::{Client, NoTls};
+use testkit::http::order;
+use tokio_postgres::NoTls;
 use uuid::Uuid;
 
 use crate::architecture::reads;
+use crate::troupe::{PATIENCE, Troupe};
 
-/// Everything the services have written down and said.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Books {
-    /// Of each order its status, and why it was cancelled.
-    orders: BTreeMap<Uuid, (String, Option<String>)>,
-    /// Of each order the states of the other services.
-    reservations: BTreeMap<Uuid, Value>,
-    payments: BTreeMap<Uuid, Value>,
-    shipments: BTreeMap<Uuid, Value>,
-    stock: BTreeMap<String, Level>,
-    /// By service: the events whose effect is in its database.
-    inboxes: BTreeMap<&'static str, BTreeSet<Uuid>>,
-    /// What is still under way: by service and table, the orders.
-    under_way: BTreeSet<(&'static str, &'static str, Uuid)>,
-    /// Events that a service has missed: the verdicts, by service.
-    gaps: Vec<(&'static str, String)>,
-    events: Vec<ReadEvent>,
-    /// Records that are no events, where only events should be.
-    unreadable: usize,
-    dead_letters: usize,
-}
+/// Nothing is allowed that should not be, and all lines are kept.
+pub(crate) const STRICT: AuditOptions = AuditOptions {
+    lines: usize::MAX,
+    invariants_only: false,
+    allow_dead_letters: false,
+    allow_pending_effects: false,
+};
 
-/// Pieces of a SKU.
-#[derive(Debug, Clone, Default)]
-struct Level {
-    available: i64,
-    reserved: i64,
-    shipped: i64,
-    received: i64,
-}
-
-impl Books {
-    /// Reads all books of a fleet.
-    pub(crate) async fn open(world: &World) -> Self {
-        let mut books = Self::default();
-        for service in SERVICES {
-            let database = connect(&world.database_url(service)).await;
-            books.read_loop_tables(service, &database).await;
-            match service {
-                "order" => books.orders = orders(&database).await,
-                "inventory" => {
-                    books.reservations = states(&database, "reservations").await;
-                    books.stock = stock(&database).await;
-                }
-                "payment" => books.payments = states(&database, "payments").await,
-                "shipping" => books.shipments = states(&database, "shipments").await,
-                _ => {}
-            }
-        }
-        // Last: what was said meanwhile shows as unread, and the fleet as not at rest.
-        for record in world.event_records().await {
-            match record.event {
-                Ok(event) => books.events.push(event),
-                Err(_) => books.unreadable += 1,
-            }
-        }
-        books.dead_letters = world.dead_letters().await.len();
-        books
-    }
-
-    async fn read_loop_tables(&mut self, service: &'static str, database: &Client) {
-        let gaps = database.query("SELECT verdict FROM gaps", &[]).await.unwrap();
-        self.gaps.extend(gaps.iter().map(|row| (service, row.get(0))));
-        let seen = database.query("SELECT event_id FROM inbox", &[]).await.unwrap();
-        self.inboxes.insert(service, seen.iter().map(|row| row.get(0)).collect());
-        for table in ["outbox", "effects", "retry_queue"] {
-            let select = format!("SELECT coalesce(order_id, gen_random_uuid()) FROM {table}");
-            let rows = database.query(&select, &[]).await.unwrap();
-            self.under_way.extend(rows.iter().map(|row| (service, table, row.get(0))));
-        }
-    }
-
-    /// Whether nothing is in flight but the calls for these orders, whose outcome nobody knows.
-    pub(crate) fn at_rest(&self, unknowable: &HashSet<Uuid>) -> bool {
-        let decided = |(status, _): &(String, _)| status == "completed" || status == "cancelled";
-        self.orders.values().all(decided)
-            && self
-                .under_way
-                .iter()
-                .all(|(_, table, order)| *table == "effects" && unknowable.contains(order))
-            && self.gaps.iter().all(|(_, verdict)| verdict != "waiting")
-            && self.unread().is_empty()
-    }
-
-    /// Leaves out what somebody else has brought in: what was said of these orders, what is no
-    /// event, and the dead letters. Whoever brings the one accounts for the other.
-    pub(crate) fn without(mut self, strangers: &HashSet<Uuid>) -> Self {
-        let told = self.events.iter().filter(|it| strangers.contains(&it.envelope.order.0));
-        let ids: BTreeSet<Uuid> = told.map(|event| event.envelope.id).collect();
-        self.events.retain(|event| !ids.contains(&event.envelope.id));
-        self.inboxes.values_mut().for_each(|inbox| inbox.retain(|id| !ids.contains(id)));
-        (self.unreadable, self.dead_letters) = (0, 0);
-        self
-    }
-
-    /// Events that a service reads and has not read, by its inbox.
-    fn unread(&self) -> Vec<(&'static str, &ReadEvent)> {
-        let mut unread = Vec::new();
-        for (service, types) in reads() {
-            let inbox = self.inboxes.get(service);
-            let read = |event: &&ReadEvent| types.contains(&event.envelope.event_type.as_str());
-            let seen = |event: &&ReadEvent| inbox.is_some_and(|it| it.contains(&event.envelope.id));
-            let not_seen = self.events.iter().filter(read).filter(|event| !seen(event));
-            unread.extend(not_seen.map(|event| (service, event)));
-        }
-        unread
-    }
-
-    /// What does not hold of a fleet at rest.
-    pub(crate) fn violations(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        self.check_stock(&mut found);
-        for (order, (status, _)) in &self.orders {
-            self.check_order(*order, status, &mut found);
-        }
-        self.check_events(&mut found);
-        self.check_numbers(&mut found);
-        for (service, verdict) in &self.gaps {
-            found.push(format!("{service} misses an event: {verdict}"));
-        }
-        if self.unreadable > 0 {
-            found.push(format!("{} records are no events", self.unreadable));
-        }
-        if self.dead_letters > 0 {
-            found.push(format!("{} dead letters", self.dead_letters));
-        }
-        found
-    }
-
-    /// I1: no piece is lost or made up, and each that is not available has an order.
-    fn check_stock(&self, found: &mut Vec<String>) {
-        for (sku, Level { available, reserved, shipped, received }) in &self.stock {
-            if available + reserved + shipped != *received {
-                found.push(format!("I1: {sku}: {available} + {reserved} + {shipped} ≠ {received}"));
-            }
-            if [available, reserved, shipped].into_iter().any(|pieces| *pieces < 0) {
-                found.push(format!("I1: {sku}: less than nothing"));
-            }
-            for (status, pieces) in [("reserved", reserved), ("shipped", shipped)] {
-                let held = self.held(sku, status);
-                if held != *pieces {
-                    found.push(format!("I1: {sku}: {pieces} {status}, but {held} for orders"));
-                }
-            }
-        }
-    }
-
-    /// The pieces of a SKU in reservations of this status.
-    fn held(&self, sku: &str, status: &str) -> i64 {
-        let reservations = self.reservations.values().filter(|it| it["status"] == status);
-        let lines = reservations.flat_map(|it| it["lines"].as_array().into_iter().flatten());
-        let pieces = lines.filter(|line| line["sku"] == sku).map(|line| &line["quantity"]);
-        pieces.filter_map(Value::as_i64).sum()
-    }
-
-    /// I3, I4, and what an order at rest has come to in each service.
-    fn check_order(&self, order: Uuid, status: &str, found: &mut Vec<String>) {
-        let of = |states: &BTreeMap<Uuid, Value>| {
-            states.get(&order).and_then(|state| state["status"].as_str()).unwrap_or("–").to_owned()
-        };
-        let reservation = of(&self.reservations);
-        let (payment, shipment) = (of(&self.payments), of(&self.shipments));
-        let fits = match status {
-            "completed" => {
-                (reservation.as_str(), payment.as_str(), shipment.as_str())
-                    == ("shipped", "charged", "created")
-            }
-            "cancelled" => {
-                ["rejected", "released", "void"].contains(&reservation.as_str())
-                    && ["void", "failed", "refunded", "charging"].contains(&payment.as_str())
-                    && ["void", "failed"].contains(&shipment.as_str())
-            }
-            _ => false,
-        };
-        // A charge whose outcome is not known is followed for as long as it takes.
-        let followed = self.under_way.contains(&("payment", "effects", order));
-        if !fits || (payment == "charging" && !followed) {
-            found.push(format!("{order} is {status}, but {reservation}, {payment}, {shipment}"));
-        }
-    }
-
-    /// I2, I5, I6, I7: facts happen once, exclude each other, and every reader has read them.
-    fn check_events(&self, found: &mut Vec<String>) {
-        let mut ids = HashSet::new();
-        let mut facts = HashSet::new();
-        // The relay may publish an event again after a crash; the id is the same.
-        for event in self.events.iter().filter(|event| ids.insert(event.envelope.id)) {
-            let (order, event_type) = (event.envelope.order.0, event.envelope.event_type.as_str());
-            if !facts.insert((
-                order,
-                event_type,
-                event.payload.get("outcome").map(Value::to_string),
-            )) {
-                found.push(format!("I2, I5: {event_type} of {order} happened twice"));
-            }
-        }
-        let has = |order, event_type| facts.contains(&(order, event_type, None));
-        for (order, (status, _)) in &self.orders {
-            if has(*order, "OrderCompleted") && has(*order, "OrderCancelled") {
-                found.push(format!("I6: {order} was completed and cancelled"));
-            }
-            let said = if status == "completed" { "OrderCompleted" } else { "OrderCancelled" };
-            if !has(*order, said) {
-                found.push(format!("I6: {order} is {status}, and nobody was told"));
-            }
-            if has(*order, "PaymentRefunded") && !has(*order, "PaymentCharged") {
-                found.push(format!("I3: {order} was refunded and never charged"));
-            }
-        }
-        found.extend(self.unread().into_iter().map(|(service, event)| {
-            format!("I7: {service} has not read {}", event.envelope.event_type)
-        }));
-        for (service, inbox) in &self.inboxes {
-            let unheard = inbox.iter().filter(|id| !ids.contains(id)).count();
-            if unheard > 0 {
-                found.push(format!("I7: {service} has read {unheard} events that were not said"));
-            }
-        }
-    }
-
-    /// Each order's events from one service are numbered from 1 without gaps, and come like that.
-    fn check_numbers(&self, found: &mut Vec<String>) {
-        let mut ids = HashSet::new();
-        let mut numbers = BTreeMap::<(Uuid, &str), u32>::new();
-        for event in self.events.iter().filter(|event| ids.insert(event.envelope.id)) {
-            let envelope = &event.envelope;
-            let last = numbers.entry((envelope.order.0, &envelope.source)).or_default();
-            *last += 1;
-            if envelope.sequence != *last {
-                let (number, order, source) = (envelope.sequence, envelope.order, &envelope.source);
-                found.push(format!("number {number} of {order} from {source} comes as {last}."));
-            }
-        }
-    }
-
-    /// How many orders there are.
-    pub(crate) fn orders(&self) -> usize {
-        self.orders.len()
-    }
-
-    /// How many orders there are, and how they ended.
-    pub(crate) fn summary(&self) -> BTreeMap<String, usize> {
-        let mut summary = BTreeMap::new();
-        for (status, reason) in self.orders.values() {
-            *summary.entry(reason.as_ref().unwrap_or(status).clone()).or_default() += 1;
-        }
-        summary
-    }
-
-    /// Whether this order is here.
-    pub(crate) fn knows(&self, order: Uuid) -> bool {
-        self.orders.contains_key(&order)
+/// The fleet in a corner of the stack.
+pub(crate) fn targets(world: &World) -> AuditTargets {
+    let urls = audited_services().map(|name| (name.to_owned(), world.database_url(name)));
+    AuditTargets {
+        kafka_brokers: world.stack.kafka_brokers.clone(),
+        registry: Registry::new(&world.stack.schema_registry_url).unwrap(),
+        topics: world.topics.clone(),
+        database_urls: urls.into(),
     }
 }
 
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
+/// The names of the checks that found something.
+fn failing(report: &AuditReport) -> Vec<&'static str> {
+    let failing = report.checks.iter().filter(|check| check.count > 0);
+    failing.map(|check| check.name).collect()
 }
-
-async fn orders(database: &Client) -> BTreeMap<Uuid, (String, Option<String>)> {
-    let rows = database.query("SELECT order_id, status, cancel_reason FROM orders", &[]).await;
-    rows.unwrap().iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect()
-}
-
-async fn states(database: &Client, table: &str) -> BTreeMap<Uuid, Value> {
-    let rows = database.query(&format!("SELECT order_id, state FROM {table}"), &[]).await;
-    rows.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect()
-}
-
-async fn stock(database: &Client) -> BTreeMap<String, Level> {
-    let select = "SELECT sku, available, reserved, shipped, received FROM stock";
-    let rows = database.query(select, &[]).await.unwrap();
-    let level = |row: &tokio_postgres::Row| Level {
-        available: row.get(1),
-        reserved: row.get(2),
-        shipped: row.get(3),
-        received: row.get(4),
-    };
-    rows.iter().map(|row| (row.get(0), level(row))).collect()
-}
-
-/// Books of one completed order, with nothing wrong.
-fn sound() -> Books {
-    let order = Uuid::from_u128(1);
-    let state = |status: &str| BTreeMap::from([(order, json!({"status": status}))]);
-    let lines = json!([{"sku": "tea", "quantity": 2}]);
-    let shipped = json!({"status": "shipped", "lines": lines});
-    let stock = Level { available: 8, reserved: 0, shipped: 2, received: 10 };
-    let events: Vec<ReadEvent> = ["OrderPlaced", "PaymentCharged", "OrderCompleted"]
-        .into_iter()
-        .zip(1..)
-        .map(|(event_type, id)| event(order, event_type, Uuid::from_u128(id)))
-        .collect();
-    let read_by = |types: &[&str]| {
-        let read = events.iter().filter(|it| types.contains(&it.envelope.event_type.as_str()));
-        read.map(|it| it.envelope.id).collect()
-    };
-    Books {
-        orders: BTreeMap::from([(order, ("completed".to_owned(), None))]),
-        reservations: BTreeMap::from([(order, shipped)]),
-        payments: state("charged"),
-        shipments: state("created"),
-        stock: BTreeMap::from([("tea".to_owned(), stock)]),
-        inboxes: reads().into_iter().map(|(service, types)| (service, read_by(&types))).collect(),
-        events,
-        ..Books::default()
-    }
-}
-
-fn event(order: Uuid, event_type: &str, id: Uuid) -> ReadEvent {
-    let headers = [
-        ("ce_specversion", "1.0".to_owned()),
-        ("ce_id", id.to_string()),
-        ("ce_type", event_type.to_owned()),
-        ("ce_source", format!("/{event_type}")),
-        ("ce_subject", order.to_string()),
-        ("ce_time", "2026-01-02T03:04:05Z".to_owned()),
-        ("ce_sequence", "1".to_owned()),
-        ("ce_correlationid", "c".to_owned()),
-        ("ce_causationid", "c".to_owned()),
-    ];
-    let headers = headers.iter().map(|(name, value)| (*name, Some(value.as_bytes())));
-    ReadEvent { envelope: contracts::Envelope::parse(headers).unwrap(), payload: json!({}) }
-}
-
-/// What a violation is to say, and what violates.
-type Wrong = (&'static str, fn(&mut Books));
 
 #[test]
-fn sound_books_pass_and_each_wrong_is_seen() {
-    let order = Uuid::from_u128(1);
-    assert_eq!(sound().violations(), [""; 0]);
-    assert!(sound().at_rest(&HashSet::new()));
+fn the_audit_knows_who_reads_what() {
+    let sorted = |all: Vec<(&'static str, Vec<&'static str>)>| {
+        let mut all: Vec<_> = all
+            .into_iter()
+            .map(|(service, mut types)| {
+                types.sort_unstable();
+                (service, types)
+            })
+            .collect();
+        all.sort_unstable();
+        all
+    };
+    assert_eq!(sorted(audited_events()), sorted(reads()));
+}
 
-    let wrongs: [Wrong; 13] = [
-        ("I1", |books| books.stock.get_mut("tea").unwrap().available = 7),
-        ("I1", |books| books.stock.get_mut("tea").unwrap().shipped = 3),
-        ("shipped", |books| *books.orders.values_mut().next().unwrap() = ("placed".into(), None)),
-        ("refunded", |books| {
-            *books.payments.values_mut().next().unwrap() = json!({"status": "refunded"});
-        }),
-        ("failed", |books| {
-            *books.shipments.values_mut().next().unwrap() = json!({"status": "failed"});
-        }),
-        ("I2", |books| {
-            books.events.push(event(Uuid::from_u128(1), "PaymentCharged", Uuid::from_u128(9)));
-        }),
-        ("I6", |books| {
-            books.events.push(event(Uuid::from_u128(1), "OrderCancelled", Uuid::from_u128(9)));
-        }),
-        ("I6", |books| _ = books.events.pop()),
-        ("I7", |books| _ = books.inboxes.get_mut("payment").unwrap().pop_first()),
-        ("number 2", |books| books.events[0].envelope.sequence = 2),
-        ("misses", |books| books.gaps.push(("payment", "lost".to_owned()))),
-        ("no events", |books| books.unreadable = 1),
-        ("dead", |books| books.dead_letters = 1),
-    ];
-    for (expected, wrong) in wrongs {
-        let mut books = sound();
-        wrong(&mut books);
-        let violations = books.violations();
-        assert!(violations.iter().any(|it| it.contains(expected)), "{expected}: {violations:?}");
+/// A fleet at rest, whose services have stopped.
+struct Fallen {
+    world: World,
+    /// Completed.
+    done: Uuid,
+    /// Cancelled, since the card was declined.
+    declined: Uuid,
+    /// Cancelled, and its charge is still open.
+    late: Uuid,
+}
+
+impl Fallen {
+    async fn new() -> Self {
+        let environment = [("ORDER_DEADLINE_S", "4"), ("RETRY_BASE_MS", "50")];
+        let troupe = Troupe::start(World::new(), &environment).await;
+        troupe.sell("tea", 10).await;
+        let place = async |key: &str, change: fn(&mut Value)| {
+            let mut body = order("tea", 2);
+            change(&mut body);
+            let id = troupe.place(key, &body).await;
+            troupe.settled(id).await;
+            id
+        };
+        let done = place("done", |_| {}).await;
+        let declined = place("declined", |body| {
+            body["payment_method"] = json!("pm_card_visa_chargeDeclined");
+        });
+        let declined = declined.await;
+        place("short", |body| body["lines"][0]["quantity"] = json!(11)).await;
+        place("refused", |body| body["recipient"]["country"] = json!("XX")).await;
+        let late = place("late", |body| body["payment_method"] = json!("pm_sim_down")).await;
+
+        let allowing = AuditOptions { allow_pending_effects: true, ..STRICT };
+        let report =
+            audit_at_rest(&targets(&troupe.world), &allowing, PATIENCE, |_| {}).await.unwrap();
+        assert_eq!(failing(&report), [""; 0], "{report}");
+        let Troupe { world, fleet } = troupe;
+        fleet.stop().await;
+        Self { world, done, declined, late }
     }
 
-    let mut busy = sound();
-    busy.under_way.insert(("payment", "effects", order));
-    assert!(!busy.at_rest(&HashSet::new()));
-    assert!(busy.at_rest(&HashSet::from([order])), "nobody will ever know this outcome");
+    async fn audit(&self) -> AuditReport {
+        let allowing = AuditOptions { allow_pending_effects: true, ..STRICT };
+        audit(&targets(&self.world), &allowing).await.unwrap()
+    }
+
+    async fn execute(&self, service: &str, sql: &str) {
+        let url = self.world.database_url(service);
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let sql = sql
+            .replace("DONE", &format!("'{}'", self.done))
+            .replace("DECLINED", &format!("'{}'", self.declined));
+        client.batch_execute(&sql).await.unwrap();
+    }
+
+    async fn publish(&self, service: &str, envelope: &Envelope, payload: Value) {
+        let subject = self.world.topics.subject(service, &envelope.event_type);
+        let registry = Registry::new(&self.world.stack.schema_registry_url).unwrap();
+        let schema = registry.latest(&subject).await.unwrap();
+        let payload = Encoder::new(schema.id, &schema.schema).unwrap().encode(&payload).unwrap();
+        let publisher = Publisher::new(&self.world.stack.kafka_brokers).unwrap();
+        let (topic, key) = (self.world.topics.events(service), envelope.order.to_string());
+        publisher.publish(&topic, key.as_bytes(), &payload, &envelope.headers()).await.unwrap();
+    }
+
+    /// Says something that no service has said.
+    async fn say(&self, service: &str, event_type: &str, sequence: u32, mut payload: Value) {
+        payload["order_id"] = json!(self.done);
+        let envelope = Envelope {
+            id: Uuid::now_v7(),
+            event_type: event_type.to_owned(),
+            source: format!("/{service}"),
+            order: OrderId(self.done),
+            time: "2026-01-02T03:04:05Z".parse().unwrap(),
+            sequence,
+            correlation_id: "c".to_owned(),
+            causation_id: "r".to_owned(),
+            traceparent: None,
+        };
+        self.publish(service, &envelope, payload).await;
+    }
+}
+
+/// What is made wrong: the checks that see it, in which database, how, and how it is mended.
+type Wrong = (&'static [&'static str], &'static str, &'static str, &'static str);
+
+const WRONGS: [Wrong; 17] = [
+    (
+        &["I1-stock"],
+        "inventory",
+        "ALTER TABLE stock DROP CONSTRAINT stock_check; UPDATE stock SET received = received + 1",
+        "UPDATE stock SET received = received - 1",
+    ),
+    (
+        &["I1-stock"],
+        "inventory",
+        "UPDATE stock SET available = available - 1, reserved = reserved + 1",
+        "UPDATE stock SET available = available + 1, reserved = reserved - 1",
+    ),
+    (
+        &["I4-shipments", "I7-effects", "settled"],
+        "shipping",
+        "UPDATE shipments SET state = '{\"status\": \"created\"}' WHERE order_id = DECLINED",
+        "UPDATE shipments SET state = '{\"status\": \"void\"}' WHERE order_id = DECLINED",
+    ),
+    (
+        &["I6-fates", "I7-effects", "settled"],
+        "order",
+        "UPDATE orders SET status = 'completed', cancel_reason = NULL WHERE order_id = DECLINED",
+        "UPDATE orders SET status = 'cancelled', cancel_reason = 'payment_failed'
+         WHERE order_id = DECLINED",
+    ),
+    (
+        &["I6-fates", "I7-effects", "orders"],
+        "order",
+        "UPDATE orders SET status = 'placed' WHERE order_id = DONE",
+        "UPDATE orders SET status = 'completed' WHERE order_id = DONE",
+    ),
+    (
+        &["I7-effects", "settled"],
+        "payment",
+        "UPDATE payments SET state = '{\"status\": \"void\"}' || (state - 'status')
+         WHERE order_id = DONE",
+        "UPDATE payments SET state = '{\"status\": \"charged\"}' || (state - 'status')
+         WHERE order_id = DONE",
+    ),
+    (
+        &["I7-effects", "settled"],
+        "payment",
+        "UPDATE payments SET state = '{\"status\": \"melted\"}' || (state - 'status')
+         WHERE order_id = DONE",
+        "UPDATE payments SET state = '{\"status\": \"charged\"}' || (state - 'status')
+         WHERE order_id = DONE",
+    ),
+    (
+        &["I7-effects"],
+        "shipping",
+        "CREATE TABLE taken AS SELECT event_id FROM inbox ORDER BY event_id DESC LIMIT 1;
+         DELETE FROM inbox WHERE event_id IN (SELECT event_id FROM taken)",
+        "INSERT INTO inbox SELECT event_id FROM taken",
+    ),
+    (
+        &["I7-effects"],
+        "notification",
+        "INSERT INTO inbox VALUES ('ffffffff-ffff-7fff-bfff-ffffffffffff')",
+        "DELETE FROM inbox WHERE event_id = 'ffffffff-ffff-7fff-bfff-ffffffffffff'",
+    ),
+    (
+        &["I7-effects"],
+        "inventory",
+        "INSERT INTO dead_lettered (topic, partition, record_offset) VALUES ('gone', 0, 0)",
+        "DELETE FROM dead_lettered",
+    ),
+    (
+        &["I7-effects", "calls"],
+        "notification",
+        "INSERT INTO effects (order_id, step, instance, effect, due_at, correlation_id,
+           causation_id) VALUES (DONE, 'mail-confirmed', 1, '{}', now(), 'c', 'r')",
+        "DELETE FROM effects",
+    ),
+    (
+        &["numbers"],
+        "inventory",
+        "UPDATE reservations SET emitted = emitted + 1 WHERE order_id = DONE",
+        "UPDATE reservations SET emitted = emitted - 1 WHERE order_id = DONE",
+    ),
+    (
+        &["I6-fates", "numbers"],
+        "order",
+        "UPDATE orders SET emitted = emitted - 1 WHERE order_id = DONE",
+        "UPDATE orders SET emitted = emitted + 1 WHERE order_id = DONE",
+    ),
+    (
+        &["numbers"],
+        "order",
+        "INSERT INTO gaps (order_id, source, sequence, partition, verdict)
+         VALUES (DONE, '/payment', 1, 0, 'lost')",
+        "DELETE FROM gaps",
+    ),
+    (
+        &["gaps"],
+        "order",
+        "INSERT INTO gaps (order_id, source, sequence, partition) VALUES (DONE, '/payment', 1, 0)",
+        "DELETE FROM gaps",
+    ),
+    (
+        &["outbox"],
+        "shipping",
+        "INSERT INTO outbox (event_id, order_id, sequence, instance, event_type, occurred_at,
+           correlation_id, causation_id, payload)
+         VALUES (gen_random_uuid(), DONE, 1, 1, 'ShipmentCreated', now(), 'c', 'r', '')",
+        "DELETE FROM outbox",
+    ),
+    (
+        &["retries"],
+        "order",
+        "INSERT INTO retry_queue (topic, partition, record_offset, order_id, header_names,
+           header_values, due_at) VALUES ('t', 0, 0, DONE, '{}', '{}', now())",
+        "DELETE FROM retry_queue",
+    ),
+];
+
+#[tokio::test]
+async fn what_is_wrong_is_found_and_nothing_else() {
+    let fallen = Fallen::new().await;
+    assert_eq!(failing(&fallen.audit().await), [""; 0]);
+    let strict = audit(&targets(&fallen.world), &STRICT).await.unwrap();
+    assert_eq!(failing(&strict), ["calls"]);
+    assert!(strict.not_at_rest()[0].contains(&fallen.late.to_string()), "{strict}");
+
+    for (checks, service, make, mend) in WRONGS {
+        fallen.execute(service, make).await;
+        let report = fallen.audit().await;
+        assert_eq!(failing(&report), checks, "{make}:\n{report}");
+        fallen.execute(service, mend).await;
+    }
+    assert_eq!(failing(&fallen.audit().await), [""; 0]);
+    said_by_nobody(&fallen).await;
+}
+
+/// What is published stays, so what it makes wrong adds up.
+async fn said_by_nobody(fallen: &Fallen) {
+    let money = json!({"amount": 700, "currency": "EUR"});
+    let refund = json!({"charge_id": "c", "refund_id": "r", "amount": money});
+    fallen.say("payment", "PaymentRefunded", 2, refund).await;
+    assert_eq!(failing(&fallen.audit().await), ["I3-refunds", "numbers"]);
+
+    let charge = json!({"charge_id": "c", "amount": money});
+    fallen.say("payment", "PaymentCharged", 3, charge).await;
+    let found = ["I2-charges", "numbers", "unread"];
+    assert_eq!(failing(&fallen.audit().await), found, "the refund is covered now");
+
+    let told = json!({"outcome": "completed", "message_id": "m"});
+    fallen.say("notification", "CustomerNotified", 3, told).await;
+    let found = ["I2-charges", "I5-messages", "numbers", "unread"];
+    assert_eq!(failing(&fallen.audit().await), found);
+
+    let cancelled = json!({"reason": "timed_out"});
+    fallen.say("order", "OrderCancelled", 4, cancelled).await;
+    let report = fallen.audit().await;
+    let found = ["I2-charges", "I4-shipments", "I5-messages", "I6-fates", "numbers", "unread"];
+    assert_eq!(failing(&report), found, "{report}");
+
+    let publisher = Publisher::new(&fallen.world.stack.kafka_brokers).unwrap();
+    let header = |name: &str, value: &str| (name.to_owned(), Some(value.as_bytes().to_vec()));
+    let group = fallen.world.topics.group("order");
+    let letter = PlainRecord {
+        topic: fallen.world.topics.dead_letters("order"),
+        headers: vec![
+            header("ce_id", &Uuid::now_v7().to_string()),
+            header(dead_letter_headers::GROUP, &group),
+        ],
+        ..PlainRecord::default()
+    };
+    publisher.publish_all(&[letter]).await.unwrap();
+    let report = fallen.audit().await;
+    assert_eq!(failing(&report).last(), Some(&"dead-letters"), "{report}");
+    let lenient = AuditOptions { allow_dead_letters: true, ..STRICT };
+    let report = audit(&targets(&fallen.world), &lenient).await.unwrap();
+    assert!(!failing(&report).contains(&"dead-letters"), "{report}");
+    let lenient = AuditOptions { invariants_only: true, lines: 1, ..STRICT };
+    let report = audit(&targets(&fallen.world), &lenient).await.unwrap();
+    assert!(report.not_at_rest().is_empty() && !report.violations().is_empty(), "{report}");
+    assert!(report.violations().iter().any(|line| line.contains("more")), "{report}");
 }

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use cli::{AuditOptions, audit};
 use fastrand::Rng;
 use stack::{Connections, Options, Part, Serve, Stack};
 use testkit::World;
@@ -24,7 +25,8 @@ use self::faults::Counts;
 use self::load::{Load, Placed};
 use self::outsider::Outsider;
 use self::proxy::Proxy;
-use crate::audit::Books;
+use crate::audit::{STRICT, targets};
+use crate::books::Books;
 use crate::troupe::Troupe;
 
 /// How long things break at least, unless it is said otherwise; each kind does once in any case.
@@ -78,6 +80,15 @@ async fn play(stage: &Stage, seed: u64, length: Duration) {
     let settled = began.elapsed().checked_sub(took).unwrap_or_default();
     report(&faults, &placed, &books);
     println!("{took:>8.1?} of faults, {settled:.1?} until all was at rest, CHAOS_SEED={seed}");
+
+    let options = AuditOptions { allow_dead_letters: true, allow_pending_effects: true, ..STRICT };
+    let audit = audit(&targets(&stage.outside), &options).await.unwrap();
+    // What the outsider says of orders that never were is rightly found wrong.
+    let of_strangers =
+        |line: &String| outsider.strangers.iter().any(|order| line.contains(&order.to_string()));
+    let mut found = [audit.violations(), audit.not_at_rest()].concat();
+    found.retain(|line| !of_strangers(line));
+    assert_eq!(found, [""; 0], "the operator's audit");
 
     let lost = placed.acknowledged.iter().filter(|order| !books.knows(**order)).count();
     assert_eq!(lost, 0, "acknowledged orders are lost");

@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
+use cli::audit;
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -15,7 +16,8 @@ use testkit::http::{order, try_send};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use crate::audit::Books;
+use crate::audit::{STRICT, targets};
+use crate::books::Books;
 use crate::troupe::{PATIENCE, Troupe, fresh};
 
 /// Those that call outside.
@@ -59,6 +61,8 @@ async fn a_service_may_die_at_any_point_twice() {
         for (point, services) in POINTS.iter().skip(lane).step_by(LANES) {
             cases += die_everywhere(&troupe, point, services).await;
         }
+        let report = audit(&targets(&troupe.world), &STRICT).await.unwrap();
+        assert_eq!((report.violations(), report.not_at_rest()), (vec![], vec![]));
         cases
     });
     let cases: usize = join_all(lanes).await.into_iter().sum();

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod audit;
+mod books;
 mod chaos;
 mod crash_points;
 mod dead_letters;

@@ -27,13 +27,19 @@ pub(crate) struct Connections {
     #[arg(long, global = true, env = "TOPIC_PREFIX", value_name = "TEXT", default_value = "",
           value_parser = topics)]
     pub(crate) topic_prefix: Topics,
-    /// How long to wait for Kafka or the registry to come up, each
+    /// How long to wait for Kafka or the registry to come up, each; and `audit`, for the fleet to
+    /// come to rest
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 0,
           value_parser = clap::value_parser!(u64).range(0..=86_400))]
     wait: u64,
 }
 
 impl Connections {
+    /// How long to wait for what is to come.
+    pub(crate) fn wait(&self) -> Duration {
+        Duration::from_secs(self.wait)
+    }
+
     /// The registry, once it answers.
     pub(crate) async fn registry(&self) -> Result<Registry, RegistryError> {
         let registry = Registry::new(&self.schema_registry_url)?;

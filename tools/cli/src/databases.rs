@@ -62,9 +62,7 @@ impl Databases {
     /// A connection to a service's database on which nothing can be written.
     pub(crate) async fn connect(&self, service: &str) -> anyhow::Result<Client> {
         let variable = Self::variable(service);
-        let url = self.url(service).ok_or_else(|| {
-            NoDatabase(format!("the {service} service's database is needed: set {variable}"))
-        })?;
+        let url = self.url(service)?;
         let mut config: tokio_postgres::Config =
             url.parse().with_context(|| format!("{variable} is no Postgres URL"))?;
         config
@@ -81,7 +79,7 @@ impl Databases {
 
     /// The same, or `None` if nobody has said where that database is.
     pub(crate) async fn connect_if_given(&self, service: &str) -> anyhow::Result<Option<Client>> {
-        if self.url(service).is_none() {
+        if self.url(service).is_err() {
             return Ok(None);
         }
         self.connect(service).await.map(Some)
@@ -92,14 +90,19 @@ impl Databases {
         format!("{}_DATABASE_URL", service.to_uppercase())
     }
 
-    fn url(&self, service: &str) -> Option<&String> {
-        match service {
-            "order" => self.order_database_url.as_ref(),
-            "inventory" => self.inventory_database_url.as_ref(),
-            "payment" => self.payment_database_url.as_ref(),
-            "shipping" => self.shipping_database_url.as_ref(),
-            "notification" => self.notification_database_url.as_ref(),
-            _ => None,
-        }
+    /// Where a service's database is.
+    pub(crate) fn url(&self, service: &str) -> Result<&String, NoDatabase> {
+        let url = match service {
+            "order" => &self.order_database_url,
+            "inventory" => &self.inventory_database_url,
+            "payment" => &self.payment_database_url,
+            "shipping" => &self.shipping_database_url,
+            "notification" => &self.notification_database_url,
+            _ => &None,
+        };
+        let variable = Self::variable(service);
+        url.as_ref().ok_or_else(|| {
+            NoDatabase(format!("the {service} service's database is needed: set {variable}"))
+        })
     }
 }

@@ -1,11 +1,23 @@
 //! What the program `farandole` does, for tests and other tools: registers the schemas, creates
-//! the topics, reads all events.
+//! the topics, reads all events, audits a fleet, finds orders that hang and events that are missing.
 
+mod audit;
+pub mod gaps;
 pub mod reader;
 mod schemas;
+pub mod stuck;
 mod topics;
+mod unreadable;
 
+pub use audit::{
+    AuditError, AuditOptions, AuditReport, AuditTargets, Check, audit, audit_at_rest,
+    audited_events, audited_services,
+};
 pub use schemas::{
     InvalidSchemas, SchemaReport, SchemaState, Schemas, check_schemas, register_schemas,
 };
 pub use topics::{TopicShape, check_topics, clients, create_topics};
+pub use unreadable::Unreadable;
+
+/// The five services, in the order in which an order meets them.
+pub const SERVICES: [&str; 5] = ["order", "inventory", "payment", "shipping", "notification"];

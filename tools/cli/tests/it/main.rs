@@ -3,10 +3,14 @@
 // Helpers of tests may unwrap as tests do: a panic there is the report.
 #![allow(clippy::unwrap_used)]
 
+mod books;
 mod connections;
 mod dlq;
 mod events;
+mod gaps;
+mod moves;
 mod schemas;
+mod stuck;
 mod topics;
 
 use std::process::{ExitStatus, Stdio};
@@ -53,7 +57,11 @@ fn program(world: &World, arguments: &[&str]) -> Command {
 }
 
 async fn run(world: &World, arguments: &[&str]) -> Run {
-    let output = program(world, arguments).output().await.unwrap();
+    output(program(world, arguments)).await
+}
+
+async fn output(mut command: Command) -> Run {
+    let output = command.output().await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Run { status: output.status, output: text(output.stdout), errors: text(output.stderr) }
 }

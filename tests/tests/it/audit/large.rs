@@ -1,0 +1,205 @@
+//! How long the audit takes and how much memory it needs, of a fleet with very many orders.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use contracts::{Encoder, Envelope};
+use jiff::Timestamp;
+use kernel::OrderId;
+use messaging::{PlainRecord, Publisher, Registry};
+use serde_json::{Value, json};
+use testkit::{World, programs};
+use tokio::process::Command;
+use tokio_postgres::NoTls;
+use uuid::Uuid;
+
+use crate::troupe::Troupe;
+
+/// The events of a completed order: who says what with which number. Their ids count on from the
+/// order's id.
+const EVENTS: [(&str, &str, u32); 8] = [
+    ("order", "OrderPlaced", 1),
+    ("inventory", "StockReserved", 1),
+    ("payment", "PaymentCharged", 1),
+    ("order", "OrderConfirmed", 2),
+    ("shipping", "ShipmentCreated", 1),
+    ("order", "OrderCompleted", 3),
+    ("notification", "CustomerNotified", 1),
+    ("notification", "CustomerNotified", 2),
+];
+
+/// Each service's rows of completed orders, and the events that it has read. `ID` is an order's.
+const ROWS: [(&str, &str, [i32; 3]); 5] = [
+    (
+        "order",
+        "INSERT INTO orders (order_id, emitted, emitted_by, status, customer_id, lines, total,
+           currency, idempotency_key, request_hash, placed_at, updated_at, deadline_at,
+           placed_event_id, correlation_id)
+         SELECT ID, 3, 1, 'completed', 'c', '[{\"sku\": \"tea\", \"quantity\": 2}]', 500, 'EUR',
+           n::text, '', now(), now(), now(), ID, 'c'",
+        [3, 5, 5],
+    ),
+    (
+        "inventory",
+        "INSERT INTO reservations (order_id, version, emitted, emitted_by, state)
+         SELECT ID, 2, 1, 1, '{\"status\": \"shipped\", \"lines\": [{\"sku\": \"tea\",
+           \"quantity\": 2}]}'",
+        [1, 5, 5],
+    ),
+    (
+        "payment",
+        "INSERT INTO payments (order_id, version, emitted, emitted_by, state)
+         SELECT ID, 3, 1, 1, '{\"status\": \"charged\", \"charge_id\": \"ch_0123456789\",
+           \"amount\": {\"amount\": 500, \"currency\": \"EUR\"}}'",
+        [1, 2, 2],
+    ),
+    (
+        "shipping",
+        "INSERT INTO shipments (order_id, version, emitted, emitted_by, state)
+         SELECT ID, 3, 1, 1, '{\"status\": \"created\", \"shipment_id\": \"s_0123456789\",
+           \"carrier\": \"simulated\", \"tracking_number\": \"0123456789\"}'",
+        [1, 4, 4],
+    ),
+    (
+        "notification",
+        "INSERT INTO notifications (order_id, version, emitted, emitted_by, state)
+         SELECT ID, 5, 2, 1, '{\"address\": \"forgotten\", \"messages\": {
+           \"confirmed\": {\"status\": \"sent\", \"message_id\": \"m1\"},
+           \"completed\": {\"status\": \"sent\", \"message_id\": \"m2\"}}}'",
+        [1, 4, 6],
+    ),
+];
+
+/// How many records are published at once.
+const AT_ONCE: usize = 10_000;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes; ORDERS=200000 says how many orders"]
+async fn an_audit_of_many_orders() {
+    let orders = std::env::var("ORDERS").map_or(200_000, |text| text.parse().unwrap());
+    let Troupe { world, fleet } = Troupe::start(World::new(), &[]).await;
+    fleet.stop().await;
+    let milliseconds = Timestamp::now().as_millisecond().unsigned_abs();
+    let base = Uuid::from_u128(u128::from(milliseconds) << 80 | 0x7 << 76 | 0x8 << 60);
+    let began = Instant::now();
+    fill_databases(&world, base, orders).await;
+    fill_topics(&world, base, orders).await;
+    println!("{orders} orders made in {:.0?}", began.elapsed());
+    let (elapsed, memory) = run_audit(&world).await;
+    println!("audited in {elapsed:.1?}, {memory}");
+}
+
+async fn fill_databases(world: &World, base: Uuid, orders: u32) {
+    let prefix = &base.simple().to_string()[..17];
+    let id = |add: i32| format!("('{prefix}' || lpad(to_hex(n * 16 + {add}), 15, '0'))::uuid");
+    for (service, rows, read) in ROWS {
+        let url = world.database_url(service);
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let all = format!("FROM generate_series(1::bigint, {orders}) AS n");
+        client.batch_execute(&format!("{} {all}", rows.replace("ID", &id(0)))).await.unwrap();
+        for event in read {
+            let insert =
+                format!("INSERT INTO inbox SELECT {} {all} ON CONFLICT DO NOTHING", id(event));
+            client.batch_execute(&insert).await.unwrap();
+        }
+        if service == "inventory" {
+            let pieces = 2 * orders;
+            let stock = format!("INSERT INTO stock VALUES ('tea', 0, 0, {pieces}, {pieces})");
+            client.batch_execute(&stock).await.unwrap();
+        }
+        client.batch_execute("VACUUM ANALYZE").await.unwrap();
+    }
+}
+
+async fn fill_topics(world: &World, base: Uuid, orders: u32) {
+    let publisher = Publisher::new(&world.stack.kafka_brokers).unwrap();
+    let mut payloads = Vec::new();
+    for (service, event_type, number) in EVENTS {
+        payloads.push(payload(world, service, event_type, number).await);
+    }
+    let mut records = Vec::new();
+    for n in 1..=orders {
+        let order = Uuid::from_u128(base.as_u128() + u128::from(n) * 16);
+        for ((at, event), payload) in (1_u128..).zip(EVENTS).zip(&payloads) {
+            records.push(record(world, order, at, event, payload.clone()));
+        }
+        if records.len() >= AT_ONCE || n == orders {
+            publisher.publish_all(&records).await.unwrap();
+            records.clear();
+        }
+    }
+}
+
+fn record(
+    world: &World,
+    order: Uuid,
+    at: u128,
+    (service, event_type, sequence): (&str, &str, u32),
+    payload: Vec<u8>,
+) -> PlainRecord {
+    let envelope = Envelope {
+        id: Uuid::from_u128(order.as_u128() + at),
+        event_type: event_type.to_owned(),
+        source: format!("/{service}"),
+        order: OrderId(order),
+        time: Timestamp::now(),
+        sequence,
+        correlation_id: order.to_string(),
+        causation_id: order.to_string(),
+        traceparent: Some(format!("00-{}-0123456789abcdef-01", order.simple())),
+    };
+    let headers = envelope.headers().into_iter();
+    PlainRecord {
+        topic: world.topics.events(service),
+        key: Some(order.to_string().into_bytes()),
+        payload: Some(payload),
+        headers: headers.map(|(name, value)| (name.to_owned(), Some(value.into_bytes()))).collect(),
+    }
+}
+
+/// What the audit reads is as it should be; of the rest only the size.
+async fn payload(world: &World, service: &str, event_type: &str, number: u32) -> Vec<u8> {
+    let order = Uuid::nil();
+    let told = ["confirmed", "completed"][(number as usize - 1) % 2];
+    let said: Value = match event_type {
+        "PaymentCharged" => json!({"order_id": order, "charge_id": "ch_0123456789",
+            "amount": {"amount": 500, "currency": "EUR"}}),
+        "CustomerNotified" => json!({"order_id": order, "outcome": told, "message_id": "m"}),
+        "OrderPlaced" => return vec![0; 300],
+        _ => return vec![0; 60],
+    };
+    let registry = Registry::new(&world.stack.schema_registry_url).unwrap();
+    let schema = registry.latest(&world.topics.subject(service, event_type)).await.unwrap();
+    Encoder::new(schema.id, &schema.schema).unwrap().encode(&said).unwrap()
+}
+
+/// Runs the program, and tells how long it took and the most memory that it had.
+async fn run_audit(world: &World) -> (Duration, String) {
+    let mut command = Command::new(programs().join("farandole"));
+    command.arg("audit").stdin(Stdio::null()).kill_on_drop(true);
+    command.env("KAFKA_BROKERS", &world.stack.kafka_brokers);
+    command.env("SCHEMA_REGISTRY_URL", &world.stack.schema_registry_url);
+    command.env("TOPIC_PREFIX", &world.prefix);
+    for (service, ..) in ROWS {
+        let variable = format!("{}_DATABASE_URL", service.to_uppercase());
+        command.env(variable, world.database_url(service));
+    }
+    let began = Instant::now();
+    let mut child = command.spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id().unwrap());
+    let mut most = String::new();
+    let ended = loop {
+        if let Some(ended) = child.try_wait().unwrap() {
+            break ended;
+        }
+        let status = fs::read_to_string(&status).unwrap_or_default();
+        if let Some(line) = status.lines().find(|line| line.starts_with("VmHWM")) {
+            line.clone_into(&mut most);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(ended.success());
+    (began.elapsed(), most)
+}

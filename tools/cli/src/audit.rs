@@ -1,0 +1,209 @@
+//! The audit: what must always hold, and what must hold at rest, checked over the five databases,
+//! the topics and the dead letters. It writes nowhere and joins no group.
+//!
+//! It can be run under load: things are read in an order in which later ones can only know more
+//! (see [`books`]), so what happens meanwhile never looks wrong. It keeps about 0.7 kB per order.
+
+mod books;
+mod checks;
+mod facts;
+mod ledger;
+mod log;
+mod report;
+mod rest;
+mod rules;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use contracts::Topics;
+use jiff::SignedDuration;
+use messaging::{Admin, AdminError, Registry, RegistryError};
+use thiserror::Error;
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
+
+use self::books::Books;
+use self::checks::Auditor;
+use self::facts::Service;
+use self::ledger::Ledger;
+use self::log::{Before, Log, Scribe};
+pub use self::report::{AuditReport, Check};
+
+/// Where a fleet is.
+#[derive(Clone)]
+pub struct AuditTargets {
+    /// Kafka's brokers.
+    pub kafka_brokers: String,
+    /// The registry, for the schemas of some events.
+    pub registry: Registry,
+    /// The names of topics and groups.
+    pub topics: Topics,
+    /// By service, the URL of its database.
+    pub database_urls: HashMap<String, String>,
+}
+
+/// How to audit.
+#[derive(Debug, Clone)]
+pub struct AuditOptions {
+    /// How many lines are kept of each check; all cases are counted.
+    pub lines: usize,
+    /// Leave out what only holds at rest.
+    pub invariants_only: bool,
+    /// Open dead letters are fine.
+    pub allow_dead_letters: bool,
+    /// Charges of cancelled orders may be open: they are followed until the provider answers, and
+    /// it may never do.
+    pub allow_pending_effects: bool,
+}
+
+impl Default for AuditOptions {
+    /// Everything is checked, nothing is allowed, and 20 lines are kept of each check.
+    fn default() -> Self {
+        Self {
+            lines: 20,
+            invariants_only: false,
+            allow_dead_letters: false,
+            allow_pending_effects: false,
+        }
+    }
+}
+
+/// Why a fleet could not be audited.
+#[derive(Debug, Error)]
+pub enum AuditError {
+    /// Kafka is away, or a topic is not there.
+    #[error(transparent)]
+    Kafka(#[from] AdminError),
+    /// A schema is needed, and cannot be had.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A database cannot be read.
+    #[error("the {service} service's database: {reason}")]
+    Database {
+        /// Whose it is.
+        service: &'static str,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The audit itself has failed.
+    #[error("the audit was broken off: {0}")]
+    BrokenOff(String),
+}
+
+/// The services whose databases are audited.
+pub fn audited_services() -> [&'static str; 5] {
+    Service::ALL.map(Service::name)
+}
+
+/// What each service reads, by type of event, as the audit expects it.
+pub fn audited_events() -> Vec<(&'static str, Vec<&'static str>)> {
+    let reads = |service: Service| {
+        let mut types: Vec<&str> = service.reads().map(facts::Fact::event_type).collect();
+        types.dedup();
+        types
+    };
+    Service::ALL.into_iter().map(|service| (service.name(), reads(service))).collect()
+}
+
+/// Audits a fleet once. Takes about a minute per million orders.
+pub async fn audit(
+    targets: &AuditTargets,
+    options: &AuditOptions,
+) -> Result<AuditReport, AuditError> {
+    let before = {
+        let (brokers, topics) = (targets.kafka_brokers.clone(), targets.topics.clone());
+        blocking(move || Before::ask(&brokers, &topics)).await?
+    };
+    let ledgers = ledgers(targets).await?;
+    let (log, ledgers) = log(targets, before, ledgers).await?;
+    let options = options.clone();
+    blocking(move || Ok(look_through(&Books::new(ledgers, log), &options))).await
+}
+
+/// Audits a fleet again and again until it is at rest, or something is wrong that rest would not
+/// mend, or this long has passed. `progress` is shown every report but the last.
+pub async fn audit_at_rest(
+    targets: &AuditTargets,
+    options: &AuditOptions,
+    within: Duration,
+    mut progress: impl FnMut(&AuditReport),
+) -> Result<AuditReport, AuditError> {
+    let deadline = Instant::now() + within;
+    loop {
+        let began = Instant::now();
+        let report = audit(targets, options).await?;
+        let at_rest = report.not_at_rest().is_empty();
+        // Not to load the fleet that is to come to rest more than half of the time.
+        let pause = began.elapsed().max(Duration::from_millis(500));
+        if at_rest || !report.violations().is_empty() || Instant::now() + pause > deadline {
+            return Ok(report);
+        }
+        progress(&report);
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Reads the databases. That of the order service is the last, so that it has every order that
+/// another one has.
+async fn ledgers(targets: &AuditTargets) -> Result<Vec<Ledger>, AuditError> {
+    let mut ledgers = Vec::new();
+    for service in Service::ALL.into_iter().rev() {
+        let missing = || AuditError::Database {
+            service: service.name(),
+            reason: "nobody has said where it is".to_owned(),
+        };
+        let url = targets.database_urls.get(service.name()).ok_or_else(missing)?;
+        ledgers.push(Ledger::read(service, url).await?);
+    }
+    ledgers.reverse();
+    Ok(ledgers)
+}
+
+/// Reads the topics.
+async fn log(
+    targets: &AuditTargets,
+    before: Before,
+    ledgers: Vec<Ledger>,
+) -> Result<(Log, Vec<Ledger>), AuditError> {
+    let AuditTargets { kafka_brokers, registry, topics, .. } = targets.clone();
+    let found = Admin::new(&kafka_brokers)?.inspect(&log::event_topics(&topics)).await?;
+    let retention = found.into_values().filter_map(|topic| topic.retention).min();
+    let runtime = Handle::current();
+    blocking(move || {
+        let scribe = Scribe {
+            brokers: &kafka_brokers,
+            topics: &topics,
+            registry: &registry,
+            before: &before,
+            aside: &books::aside(&ledgers),
+            retention: retention.and_then(|kept| SignedDuration::try_from(kept).ok()),
+            schemas: HashMap::new(),
+            runtime,
+        };
+        Ok((scribe.read()?, ledgers))
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, AuditError> + Send + 'static,
+) -> Result<T, AuditError> {
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(AuditError::BrokenOff(error.to_string())))
+}
+
+fn look_through(books: &Books, options: &AuditOptions) -> AuditReport {
+    let mut report = AuditReport::new(options.lines);
+    report.orders = books.summary();
+    report.events = books.log.events.len();
+    let mut auditor = Auditor { books, options, report: &mut report };
+    auditor.check_orders();
+    auditor.check_sums();
+    auditor.check_tables();
+    auditor.check_inboxes();
+    auditor.check_letters();
+    if options.invariants_only {
+        report.only_invariants();
+    }
+    report
+}

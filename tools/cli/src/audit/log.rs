@@ -1,0 +1,311 @@
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use contracts::{REDRIVE, TARGET_GROUP, Topics, WriterSchema, frame_schema_id, headers};
+use jiff::{SignedDuration, Timestamp};
+use messaging::{
+    Registry, RegistryError, Scanned, Window, committed, dead_letter_headers, partitions, scan,
+};
+use serde_json::Value;
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+use super::AuditError;
+use super::facts::{Fact, OUTCOMES, Service, Services};
+use super::ledger::Place;
+
+/// How much clocks may differ.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
+
+/// How far everything was before the databases were read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Before {
+    /// By topic and partition, where it ended: what was before that, the databases know.
+    ends: HashMap<(String, i32), i64>,
+    /// The same of each service: what was before that, it has done with.
+    committed: HashMap<Service, HashMap<(String, i32), i64>>,
+}
+
+impl Before {
+    /// Asks Kafka. Blocks.
+    pub(crate) fn ask(brokers: &str, topics: &Topics) -> Result<Self, AuditError> {
+        let names = event_topics(topics);
+        let mut before = Self::default();
+        for service in Service::ALL {
+            let group = topics.group(service.name());
+            before.committed.insert(service, committed(brokers, &group, &names)?);
+        }
+        for Window { topic, partition, to, .. } in partitions(brokers, &names)? {
+            before.ends.insert((topic, partition), to);
+        }
+        Ok(before)
+    }
+}
+
+pub(crate) fn event_topics(topics: &Topics) -> Vec<String> {
+    Service::ALL.into_iter().map(|service| topics.events(service.name())).collect()
+}
+
+/// An event, as compact as it goes: there are millions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Event {
+    pub(crate) order: Uuid,
+    pub(crate) id: Uuid,
+    /// The how manyth record of the scan it is, to tell what came first within a partition.
+    pub(crate) arrival: u32,
+    pub(crate) sequence: u16,
+    pub(crate) fact: Fact,
+    /// It was published before the databases were read.
+    pub(crate) early: bool,
+    /// The services that had done with it before their databases were read.
+    pub(crate) passed: Services,
+    /// The services that have set it aside, or given it up.
+    pub(crate) aside: Services,
+    /// The services that have it in their inbox.
+    pub(crate) seen: Services,
+}
+
+/// A dead letter that came back, for one service.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Redriven {
+    /// What the inbox knows it by.
+    pub(crate) id: Uuid,
+    pub(crate) order: Uuid,
+    pub(crate) service: Service,
+    pub(crate) passed: bool,
+    pub(crate) aside: bool,
+}
+
+/// Money that was charged or refunded.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Sum {
+    pub(crate) order: Uuid,
+    pub(crate) refund: bool,
+    pub(crate) event: Uuid,
+    pub(crate) amount: i64,
+    pub(crate) currency: String,
+}
+
+/// A record that a service could not process.
+#[derive(Debug, Clone)]
+pub(crate) struct Letter {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) service: Option<Service>,
+    /// Where it was.
+    pub(crate) place: Option<Place>,
+    /// What the inbox knows it by: the event's id, or that of an earlier redrive.
+    pub(crate) ids: Vec<Uuid>,
+    pub(crate) fact: String,
+    pub(crate) order: String,
+}
+
+/// What the topics say.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    pub(crate) events: Vec<Event>,
+    pub(crate) redriven: Vec<Redriven>,
+    pub(crate) sums: Vec<Sum>,
+    pub(crate) letters: Vec<Letter>,
+    /// Ids of events of types or sources that this audit does not know.
+    pub(crate) strangers: Vec<Uuid>,
+    /// Records of the events' topics that are no events, as far as this audit can tell.
+    pub(crate) unreadable: u64,
+    /// What is older than this, the topics may have forgotten; `None` if they remember everything.
+    pub(crate) horizon: Option<Timestamp>,
+}
+
+impl Log {
+    /// Whether the topics still have everything that goes back to this id.
+    pub(crate) fn remembers(&self, id: Uuid) -> bool {
+        self.horizon.is_none_or(|horizon| time_of(id).is_some_and(|time| time > horizon))
+    }
+}
+
+/// When an id was made, if it is a `UUIDv7`.
+fn time_of(id: Uuid) -> Option<Timestamp> {
+    let (seconds, nanoseconds) = id.get_timestamp()?.to_unix();
+    Timestamp::new(i64::try_from(seconds).ok()?, nanoseconds.cast_signed()).ok()
+}
+
+/// Reads all topics.
+pub(crate) struct Scribe<'s> {
+    pub(crate) brokers: &'s str,
+    pub(crate) topics: &'s Topics,
+    pub(crate) registry: &'s Registry,
+    pub(crate) before: &'s Before,
+    /// By place, who has set the record aside or given it up.
+    pub(crate) aside: &'s HashMap<Place, Services>,
+    /// For how long the topics keep events, if not for ever.
+    pub(crate) retention: Option<SignedDuration>,
+    /// By id, those that were met, if they can be read.
+    pub(crate) schemas: HashMap<i32, Option<WriterSchema>>,
+    pub(crate) runtime: Handle,
+}
+
+impl Scribe<'_> {
+    /// Reads everything that the topics hold now. Blocks, and must not run on a thread that runs
+    /// futures.
+    pub(crate) fn read(mut self) -> Result<Log, AuditError> {
+        let mut log = Log::default();
+        let windows = partitions(self.brokers, &event_topics(self.topics))?;
+        let records: i64 = windows.iter().map(|window| window.to - window.from).sum();
+        log.events.reserve_exact(usize::try_from(records).unwrap_or_default());
+        let mut trimmed: HashMap<(String, i32), bool> = HashMap::new();
+        for Window { topic, partition, from, to } in &windows {
+            if *from > 0 {
+                trimmed.insert((topic.clone(), *partition), from == to);
+            }
+        }
+        let mut horizons: Vec<Timestamp> =
+            trimmed.values().filter(|empty| **empty).map(|_| self.forgotten()).collect();
+        trimmed.retain(|_, empty| !*empty);
+        let mut failure = None;
+        scan(self.brokers, &windows, |record| {
+            if !trimmed.is_empty()
+                && trimmed.remove(&(record.topic.to_owned(), record.partition)).is_some()
+            {
+                horizons.extend(record.timestamp);
+            }
+            match self.take(record, &mut log) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failure = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        if let Some(error) = failure {
+            return Err(error.into());
+        }
+        let horizon = horizons.into_iter().max();
+        log.horizon = horizon.map(|at| at.checked_add(CLOCKS_DIFFER).unwrap_or(Timestamp::MAX));
+        let letters = Service::ALL.map(|service| self.topics.dead_letters(service.name()));
+        scan(self.brokers, &partitions(self.brokers, &letters)?, |record| {
+            log.letters.push(self.letter(record));
+            ControlFlow::Continue(())
+        })?;
+        Ok(log)
+    }
+
+    /// From when on nothing was forgotten, of a partition that was forgotten whole.
+    fn forgotten(&self) -> Timestamp {
+        let now = Timestamp::now();
+        self.retention.and_then(|kept| now.checked_sub(kept).ok()).unwrap_or(now)
+    }
+
+    fn take(&mut self, record: &Scanned<'_>, log: &mut Log) -> Result<(), RegistryError> {
+        let Some((order, id, sequence, fact)) = essentials(record) else {
+            log.unreadable += 1;
+            log.strangers.extend(uuid(record, headers::ID));
+            return Ok(());
+        };
+        let place = (record.topic.to_owned(), record.partition);
+        let early = self.before.ends.get(&place).is_some_and(|end| record.offset < *end);
+        let passed_by = |service: &Service| {
+            let committed = self.before.committed.get(service).and_then(|all| all.get(&place));
+            committed.is_some_and(|committed| record.offset < *committed)
+        };
+        let passed: Vec<Service> = Service::ALL.into_iter().filter(passed_by).collect();
+        let passed = Services::of(&passed);
+        let aside = self.aside_at(record);
+        if let Some(group) = text(record, TARGET_GROUP) {
+            let service = Service::of_group(self.topics, group);
+            let id = text(record, REDRIVE).and_then(|text| text.parse().ok()).unwrap_or(id);
+            log.redriven.extend(service.map(|service| {
+                let (passed, aside) = (passed.has(service), aside.has(service));
+                Redriven { id, order, service, passed, aside }
+            }));
+            return Ok(());
+        }
+        let fact = match fact {
+            Fact::ToldConfirmed | Fact::NotToldConfirmed => {
+                let payload = self.payload(record)?;
+                let outcome = OUTCOMES.iter().position(|it| payload["outcome"] == **it);
+                let all = if fact == Fact::ToldConfirmed { Fact::TOLD } else { Fact::NOT_TOLD };
+                outcome.map_or(fact, |at| all[at])
+            }
+            Fact::Charged | Fact::Refunded => {
+                let payload = self.payload(record)?;
+                let money = &payload["amount"];
+                log.sums.push(Sum {
+                    order,
+                    event: id,
+                    refund: fact == Fact::Refunded,
+                    amount: money["amount"].as_i64().unwrap_or_default(),
+                    currency: money["currency"].as_str().unwrap_or_default().to_owned(),
+                });
+                fact
+            }
+            _ => fact,
+        };
+        let arrival = u32::try_from(log.events.len()).unwrap_or(u32::MAX);
+        let seen = Services::default();
+        log.events.push(Event { order, id, arrival, sequence, fact, early, passed, aside, seen });
+        Ok(())
+    }
+
+    fn aside_at(&self, record: &Scanned<'_>) -> Services {
+        if self.aside.is_empty() {
+            return Services::default();
+        }
+        let (topic, partition, offset) = (record.topic.to_owned(), record.partition, record.offset);
+        self.aside.get(&Place { topic, partition, offset }).copied().unwrap_or_default()
+    }
+
+    /// What a record says, by the schema that it was written with; nothing if it cannot be read.
+    fn payload(&mut self, record: &Scanned<'_>) -> Result<Value, RegistryError> {
+        let Some(payload) = record.payload else { return Ok(Value::Null) };
+        let Ok(id) = frame_schema_id(payload) else { return Ok(Value::Null) };
+        if !self.schemas.contains_key(&id) {
+            let text = self.runtime.block_on(self.registry.schema(id))?;
+            self.schemas.insert(id, WriterSchema::parse(&text).ok());
+        }
+        let writer = self.schemas.get(&id).and_then(Option::as_ref);
+        let value = writer.and_then(|writer| writer.decode(payload).ok());
+        Ok(value.unwrap_or_default())
+    }
+
+    fn letter(&self, record: &Scanned<'_>) -> Letter {
+        let group = text(record, dead_letter_headers::GROUP);
+        let number = |name| text(record, name).and_then(|text| text.parse::<i64>().ok());
+        let place = || {
+            Some(Place {
+                topic: text(record, dead_letter_headers::TOPIC)?.to_owned(),
+                partition: number(dead_letter_headers::PARTITION)?.try_into().ok()?,
+                offset: number(dead_letter_headers::OFFSET)?,
+            })
+        };
+        let ids = [headers::ID, REDRIVE];
+        let ids = ids.into_iter().filter_map(|name| text(record, name)?.parse().ok());
+        Letter {
+            topic: record.topic.to_owned(),
+            partition: record.partition,
+            offset: record.offset,
+            service: group.and_then(|group| Service::of_group(self.topics, group)),
+            place: place(),
+            ids: ids.collect(),
+            fact: text(record, headers::TYPE).unwrap_or("no event").to_owned(),
+            order: text(record, headers::SUBJECT).unwrap_or("no order").to_owned(),
+        }
+    }
+}
+
+/// An event's order, id, number and fact; `None` if it is none that a service of this fleet says.
+fn essentials(record: &Scanned<'_>) -> Option<(Uuid, Uuid, u16, Fact)> {
+    let sequence = text(record, headers::SEQUENCE)?.parse().ok()?;
+    let fact = Fact::of_type(text(record, headers::TYPE)?)?;
+    let source = text(record, headers::SOURCE)?;
+    let known = source.strip_prefix('/') == Some(fact.source().name());
+    known.then_some(())?;
+    Some((uuid(record, headers::SUBJECT)?, uuid(record, headers::ID)?, sequence, fact))
+}
+
+fn uuid(record: &Scanned<'_>, name: &str) -> Option<Uuid> {
+    Uuid::try_parse_ascii(record.header(name)?).ok()
+}
+
+fn text<'r>(record: &Scanned<'r>, name: &str) -> Option<&'r str> {
+    std::str::from_utf8(record.header(name)?).ok()
+}

@@ -1,0 +1,208 @@
+use std::fmt;
+
+use serde_json::{Value, json};
+
+/// What an audit looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Name {
+    Stock,
+    Charges,
+    Refunds,
+    Shipments,
+    Messages,
+    Fates,
+    Effects,
+    Numbers,
+    Undecided,
+    Unsettled,
+    Outbox,
+    Calls,
+    Retries,
+    Unread,
+    Gaps,
+    DeadLetters,
+}
+
+/// One thing that must hold, and what does not.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// Its name, for machines.
+    pub name: &'static str,
+    /// What must hold.
+    pub rule: &'static str,
+    /// Whether it must hold always, or only while nothing is in flight.
+    pub always: bool,
+    /// What to do where it does not.
+    pub next: &'static str,
+    /// How often it does not.
+    pub count: usize,
+    /// The first of those cases.
+    pub lines: Vec<String>,
+}
+
+/// In the order of [`Name`]: name, rule, whether it holds always, what to do next.
+const CHECKS: [(&str, &str, bool, &str); 16] = [
+    (
+        "I1-stock",
+        "the pieces of each SKU add up, and orders hold those that are not available",
+        true,
+        "stop the inventory service, and compare its tables stock and reservations",
+    ),
+    ("I2-charges", "an order is charged once at most", true, EVENTS),
+    ("I3-refunds", "no more is refunded than was charged", true, EVENTS),
+    ("I4-shipments", "nothing is shipped for a cancelled order", true, EVENTS),
+    ("I5-messages", "a customer is told once of each outcome", true, EVENTS),
+    ("I6-fates", "an order's fate does not change, and all were told of it", true, EVENTS),
+    ("I7-effects", "what was read, and it alone, has had its effect", true, EVENTS),
+    ("numbers", "each order's events are all there, numbered from 1, in sequence", true, EVENTS),
+    ("orders", "every order is completed or cancelled", false, "farandole orders stuck"),
+    (
+        "settled",
+        "the services agree on how each order ended, and a refund followed a charge",
+        false,
+        EVENTS,
+    ),
+    ("outbox", "all events are published", false, "look at the logs of the service"),
+    ("calls", "no call to the outside is open", false, "farandole orders stuck"),
+    ("retries", "no record waits to be tried again", false, "farandole orders stuck"),
+    ("unread", "every service has read all that concerns it", false, "is the service running?"),
+    ("gaps", "no event is missed", false, "farandole gaps"),
+    ("dead-letters", "no dead letter is open", false, "farandole dlq list"),
+];
+
+const EVENTS: &str = "farandole events tail --from-start --no-follow --order <ORDER>";
+
+/// What an audit found.
+#[derive(Debug, Clone)]
+pub struct AuditReport {
+    /// Everything that was looked at.
+    pub checks: Vec<Check>,
+    /// What else is to be known, such as what could not be judged.
+    pub notes: Vec<String>,
+    /// How many orders there are, by how they are, most frequent first.
+    pub orders: Vec<(String, usize)>,
+    /// How many events the topics hold.
+    pub events: usize,
+    /// How many lines are kept of each check.
+    limit: usize,
+}
+
+impl AuditReport {
+    pub(crate) fn new(limit: usize) -> Self {
+        let check = |(name, rule, always, next)| {
+            let lines = Vec::new();
+            Check { name, rule, always, next, count: 0, lines }
+        };
+        let checks = CHECKS.into_iter().map(check).collect();
+        Self { checks, notes: Vec::new(), orders: Vec::new(), events: 0, limit }
+    }
+
+    pub(crate) fn found(&mut self, name: Name, line: impl FnOnce() -> String) {
+        let check = &mut self.checks[name as usize];
+        check.count += 1;
+        if check.lines.len() < self.limit {
+            check.lines.push(line());
+        }
+    }
+
+    /// Leaves out what only holds at rest.
+    pub(crate) fn only_invariants(&mut self) {
+        self.checks.retain(|check| check.always);
+    }
+
+    /// What is never all right, one line each, led by the check's name.
+    pub fn violations(&self) -> Vec<String> {
+        self.lines(true)
+    }
+
+    /// What is all right only while something is in flight.
+    pub fn not_at_rest(&self) -> Vec<String> {
+        self.lines(false)
+    }
+
+    fn lines(&self, always: bool) -> Vec<String> {
+        let checks = self.checks.iter().filter(|check| check.always == always);
+        checks.flat_map(Check::named_lines).collect()
+    }
+
+    /// For machines.
+    pub fn to_json(&self) -> Value {
+        let of = |always: bool| {
+            let checks = self.checks.iter().filter(|check| check.always == always);
+            checks.map(Check::to_json).collect::<Vec<_>>()
+        };
+        let orders: serde_json::Map<String, Value> =
+            self.orders.iter().map(|(status, count)| (status.clone(), json!(count))).collect();
+        json!({
+            "orders": orders,
+            "events": self.events,
+            "invariants": of(true),
+            "at_rest": of(false),
+            "notes": self.notes,
+        })
+    }
+}
+
+impl Check {
+    fn named_lines(&self) -> impl Iterator<Item = String> {
+        let lines = self.lines.iter().map(|line| format!("{}: {line}", self.name));
+        lines.chain(self.more().map(|more| format!("{}: {more}", self.name)))
+    }
+
+    fn more(&self) -> Option<String> {
+        let more = self.count - self.lines.len();
+        (more > 0).then(|| format!("and {more} more; --all lists them"))
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "rule": self.rule,
+            "count": self.count,
+            "lines": self.lines,
+            "next": self.next,
+        })
+    }
+}
+
+/// A line per check, and below it what does not hold.
+impl fmt::Display for AuditReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total: usize = self.orders.iter().map(|(_, count)| count).sum();
+        let how: Vec<String> =
+            self.orders.iter().map(|(status, count)| format!("{count} {status}")).collect();
+        writeln!(f, "{total} orders ({}), {} events", how.join(", "), self.events)?;
+        for (always, heading) in [(true, "Always:"), (false, "At rest:")] {
+            if !self.checks.iter().any(|check| check.always == always) {
+                continue;
+            }
+            writeln!(f, "\n{heading}")?;
+            for check in self.checks.iter().filter(|check| check.always == always) {
+                write!(f, "{check}")?;
+            }
+        }
+        for note in &self.notes {
+            writeln!(f, "\nNote: {note}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let result = match (self.count, self.always) {
+            (0, _) => "ok".to_owned(),
+            (1, true) => "1 violation".to_owned(),
+            (count, true) => format!("{count} violations"),
+            (count, false) => format!("{count} open"),
+        };
+        writeln!(f, "  {:<13} {result:<14} {}", self.name, self.rule)?;
+        for line in self.lines.iter().cloned().chain(self.more()) {
+            writeln!(f, "      {line}")?;
+        }
+        if self.count > 0 {
+            writeln!(f, "      next: {}", self.next)?;
+        }
+        Ok(())
+    }
+}

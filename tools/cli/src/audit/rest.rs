@@ -1,0 +1,142 @@
+//! Checks over whole tables: what is under way, and what was set aside.
+
+use std::collections::HashSet;
+
+use super::books::Books;
+use super::checks::{Auditor, or_unknown};
+use super::facts::Service;
+use super::ledger::{Ledger, Place};
+use super::log::Letter;
+use super::report::Name;
+use super::rules;
+
+impl Auditor<'_> {
+    /// I1, and what is under way in each database.
+    pub(crate) fn check_tables(&mut self) {
+        for ledger in &self.books.ledgers {
+            let name = ledger.service.name();
+            for line in &ledger.stock {
+                self.report.found(Name::Stock, || line.clone());
+            }
+            for (order, status) in &ledger.unknown {
+                self.report.found(Name::Effects, || {
+                    format!("order {order}: {name} is {status}, which is no known status")
+                });
+            }
+            for (order, sequence) in &ledger.outbox {
+                self.report.found(Name::Outbox, || {
+                    format!("{name} has not published event {sequence} of order {order}")
+                });
+            }
+            for parked in &ledger.parked {
+                self.report.found(Name::Retries, || {
+                    let Place { topic, partition, offset } = &parked.place;
+                    format!(
+                        "{name} tries {topic} {partition} at {offset} again, order {}, after {} \
+                         attempts",
+                        or_unknown(parked.order),
+                        parked.attempts
+                    )
+                });
+            }
+            self.check_calls(ledger);
+            self.check_gaps(ledger);
+        }
+    }
+
+    fn check_calls(&mut self, ledger: &Ledger) {
+        let name = ledger.service.name();
+        let knows = |order| ledger.rows.binary_search_by_key(&order, |row| row.order);
+        for (order, step) in &ledger.calls {
+            let row = knows(*order).ok().map(|at| &ledger.rows[at]);
+            let status = row.map(|row| rules::status(ledger.service, row.rule));
+            let unknowable = status.as_deref() == Some("charging_cancelled");
+            if !(unknowable && self.options.allow_pending_effects) {
+                self.report.found(Name::Calls, || {
+                    let why = if unknowable { "; the order is cancelled" } else { "" };
+                    format!("{name} has the call {step} of order {order} open{why}")
+                });
+            }
+        }
+    }
+
+    fn check_gaps(&mut self, ledger: &Ledger) {
+        let name = ledger.service.name();
+        for gap in &ledger.gaps {
+            let lost = gap.verdict == "lost";
+            self.report.found(if lost { Name::Numbers } else { Name::Gaps }, || {
+                format!(
+                    "{name} misses event {} of {} of order {}: {}",
+                    gap.sequence, gap.source, gap.order, gap.verdict
+                )
+            });
+        }
+    }
+
+    /// I7, from the inboxes' side, and of records that came for one service.
+    pub(crate) fn check_inboxes(&mut self) {
+        for (service, id) in &self.books.unheard {
+            self.report.found(Name::Effects, || {
+                format!("{}'s inbox has {id}, which is no event of the topics", service.name())
+            });
+        }
+        for redriven in self.books.log.redriven.iter().filter(|one| !one.aside) {
+            let (ledger, order) = (self.books.ledger(redriven.service), redriven.order);
+            let name = redriven.service.name();
+            if ledger.inbox.binary_search(&redriven.id).is_ok() {
+                continue;
+            }
+            let check = if redriven.passed { Name::Effects } else { Name::Unread };
+            self.report.found(check, || {
+                let what = if redriven.passed { "has done without" } else { "has not read" };
+                format!("{name} {what} the redriven letter {} of order {order}", redriven.id)
+            });
+        }
+    }
+
+    /// What is in the dead-letter topics is what was given up, and not settled since.
+    pub(crate) fn check_letters(&mut self) {
+        let books = self.books;
+        let letters = &books.log.letters;
+        let places: HashSet<(Option<Service>, &Place)> = letters
+            .iter()
+            .filter_map(|letter| Some((letter.service, letter.place.as_ref()?)))
+            .collect();
+        for ledger in &self.books.ledgers {
+            for place in &ledger.buried {
+                if !places.contains(&(Some(ledger.service), place)) {
+                    self.report.found(Name::Effects, || {
+                        let Place { topic, partition, offset } = place;
+                        let name = ledger.service.name();
+                        format!(
+                            "{name} gave up {topic} {partition} at {offset}, and it is no dead \
+                             letter"
+                        )
+                    });
+                }
+            }
+        }
+        if self.books.log.unreadable > 0 {
+            self.report.notes.push(format!(
+                "{} records of the events' topics are no events that this audit knows",
+                self.books.log.unreadable
+            ));
+        }
+        if self.options.allow_dead_letters {
+            return;
+        }
+        for letter in letters.iter().filter(|letter| !is_settled(books, letter)) {
+            let Letter { topic, partition, offset, fact, order, .. } = letter;
+            self.report.found(Name::DeadLetters, || {
+                format!("{topic} {partition} at {offset}: {fact} of order {order}")
+            });
+        }
+    }
+}
+
+/// Whether the event came through after all.
+fn is_settled(books: &Books, letter: &Letter) -> bool {
+    let Some(service) = letter.service else { return false };
+    let inbox = &books.ledger(service).inbox;
+    letter.ids.iter().any(|id| inbox.binary_search(id).is_ok())
+}

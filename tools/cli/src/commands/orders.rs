@@ -1,0 +1,99 @@
+//! Orders that hang.
+
+mod text;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use farandole_cli::stuck::{self, Filter, Letters, Stuck, find, read_letters};
+use jiff::{Span, SpanRelativeTo};
+use kernel::OrderId;
+
+use crate::connections::Connections;
+use crate::databases::Databases;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// List the orders that hang: whose move it is, what for, since when, and what to do
+    ///
+    /// It looks at all five services' states of each order whose status has not changed for a
+    /// while, also of those completed or cancelled, for what follows may hang: a refund, a release,
+    /// a message. Nothing is changed. All five databases are needed, such as ORDER_DATABASE_URL;
+    /// without Kafka it can't tell of dead letters, and says so.
+    ///
+    ///   farandole orders stuck
+    ///   farandole orders stuck --older-than 10m --limit 5
+    ///   farandole orders stuck --order 019b76da-a800-7000-8000-000000000001
+    ///
+    /// Exit codes: 0 none hangs; 1 some do; 3 a database cannot be read.
+    #[command(verbatim_doc_comment)]
+    Stuck(Arguments),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// How long an order's status must not have changed, such as 60s, 10m or 2h
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = age)]
+    older_than: Duration,
+    /// Only this order, whatever its age
+    #[arg(long, value_name = "ID", conflicts_with = "older_than")]
+    order: Option<OrderId>,
+    /// How many orders to tell of, the oldest first; of the rest only their number is told
+    #[arg(long, value_name = "NUMBER", default_value_t = 20,
+          value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    limit: u16,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+fn age(text: &str) -> Result<Duration, String> {
+    text.parse::<Span>()
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
+        .and_then(Duration::try_from)
+        .map_err(|_| "expected a time such as 60s, 10m or 2h".to_owned())
+}
+
+pub(crate) async fn run(
+    command: Command,
+    connections: &Connections,
+    databases: &Databases,
+) -> anyhow::Result<ExitCode> {
+    let Command::Stuck(Arguments { older_than, order, limit, json }) = command;
+    let databases = stuck::Databases {
+        order: databases.connect("order").await?,
+        inventory: databases.connect("inventory").await?,
+        payment: databases.connect("payment").await?,
+        shipping: databases.connect("shipping").await?,
+        notification: databases.connect("notification").await?,
+    };
+    let filter = order.map_or(Filter::OlderThan(older_than), Filter::Order);
+    let Some(mut stuck) = find(&databases, filter, limit.into()).await? else {
+        anyhow::bail!("there is no such order in the order service's database");
+    };
+    let letters = dead_letters(connections, &stuck).await;
+    stuck.advise(&letters);
+    if json {
+        println!("{}", serde_json::to_string_pretty(&stuck)?);
+    } else {
+        print!("{}", text::render(&stuck, filter));
+    }
+    Ok(if stuck.orders.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The orders' dead letters; none while Kafka is away, which may be why orders hang.
+async fn dead_letters(connections: &Connections, stuck: &Stuck) -> Letters {
+    if stuck.orders.is_empty() {
+        return Letters::default();
+    }
+    let (brokers, topics) = (connections.kafka_brokers.clone(), connections.topic_prefix.clone());
+    let stuck = stuck.clone();
+    let reading = tokio::task::spawn_blocking(move || read_letters(&brokers, &topics, &stuck));
+    let trouble = match reading.await {
+        Ok(Ok(letters)) => return letters,
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    eprintln!("cannot tell which events are dead letters: {trouble}");
+    Letters::default()
+}

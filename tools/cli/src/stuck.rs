@@ -1,0 +1,182 @@
+//! Orders that hang: whose move it is, and what keeps it from being made.
+//!
+//! All five services' states of each order that has not changed for a while are looked at, in
+//! pages, the completed and cancelled ones too: a compensation may hang. An order may move on while
+//! it is looked at; so what seems stuck is read once more before it is told.
+
+mod advice;
+mod letters;
+mod moves;
+mod states;
+mod work;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kernel::OrderId;
+use serde::Serialize;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+pub use letters::{Letters, read as read_letters};
+pub use moves::{Awaited, Move, States, moves};
+pub use work::{DeadLetter, Parked, PendingCall, Work};
+
+use self::states::Order;
+use crate::{SERVICES, Unreadable};
+
+/// How many orders are read at once: some megabytes.
+const PAGE: i64 = 10_000;
+
+/// Connections to the databases of the five services. They are only read.
+#[derive(Debug)]
+pub struct Databases {
+    /// The order service's.
+    pub order: Client,
+    /// The inventory service's.
+    pub inventory: Client,
+    /// The payment service's.
+    pub payment: Client,
+    /// The shipping service's.
+    pub shipping: Client,
+    /// The notification service's.
+    pub notification: Client,
+}
+
+impl Databases {
+    fn all(&self) -> [(&'static str, &Client); 5] {
+        [
+            ("order", &self.order),
+            ("inventory", &self.inventory),
+            ("payment", &self.payment),
+            ("shipping", &self.shipping),
+            ("notification", &self.notification),
+        ]
+    }
+}
+
+/// Which orders are wanted.
+#[derive(Debug, Clone, Copy)]
+pub enum Filter {
+    /// Those whose status has not changed for this long.
+    OlderThan(Duration),
+    /// This one, whatever its age.
+    Order(OrderId),
+}
+
+/// The orders that hang.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stuck {
+    /// The oldest of them, by when they were placed.
+    pub orders: Vec<StuckOrder>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+/// An order that hangs.
+#[derive(Debug, Clone, Serialize)]
+pub struct StuckOrder {
+    /// The order.
+    pub order_id: OrderId,
+    /// What the order service has decided so far.
+    pub status: String,
+    /// Why it is cancelled, if it is.
+    pub cancel_reason: Option<String>,
+    /// When it was placed.
+    pub placed_at: Timestamp,
+    /// When its status changed last.
+    pub since: Timestamp,
+    /// What the services have to do with it: first those whose move it is, in the order in which
+    /// it matters.
+    pub services: Vec<Work>,
+}
+
+/// Finds the orders that hang, and tells of the first `limit`. `None` if a single order was asked
+/// for, and there is none of that id.
+///
+/// What to do is not in it yet: see [`Stuck::advise`].
+pub async fn find(
+    databases: &Databases,
+    filter: Filter,
+    limit: usize,
+) -> Result<Option<Stuck>, Unreadable> {
+    let (wanted, more) = match filter {
+        Filter::Order(order) => (vec![order.0], 0),
+        Filter::OlderThan(age) => stalled(databases, age.as_secs_f64(), limit).await?,
+    };
+    let orders = states::these(databases, &wanted).await?;
+    if orders.is_empty() && matches!(filter, Filter::Order(_)) {
+        return Ok(None);
+    }
+    let orders = look_closer(databases, orders).await?;
+    Ok(Some(Stuck { orders, more }))
+}
+
+/// The first orders of that age about which something is to happen, and how many more there are.
+async fn stalled(
+    databases: &Databases,
+    older_than_s: f64,
+    limit: usize,
+) -> Result<(Vec<Uuid>, usize), Unreadable> {
+    let (mut found, mut more, mut after) = (Vec::new(), 0, Uuid::nil());
+    loop {
+        let page = states::page(databases, after, older_than_s, PAGE).await?;
+        let Some(last) = page.last() else { return Ok((found, more)) };
+        after = last.id.0;
+        for order in page.iter().filter(|order| !moves(&order.states).is_empty()) {
+            if found.len() < limit {
+                found.push(order.id.0);
+            } else {
+                more += 1;
+            }
+        }
+    }
+}
+
+/// All there is to know of these orders, but of those about which nothing is to happen.
+async fn look_closer(
+    databases: &Databases,
+    mut orders: Vec<Order>,
+) -> Result<Vec<StuckOrder>, Unreadable> {
+    orders.retain(|order| !moves(&order.states).is_empty());
+    let ids: Vec<Uuid> = orders.iter().map(|order| order.id.0).collect();
+    let mut works = BTreeMap::new();
+    for (service, database) in databases.all() {
+        works.insert(
+            service,
+            work::of(service, database, &ids).await.map_err(Unreadable::of(service))?,
+        );
+    }
+    let mut take = |service: &str, order| works.get_mut(service)?.remove(&order);
+    Ok(orders.into_iter().map(|order| describe(order, &mut take)).collect())
+}
+
+fn describe(
+    order: Order,
+    take: &mut impl FnMut(&'static str, OrderId) -> Option<Work>,
+) -> StuckOrder {
+    let Order { id, cancel_reason, placed_at, since, states } = order;
+    let mut services: Vec<Work> = Vec::new();
+    for Move { service, awaits } in moves(&states) {
+        if let Some(work) = services.iter_mut().find(|work| work.service == service) {
+            work.awaits.push(awaits);
+        } else if let Some(work) = take(service, id) {
+            services.push(Work { awaits: vec![awaits], ..work });
+        }
+    }
+    let others = SERVICES.into_iter().filter_map(|service| take(service, id));
+    services.extend(others.filter(Work::is_open));
+    let status = states.order;
+    StuckOrder { order_id: id, status, cancel_reason, placed_at, since, services }
+}
+
+impl Stuck {
+    /// Adds the dead letters that hold the orders up, and to each move what to do about it.
+    pub fn advise(&mut self, letters: &Letters) {
+        for order in &mut self.orders {
+            letters.join(order);
+            advice::add(order);
+        }
+    }
+}

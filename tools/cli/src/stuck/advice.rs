@@ -1,0 +1,76 @@
+use std::collections::BTreeMap;
+
+use super::{Awaited, StuckOrder, Work};
+use crate::gaps::Verdict;
+
+/// Says what to do about each move.
+pub(super) fn add(order: &mut StuckOrder) {
+    let id = order.order_id.to_string();
+    let unpublished: BTreeMap<&str, Vec<String>> =
+        order.services.iter().map(|work| (work.service, work.unpublished.clone())).collect();
+    let published = |event: &str, from: &str| {
+        unpublished.get(from).is_none_or(|events| !events.iter().any(|it| it == event))
+    };
+    for work in &mut order.services {
+        let mut next: Vec<String> = work
+            .awaits
+            .iter()
+            .map(|awaited| match *awaited {
+                Awaited::Event { event, from } if !published(event, from) => format!(
+                    "{from} has not published {event} yet: see why in {from}'s /health/ready"
+                ),
+                Awaited::Event { event, from } => read(&id, work, event, from),
+                Awaited::Call { step } => call(&id, work, step),
+                Awaited::Deadline => "the order service cancels it within seconds when it runs: \
+                                      see its /health/ready"
+                    .to_owned(),
+                Awaited::Unclear => "the states contradict each other: farandole audit".to_owned(),
+            })
+            .collect();
+        if work.instances == 0 {
+            next.insert(0, format!("no instance of {} is running: start one", work.service));
+        }
+        next.dedup();
+        work.next = next;
+    }
+}
+
+/// What keeps an event from being read.
+fn read(order: &str, work: &Work, event: &str, from: &str) -> String {
+    let service = work.service;
+    let is_it = |there: &Option<String>| there.as_deref().is_none_or(|there| there == event);
+    let source = format!("/{from}");
+    let lost = |gap: &crate::gaps::Gap| gap.verdict == Verdict::Lost && gap.source == source;
+    if let Some(letter) = work.dead_letters.iter().find(|letter| is_it(&letter.event)) {
+        return format!("mend what its error says, then: farandole dlq redrive {}", letter.id);
+    }
+    match &work.parked {
+        Some(parked) if parked.dead => format!(
+            "it is on its way to the dead letters; then: farandole dlq list --order {order}"
+        ),
+        Some(_) => format!(
+            "mend what its error says, it is tried again by itself; when given up: farandole dlq \
+             list --order {order}"
+        ),
+        None if work.missing.iter().any(lost) => {
+            format!("an event of {from} is lost: farandole gaps --service {service}")
+        }
+        None if work.instances == 0 => format!("{service} reads {event} when it runs"),
+        None => format!(
+            "{event} is not read, or was never said: see {service}'s /health/ready, and farandole \
+             events tail --from-start --no-follow --order {order}"
+        ),
+    }
+}
+
+/// What keeps a call from having an outcome.
+fn call(order: &str, work: &Work, step: &str) -> String {
+    if work.calls.iter().any(|call| call.step == step) {
+        format!(
+            "it is repeated by itself until the provider answers; ask the provider what became of \
+             idempotency key {order}/{step}"
+        )
+    } else {
+        format!("nothing says that {step} is to be called: farandole audit")
+    }
+}

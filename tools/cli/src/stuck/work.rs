@@ -1,0 +1,159 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use kernel::OrderId;
+use serde::Serialize;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Error, Row};
+use uuid::Uuid;
+
+use super::Awaited;
+use crate::gaps::{Gap, gap};
+
+/// What a service has to do with an order that is stuck.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Work {
+    /// The service.
+    pub service: &'static str,
+    /// How many instances of it are alive.
+    pub instances: i64,
+    /// What it waits for, if it is its move.
+    pub awaits: Vec<Awaited>,
+    /// The types of events that it has committed and not yet published.
+    pub unpublished: Vec<String>,
+    /// The event that it could not process and tries again.
+    pub parked: Option<Parked>,
+    /// Calls whose outcome is not known.
+    pub calls: Vec<PendingCall>,
+    /// Numbers that are missing in the order's streams.
+    pub missing: Vec<Gap>,
+    /// Dead letters with an event that it waits for.
+    pub dead_letters: Vec<DeadLetter>,
+    /// What to do.
+    pub next: Vec<String>,
+}
+
+/// An event in the retry queue.
+#[derive(Debug, Clone, Serialize)]
+pub struct Parked {
+    /// Its type, if it has one.
+    pub event: Option<String>,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// When it is tried again.
+    pub due_at: Timestamp,
+    /// Since when it fails.
+    pub first_failed_at: Option<Timestamp>,
+    /// Why it failed last.
+    pub last_error: Option<String>,
+    /// Whether it was given up, and goes to the dead letters.
+    pub dead: bool,
+    /// How many more of the order's events wait behind it.
+    pub behind: i64,
+}
+
+/// A call to the outside whose outcome is not known.
+#[derive(Debug, Clone, Serialize)]
+pub struct PendingCall {
+    /// Its step.
+    pub step: String,
+    /// How often it was made, as far as it is written down.
+    pub attempts: i32,
+    /// Why the last one had no outcome.
+    pub last_error: Option<String>,
+    /// When somebody looks at it again.
+    pub due_at: Timestamp,
+    /// When it was decided on.
+    pub since: Timestamp,
+}
+
+/// An event that was given up.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeadLetter {
+    /// As `farandole dlq` names it: `payment/0/17`.
+    pub id: String,
+    /// Its type, if it has one.
+    pub event: Option<String>,
+    /// Why it failed last.
+    pub last_error: Option<String>,
+}
+
+/// What a service has to do with these orders, but for what it waits for.
+pub(super) async fn of(
+    service: &'static str,
+    database: &Client,
+    orders: &[Uuid],
+) -> Result<BTreeMap<OrderId, Work>, Error> {
+    let instances = format!("SELECT count(*) FROM {} AS live", messaging::LIVE_INSTANCES);
+    let of_these: [&(dyn ToSql + Sync); 1] = [&orders];
+    let (instances, unpublished, parked, calls, missing) = tokio::try_join!(
+        database.query_one(&instances, &[]),
+        database.query(UNPUBLISHED, &of_these),
+        database.query(PARKED, &of_these),
+        database.query(CALLS, &of_these),
+        database.query(MISSING, &of_these),
+    )?;
+    let instances = instances.get(0);
+    let mut all: BTreeMap<OrderId, Work> = orders
+        .iter()
+        .map(|order| (OrderId(*order), Work { service, instances, ..Work::default() }))
+        .collect();
+    let mut fill = |rows: &[Row], fill: &dyn Fn(&mut Work, &Row)| {
+        for row in rows {
+            if let Some(work) = all.get_mut(&OrderId(row.get(0))) {
+                fill(work, row);
+            }
+        }
+    };
+    fill(&unpublished, &|work, row| work.unpublished.push(row.get(1)));
+    fill(&parked, &|work, row| work.parked = Some(parked_from(row)));
+    fill(&calls, &|work, row| work.calls.push(call_from(row)));
+    fill(&missing, &|work, row| work.missing.push(gap(service, row)));
+    Ok(all)
+}
+
+const UNPUBLISHED: &str = "SELECT order_id, event_type FROM outbox WHERE order_id = ANY($1)
+     ORDER BY order_id, sequence";
+const CALLS: &str = "SELECT order_id, step, attempts, last_error, due_at, created_at FROM effects
+     WHERE order_id = ANY($1) ORDER BY order_id, created_at";
+const MISSING: &str = "SELECT order_id, source, sequence, noticed_at, verdict FROM gaps
+     WHERE order_id = ANY($1) ORDER BY order_id, source, sequence";
+/// The first of each order, for the others wait behind it.
+const PARKED: &str = "SELECT DISTINCT ON (order_id) order_id,
+       header_values[array_position(header_names, 'ce_type')], attempts, due_at, first_failed_at,
+       errors[array_length(errors, 1)], dead, count(*) OVER (PARTITION BY order_id) - 1
+     FROM retry_queue WHERE order_id = ANY($1) ORDER BY order_id, dead, id";
+
+fn parked_from(row: &Row) -> Parked {
+    Parked {
+        event: row.get::<_, Option<&[u8]>>(1).map(text),
+        attempts: row.get(2),
+        due_at: row.get(3),
+        first_failed_at: row.get(4),
+        last_error: row.get(5),
+        dead: row.get(6),
+        behind: row.get(7),
+    }
+}
+
+fn call_from(row: &Row) -> PendingCall {
+    PendingCall {
+        step: row.get(1),
+        attempts: row.get(2),
+        last_error: row.get(3),
+        due_at: row.get(4),
+        since: row.get(5),
+    }
+}
+
+pub(super) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl Work {
+    /// Whether anything of the order is open there.
+    pub(super) fn is_open(&self) -> bool {
+        let Self { unpublished, parked, calls, missing, .. } = self;
+        !unpublished.is_empty() || parked.is_some() || !calls.is_empty() || !missing.is_empty()
+    }
+}

@@ -1,0 +1,94 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use farandole_cli::SERVICES;
+use serde_json::{Value, json};
+use testkit::World;
+use tokio_postgres::{Client, NoTls};
+use uuid::Uuid;
+
+use crate::{Run, output, program};
+
+/// The five services' databases, as the services make them, for a test to write into.
+pub(crate) struct Books {
+    pub(crate) world: World,
+    databases: BTreeMap<&'static str, Client>,
+}
+
+impl Books {
+    /// With nothing in them.
+    pub(crate) async fn new() -> Self {
+        let world = World::new();
+        let mut databases = BTreeMap::new();
+        for service in SERVICES {
+            let url = world.database(service).await;
+            let (mut client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+            tokio::spawn(connection);
+            messaging::migrations().run_async(&mut client).await.unwrap();
+            for migration in migrations(service) {
+                client.batch_execute(&migration).await.unwrap();
+            }
+            databases.insert(service, client);
+        }
+        Self { world, databases }
+    }
+
+    /// Writes something into a service's database.
+    pub(crate) async fn write(&self, service: &str, sql: &str) {
+        self.databases[service].batch_execute(sql).await.unwrap();
+    }
+
+    /// An order whose status has not changed for ten minutes.
+    pub(crate) async fn order(&self, order: Uuid, status: &str, reason: Option<&str>) {
+        let reason = reason.map_or("NULL".to_owned(), |reason| format!("'{reason}'"));
+        let insert = format!(
+            "INSERT INTO orders (order_id, emitted, emitted_by, status, cancel_reason, customer_id,
+               lines, total, currency, idempotency_key, request_hash, placed_at, updated_at,
+               deadline_at, placed_event_id, correlation_id)
+             VALUES ('{order}', 1, 1, '{status}', {reason}, 'c', '[]', 1, 'EUR', '{order}', '',
+               now() - interval '10 minutes', now() - interval '10 minutes',
+               now() + interval '5 minutes', gen_random_uuid(), 'c')"
+        );
+        self.write("order", &insert).await;
+    }
+
+    /// Where the four other services are with an order; `–` is nowhere.
+    pub(crate) async fn states(&self, order: Uuid, states: [&str; 3], messages: Value) {
+        let tables =
+            [("inventory", "reservations"), ("payment", "payments"), ("shipping", "shipments")];
+        for ((service, table), status) in tables.into_iter().zip(states) {
+            if status != "–" {
+                self.state(service, table, order, &json!({ "status": status })).await;
+            }
+        }
+        let state = json!({"address": "forgotten", "messages": messages});
+        self.state("notification", "notifications", order, &state).await;
+    }
+
+    async fn state(&self, service: &str, table: &str, order: Uuid, state: &Value) {
+        let insert = format!(
+            "INSERT INTO {table} (order_id, version, emitted, emitted_by, state)
+             VALUES ('{order}', 1, 0, 0, '{state}')"
+        );
+        self.write(service, &insert).await;
+    }
+
+    /// `farandole`, told where all these databases are.
+    pub(crate) async fn ask(&self, arguments: &[&str]) -> Run {
+        let mut command = program(&self.world, arguments);
+        for service in SERVICES {
+            let variable = format!("{}_DATABASE_URL", service.to_uppercase());
+            command.env(variable, self.world.database_url(service));
+        }
+        output(command).await
+    }
+}
+
+/// A service's own migrations, in order.
+fn migrations(service: &str) -> Vec<String> {
+    let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../services");
+    let entries = std::fs::read_dir(services.join(service).join("migrations")).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
+}

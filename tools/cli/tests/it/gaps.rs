@@ -1,0 +1,38 @@
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::books::Books;
+use crate::run;
+
+#[tokio::test]
+async fn missing_numbers_are_listed_with_what_to_do() {
+    let books = Books::new().await;
+    books.ask(&["gaps"]).await.exits(0).says("No event is missing.");
+    let order = Uuid::now_v7();
+    let gaps = format!(
+        "INSERT INTO gaps (order_id, source, sequence, partition, verdict, noticed_at) VALUES
+           ('{order}', '/order', 1, 0, 'lost', now() - interval '1 hour'),
+           ('{order}', '/inventory', 2, 0, 'waiting', now()),
+           ('{order}', '/inventory', 1, 0, 'dead', now())"
+    );
+    books.write("payment", &gaps).await;
+    books
+        .ask(&["gaps"])
+        .await
+        .exits(1)
+        .says(&format!(
+            "payment  {order}  /order      1         1h   lost: the topic does not have it"
+        ))
+        .says("3 events are missing. Next:")
+        .says("orders stuck --order ORDER")
+        .says("dlq list --service SERVICE --order ORDER");
+    books.ask(&["gaps", "--service", "shipping"]).await.exits(0);
+    let told = books.ask(&["gaps", "--service", "payment", "--json"]).await.exits(1);
+    let told: Value = serde_json::from_str(&told.output).unwrap();
+    assert_eq!(told["gaps"][0]["verdict"], "lost");
+    assert_eq!(told["more"], 0);
+
+    let one = run(&books.world, &["gaps", "--service", "payment"]).await;
+    one.exits(3).says("set PAYMENT_DATABASE_URL");
+    run(&books.world, &["gaps", "--service", "gardening"]).await.exits(2);
+}
