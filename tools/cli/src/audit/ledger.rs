@@ -231,6 +231,7 @@ async fn statuses(
             None => unknown.push((order, text.to_owned())),
         }
     }
+    known.shrink_to_fit();
     known.sort_unstable_by_key(|row| row.order);
     Ok((known, unknown))
 }
@@ -246,6 +247,7 @@ async fn all<T>(
     while let Some(row) = rows.try_next().await? {
         found.push(read(&row));
     }
+    found.shrink_to_fit();
     Ok(found)
 }
 
