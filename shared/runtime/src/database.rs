@@ -1,5 +1,7 @@
 //! The service's database: its connections and its migrations.
 
+use std::error::Error as _;
+use std::iter::successors;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -61,10 +63,26 @@ pub async fn migrate(url: &str, service: refinery::Runner) -> Result<(), Databas
     let mut loops = messaging::migrations();
     loops.set_migration_table_name("messaging_migrations");
     for runner in [loops, service] {
-        runner
-            .run_async(&mut client)
-            .await
-            .map_err(|error| DatabaseError::Migration(chain(&error)))?;
+        runner.run_async(&mut client).await.map_err(|error| {
+            if went_away(&error) {
+                DatabaseError::Unavailable(chain(&error))
+            } else {
+                DatabaseError::Migration(chain(&error))
+            }
+        })?;
     }
     Ok(())
+}
+
+/// Whether a migration failed because the connection or the server went away in the middle of it:
+/// by `SQLSTATE`, class 08 (connection exception) and 57 (operator intervention, as a shutdown is);
+/// without one there was no answer at all.
+fn went_away(error: &refinery::Error) -> bool {
+    let causes = successors(error.source(), |&cause| cause.source());
+    let mut postgres = causes.filter_map(|cause| cause.downcast_ref::<tokio_postgres::Error>());
+    postgres.any(|error| {
+        error
+            .code()
+            .is_none_or(|state| ["08", "57"].iter().any(|class| state.code().starts_with(class)))
+    })
 }

@@ -1,11 +1,13 @@
 //! The operator's audit of a fleet that has danced: it finds nothing wrong, and then each thing
 //! that is made wrong.
 
+mod large;
+
+use std::collections::BTreeSet;
+
 use cli::{
     AuditOptions, AuditReport, AuditTargets, audit, audit_at_rest, audited_events, audited_services,
 };
-mod large;
-
 use contracts::{Encoder, Envelope};
 use kernel::OrderId;
 use messaging::{PlainRecord, Publisher, Registry, dead_letter_headers};
@@ -23,6 +25,7 @@ pub(crate) const STRICT: AuditOptions = AuditOptions {
     lines: usize::MAX,
     invariants_only: false,
     allow_dead_letters: false,
+    settled_letters: BTreeSet::new(),
     allow_pending_effects: false,
 };
 

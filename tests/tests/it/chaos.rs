@@ -72,10 +72,8 @@ async fn play(stage: &Stage, seed: u64, length: Duration) {
         faults::of_lines(stage, rng.fork(), until),
         outsider.go_about(rng.fork(), until),
     );
-    for (_, part) in stage.troupe.fleet.services() {
-        faults::assert_runs(part);
-    }
     let faults = [of_services, of_stack, of_lines, outsider.counts.clone()];
+    faults::start_shut_out(stage.services());
     let placed = load.stop().await;
     let took = began.elapsed();
     let books = stage.until_at_rest(&placed, &outsider).await;
@@ -162,10 +160,15 @@ impl Stage {
         Self { troupe, outside, to_postgres, to_kafka, to_registry, stack }
     }
 
+    fn services(&self) -> impl Iterator<Item = &Part> {
+        self.troupe.fleet.services().map(|(_, part)| part)
+    }
+
     /// The books once nothing is in flight, and sound.
     async fn until_at_rest(&self, placed: &Placed, outsider: &Outsider) -> Books {
         let began = Instant::now();
         loop {
+            faults::start_shut_out(self.services());
             let books = Books::open(&self.outside).await.without(&outsider.strangers);
             let violations = books.violations();
             if books.at_rest(&placed.unknowable) && violations.is_empty() {

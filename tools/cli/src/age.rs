@@ -1,4 +1,14 @@
-use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+
+/// A time as people write it.
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+    text.parse::<Span>()
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
+        .and_then(Duration::try_from)
+        .map_err(|_| "expected a time such as 60s, 10m, 2h or 7d".to_owned())
+}
 
 /// How long ago something was, in whole seconds.
 pub(crate) fn ago(since: Timestamp) -> String {

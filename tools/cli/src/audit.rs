@@ -13,7 +13,7 @@ mod report;
 mod rest;
 mod rules;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use contracts::Topics;
@@ -52,6 +52,8 @@ pub struct AuditOptions {
     pub invariants_only: bool,
     /// Open dead letters are fine.
     pub allow_dead_letters: bool,
+    /// Dead letters that an operator has seen to, by topic, partition and offset: they are fine.
+    pub settled_letters: BTreeSet<(String, i32, i64)>,
     /// Charges of cancelled orders may be open: they are followed until the provider answers, and
     /// it may never do.
     pub allow_pending_effects: bool,
@@ -64,6 +66,7 @@ impl Default for AuditOptions {
             lines: 20,
             invariants_only: false,
             allow_dead_letters: false,
+            settled_letters: BTreeSet::new(),
             allow_pending_effects: false,
         }
     }

@@ -65,8 +65,9 @@ impl Databases {
         let url = self.url(service)?;
         let mut config: tokio_postgres::Config =
             url.parse().with_context(|| format!("{variable} is no Postgres URL"))?;
+        // Ten minutes are more than any question takes; no question holds a database up for ever.
         config
-            .options("-c default_transaction_read_only=on")
+            .options("-c default_transaction_read_only=on -c statement_timeout=600000")
             .connect_timeout(std::time::Duration::from_secs(5));
         let (client, connection) = config.connect(NoTls).await.map_err(|error| {
             let reason = messaging::error_chain(&error);

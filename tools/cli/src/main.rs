@@ -6,6 +6,7 @@ mod age;
 mod commands;
 mod connections;
 mod databases;
+mod print;
 mod table;
 
 use std::process::ExitCode;

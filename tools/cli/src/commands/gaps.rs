@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::age::ago;
 use crate::databases::Databases;
+use crate::print::print;
 use crate::table::table;
 
 /// How many are shown of each service.
@@ -37,12 +38,13 @@ pub(crate) async fn run(
     }
     let more = all - found.len();
     if json {
-        println!("{}", serde_json::to_string_pretty(&json!({ "gaps": found, "more": more }))?);
+        print(&serde_json::to_string_pretty(&json!({ "gaps": found, "more": more }))?)?;
     } else if found.is_empty() {
-        println!("No event is missing.");
+        print("No event is missing.")?;
     } else {
         let header = ["SERVICE", "ORDER", "SOURCE", "SEQUENCE", "FOR", "VERDICT"];
-        println!("{}\n\n{}", table(header, found.iter().map(row)), summary(&found, all, more));
+        let rows = table(header, found.iter().map(row));
+        print(&format!("{rows}\n\n{}", summary(&found, all, more)))?;
     }
     Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

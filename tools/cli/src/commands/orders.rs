@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use farandole_cli::stuck::{self, Filter, Letters, Stuck, find, read_letters};
-use jiff::{Span, SpanRelativeTo};
 use kernel::OrderId;
 
 use crate::connections::Connections;
 use crate::databases::Databases;
+use crate::print::print;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -33,7 +33,7 @@ pub(crate) enum Command {
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// How long an order's status must not have changed, such as 60s, 10m or 2h
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = age)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = crate::age::parse)]
     older_than: Duration,
     /// Only this order, whatever its age
     #[arg(long, value_name = "ID", conflicts_with = "older_than")]
@@ -45,13 +45,6 @@ pub(crate) struct Arguments {
     /// As JSON, for programs
     #[arg(long)]
     json: bool,
-}
-
-fn age(text: &str) -> Result<Duration, String> {
-    text.parse::<Span>()
-        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
-        .and_then(Duration::try_from)
-        .map_err(|_| "expected a time such as 60s, 10m or 2h".to_owned())
 }
 
 pub(crate) async fn run(
@@ -74,9 +67,9 @@ pub(crate) async fn run(
     let letters = dead_letters(connections, &stuck).await;
     stuck.advise(&letters);
     if json {
-        println!("{}", serde_json::to_string_pretty(&stuck)?);
+        print(&serde_json::to_string_pretty(&stuck)?)?;
     } else {
-        print!("{}", text::render(&stuck, filter));
+        print(&text::render(&stuck, filter))?;
     }
     Ok(if stuck.orders.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

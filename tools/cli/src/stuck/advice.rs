@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::{Awaited, StuckOrder, Work};
-use crate::gaps::Verdict;
+use crate::gaps::{Gap, Verdict};
 
 /// Says what to do about each move.
 pub(super) fn add(order: &mut StuckOrder) {
@@ -12,26 +12,26 @@ pub(super) fn add(order: &mut StuckOrder) {
         unpublished.get(from).is_none_or(|events| !events.iter().any(|it| it == event))
     };
     for work in &mut order.services {
-        let mut next: Vec<String> = work
-            .awaits
-            .iter()
-            .map(|awaited| match *awaited {
+        if work.instances == 0 {
+            work.next.push(format!("no instance of {} is running: start one", work.service));
+        }
+        for awaited in &work.awaits {
+            let advice = match *awaited {
                 Awaited::Event { event, from } if !published(event, from) => format!(
                     "{from} has not published {event} yet: see why in {from}'s /health/ready"
                 ),
                 Awaited::Event { event, from } => read(&id, work, event, from),
                 Awaited::Call { step } => call(&id, work, step),
-                Awaited::Deadline => "the order service cancels it within seconds when it runs: \
-                                      see its /health/ready"
+                Awaited::Deadline => "it does so within seconds when it runs: see order's \
+                                      /health/ready"
                     .to_owned(),
                 Awaited::Unclear => "the states contradict each other: farandole audit".to_owned(),
-            })
-            .collect();
-        if work.instances == 0 {
-            next.insert(0, format!("no instance of {} is running: start one", work.service));
+            };
+            // Several events may be held up by the same thing.
+            if !work.next.contains(&advice) {
+                work.next.push(advice);
+            }
         }
-        next.dedup();
-        work.next = next;
     }
 }
 
@@ -40,7 +40,7 @@ fn read(order: &str, work: &Work, event: &str, from: &str) -> String {
     let service = work.service;
     let is_it = |there: &Option<String>| there.as_deref().is_none_or(|there| there == event);
     let source = format!("/{from}");
-    let lost = |gap: &crate::gaps::Gap| gap.verdict == Verdict::Lost && gap.source == source;
+    let lost = |gap: &Gap| gap.verdict == Verdict::Lost && gap.source == source;
     if let Some(letter) = work.dead_letters.iter().find(|letter| is_it(&letter.event)) {
         return format!("mend what its error says, then: farandole dlq redrive {}", letter.id);
     }
@@ -55,9 +55,9 @@ fn read(order: &str, work: &Work, event: &str, from: &str) -> String {
         None if work.missing.iter().any(lost) => {
             format!("an event of {from} is lost: farandole gaps --service {service}")
         }
-        None if work.instances == 0 => format!("{service} reads {event} when it runs"),
+        None if work.instances == 0 => format!("{service} reads it when it runs"),
         None => format!(
-            "{event} is not read, or was never said: see {service}'s /health/ready, and farandole \
+            "not read yet, or never said: see {service}'s /health/ready, and farandole \
              events tail --from-start --no-follow --order {order}"
         ),
     }

@@ -48,6 +48,9 @@ pub fn read(brokers: &str, topics: &Topics, stuck: &Stuck) -> Result<Letters, Ad
         .filter(|work| work.awaits.iter().any(waits))
         .map(|work| (topics.dead_letters(work.service), work.service))
         .collect();
+    if services.is_empty() {
+        return Ok(letters);
+    }
     let from = stuck.orders.iter().map(|order| order.placed_at).min();
     let names: Vec<String> = services.keys().cloned().collect();
     let windows = windows(brokers, &names, Bounds::Times { from, to: None })?;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use farandole_cli::Schemas;
-use jiff::{Span, SpanRelativeTo, Timestamp};
+use jiff::Timestamp;
 use kernel::OrderId;
 
 use super::archive::{Archive, State};
@@ -22,10 +22,10 @@ pub(crate) struct Filter {
     #[arg(long, value_name = "ID")]
     order: Option<OrderId>,
     /// Only what died longer ago than this, such as 30m, 12h or 7d
-    #[arg(long, value_name = "TIME", value_parser = age)]
+    #[arg(long, value_name = "TIME", value_parser = crate::age::parse)]
     older_than: Option<Duration>,
     /// Only what died within this time
-    #[arg(long, value_name = "TIME", value_parser = age)]
+    #[arg(long, value_name = "TIME", value_parser = crate::age::parse)]
     newer_than: Option<Duration>,
     /// Only what failed last with an error that has this text in it, as it is or as `list` shows
     /// it; case does not matter
@@ -37,13 +37,6 @@ fn service(name: &str) -> Result<String, String> {
     let services = services();
     let found = services.iter().find(|service| *service == name);
     found.cloned().ok_or_else(|| format!("the services are {}", services.join(", ")))
-}
-
-fn age(text: &str) -> Result<Duration, String> {
-    text.parse::<Span>()
-        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
-        .and_then(Duration::try_from)
-        .map_err(|_| "expected a time such as 30m, 12h or 7d".to_owned())
 }
 
 fn services() -> Vec<String> {

@@ -1,16 +1,8 @@
 //! How things are said to people.
 
-use std::io::{self, Write as _};
-
 use jiff::Timestamp;
 
-/// Writes to standard output. That whoever reads has seen enough, such as `head`, is no error.
-pub(crate) fn print(text: &str) -> io::Result<()> {
-    match writeln!(io::stdout(), "{text}") {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result,
-    }
-}
+pub(crate) use crate::print::print;
 
 /// How long ago something was, in its largest unit.
 pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {

@@ -22,7 +22,7 @@ pub(super) fn render(stuck: &Stuck, filter: Filter) -> String {
             hang(all)
         ),
     };
-    text + &summary + "\n"
+    text + &summary
 }
 
 fn hang(orders: usize) -> &'static str {
