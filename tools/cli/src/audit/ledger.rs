@@ -233,6 +233,7 @@ async fn statuses(
             None => unknown.push((order, text.to_owned())),
         }
     }
+    known.shrink_to_fit();
     known.sort_unstable_by_key(|row| row.order);
     Ok((known, unknown))
 }
@@ -248,6 +249,7 @@ async fn all<T>(
     while let Some(row) = rows.try_next().await? {
         found.push(read(&row));
     }
+    found.shrink_to_fit();
     Ok(found)
 }
 
