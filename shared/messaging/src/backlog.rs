@@ -1,5 +1,6 @@
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
@@ -17,6 +18,8 @@ pub(crate) struct Backlog {
     max: u32,
     /// Which of [`REASONS`] holds, plus one; 0 for none.
     too_long: AtomicU8,
+    /// The steps that had calls open: one that has none any more is told to have 0.
+    steps: Mutex<BTreeSet<String>>,
 }
 
 const REASONS: [&str; 2] = [
@@ -26,7 +29,7 @@ const REASONS: [&str; 2] = [
 
 impl Backlog {
     pub(crate) fn new(max: u32) -> Self {
-        Self { max, too_long: AtomicU8::new(0) }
+        Self { max, too_long: AtomicU8::new(0), steps: Mutex::default() }
     }
 
     /// Why no more events should be taken in, if so.
@@ -56,12 +59,18 @@ impl Backlog {
                    FROM retry_queue WHERE NOT dead
                  UNION ALL SELECT 'effects', step, count(*), min(created_at)
                    FROM effects GROUP BY step
-                 UNION ALL SELECT 'gaps', verdict, count(*), min(noticed_at)
-                   FROM gaps GROUP BY verdict",
+                 UNION ALL SELECT 'gaps', verdict, count(order_id), min(noticed_at)
+                   FROM unnest(ARRAY['waiting', 'lost', 'dead']) AS verdict
+                   LEFT JOIN gaps USING (verdict) GROUP BY verdict",
             )
             .await?;
+        let rows = client.query(&select, &[]).await?;
+        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        for step in steps.iter() {
+            tell_effects(step, 0, 0.0);
+        }
         let (mut retries, mut effects) = (0, 0);
-        for row in client.query(&select, &[]).await? {
+        for row in rows {
             let (count, age) = (row.get(2), age(row.get(3)));
             let name = row.get::<_, Option<String>>(1).unwrap_or_default();
             match row.get(0) {
@@ -76,8 +85,8 @@ impl Backlog {
                 }
                 "effects" => {
                     effects += count;
-                    gauge!("farandole_effects_pending", "step" => name.clone()).set(float(count));
-                    gauge!("farandole_effects_age_seconds", "step" => name).set(age);
+                    tell_effects(&name, count, age);
+                    steps.insert(name);
                 }
                 _ => gauge!("farandole_gaps", "verdict" => name).set(float(count)),
             }
@@ -87,6 +96,11 @@ impl Backlog {
         self.too_long.store(too_long, Ordering::Relaxed);
         Ok(())
     }
+}
+
+fn tell_effects(step: &str, count: i64, age: f64) {
+    gauge!("farandole_effects_pending", "step" => step.to_owned()).set(float(count));
+    gauge!("farandole_effects_age_seconds", "step" => step.to_owned()).set(age);
 }
 
 #[allow(clippy::cast_precision_loss)] // Gauges; counts are far below 2^52.

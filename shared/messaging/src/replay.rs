@@ -20,7 +20,7 @@ use crate::kafka::Producer;
 use crate::message::{LogRecord, Message, Origin};
 use crate::readers::{Readers, Unreadable};
 use crate::relay::{Publisher, Relay};
-use crate::retry::Parked;
+use crate::retry::{self, Parked};
 use crate::scan::{Bounds, Window, scan, windows};
 use crate::settings::{Settings, backoff};
 use crate::start::{Start, StartError, sources};
@@ -79,6 +79,8 @@ pub struct Replayed {
     pub held: u64,
     /// Left alone, because they would have made a call to the outside.
     pub withheld: u64,
+    /// Have failed before, and are dead letters. They are put back by a redrive.
+    pub dead: u64,
     /// Could not be read, or not be processed. They are where they were.
     pub failed: u64,
     /// What failed or was left alone, up to a hundred.
@@ -258,14 +260,14 @@ impl<S: Service> Rounds<S> {
         }
         match self.apply(&messages).await? {
             Ok(committed) => self.count(&messages, committed, to),
-            Err(reason) if messages.len() == 1 => fail(&messages, &reason, to),
+            Err(reason) if messages.len() == 1 => self.fail_all(&messages, &reason, to).await?,
             // One of them fails: each by itself.
             Err(_) => {
                 for message in messages {
                     let alone = [message];
                     match self.apply(&alone).await? {
                         Ok(committed) => self.count(&alone, committed, to),
-                        Err(reason) => fail(&alone, &reason, to),
+                        Err(reason) => self.fail_all(&alone, &reason, to).await?,
                     }
                 }
             }
@@ -286,8 +288,7 @@ impl<S: Service> Rounds<S> {
                     return Ok(Some(Message::new(read, |event| Origin::Event { event, record })));
                 }
                 Err(Unreadable::Garbage(reason)) => {
-                    to.failed += 1;
-                    describe(&record, None, reason, to);
+                    self.fail(&record, None, &reason, to).await?;
                     return Ok(None);
                 }
                 Err(Unreadable::RegistryAway(_)) => self.wait(attempt).await?,
@@ -328,23 +329,55 @@ impl<S: Service> Rounds<S> {
         // Calls are left to the service: it takes over the intents of instances that are gone.
     }
 
+    async fn fail_all(
+        &self,
+        messages: &[Message<'_, S::Input>],
+        reason: &str,
+        to: &mut Replayed,
+    ) -> Result<(), ReplayError> {
+        for message in messages {
+            if let Origin::Event { record: LogRecord::Copied(record), .. } = &message.origin {
+                self.fail(record, Some(message.order), reason, to).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a record that was not processed.
+    async fn fail(
+        &self,
+        record: &Parked,
+        order: Option<OrderId>,
+        reason: &str,
+        to: &mut Replayed,
+    ) -> Result<(), ReplayError> {
+        if reason == WITHHELD {
+            to.withheld += 1;
+        } else if self.is_dead(record).await? {
+            to.dead += 1;
+            return Ok(());
+        } else {
+            to.failed += 1;
+        }
+        describe(record, order, reason.to_owned(), to);
+        Ok(())
+    }
+
+    /// Whether the service has given this record up before.
+    async fn is_dead(&self, record: &Parked) -> Result<bool, ReplayError> {
+        for attempt in 1.. {
+            match retry::is_dead(&self.processor.pool, record).await {
+                Ok(dead) => return Ok(dead),
+                Err(_) => self.wait(attempt).await?,
+            }
+        }
+        Ok(false)
+    }
+
     async fn wait(&self, attempt: u32) -> Result<(), ReplayError> {
         let wait = backoff(attempt, Duration::from_millis(50), BACKOFF_CAP);
         let sleep = tokio::time::sleep(wait.max(Duration::from_millis(10)));
         self.shutdown.run_until_cancelled(sleep).await.ok_or(ReplayError::Stopped)
-    }
-}
-
-fn fail<I>(alone: &[Message<'_, I>], reason: &str, to: &mut Replayed) {
-    if reason == WITHHELD {
-        to.withheld += 1;
-    } else {
-        to.failed += 1;
-    }
-    for message in alone {
-        if let Origin::Event { record: LogRecord::Copied(record), .. } = &message.origin {
-            describe(record, Some(message.order), reason.to_owned(), to);
-        }
     }
 }
 

@@ -219,6 +219,22 @@ pub(crate) async fn open(db: &Db<'_>, orders: &[Uuid]) -> Result<Open, Failure> 
     Ok(open)
 }
 
+/// Whether a record has gone to the dead-letter topic, or is about to.
+pub(crate) async fn is_dead(pool: &Pool, parked: &Parked) -> Result<bool, Failure> {
+    let client = pool.get().await?;
+    let select = client
+        .prepare_cached(
+            "SELECT EXISTS (SELECT FROM dead_lettered
+                 WHERE topic = $1 AND partition = $2 AND record_offset = $3)
+               OR EXISTS (SELECT FROM retry_queue
+                 WHERE topic = $1 AND partition = $2 AND record_offset = $3 AND dead)",
+        )
+        .await?;
+    let row =
+        client.query_one(&select, &[&parked.topic, &parked.partition, &parked.offset]).await?;
+    Ok(row.get(0))
+}
+
 /// Has a record wait before anything more is done about it.
 pub(crate) async fn put_off(db: &Db<'_>, parked: &Parked, wait: Duration) -> Result<(), Failure> {
     db.execute(

@@ -140,14 +140,16 @@ fn counts(replayed: &Replayed) -> String {
 }
 
 fn report(replayed: &Replayed) {
-    let Replayed { read, skipped, duplicates, applied, held, withheld, failed, failures, .. } =
+    let Replayed { read, skipped, duplicates, applied, held, withheld, dead, failed, .. } =
         replayed;
+    let failures = &replayed.failures;
     println!("{read:>10}  records read");
     println!("{skipped:>10}  not for this service");
     println!("{duplicates:>10}  duplicates: processed before, nothing happened");
     println!("{applied:>10}  applied now");
     println!("{held:>10}  put into the retry queue, behind others of their order");
     println!("{withheld:>10}  left alone: they would make a call to the outside (--with-effects)");
+    println!("{dead:>10}  dead letters already (farandole dlq list)");
     println!("{failed:>10}  failed");
     for failure in failures {
         let order = failure.order.map_or_else(|| "-".to_owned(), |order| order.to_string());

@@ -1,11 +1,13 @@
 //! The operator's audit of a fleet that has danced: it finds nothing wrong, and then each thing
 //! that is made wrong.
 
+mod large;
+
+use std::collections::BTreeSet;
+
 use cli::{
     AuditOptions, AuditReport, AuditTargets, audit, audit_at_rest, audited_events, audited_services,
 };
-mod large;
-
 use contracts::{Encoder, Envelope};
 use kernel::OrderId;
 use messaging::{PlainRecord, Publisher, Registry, dead_letter_headers};
@@ -13,6 +15,7 @@ use serde_json::{Value, json};
 use testkit::World;
 use testkit::http::order;
 use tokio_postgres::NoTls;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::architecture::reads;
@@ -23,6 +26,7 @@ pub(crate) const STRICT: AuditOptions = AuditOptions {
     lines: usize::MAX,
     invariants_only: false,
     allow_dead_letters: false,
+    settled_letters: BTreeSet::new(),
     allow_pending_effects: false,
 };
 
@@ -278,6 +282,44 @@ async fn what_is_wrong_is_found_and_nothing_else() {
     }
     assert_eq!(failing(&fallen.audit().await), [""; 0]);
     said_by_nobody(&fallen).await;
+}
+
+#[tokio::test]
+async fn nothing_looks_wrong_while_much_happens() {
+    let environment = [("RETRY_BASE_MS", "50")];
+    let troupe = Troupe::start(World::new(), &environment).await;
+    troupe.sell("tea", 1_500).await;
+    let stop = CancellationToken::new();
+    let place = async |shopper: u32| {
+        let mut placed = 0_u32;
+        while !stop.is_cancelled() {
+            let mut body = order("tea", 1 + placed % 3);
+            match placed % 8 {
+                0 => body["payment_method"] = json!("pm_card_visa_chargeDeclined"),
+                1 => body["recipient"]["country"] = json!("XX"),
+                2 => body["payment_method"] = json!("pm_sim_flaky"),
+                _ => {}
+            }
+            troupe.place(&format!("{shopper}-{placed}"), &body).await;
+            placed += 1;
+        }
+        placed
+    };
+    let audits = async {
+        let (mut busy, targets) = (0_u32, targets(&troupe.world));
+        for _ in 0..10 {
+            let report = audit(&targets, &STRICT).await.unwrap();
+            assert_eq!(report.violations(), [""; 0], "{report}");
+            busy += u32::from(!report.not_at_rest().is_empty());
+        }
+        stop.cancel();
+        busy
+    };
+    let shoppers = futures::future::join_all((0..4).map(place));
+    let (busy, placed) = tokio::join!(audits, shoppers);
+    assert!(busy > 0 && placed.iter().sum::<u32>() > 0, "{busy} of the audits saw {placed:?}");
+    let report = audit_at_rest(&targets(&troupe.world), &STRICT, PATIENCE, |_| {}).await.unwrap();
+    assert_eq!(failing(&report), [""; 0], "{report}");
 }
 
 /// What is published stays, so what it makes wrong adds up.

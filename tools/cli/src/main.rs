@@ -57,7 +57,7 @@ enum Command {
     ///
     /// It can be run at any time, also under load: it only reads, and joins no consumer group.
     /// Exit codes: 0 all holds; 1 something is violated; 4 nothing is violated, but something is
-    /// still under way, or a dead letter is open. It holds about 0.7 kB of memory per order.
+    /// still under way, or a dead letter is open. It holds about 1 kB of memory per order.
     Audit(audit::Command),
     /// The events in the topics
     #[command(subcommand)]

@@ -82,3 +82,37 @@ async fn a_number_among_the_dead_letters_is_said_to_be_there_until_it_is_redrive
     instance.stop().await;
     assert_eq!(stage.numbers(order).await, [1, 3, 2]);
 }
+
+/// Killed while it finds what was missed, again and again; each event still comes once.
+#[tokio::test]
+async fn a_repair_that_is_cut_off_is_taken_up_by_the_next_instance() {
+    let stage = Stage::set_narrow().await;
+    let orders = new_orders(40);
+    let rounds = |numbers: std::ops::RangeInclusive<i64>| -> Vec<Letter> {
+        let of = |number| orders.iter().map(move |order| (*order, number));
+        numbers.flat_map(of).map(|(order, number)| numbered(&stage, order, number)).collect()
+    };
+    let instance = stage.start().await;
+    stage.send(&rounds(1..=1)).await;
+    stage.until_done(40).await;
+    instance.stop().await;
+    stage.send(&rounds(2..=19)).await;
+    stage.skip_all().await;
+    stage.send(&rounds(20..=20)).await;
+    for kill in 1..=3 {
+        let process = stage.start_process(Some("the-one"), 20);
+        // Eighty have been read without help.
+        stage.until_more("inbox", 80 + 30 * kill).await;
+        process.kill().await;
+        assert!(stage.count("inbox").await < 800, "it was killed in the middle");
+    }
+    let instance = stage.start().await;
+    stage.until_done(800).await;
+    stage.until_count("gaps", 0).await;
+    instance.stop().await;
+    for numbers in stage.states().await.into_values().map(|state| state.numbers) {
+        let mut sorted = numbers.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (1..=20).collect::<Vec<_>>(), "{numbers:?}");
+    }
+}

@@ -111,6 +111,13 @@ async fn failures_are_counted_named_and_left_where_they_are() {
     assert!(places.contains(&format!("{topic}/0/0").as_str()), "{places:?}");
     assert!(places.contains(&format!("{topic}/0/1").as_str()), "{places:?}");
     assert_eq!(stage.count("retry_queue").await + stage.count("dead_lettered").await, 0);
+
+    // The service gives both up, and then nobody need be told of them again.
+    let instance = stage.start().await;
+    stage.until_count("dead_lettered", 2).await;
+    instance.stop().await;
+    let done = replay(&stage, everything(), CancellationToken::new()).await.unwrap();
+    assert_eq!((done.duplicates, done.dead, done.failed), (1, 2, 0));
 }
 
 #[tokio::test]

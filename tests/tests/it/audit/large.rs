@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use cli::audit_at_rest;
 use contracts::{Encoder, Envelope};
 use jiff::Timestamp;
 use kernel::OrderId;
@@ -14,7 +15,8 @@ use tokio::process::Command;
 use tokio_postgres::NoTls;
 use uuid::Uuid;
 
-use crate::troupe::Troupe;
+use super::{STRICT, targets};
+use crate::troupe::{PATIENCE, Troupe};
 
 /// The events of a completed order: who says what with which number. Their ids count on from the
 /// order's id.
@@ -79,6 +81,8 @@ const AT_ONCE: usize = 10_000;
 async fn an_audit_of_many_orders() {
     let orders = std::env::var("ORDERS").map_or(200_000, |text| text.parse().unwrap());
     let Troupe { world, fleet } = Troupe::start(World::new(), &[]).await;
+    let report = audit_at_rest(&targets(&world), &STRICT, PATIENCE, |_| {}).await.unwrap();
+    assert!(report.not_at_rest().is_empty(), "{report}");
     fleet.stop().await;
     let milliseconds = Timestamp::now().as_millisecond().unsigned_abs();
     let base = Uuid::from_u128(u128::from(milliseconds) << 80 | 0x7 << 76 | 0x8 << 60);
@@ -200,6 +204,7 @@ async fn run_audit(world: &World) -> (Duration, String) {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
+    let elapsed = began.elapsed();
     assert!(ended.success());
-    (began.elapsed(), most)
+    (elapsed, most)
 }

@@ -243,15 +243,16 @@ impl Auditor<'_> {
             if !self.books.log.remembers(order) {
                 continue;
             }
-            let total = |refund: bool, currency: &str| -> i64 {
+            let total = |refund: bool, currency: [u8; 3]| -> i64 {
                 let sums = sums.iter().filter(|sum| sum.refund == refund);
                 sums.filter(|sum| sum.currency == currency).map(|sum| sum.amount).sum()
             };
             for refund in sums.iter().filter(|sum| sum.refund) {
-                let currency = &refund.currency;
+                let currency = refund.currency;
                 let (charged, refunded) = (total(false, currency), total(true, currency));
                 if refunded > charged {
                     self.report.found(Name::Refunds, || {
+                        let currency = String::from_utf8_lossy(&currency);
                         format!(
                             "order {order}: {refunded} {currency} refunded, {charged} charged \
                              (minor units)"

@@ -96,7 +96,7 @@ impl Ledger {
             Service::Inventory => all(&snapshot, STOCK, stock).await?,
             _ => Vec::new(),
         };
-        let mut inbox = all(&snapshot, "SELECT event_id FROM inbox", |row| row.get(0)).await?;
+        let mut inbox = all(&snapshot, INBOX, |row| row.get(0)).await?;
         inbox.sort_unstable();
         Ok(Self {
             service,
@@ -148,6 +148,8 @@ async fn inbox_since(snapshot: &Transaction<'_>) -> Result<Uuid, tokio_postgres:
     Ok(Uuid::from_u128(u128::from(milliseconds.unsigned_abs()) << 80))
 }
 
+/// With the redrives that have passed; their ids are no events'.
+const INBOX: &str = "SELECT event_id FROM inbox UNION ALL SELECT redrive_id FROM redriven";
 const OUTBOX: &str = "SELECT order_id, sequence FROM outbox ORDER BY order_id, sequence";
 const CALLS: &str = "SELECT order_id, step FROM effects ORDER BY order_id, step COLLATE \"C\"";
 const PARKED: &str = "SELECT topic, partition, record_offset, order_id, attempts FROM retry_queue";
@@ -231,6 +233,7 @@ async fn statuses(
             None => unknown.push((order, text.to_owned())),
         }
     }
+    known.shrink_to_fit();
     known.sort_unstable_by_key(|row| row.order);
     Ok((known, unknown))
 }
@@ -246,6 +249,7 @@ async fn all<T>(
     while let Some(row) = rows.try_next().await? {
         found.push(read(&row));
     }
+    found.shrink_to_fit();
     Ok(found)
 }
 

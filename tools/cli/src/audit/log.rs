@@ -83,7 +83,8 @@ pub(crate) struct Sum {
     pub(crate) refund: bool,
     pub(crate) event: Uuid,
     pub(crate) amount: i64,
-    pub(crate) currency: String,
+    /// Its ISO 4217 code; zeros if it is none.
+    pub(crate) currency: [u8; 3],
 }
 
 /// A record that a service could not process.
@@ -234,7 +235,7 @@ impl Scribe<'_> {
                     event: id,
                     refund: fact == Fact::Refunded,
                     amount: money["amount"].as_i64().unwrap_or_default(),
-                    currency: money["currency"].as_str().unwrap_or_default().to_owned(),
+                    currency: currency(&money["currency"]),
                 });
                 fact
             }
@@ -309,6 +310,10 @@ fn essentials(record: &Scanned<'_>) -> Option<(Uuid, Uuid, u16, Fact)> {
 
 fn uuid(record: &Scanned<'_>, name: &str) -> Option<Uuid> {
     Uuid::try_parse_ascii(record.header(name)?).ok()
+}
+
+fn currency(code: &Value) -> [u8; 3] {
+    code.as_str().and_then(|code| code.as_bytes().try_into().ok()).unwrap_or_default()
 }
 
 fn text<'r>(record: &Scanned<'r>, name: &str) -> Option<&'r str> {

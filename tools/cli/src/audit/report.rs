@@ -171,7 +171,8 @@ impl fmt::Display for AuditReport {
         let total: usize = self.orders.iter().map(|(_, count)| count).sum();
         let how: Vec<String> =
             self.orders.iter().map(|(status, count)| format!("{count} {status}")).collect();
-        writeln!(f, "{total} orders ({}), {} events", how.join(", "), self.events)?;
+        let how = if how.is_empty() { String::new() } else { format!(" ({})", how.join(", ")) };
+        writeln!(f, "{total} orders{how}, {} events", self.events)?;
         for (always, heading) in [(true, "Always:"), (false, "At rest:")] {
             if !self.checks.iter().any(|check| check.always == always) {
                 continue;

@@ -125,7 +125,11 @@ impl Auditor<'_> {
         if self.options.allow_dead_letters {
             return;
         }
-        for letter in letters.iter().filter(|letter| !is_settled(books, letter)) {
+        let settled = &self.options.settled_letters;
+        let seen_to = |Letter { topic, partition, offset, .. }: &Letter| {
+            settled.contains(&(topic.clone(), *partition, *offset))
+        };
+        for letter in letters.iter().filter(|one| !is_settled(books, one) && !seen_to(one)) {
             let Letter { topic, partition, offset, fact, order, .. } = letter;
             self.report.found(Name::DeadLetters, || {
                 format!("{topic} {partition} at {offset}: {fact} of order {order}")

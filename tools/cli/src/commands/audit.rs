@@ -1,9 +1,11 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use farandole_cli::{AuditOptions, AuditReport, AuditTargets, audit_at_rest, audited_services};
+use messaging::AdminError;
 
+use crate::commands::dlq::{Archive, LetterId};
 use crate::connections::Connections;
 use crate::databases::Databases;
 
@@ -37,8 +39,13 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let Command { invariants_only, allow_dead_letters, allow_pending_effects, all, json } = command;
     let lines = if all { usize::MAX } else { AuditOptions::default().lines };
-    let options =
-        AuditOptions { lines, invariants_only, allow_dead_letters, allow_pending_effects };
+    let options = AuditOptions {
+        lines,
+        invariants_only,
+        allow_dead_letters,
+        settled_letters: settled_letters(connections).await?,
+        allow_pending_effects,
+    };
     let database_urls: Result<HashMap<String, String>, _> = audited_services()
         .into_iter()
         .map(|service| Ok((service.to_owned(), databases.url(service)?.clone())))
@@ -63,6 +70,19 @@ pub(crate) async fn run(
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// The dead letters that were redriven or discarded, as the log of operations tells.
+async fn settled_letters(
+    connections: &Connections,
+) -> Result<BTreeSet<(String, i32, i64)>, AdminError> {
+    let services = audited_services().map(str::to_owned);
+    let archive = Archive::read(connections, &services, None).await?;
+    let settled = archive.letters().filter(|(_, state)| !state.is_open());
+    let place = |LetterId { service, partition, offset }: &LetterId| {
+        (connections.topic_prefix.dead_letters(service), *partition, *offset)
+    };
+    Ok(settled.map(|(letter, _)| place(&letter.id)).collect())
 }
 
 fn progress(report: &AuditReport) {

@@ -18,6 +18,8 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+pub(crate) use self::archive::Archive;
+pub(crate) use self::letter::LetterId;
 use self::selection::Chosen;
 use crate::connections::Connections;
 use crate::databases::Databases;
