@@ -269,7 +269,12 @@ fn retention_of(entry: &ConfigEntry) -> Option<Duration> {
 
 /// Tells a Kafka that is away from one that refuses.
 pub(crate) fn sort(brokers: &str, error: &KafkaError) -> AdminError {
-    match error.rdkafka_error_code() {
+    let code = match error {
+        // Of this one the client's own method does not tell.
+        KafkaError::AdminOp(code) => Some(*code),
+        _ => error.rdkafka_error_code(),
+    };
+    match code {
         Some(
             RDKafkaErrorCode::AllBrokersDown
             | RDKafkaErrorCode::BrokerTransportFailure
@@ -278,5 +283,19 @@ pub(crate) fn sort(brokers: &str, error: &KafkaError) -> AdminError {
             | RDKafkaErrorCode::TimedOutQueue,
         ) => AdminError::Unavailable { brokers: brokers.to_owned(), reason: chain(error) },
         _ => AdminError::Refused(chain(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_connection_is_no_refusal() {
+        let sorted = |code| sort("broker", &KafkaError::AdminOp(code));
+        let broken = sorted(RDKafkaErrorCode::BrokerTransportFailure);
+        assert!(matches!(broken, AdminError::Unavailable { .. }), "{broken}");
+        let refused = sorted(RDKafkaErrorCode::TopicAuthorizationFailed);
+        assert!(matches!(refused, AdminError::Refused(_)), "{refused}");
     }
 }

@@ -260,8 +260,13 @@ impl Scribe<'_> {
         let Some(payload) = record.payload else { return Ok(Value::Null) };
         let Ok(id) = frame_schema_id(payload) else { return Ok(Value::Null) };
         if !self.schemas.contains_key(&id) {
-            let text = self.runtime.block_on(self.registry.schema(id))?;
-            self.schemas.insert(id, WriterSchema::parse(&text).ok());
+            let writer = match self.runtime.block_on(self.registry.schema(id)) {
+                Ok(text) => WriterSchema::parse(&text).ok(),
+                // Somebody else's record, which the services cannot read either.
+                Err(RegistryError::Missing(_)) => None,
+                Err(error) => return Err(error),
+            };
+            self.schemas.insert(id, writer);
         }
         let writer = self.schemas.get(&id).and_then(Option::as_ref);
         let value = writer.and_then(|writer| writer.decode(payload).ok());
