@@ -108,6 +108,8 @@ pub(crate) struct Log {
     pub(crate) events: Vec<Event>,
     pub(crate) redriven: Vec<Redriven>,
     pub(crate) sums: Vec<Sum>,
+    /// Charges and refunds whose amounts cannot be read: order and event.
+    pub(crate) illegible: Vec<(Uuid, Uuid, Fact)>,
     pub(crate) letters: Vec<Letter>,
     /// Ids of events of types or sources that this audit does not know.
     pub(crate) strangers: Vec<Uuid>,
@@ -230,13 +232,16 @@ impl Scribe<'_> {
             Fact::Charged | Fact::Refunded => {
                 let payload = self.payload(record)?;
                 let money = &payload["amount"];
-                log.sums.push(Sum {
-                    order,
-                    event: id,
-                    refund: fact == Fact::Refunded,
-                    amount: money["amount"].as_i64().unwrap_or_default(),
-                    currency: currency(&money["currency"]),
-                });
+                match money["amount"].as_i64() {
+                    None => log.illegible.push((order, id, fact)),
+                    Some(amount) => log.sums.push(Sum {
+                        order,
+                        event: id,
+                        refund: fact == Fact::Refunded,
+                        amount,
+                        currency: currency(&money["currency"]),
+                    }),
+                }
                 fact
             }
             _ => fact,
