@@ -87,6 +87,17 @@ impl ClientContext for Listener {
 }
 
 impl ConsumerContext for Listener {
+    /// The client keeps a partition paused that goes, also when it comes back; nobody would resume
+    /// it then. (To resume one that is not paused would drop what was fetched of it.)
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Revoke(partitions) = rebalance
+            && self.paused.swap(false, Ordering::Relaxed)
+            && let Err(error) = consumer.resume(partitions)
+        {
+            warn!(%error, "cannot resume partitions that go");
+        }
+    }
+
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(partitions) => {
@@ -102,12 +113,15 @@ impl ConsumerContext for Listener {
     }
 }
 
-/// Pauses all partitions of this instance, until [`resume`].
+/// Pauses all partitions of this instance, until [`resume`] or until they go.
 pub(crate) fn pause(consumer: &StreamConsumer<Listener>) {
-    consumer.context().paused.store(true, Ordering::Relaxed);
-    let paused = consumer.assignment().and_then(|partitions| consumer.pause(&partitions));
-    if let Err(error) = paused {
-        warn!(%error, "cannot pause partitions");
+    let paused = consumer.assignment().and_then(|partitions| {
+        consumer.pause(&partitions)?;
+        Ok(partitions.count() > 0)
+    });
+    match paused {
+        Ok(any) => consumer.context().paused.store(any, Ordering::Relaxed),
+        Err(error) => warn!(%error, "cannot pause partitions"),
     }
 }
 

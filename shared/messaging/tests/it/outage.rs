@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::Encoder;
+use farandole_messaging::Settings;
+use kernel::OrderId;
 use serde_json::json;
 use testkit::{Options, Part, Stack, World};
 
+use crate::gateway::Mood;
 use crate::instance::{Instance, Reports};
 use crate::letter::{Letter, new_orders, rounds};
 use crate::stage::Stage;
@@ -93,5 +96,33 @@ async fn what_is_away_is_named_and_waited_for_and_nothing_is_lost() {
     instance.stop().await;
     stage.assert_took_effect_once(&all).await;
     assert_eq!(stage.dead_letters().await.len(), 0);
+    stack.stop().await;
+}
+
+/// The client keeps a partition paused that it loses meanwhile, also when it gets it back.
+#[tokio::test]
+async fn partitions_that_are_lost_while_paused_are_read_again() {
+    let stack = Stack::start(Options { quiet: true, ..Options::default() }).await.unwrap();
+    let stage = Stage::build(World::on(stack.connections()), 3).await;
+    stage.gateway.set(Mood::HangUp);
+    let settings = Settings { backlog_max: 20, ..stage.settings() };
+    let lost_after = settings.session_timeout + OUTAGE;
+    let instance = stage.start_with(settings).await;
+    let orders = new_orders(60);
+    let letter =
+        |number, action| move |order: &OrderId| Letter::new(stage.ids, *order, number, action);
+    let asked: Vec<Letter> = orders.iter().map(letter(1, Action::Ask)).collect();
+    stage.send(&asked).await;
+    instance.reports.until_intake(true).await;
+
+    stack.kafka.stop().await;
+    tokio::time::sleep(lost_after).await;
+    stage.gateway.set(Mood::Answer);
+    instance.reports.until_intake(false).await;
+    stack.kafka.start().await.unwrap();
+    let later: Vec<Letter> = orders.iter().map(letter(2, Action::Count)).collect();
+    stage.send(&later).await;
+    stage.until_done(asked.len() + later.len()).await;
+    instance.stop().await;
     stack.stop().await;
 }
