@@ -10,6 +10,7 @@
 //! made until its outcome is known, always with the same key (effects), and a record that cannot
 //! be processed is kept, first in the retry queue, then in the dead-letter topic.
 
+mod addresses;
 mod admin;
 mod backlog;
 mod batch;
@@ -47,6 +48,7 @@ mod states;
 mod throttle;
 mod trace;
 
+pub use addresses::{parse_brokers, parse_registry_url};
 pub use admin::{Admin, AdminError, Topic, TopicPlan, TopicReport};
 pub use committed::committed;
 pub use crash::point as crash_point;
