@@ -10,6 +10,7 @@ mod log;
 mod operations;
 mod outcome;
 mod redrive;
+mod request;
 mod selection;
 mod show;
 mod text;
