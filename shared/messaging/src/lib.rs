@@ -30,6 +30,7 @@ mod instance;
 mod kafka;
 mod lag;
 mod message;
+mod onlooker;
 mod outbox;
 mod pace;
 mod publisher;
