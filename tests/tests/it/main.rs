@@ -10,5 +10,6 @@ mod crash_points;
 mod dead_letters;
 mod independent;
 mod stories;
+mod stuck;
 mod trace;
 mod troupe;
