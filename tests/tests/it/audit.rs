@@ -119,19 +119,17 @@ impl Fallen {
         client.batch_execute(&sql).await.unwrap();
     }
 
-    async fn publish(&self, service: &str, envelope: &Envelope, payload: Value) {
-        let subject = self.world.topics.subject(service, &envelope.event_type);
-        let registry = Registry::new(&self.world.stack.schema_registry_url).unwrap();
-        let schema = registry.latest(&subject).await.unwrap();
-        let payload = Encoder::new(schema.id, &schema.schema).unwrap().encode(&payload).unwrap();
-        let publisher = Publisher::new(&self.world.stack.kafka_brokers).unwrap();
-        let (topic, key) = (self.world.topics.events(service), envelope.order.to_string());
-        publisher.publish(&topic, key.as_bytes(), &payload, &envelope.headers()).await.unwrap();
-    }
-
     /// Says something that no service has said.
     async fn say(&self, service: &str, event_type: &str, sequence: u32, mut payload: Value) {
         payload["order_id"] = json!(self.done);
+        let subject = self.world.topics.subject(service, event_type);
+        let registry = Registry::new(&self.world.stack.schema_registry_url).unwrap();
+        let schema = registry.latest(&subject).await.unwrap();
+        let payload = Encoder::new(schema.id, &schema.schema).unwrap().encode(&payload).unwrap();
+        self.publish(service, event_type, sequence, &payload).await;
+    }
+
+    async fn publish(&self, service: &str, event_type: &str, sequence: u32, payload: &[u8]) {
         let envelope = Envelope {
             id: Uuid::now_v7(),
             event_type: event_type.to_owned(),
@@ -143,7 +141,9 @@ impl Fallen {
             causation_id: "r".to_owned(),
             traceparent: None,
         };
-        self.publish(service, &envelope, payload).await;
+        let publisher = Publisher::new(&self.world.stack.kafka_brokers).unwrap();
+        let (topic, key) = (self.world.topics.events(service), envelope.order.to_string());
+        publisher.publish(&topic, key.as_bytes(), payload, &envelope.headers()).await.unwrap();
     }
 }
 
@@ -338,6 +338,12 @@ async fn said_by_nobody(fallen: &Fallen) {
     fallen.say("notification", "CustomerNotified", 3, told).await;
     let found = ["I2-charges", "I5-messages", "numbers", "unread"];
     assert_eq!(failing(&fallen.audit().await), found);
+
+    fallen.publish("notification", "NotificationFailed", 4, b"garbage").await;
+    let report = fallen.audit().await;
+    assert_eq!(failing(&report), found, "{report}");
+    let illegible = |line: &String| line.contains("the outcome of NotificationFailed");
+    assert!(report.violations().iter().any(illegible), "{report}");
 
     let cancelled = json!({"reason": "timed_out"});
     fallen.say("order", "OrderCancelled", 4, cancelled).await;

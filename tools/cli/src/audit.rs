@@ -201,6 +201,7 @@ fn look_through(books: &Books, options: &AuditOptions) -> AuditReport {
     report.events = books.log.events.len();
     let mut auditor = Auditor { books, options, report: &mut report };
     auditor.check_orders();
+    auditor.check_legible();
     auditor.check_sums();
     auditor.check_tables();
     auditor.check_inboxes();

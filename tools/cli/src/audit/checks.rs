@@ -236,14 +236,21 @@ impl Auditor<'_> {
         }
     }
 
+    /// I3, I5: what matters of an event can be read.
+    pub(crate) fn check_legible(&mut self) {
+        for (order, event, fact) in &self.books.log.illegible {
+            let (check, part) = match fact.source() {
+                Service::Notification => (Name::Messages, "the outcome"),
+                _ => (Name::Refunds, "the amount"),
+            };
+            let what = fact.event_type();
+            self.report
+                .found(check, || format!("order {order}: {part} of {what} {event} cannot be read"));
+        }
+    }
+
     /// I3, per order and currency.
     pub(crate) fn check_sums(&mut self) {
-        for (order, event, fact) in &self.books.log.illegible {
-            let what = fact.event_type();
-            self.report.found(Name::Refunds, || {
-                format!("order {order}: the amount of {what} {event} cannot be read")
-            });
-        }
         for sums in self.books.log.sums.chunk_by(|a, b| a.order == b.order) {
             let order = sums[0].order;
             if !self.books.log.remembers(order) {
