@@ -27,6 +27,7 @@ pub(crate) const STRICT: AuditOptions = AuditOptions {
     invariants_only: false,
     allow_dead_letters: false,
     settled_letters: BTreeSet::new(),
+    acknowledged: BTreeSet::new(),
     allow_pending_effects: false,
 };
 
