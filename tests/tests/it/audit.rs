@@ -5,6 +5,7 @@ mod large;
 
 use std::collections::BTreeSet;
 
+use cli::gaps::Number;
 use cli::{
     AuditOptions, AuditReport, AuditTargets, audit, audit_at_rest, audited_events, audited_services,
 };
@@ -282,6 +283,7 @@ async fn what_is_wrong_is_found_and_nothing_else() {
         fallen.execute(service, mend).await;
     }
     assert_eq!(failing(&fallen.audit().await), [""; 0]);
+    what_is_known_to_be_lost_is_not_missed(&fallen).await;
     said_by_nobody(&fallen).await;
 }
 
@@ -321,6 +323,21 @@ async fn nothing_looks_wrong_while_much_happens() {
     assert!(busy > 0 && placed.iter().sum::<u32>() > 0, "{busy} of the audits saw {placed:?}");
     let report = audit_at_rest(&targets(&troupe.world), &STRICT, PATIENCE, |_| {}).await.unwrap();
     assert_eq!(failing(&report), [""; 0], "{report}");
+}
+
+async fn what_is_known_to_be_lost_is_not_missed(fallen: &Fallen) {
+    let count =
+        |by: &str| format!("UPDATE reservations SET emitted = emitted {by} WHERE order_id = DONE");
+    fallen.execute("inventory", &count("+ 1")).await;
+    let second =
+        Number { order_id: OrderId(fallen.done), source: "/inventory".to_owned(), sequence: 2 };
+    for (acknowledged, found) in [(vec![], vec!["numbers"]), (vec![second], vec![])] {
+        let acknowledged = BTreeSet::from_iter(acknowledged);
+        let options = AuditOptions { acknowledged, allow_pending_effects: true, ..STRICT };
+        let report = audit(&targets(&fallen.world), &options).await.unwrap();
+        assert_eq!(failing(&report), found, "{report}");
+    }
+    fallen.execute("inventory", &count("- 1")).await;
 }
 
 /// What is published stays, so what it makes wrong adds up.
