@@ -474,7 +474,7 @@ impl<S: Service> Engine<S> {
                 "processed"
             );
         }
-        self.relay.hand(committed.outgoing);
+        self.relay.hand(committed.bundle);
         self.effects.hand(committed.calls);
         self.processor.service.committed(&committed.orders);
         for message in batch {

@@ -63,7 +63,7 @@ pub use handle::Handle;
 pub use inbox::{forget as forget_inbox, prepare as prepare_inbox};
 pub use instance::LIVE as LIVE_INSTANCES;
 pub use message::Cause;
-pub use outbox::{Outbox, Outgoing};
+pub use outbox::{Bundle, BundleId, Outbox, Outgoing};
 pub use pace::Pace;
 pub use publisher::{PlainRecord, Publisher};
 pub use quotas::{Quota, set_quotas};

@@ -254,10 +254,11 @@ const WRONGS: [Wrong; 17] = [
     (
         &["outbox"],
         "shipping",
-        "INSERT INTO outbox (event_id, order_id, sequence, instance, event_type, occurred_at,
-           correlation_id, causation_id, payload)
-         VALUES (gen_random_uuid(), DONE, 1, 1, 'ShipmentCreated', now(), 'c', 'r', '')",
-        "DELETE FROM outbox",
+        "INSERT INTO outbox_bundles (bundle_id, instance, event_ids, order_ids, sequences,
+           event_types, times, correlation_ids, causation_ids, traceparents, payloads)
+         VALUES (1, 1, ARRAY[gen_random_uuid()], ARRAY[DONE::uuid], '{1}', '{ShipmentCreated}',
+           ARRAY[now()], '{c}', '{r}', '{NULL}', '{\"\"}')",
+        "DELETE FROM outbox_bundles",
     ),
     (
         &["retries"],

@@ -35,7 +35,7 @@ const EVENTS: [(&str, &str, u32); 8] = [
 const ROWS: [(&str, &str, [i32; 3]); 5] = [
     (
         "order",
-        "INSERT INTO orders (order_id, emitted, emitted_by, status, customer_id, lines, total,
+        "INSERT INTO orders (order_id, emitted, last_bundle, status, customer_id, lines, total,
            currency, idempotency_key, request_hash, placed_at, updated_at, deadline_at,
            placed_event_id, correlation_id)
          SELECT ID, 3, 1, 'completed', 'c', '[{\"sku\": \"tea\", \"quantity\": 2}]', 500, 'EUR',
@@ -44,28 +44,28 @@ const ROWS: [(&str, &str, [i32; 3]); 5] = [
     ),
     (
         "inventory",
-        "INSERT INTO reservations (order_id, version, emitted, emitted_by, state)
+        "INSERT INTO reservations (order_id, version, emitted, last_bundle, state)
          SELECT ID, 2, 1, 1, '{\"status\": \"shipped\", \"lines\": [{\"sku\": \"tea\",
            \"quantity\": 2}]}'",
         [1, 5, 5],
     ),
     (
         "payment",
-        "INSERT INTO payments (order_id, version, emitted, emitted_by, state)
+        "INSERT INTO payments (order_id, version, emitted, last_bundle, state)
          SELECT ID, 3, 1, 1, '{\"status\": \"charged\", \"charge_id\": \"ch_0123456789\",
            \"amount\": {\"amount\": 500, \"currency\": \"EUR\"}}'",
         [1, 2, 2],
     ),
     (
         "shipping",
-        "INSERT INTO shipments (order_id, version, emitted, emitted_by, state)
+        "INSERT INTO shipments (order_id, version, emitted, last_bundle, state)
          SELECT ID, 3, 1, 1, '{\"status\": \"created\", \"shipment_id\": \"s_0123456789\",
            \"carrier\": \"simulated\", \"tracking_number\": \"0123456789\"}'",
         [1, 4, 4],
     ),
     (
         "notification",
-        "INSERT INTO notifications (order_id, version, emitted, emitted_by, state)
+        "INSERT INTO notifications (order_id, version, emitted, last_bundle, state)
          SELECT ID, 5, 2, 1, '{\"address\": \"forgotten\", \"messages\": {
            \"confirmed\": {\"status\": \"sent\", \"message_id\": \"m1\"},
            \"completed\": {\"status\": \"sent\", \"message_id\": \"m2\"}}}'",
