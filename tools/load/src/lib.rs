@@ -13,5 +13,5 @@ mod shop;
 pub use arrivals::Arrivals;
 pub use ledger::{Latency, Phase};
 pub use mix::{Mix, Outcome};
-pub use run::{Load, Target, run};
+pub use run::{Length, Load, Progress, Stage, Target, run};
 pub use shop::open_shop;
