@@ -34,6 +34,8 @@ pub(crate) struct Ground {
     pub(crate) stack: Stack,
     pub(crate) show: Show,
     programs: PathBuf,
+    /// Variables of all services of all fleets.
+    environment: Vec<(String, String)>,
     postgres: Client,
 }
 
@@ -56,12 +58,16 @@ impl<'s> Setup<'s> {
 }
 
 impl Ground {
-    pub(crate) async fn prepare(show: Show) -> anyhow::Result<Self> {
+    /// Starts the stack; `data` keeps its data and all logs.
+    pub(crate) async fn prepare(
+        data: Option<PathBuf>,
+        environment: Vec<(String, String)>,
+    ) -> anyhow::Result<Self> {
         let programs = env::current_exe().context("cannot tell where this program is")?;
         let programs = programs.parent().unwrap_or(Path::new(".")).to_owned();
-        let stack = Stack::start(Options::default()).await?;
+        let stack = Stack::start(Options { data, ..Options::default() }).await?;
         let postgres = connect(&stack.postgres_url("postgres")).await?;
-        Ok(Self { stack, show, programs, postgres })
+        Ok(Self { stack, show: Show::new(), programs, environment, postgres })
     }
 
     /// Starts a fleet, puts something for sale, and lets it run until it is warm.
@@ -114,6 +120,7 @@ impl<'g> Fleet<'g> {
             .iter()
             .chain(environment)
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .chain(ground.environment.iter().cloned())
             .collect();
         let options = FleetOptions {
             programs: ground.programs.clone(),
@@ -170,8 +177,20 @@ impl<'g> Fleet<'g> {
         self.services.iter().filter(move |(name, _)| *name == service).map(|(_, part)| part)
     }
 
+    /// The name of a service's database.
+    pub(crate) fn database(&self, service: &str) -> String {
+        format!("{}{service}", self.prefix)
+    }
+
     pub(crate) fn database_url(&self, service: &str) -> String {
-        self.ground.stack.postgres_url(&format!("{}{service}", self.prefix))
+        self.ground.stack.postgres_url(&self.database(service))
+    }
+
+    /// How many orders are in the order service's database.
+    pub(crate) async fn order_rows(&self) -> anyhow::Result<u64> {
+        let client = connect(&self.database_url("order")).await?;
+        let row = client.query_one("SELECT count(*) FROM orders", &[]).await?;
+        Ok(row.get::<_, i64>(0).unsigned_abs())
     }
 
     pub(crate) fn topics(&self) -> &Topics {

@@ -16,6 +16,14 @@ pub(crate) struct Scale {
     pub(crate) hold: Duration,
     /// How long latency and cost are measured at each rate.
     pub(crate) sample: Duration,
+    /// How long orders arrive while a service is killed.
+    pub(crate) stall: Duration,
+    /// How many orders are there already as growth is measured.
+    pub(crate) growth: &'static [u32],
+    /// Orders placed while the services are away.
+    pub(crate) backlog: u64,
+    /// Orders over which statements are counted.
+    pub(crate) counted: u64,
 }
 
 impl Scale {
@@ -27,6 +35,10 @@ impl Scale {
         probe: seconds(10),
         hold: seconds(60),
         sample: seconds(30),
+        stall: seconds(12),
+        growth: &[0, 1_000_000, 5_000_000],
+        backlog: 100_000,
+        counted: 20_000,
     };
 
     /// To see that it works.
@@ -37,5 +49,9 @@ impl Scale {
         probe: seconds(5),
         hold: seconds(10),
         sample: seconds(6),
+        stall: seconds(8),
+        growth: &[0, 200_000],
+        backlog: 10_000,
+        counted: 5_000,
     };
 }

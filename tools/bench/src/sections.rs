@@ -1,7 +1,15 @@
 //! What is measured, one section after the other.
 
+pub(crate) mod alone;
+pub(crate) mod catch_up;
+pub(crate) mod counts;
+pub(crate) mod growth;
+pub(crate) mod hot;
+pub(crate) mod idle;
+pub(crate) mod instances;
 pub(crate) mod latency;
 pub(crate) mod rate;
+pub(crate) mod stall;
 
 use std::fmt;
 
@@ -16,17 +24,29 @@ use crate::scale::Scale;
 pub(crate) enum Section {
     Rate,
     Latency,
+    Counts,
+    Alone,
+    Growth,
+    CatchUp,
+    Stall,
+    Hot,
+    Idle,
+    Instances,
 }
 
 impl Section {
-    pub(crate) const ALL: &'static [Self] = &[Self::Rate, Self::Latency];
-
     pub(crate) fn about(self) -> &'static str {
         match self {
             Self::Rate => "the highest rate that is held for a minute with a flat backlog",
-            Self::Latency => {
-                "latency and cost per order at 50/s, and at 25, 50 and 75 % of that rate"
-            }
+            Self::Latency => "latency and cost at 50/s, and at 25, 50 and 75 % of that rate",
+            Self::Counts => "records, statements and transactions per order",
+            Self::Alone => "the same fleet with batches, and with one record at a time",
+            Self::Growth => "cost per order with one and five million orders there already",
+            Self::CatchUp => "working off 100,000 orders that were placed while services were away",
+            Self::Stall => "how long nothing ends when a service is killed and started again",
+            Self::Hot => "all orders for one SKU",
+            Self::Idle => "what a fleet uses that has nothing to do",
+            Self::Instances => "two and four instances of each service",
         }
     }
 
@@ -37,7 +57,15 @@ impl Section {
                 bench.rate.get_or_insert(rate.held.load.offered_per_second);
                 results.rate = Some(rate);
             }
-            Self::Latency => results.latency = Some(latency::measure(bench).await?),
+            Self::Latency => results.latency = latency::measure(bench).await?,
+            Self::Counts => results.counts = Some(counts::measure(bench).await?),
+            Self::Alone => results.alone = Some(alone::measure(bench).await?),
+            Self::Growth => results.growth = growth::measure(bench).await?,
+            Self::CatchUp => results.catch_up = Some(catch_up::measure(bench).await?),
+            Self::Stall => results.stall = stall::measure(bench).await?,
+            Self::Hot => results.hot = hot::measure(bench).await?,
+            Self::Idle => results.idle = Some(idle::measure(bench).await?),
+            Self::Instances => results.instances = instances::measure(bench).await?,
         }
         Ok(())
     }

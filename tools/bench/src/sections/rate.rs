@@ -1,6 +1,8 @@
 //! The highest rate that the fleet holds: tried upwards, then held for a minute.
 
-use anyhow::ensure;
+use std::time::Duration;
+
+use anyhow::bail;
 use load::Length;
 use serde::{Deserialize, Serialize};
 
@@ -8,12 +10,18 @@ use super::Bench;
 use crate::ground::{Fleet, Setup, closed, open};
 use crate::measure::Measured;
 
-/// Where the search begins, and how far it goes up each time, as parts of what the fleet does with
-/// as many orders at once as it can take.
-const FROM: f64 = 0.60;
-const STEP: f64 = 0.05;
 /// How often at most a lower rate is tried after one could not be held.
 const RETREATS: u32 = 4;
+
+/// How the highest rate is looked for.
+pub(crate) struct Search {
+    /// Where it begins, as a part of what the fleet does in a closed loop.
+    pub(crate) from: f64,
+    /// How far it goes up each time, as a part of the same.
+    pub(crate) step: f64,
+    /// How long the rate must be held in the end.
+    pub(crate) hold: Duration,
+}
 
 /// How it was found.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,7 +48,8 @@ pub(crate) struct Step {
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Rate> {
     let fleet = bench.ground.fleet(Setup::plain("rate"), bench.scale.warm_stack).await?;
     let closed_per_second = ceiling(bench, &fleet).await?;
-    let (held, steps) = search(bench, &fleet, closed_per_second).await?;
+    let search = Search { from: 0.60, step: 0.05, hold: bench.scale.hold };
+    let (held, steps) = search.run(bench, &fleet, closed_per_second).await?;
     Ok(Rate { closed_per_second, steps, held, audited: fleet.close().await? })
 }
 
@@ -52,50 +61,56 @@ pub(crate) async fn ceiling(bench: &Bench, fleet: &Fleet<'_>) -> anyhow::Result<
     Ok(measured.load.ended_per_second)
 }
 
-/// Goes up until the fleet does not keep up, then holds the last rate at which it did, or a lower
-/// one.
-pub(crate) async fn search(
+impl Search {
+    /// Goes up until the fleet does not keep up, then holds the last rate at which it did, or a
+    /// lower one.
+    pub(crate) async fn run(
+        &self,
+        bench: &Bench,
+        fleet: &Fleet<'_>,
+        ceiling: f64,
+    ) -> anyhow::Result<(Measured, Vec<Step>)> {
+        let step = (ceiling * self.step).max(1.0);
+        let mut rate = (ceiling * self.from).round();
+        let mut steps = Vec::new();
+        loop {
+            let measured = attempt(bench, fleet, rate, bench.scale.probe).await?;
+            steps.push(Step::of(&measured));
+            // A fleet that keeps up with twice the most that it has done is none to search on.
+            if !measured.keeps_up() || rate > 2.0 * ceiling {
+                break;
+            }
+            rate = (rate + step).round();
+        }
+        for _ in 0..RETREATS {
+            rate = (rate - step).round().max(1.0);
+            let measured = attempt(bench, fleet, rate, self.hold).await?;
+            steps.push(Step::of(&measured));
+            if measured.keeps_up() {
+                return Ok((measured, steps));
+            }
+        }
+        bail!("the fleet does not hold {rate:.0}/s either")
+    }
+}
+
+async fn attempt(
     bench: &Bench,
     fleet: &Fleet<'_>,
-    ceiling: f64,
-) -> anyhow::Result<(Measured, Vec<Step>)> {
-    let step = (ceiling * STEP).max(1.0);
-    let mut rate = (ceiling * FROM).round();
-    let mut steps = Vec::new();
-    let attempt = async |rate: f64, duration| {
-        let what = format!("{rate:.0}/s");
-        let measured = fleet.measure(&what, &open(rate, bench.scale.settle, duration)).await?;
-        let it = Step::of(&measured);
-        bench.ground.show.say(&format!(
-            "  {rate:>6.0}/s for {:>2.0} s: {}, p50 {:.0} ms, p99 {:.0} ms, {:.0} µs/order",
-            it.seconds,
-            if it.kept_up { "kept up" } else { "fell behind" },
-            it.end_p50_ms,
-            it.end_p99_ms,
-            measured.cpu_us_fleet,
-        ));
-        Ok::<_, anyhow::Error>((measured, it))
-    };
-    loop {
-        let (_, it) = attempt(rate, bench.scale.probe).await?;
-        let kept_up = it.kept_up;
-        steps.push(it);
-        if !kept_up || rate > 2.0 * ceiling {
-            break;
-        }
-        rate = (rate + step).round();
-    }
-    for _ in 0..RETREATS {
-        rate = (rate - step).round();
-        ensure!(rate > 0.0, "the fleet keeps up with no rate");
-        let (measured, it) = attempt(rate, bench.scale.hold).await?;
-        let kept_up = it.kept_up;
-        steps.push(it);
-        if kept_up {
-            return Ok((measured, steps));
-        }
-    }
-    anyhow::bail!("the fleet does not hold {rate:.0}/s either")
+    rate: f64,
+    duration: Duration,
+) -> anyhow::Result<Measured> {
+    let what = format!("{rate:.0}/s");
+    let measured = fleet.measure(&what, &open(rate, bench.scale.settle, duration)).await?;
+    bench.ground.show.say(&format!(
+        "  {rate:>6.0}/s for {:>2.0} s: {}, p50 {:.0} ms, p99 {:.0} ms, {:.0} µs/order",
+        measured.load.seconds,
+        if measured.keeps_up() { "kept up" } else { "fell behind" },
+        measured.load.end.p50,
+        measured.load.end.p99,
+        measured.cpu_us_fleet,
+    ));
+    Ok(measured)
 }
 
 impl Step {
