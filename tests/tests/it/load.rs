@@ -21,14 +21,8 @@ fn target(troupe: &Troupe) -> Target {
 }
 
 fn load(arrivals: Arrivals, length: Length) -> Load {
-    let mix = Mix {
-        declined: 20.0,
-        refused: 10.0,
-        out_of_stock: 10.0,
-        flaky: 5.0,
-        skus: 10,
-        skew: 1.0,
-    };
+    let mix =
+        Mix { declined: 20.0, refused: 10.0, out_of_stock: 10.0, flaky: 5.0, skus: 10, skew: 1.0 };
     Load { arrivals, mix, warm_up: Duration::ZERO, length, patience: PATIENCE, connections: 16 }
 }
 

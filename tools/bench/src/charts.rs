@@ -46,9 +46,10 @@ pub(crate) fn lines(file: &Path, axes: Axes<'_>, lines: &[Line]) -> anyhow::Resu
         return Ok(());
     }
     let drawn = if axes.logarithmic {
-        // From the power of ten below.
+        // Between powers of ten, with room for the names.
         let bottom = 10_f64.powf(least.max(1e-3).log10().floor());
-        draw_lines(file, axes, lines, right, (bottom..top).log_scale())
+        let ceiling = 10_f64.powf((3.0 * top).log10().ceil());
+        draw_lines(file, axes, lines, right, (bottom..ceiling).log_scale())
     } else {
         draw_lines(file, axes, lines, right, 0.0..top)
     };
@@ -116,6 +117,8 @@ fn draw_bars(file: &Path, axis: &str, bars: &[Bar]) -> Result<(), Box<dyn std::e
     let right = bars.iter().map(sum).fold(0.0, f64::max) * 1.12;
     let Some((_, first)) = bars.first().filter(|_| right > 0.0) else { return Ok(()) };
     let rows = u32::try_from(bars.len())?;
+    // Rows count upwards, and the first bar is the uppermost.
+    let row_of = |at: usize| rows - 1 - u32::try_from(at).unwrap_or_default();
     let area = SVGBackend::new(file, (SIZE.0, 110 + 46 * rows)).into_drawing_area();
     let text = ("sans-serif", 15).into_font().color(&INK);
     let (legend, plot) = area.split_vertically(40);
@@ -132,10 +135,11 @@ fn draw_bars(file: &Path, axis: &str, bars: &[Bar]) -> Result<(), Box<dyn std::e
         .margin(12)
         .x_label_area_size(46)
         .y_label_area_size(120)
-        .build_cartesian_2d(0.0..right, (0..rows).into_segmented())?;
+        .build_cartesian_2d(0.0..right, (0..rows - 1).into_segmented())?;
     let name = |segment: &SegmentValue<u32>| match segment {
         SegmentValue::CenterOf(row) => {
-            bars.get(*row as usize).map(|(name, _)| name.clone()).unwrap_or_default()
+            let bar = (0..bars.len()).find(|at| row_of(*at) == *row).map(|at| &bars[at]);
+            bar.map(|(name, _)| name.clone()).unwrap_or_default()
         }
         _ => String::new(),
     };
@@ -152,7 +156,8 @@ fn draw_bars(file: &Path, axis: &str, bars: &[Bar]) -> Result<(), Box<dyn std::e
         .y_label_formatter(&name)
         .y_labels(bars.len())
         .draw()?;
-    for (row, bar) in (0..).zip(bars) {
+    for (at, bar) in bars.iter().enumerate() {
+        let row = row_of(at);
         let mut from = 0.0;
         for ((_, value), color) in bar.1.iter().zip(PALETTE.into_iter().cycle()) {
             let corners =
@@ -194,5 +199,15 @@ mod tests {
     fn numbers_are_as_people_write_them() {
         let written = [0.0, 0.25, 9.96, 10.4, 999.6, 1_234_567.0].map(number);
         assert_eq!(written, ["0", "0.2", "10.0", "10", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_single_bar_is_drawn_with_its_sum() {
+        let file = std::env::temp_dir().join(format!("bar-{}.svg", std::process::id()));
+        let parts = vec![("one".to_owned(), 1_000.0), ("two".to_owned(), 500.0)];
+        bars(&file, "µs", &[("alone".to_owned(), parts)]).unwrap();
+        let drawn = std::fs::read_to_string(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert!(drawn.contains("alone") && drawn.contains("1,500"), "{drawn}");
     }
 }

@@ -19,9 +19,9 @@ const DURATION: std::time::Duration = seconds(8);
 /// and two messages to the customer.
 const RECORDS: f64 = 8.0;
 /// With few orders to a batch it would be dozens.
-const STATEMENTS_MAX: f64 = 4.0;
+const STATEMENTS_MAX: f64 = 5.0;
 /// The same.
-const TRANSACTIONS_MAX: f64 = 0.5;
+const TRANSACTIONS_MAX: f64 = 0.8;
 /// How many times as many orders a second batches carry. A loop that lost its batches has 1.
 const TIMES_MIN: f64 = 3.0;
 

@@ -222,7 +222,7 @@ impl<'g> Fleet<'g> {
         let show = &self.ground.show;
         show.message("auditing");
         let report = audit_at_rest(&targets, &AuditOptions::default(), AUDIT_LIMIT, |_| {
-            show.message("auditing again")
+            show.message("auditing again");
         })
         .await?;
         let clean = report.violations().is_empty() && report.not_at_rest().is_empty();

@@ -13,6 +13,7 @@ mod scale;
 mod sections;
 mod show;
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -85,7 +86,7 @@ struct Measure {
 
 #[derive(Args)]
 struct FleetArguments {
-    /// A variable for all services, such as BATCH_LINGER_MS=5; may be repeated
+    /// A variable for all services, such as `BATCH_LINGER_MS=5`; may be repeated
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     environment: Vec<(String, String)>,
     /// Keep data and logs in this directory [default: a temporary one, removed at the end]
@@ -109,8 +110,8 @@ async fn main() -> ExitCode {
     }
     let work = async {
         match action {
-            Some(Action::Check(fleet)) => check(fleet).await,
-            None => bench(measure, fleet).await,
+            Some(Action::Check(fleet)) => Box::pin(check(fleet)).await,
+            None => Box::pin(bench(measure, fleet)).await,
         }
     };
     let outcome = select! {
@@ -149,7 +150,8 @@ async fn check(FleetArguments { environment, data }: FleetArguments) -> anyhow::
         let _ = timeout(STOP_LIMIT, ground.stop()).await;
         Ok(holds)
     };
-    timeout(CHECK_LIMIT, checked).await.with_context(|| format!("it took over {CHECK_LIMIT:?}"))?
+    let checked = timeout(CHECK_LIMIT, Box::pin(checked)).await;
+    checked.with_context(|| format!("it took over {CHECK_LIMIT:?}"))?
 }
 
 /// Whether all could be measured.
@@ -161,7 +163,7 @@ async fn bench(
     let scale = if quick { Scale::QUICK } else { Scale::FULL };
     let ground = Ground::prepare(data, environment).await?;
     let machine = Machine::look(ground.postgres()).await?;
-    let mut bench = Bench { ground, scale, rate };
+    let mut bench = Bench { ground, scale, rate, stack_is_warm: Cell::new(false) };
     let mut results = Results { machine, ..Results::default() };
     for section in Section::value_variants() {
         if only.is_empty() || only.contains(section) {

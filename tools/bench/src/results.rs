@@ -7,9 +7,9 @@ use crate::sections::alone::Alone;
 use crate::sections::catch_up::CatchUp;
 use crate::sections::counts::Counts;
 use crate::sections::growth::Grown;
-use crate::sections::hot::Skus;
+use crate::sections::hot::Spread;
 use crate::sections::idle::Idle;
-use crate::sections::instances::Instances;
+use crate::sections::instances::Shared;
 use crate::sections::latency::AtRate;
 use crate::sections::rate::Rate;
 use crate::sections::stall::Stall;
@@ -27,7 +27,7 @@ pub(crate) struct Results {
     pub(crate) growth: Vec<Grown>,
     pub(crate) catch_up: Option<CatchUp>,
     pub(crate) stall: Vec<Stall>,
-    pub(crate) hot: Vec<Skus>,
+    pub(crate) hot: Vec<Spread>,
     pub(crate) idle: Option<Idle>,
-    pub(crate) instances: Vec<Instances>,
+    pub(crate) instances: Vec<Shared>,
 }

@@ -11,6 +11,7 @@ pub(crate) mod latency;
 pub(crate) mod rate;
 pub(crate) mod stall;
 
+use std::cell::Cell;
 use std::fmt;
 
 use clap::ValueEnum;
@@ -84,12 +85,19 @@ pub(crate) struct Bench {
     pub(crate) scale: Scale,
     /// What the fleet can hold, once that is known.
     pub(crate) rate: Option<f64>,
+    /// Whether a fleet has been at work on it.
+    pub(crate) stack_is_warm: Cell<bool>,
 }
 
 impl Bench {
-    /// A fleet that is warm.
+    /// A fleet that is warm, on a stack that is.
     pub(crate) async fn fleet(&self, setup: Setup<'_>) -> anyhow::Result<Fleet<'_>> {
-        self.ground.fleet(setup, self.scale.warm_fleet).await
+        let orders = if self.stack_is_warm.replace(true) {
+            self.scale.warm_fleet
+        } else {
+            self.scale.warm_stack
+        };
+        self.ground.fleet(setup, orders).await
     }
 
     /// What the fleet can hold; when the section that finds out was left out, an estimate.

@@ -241,7 +241,7 @@ fn stall(results: &Results) -> String {
 }
 
 fn hot(results: &Results) -> String {
-    let row = |it: &crate::sections::hot::Skus| {
+    let row = |it: &crate::sections::hot::Spread| {
         vec![
             number(whole(it.skus)),
             number(it.closed_per_second),
@@ -270,7 +270,7 @@ fn idle(results: &Results) -> String {
 }
 
 fn instances(results: &Results) -> String {
-    let row = |it: &crate::sections::instances::Instances| {
+    let row = |it: &crate::sections::instances::Shared| {
         vec![
             it.instances.to_string(),
             number(it.closed_per_second),

@@ -7,9 +7,9 @@ use super::Bench;
 use crate::ground::{Setup, closed, open};
 use crate::measure::Measured;
 
-/// Both ways.
+/// One way.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Skus {
+pub(crate) struct Spread {
     pub(crate) skus: usize,
     /// Orders a second with 1,500 under way at all times.
     pub(crate) closed_per_second: f64,
@@ -17,7 +17,7 @@ pub(crate) struct Skus {
     pub(crate) measured: Measured,
 }
 
-pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Skus>> {
+pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Spread>> {
     let fleet = bench.fleet(Setup::plain("hot")).await?;
     let rate = (bench.rate(&fleet).await? * 0.5).round();
     let mut all = Vec::new();
@@ -34,7 +34,7 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Skus>> {
             measured.load.end.p50,
             measured.load.end.p99
         ));
-        all.push(Skus { skus, closed_per_second: closed.load.ended_per_second, measured });
+        all.push(Spread { skus, closed_per_second: closed.load.ended_per_second, measured });
     }
     fleet.close().await?;
     Ok(all)

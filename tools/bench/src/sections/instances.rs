@@ -12,7 +12,7 @@ const INSTANCES: [u32; 2] = [2, 4];
 
 /// With so many.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Instances {
+pub(crate) struct Shared {
     pub(crate) instances: u32,
     pub(crate) closed_per_second: f64,
     pub(crate) steps: Vec<Step>,
@@ -21,7 +21,7 @@ pub(crate) struct Instances {
     pub(crate) audited: usize,
 }
 
-pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Instances>> {
+pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Shared>> {
     let mut all = Vec::new();
     for instances in INSTANCES {
         let name = format!("by-{instances}");
@@ -30,7 +30,7 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Instances>> {
         let search = Search { from: 0.70, step: 0.10, hold: bench.scale.sample };
         let (held, steps) = search.run(bench, &fleet, closed_per_second).await?;
         let audited = fleet.close().await?;
-        all.push(Instances { instances, closed_per_second, steps, held, audited });
+        all.push(Shared { instances, closed_per_second, steps, held, audited });
     }
     Ok(all)
 }

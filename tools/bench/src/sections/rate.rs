@@ -46,7 +46,7 @@ pub(crate) struct Step {
 }
 
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Rate> {
-    let fleet = bench.ground.fleet(Setup::plain("rate"), bench.scale.warm_stack).await?;
+    let fleet = bench.fleet(Setup::plain("rate")).await?;
     let closed_per_second = ceiling(bench, &fleet).await?;
     let search = Search { from: 0.60, step: 0.05, hold: bench.scale.hold };
     let (held, steps) = search.run(bench, &fleet, closed_per_second).await?;
