@@ -1,11 +1,13 @@
 //! Embeds `schemas/`, so that the program works alone.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas").canonicalize()?;
+    // Asked when this runs: the target directory, and this program in it, may be another tree's.
+    let root = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../../schemas").canonicalize()?;
     println!("cargo:rerun-if-changed={}", root.display());
     let mut code = String::from("&[");
     for path in entries(&root)?.iter().filter(|path| path.is_dir()) {
@@ -16,8 +18,11 @@ fn main() -> io::Result<()> {
         }
     }
     code.push(']');
-    let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;
-    fs::write(PathBuf::from(out).join("schemas.rs"), code)
+    fs::write(Path::new(&variable("OUT_DIR")?).join("schemas.rs"), code)
+}
+
+fn variable(name: &str) -> io::Result<OsString> {
+    env::var_os(name).ok_or_else(|| io::Error::other(format!("cargo sets {name}")))
 }
 
 fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {

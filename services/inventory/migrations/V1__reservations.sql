@@ -10,13 +10,13 @@ CREATE TABLE stock (
 ) WITH (fillfactor = 50);
 
 -- One row per order: its state as JSON. version guards against two instances at once; emitted and
--- emitted_by are the order's place in this service's stream of events; seen says which events of
+-- last_bundle are the order's place in this service's stream of events; seen says which events of
 -- the order were read, by source, as bits.
 CREATE TABLE reservations (
     order_id   uuid    NOT NULL PRIMARY KEY,
     version    integer NOT NULL,
     emitted    integer NOT NULL,
-    emitted_by integer NOT NULL,
+    last_bundle bigint NOT NULL,
     seen       jsonb   NOT NULL DEFAULT '{}',
     state      jsonb   NOT NULL
 ) WITH (fillfactor = 50);

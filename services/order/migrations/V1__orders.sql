@@ -11,7 +11,7 @@ CREATE TABLE orders (
     order_id        uuid        NOT NULL PRIMARY KEY,
     version         integer     NOT NULL DEFAULT 1,
     emitted         integer     NOT NULL,
-    emitted_by      integer     NOT NULL,
+    last_bundle     bigint      NOT NULL,
     seen            jsonb       NOT NULL DEFAULT '{}',
     status          text        NOT NULL DEFAULT 'placed'
         CHECK (status IN ('placed', 'shipped_ahead', 'confirmed', 'completed', 'cancelled')),

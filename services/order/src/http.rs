@@ -1,3 +1,6 @@
+mod checks;
+mod products;
+
 use std::time::Duration;
 
 use axum::Router;
@@ -20,7 +23,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use crate::catalogue::{self, Product};
+use self::checks::{check, check_text, idempotency_key};
 use crate::client_rate::ClientRate;
 use crate::domain::{Input, State as OrderState};
 use crate::events::{CancelReason, Line, Recipient};
@@ -29,12 +32,6 @@ use crate::store::{self, Filter};
 use crate::waiters::Waiters;
 use crate::{Order, Program};
 
-/// An order with more lines than this is more likely a mistake, and would not fit the body limit
-/// for long.
-const LINES_MAX: usize = 100;
-/// The largest unit price, in minor units: with the largest quantity and number of lines, no sum
-/// passes what an amount can hold.
-const UNIT_PRICE_MAX: i64 = 10_000_000_000;
 /// The longest `Prefer: wait`, in seconds; longer wishes are cut to it.
 const WAIT_MAX_S: u64 = 60;
 /// While waiting, the row is looked at this often for changes by other instances.
@@ -42,7 +39,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The largest page of a list.
 const PAGE_MAX: u16 = 200;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
@@ -67,8 +63,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(place_order, list_orders))
         .routes(routes!(get_order))
         .routes(routes!(cancel_order))
-        .routes(routes!(put_product))
-        .routes(routes!(list_products))
+        .merge(products::routes())
 }
 
 pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
@@ -360,84 +355,6 @@ fn come_again(detail: &str) -> Problem {
     Problem::unavailable(detail, 1)
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
-    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let key = keys.next().ok_or_else(|| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "idempotency-key-missing",
-            "The header Idempotency-Key is missing",
-            "send a header Idempotency-Key with a value of its own for each order, such as a \
-             UUID, so that an order sent twice is placed once",
-        )
-    })?;
-    if keys.next().is_some() {
-        return Err(Problem::bad_request("there are several Idempotency-Keys; send one"));
-    }
-    key.to_str()
-        .ok()
-        .filter(|text| {
-            (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
-        })
-        .map(str::to_owned)
-        .ok_or_else(|| {
-            Problem::bad_request("the Idempotency-Key must be 1 to 255 visible ASCII characters")
-        })
-}
-
-/// Checks all of a body, so that a client hears of all its mistakes at once.
-fn check(body: &PlaceOrder) -> Result<Vec<(Sku, Quantity)>, Problem> {
-    let mut errors = Vec::new();
-    let mut text = |pointer: &str, value: &str, max: usize| {
-        if let Err(detail) = check_text(value, max) {
-            errors.push(FieldError::new(pointer, detail));
-        }
-    };
-    text("/customer_id", &body.customer_id, 64);
-    text("/payment_method", &body.payment_method, 100);
-    text("/recipient/name", &body.recipient.name, 200);
-    text("/recipient/email", &body.recipient.email, 254);
-    text("/recipient/street", &body.recipient.street, 200);
-    text("/recipient/city", &body.recipient.city, 100);
-    text("/recipient/postal_code", &body.recipient.postal_code, 20);
-    if !body.recipient.email.split_once('@').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty()) {
-        errors.push(FieldError::new("/recipient/email", "is not an e-mail address"));
-    }
-    let country = body.recipient.country.as_bytes();
-    if country.len() != 2 || !country.iter().all(u8::is_ascii_uppercase) {
-        let detail = "is not a country: two upper-case letters are, such as FR (ISO 3166-1)";
-        errors.push(FieldError::new("/recipient/country", detail));
-    }
-    if body.lines.is_empty() || body.lines.len() > LINES_MAX {
-        errors.push(FieldError::new("/lines", format!("must be 1 to {LINES_MAX} lines")));
-    }
-    let mut lines = Vec::with_capacity(body.lines.len());
-    for (at, line) in body.lines.iter().enumerate() {
-        let sku = line.sku.parse::<Sku>();
-        let quantity = Quantity::new(line.quantity);
-        if let Err(error) = &sku {
-            errors.push(FieldError::new(format!("/lines/{at}/sku"), error.to_string()));
-        }
-        if let Err(error) = &quantity {
-            errors.push(FieldError::new(format!("/lines/{at}/quantity"), error.to_string()));
-        }
-        lines.extend(sku.ok().zip(quantity.ok()));
-    }
-    if errors.is_empty() { Ok(lines) } else { Err(Problem::validation(errors)) }
-}
-
-fn check_text(value: &str, max: usize) -> Result<(), String> {
-    if value.trim().is_empty() {
-        Err("must not be empty".to_owned())
-    } else if value.chars().count() > max {
-        Err(format!("must be at most {max} characters"))
-    } else if value.chars().any(char::is_control) {
-        Err("must not have control characters".to_owned())
-    } else {
-        Ok(())
-    }
-}
-
 /// The same for two bodies that say the same, whatever their white space and order of fields.
 fn hash(body: &PlaceOrder) -> Vec<u8> {
     // The type has no maps with keys that JSON could not hold.
@@ -610,106 +527,4 @@ async fn list_orders(
     let full = found.len() == usize::from(query.limit);
     let next = found.last().filter(|_| full).map(|order| order.id.0);
     Ok(Json(OrderPage { orders: found.into_iter().map(OrderBody::from).collect(), next }))
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct PutProduct {
-    /// 1 to 200 characters.
-    #[schema(example = "Green tea, 100 g")]
-    name: String,
-    unit_price: MoneyBody,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-struct ProductBody {
-    #[schema(value_type = String)]
-    sku: Sku,
-    name: String,
-    unit_price: MoneyBody,
-}
-
-impl From<Product> for ProductBody {
-    fn from(product: Product) -> Self {
-        Self { sku: product.sku, name: product.name, unit_price: product.unit_price.into() }
-    }
-}
-
-/// Put a product into the catalogue, or change it
-///
-/// Orders that are placed keep their prices.
-#[utoipa::path(
-    put,
-    path = "/products/{sku}",
-    params(("sku" = String, Path, description = "1 to 64 letters, digits, `.`, `_` or `-`")),
-    request_body = PutProduct,
-    responses(
-        (status = 200, description = "It was there and is changed", body = ProductBody),
-        (status = 201, description = "It is new", body = ProductBody),
-        (status = 422, description = "Not a product", body = Problem),
-    )
-)]
-async fn put_product(
-    State(api): State<Api>,
-    Path(sku): Path<String>,
-    Json(body): Json<PutProduct>,
-) -> Result<Response, Problem> {
-    let sku: Sku =
-        sku.parse().map_err(|error: kernel::InvalidSku| Problem::bad_request(error.to_string()))?;
-    let mut errors = Vec::new();
-    if let Err(detail) = check_text(&body.name, 200) {
-        errors.push(FieldError::new("/name", detail));
-    }
-    if !(0..=UNIT_PRICE_MAX).contains(&body.unit_price.amount) {
-        let detail = format!("must be 0 to {UNIT_PRICE_MAX} minor units");
-        errors.push(FieldError::new("/unit_price/amount", detail));
-    }
-    if !errors.is_empty() {
-        return Err(Problem::validation(errors));
-    }
-    let MoneyBody { amount, currency } = body.unit_price;
-    let product = Product { sku, name: body.name, unit_price: Money { amount, currency } };
-    let new = catalogue::put(&api.pool, &product).await?;
-    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(ProductBody::from(product))).into_response())
-}
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ListProducts {
-    /// Go on after this SKU: the `next` of the page before.
-    after: Option<String>,
-    /// The most products of a page, 1 to 200.
-    #[serde(default = "page_default")]
-    #[param(default = 50)]
-    limit: u16,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-struct ProductPage {
-    products: Vec<ProductBody>,
-    /// For `after`, if there may be more.
-    #[schema(value_type = Option<String>)]
-    next: Option<Sku>,
-}
-
-/// List the catalogue, by SKU
-#[utoipa::path(
-    get,
-    path = "/products",
-    params(ListProducts),
-    responses((status = 200, description = "A page of products", body = ProductPage))
-)]
-async fn list_products(
-    State(api): State<Api>,
-    Query(query): Query<ListProducts>,
-) -> Result<Json<ProductPage>, Problem> {
-    let limit = page_limit(query.limit)?;
-    let after = query.after.as_deref().map(str::parse::<Sku>).transpose();
-    let after = after.map_err(|error| Problem::bad_request(error.to_string()))?;
-    let found = catalogue::list(&api.pool, after.as_ref(), limit).await?;
-    let full = found.len() == usize::from(query.limit);
-    let next = found.last().filter(|_| full).map(|product| product.sku.clone());
-    Ok(Json(ProductPage { products: found.into_iter().map(ProductBody::from).collect(), next }))
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
 use kernel::{Money, OrderId, Quantity, Sku};
-use messaging::{Cause, Db, Failure, Handle, Outgoing, Pace, Stream, crash_point};
+use messaging::{
+    Bundle, BundleId, Cause, Db, Failure, Handle, Outgoing, Pace, Stream, crash_point,
+};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -163,13 +165,13 @@ impl Worker {
             // What is wrong may be the connections, such as their prepared statements.
             self.pool.retain(|_, _| false);
         }
-        let (answers, outgoing) = placed?;
+        let (answers, bundle) = placed?;
         crash_point("placing-before-answer");
-        self.handle.publish(outgoing);
+        self.handle.publish(bundle);
         Ok(answers)
     }
 
-    async fn commit(&self, batch: &[Job]) -> Result<(Vec<Answer>, Vec<Outgoing>), Failure> {
+    async fn commit(&self, batch: &[Job]) -> Result<(Vec<Answer>, Bundle), Failure> {
         let mut client = self.pool.get().await?;
         let db = client.transaction().await?;
         let requests = || batch.iter().map(|job| &job.request);
@@ -178,6 +180,7 @@ impl Worker {
             requests().flat_map(|r| r.lines.iter().map(|(sku, _)| sku.as_str())).collect();
         let (before, prices) = tokio::try_join!(placed(&db, &keys), catalogue::prices(&db, &skus))?;
 
+        let bundle = self.handle.outbox().next_bundle();
         let mut answers: Vec<Answer> = requests()
             .map(|request| match before.get(&request.idempotency_key) {
                 Some(order) => answer_again(order, request),
@@ -187,20 +190,20 @@ impl Worker {
         let placed_now =
             answers.iter().zip(requests()).filter_map(|(answer, request)| match answer {
                 Answer::Placed(order) if !before.contains_key(&request.idempotency_key) => Some(
-                    self.draft(order, request).map(|event| (store::Order::clone(order), event)),
+                    self.draft(bundle, order, request)
+                        .map(|event| (store::Order::clone(order), event)),
                 ),
                 _ => None,
             });
         let mut new: Vec<(store::Order, Outgoing)> = placed_now.collect::<Result<_, _>>()?;
         if new.is_empty() {
-            return Ok((answers, Vec::new()));
+            return Ok((answers, Bundle::default()));
         }
         // In the same order everywhere, so that two instances with the same keys wait for each
         // other instead of deadlocking.
         new.sort_by(|(one, _), (other, _)| one.idempotency_key.cmp(&other.idempotency_key));
-        let instance = self.handle.outbox().instance();
         let inserted: HashSet<OrderId> =
-            store::insert(&db, &new, instance).await?.into_iter().collect();
+            store::insert(&db, &new, bundle).await?.into_iter().collect();
         // The insert has waited for other instances that were placing the same orders, so now
         // theirs can be seen.
         if inserted.len() < new.len() {
@@ -215,11 +218,11 @@ impl Worker {
             }
         }
         new.retain(|(order, _)| inserted.contains(&order.id));
-        let outgoing: Vec<Outgoing> = new.into_iter().map(|(_, event)| event).collect();
-        self.handle.outbox().append(&db, &outgoing).await?;
+        let events = new.into_iter().map(|(_, event)| event).collect();
+        let bundle = self.handle.outbox().append(&db, bundle, events).await?;
         crash_point("placing-before-commit");
         db.commit().await?;
-        Ok((answers, outgoing))
+        Ok((answers, bundle))
     }
 
     /// Prices a request from the catalogue; the client's idea of prices does not count.
@@ -255,7 +258,12 @@ impl Worker {
         }))
     }
 
-    fn draft(&self, order: &store::Order, request: &Request) -> Result<Outgoing, Failure> {
+    fn draft(
+        &self,
+        bundle: BundleId,
+        order: &store::Order,
+        request: &Request,
+    ) -> Result<Outgoing, Failure> {
         let event = Event::OrderPlaced(Box::new(OrderPlaced {
             order_id: order.id,
             customer_id: order.customer_id.clone(),
@@ -266,7 +274,7 @@ impl Worker {
             placed_at: order.placed_at,
         }));
         let mut stream = Stream::default();
-        self.handle.outbox().draft(order.id, &event, &mut stream, &request.cause)
+        self.handle.outbox().draft(bundle, order.id, &event, &mut stream, &request.cause)
     }
 }
 

@@ -1,7 +1,7 @@
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
 use kernel::{Currency, Money, OrderId};
-use messaging::{Cause, Changed, Db, Failure, Outgoing, Row, Seen, States, Stream};
+use messaging::{BundleId, Cause, Changed, Db, Failure, Outgoing, Row, Seen, States, Stream};
 use tokio_postgres::types::{Json, ToSql};
 use uuid::Uuid;
 
@@ -25,7 +25,7 @@ pub(crate) async fn load(
 ) -> Result<States<State>, Failure> {
     let select = db
         .prepare_cached(
-            "SELECT order_id, version, emitted, emitted_by, seen, status, cancel_reason
+            "SELECT order_id, version, emitted, last_bundle, seen, status, cancel_reason
              FROM orders WHERE order_id = ANY($1)",
         )
         .await?;
@@ -35,7 +35,7 @@ pub(crate) async fn load(
         .iter()
         .map(|row| {
             let Json(seen) = row.try_get::<_, Json<Seen>>(4)?;
-            let stream = Stream { emitted: row.get(2), emitted_by: row.get(3), seen };
+            let stream = Stream { emitted: row.get(2), last_bundle: row.get(3), seen };
             let state = state(row.get(5), row.get(6))?;
             Ok((OrderId(row.get(0)), Row { version: row.get(1), stream, state }))
         })
@@ -54,12 +54,12 @@ pub(crate) async fn save(db: &Db<'_>, states: States<State>) -> Result<(), Failu
         .prepare_cached(
             "WITH updated AS (
              UPDATE orders SET version = orders.version + 1, emitted = row.emitted,
-               emitted_by = row.emitted_by, seen = row.seen, status = row.status,
+               last_bundle = row.last_bundle, seen = row.seen, status = row.status,
                cancel_reason = row.cancel_reason, updated_at =
                  CASE WHEN orders.status = row.status THEN orders.updated_at ELSE now() END
-             FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::jsonb[], $6::text[],
+             FROM unnest($1::uuid[], $2::int[], $3::int[], $4::bigint[], $5::jsonb[], $6::text[],
                $7::text[])
-               AS row (order_id, version, emitted, emitted_by, seen, status, cancel_reason)
+               AS row (order_id, version, emitted, last_bundle, seen, status, cancel_reason)
              WHERE orders.order_id = row.order_id AND orders.version = row.version
              RETURNING orders.order_id, orders.status, orders.deadline_at),
              decided AS (
@@ -69,27 +69,16 @@ pub(crate) async fn save(db: &Db<'_>, states: States<State>) -> Result<(), Failu
              SELECT count(*) FROM updated",
         )
         .await?;
-    let column = |of: fn(&Row<State>) -> i32| -> Vec<i32> {
-        known.iter().map(|Changed { row, .. }| of(row)).collect()
-    };
+    let rows = || known.iter().map(|Changed { row, .. }| row);
+    let versions: Vec<i32> = rows().map(|row| row.version).collect();
+    let emitted: Vec<i32> = rows().map(|row| row.stream.emitted).collect();
+    let bundles: Vec<i64> = rows().map(|row| row.stream.last_bundle).collect();
     let orders: Vec<Uuid> = known.iter().map(|changed| changed.order.0).collect();
-    let seen: Vec<Json<&Seen>> =
-        known.iter().map(|changed| Json(&changed.row.stream.seen)).collect();
+    let seen: Vec<Json<&Seen>> = rows().map(|row| Json(&row.stream.seen)).collect();
     let (statuses, reasons): (Vec<&str>, Vec<Option<&str>>) =
-        known.iter().map(|changed| columns(&changed.row.state)).unzip();
+        rows().map(|row| columns(&row.state)).unzip();
     let written = db
-        .query_one(
-            &update,
-            &[
-                &orders,
-                &column(|row| row.version),
-                &column(|row| row.stream.emitted),
-                &column(|row| row.stream.emitted_by),
-                &seen,
-                &statuses,
-                &reasons,
-            ],
-        )
+        .query_one(&update, &[&orders, &versions, &emitted, &bundles, &seen, &statuses, &reasons])
         .await?;
     let written = usize::try_from(written.get::<_, i64>(0));
     if written == Ok(known.len()) { Ok(()) } else { Err(Failure::Conflict) }
@@ -175,12 +164,12 @@ pub(crate) async fn placed_before(db: &Db<'_>, keys: &[&str]) -> Result<Vec<Orde
 pub(crate) async fn insert(
     db: &Db<'_>,
     new: &[(Order, Outgoing)],
-    instance: i32,
+    bundle: BundleId,
 ) -> Result<Vec<OrderId>, Failure> {
     let insert = db
         .prepare_cached(
             "WITH placed AS (
-             INSERT INTO orders (order_id, emitted, emitted_by, customer_id, lines, total,
+             INSERT INTO orders (order_id, emitted, last_bundle, customer_id, lines, total,
                currency, idempotency_key, request_hash, placed_at, updated_at, deadline_at,
                placed_event_id, correlation_id, traceparent)
              SELECT order_id, 1, $1, customer_id, lines, total, currency, idempotency_key,
@@ -214,7 +203,7 @@ pub(crate) async fn insert(
         .query(
             &insert,
             &[
-                &instance,
+                &bundle.0,
                 &ids,
                 &customers,
                 &lines,

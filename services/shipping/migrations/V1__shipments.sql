@@ -1,11 +1,11 @@
 -- One row per order: its state as JSON. version guards against two instances at once; emitted and
--- emitted_by are the order's place in this service's stream of events; seen says which events of
+-- last_bundle are the order's place in this service's stream of events; seen says which events of
 -- the order were read, by source, as bits.
 CREATE TABLE shipments (
     order_id   uuid    NOT NULL PRIMARY KEY,
     version    integer NOT NULL,
     emitted    integer NOT NULL,
-    emitted_by integer NOT NULL,
+    last_bundle bigint NOT NULL,
     seen       jsonb   NOT NULL DEFAULT '{}',
     state      jsonb   NOT NULL
 ) WITH (fillfactor = 50);

@@ -19,19 +19,42 @@ CREATE TABLE redriven (
     passed_at       timestamptz NOT NULL DEFAULT now()
 );
 
--- Committed events that are not known to be in the log yet. Rows live for milliseconds.
-CREATE TABLE outbox (
-    event_id       uuid        NOT NULL PRIMARY KEY,
-    order_id       uuid        NOT NULL,
-    sequence       integer     NOT NULL,
-    instance       integer     NOT NULL,
-    event_type     text        NOT NULL,
-    occurred_at    timestamptz NOT NULL,
-    correlation_id text        NOT NULL,
-    causation_id   text        NOT NULL,
-    traceparent    text,
-    payload        bytea       NOT NULL
+-- Committed events that are not known to be in the log yet. A row is a bundle: all events that one
+-- transaction has emitted, an array per column, so that what is to be written and deleted does not
+-- grow with their number. Rows live for milliseconds; compressing them would be in vain. instance is
+-- the one that has to publish it.
+CREATE TABLE outbox_bundles (
+    bundle_id       bigint        NOT NULL PRIMARY KEY,
+    instance        integer       NOT NULL,
+    committed_at    timestamptz   NOT NULL DEFAULT now(),
+    event_ids       uuid[]        NOT NULL,
+    order_ids       uuid[]        NOT NULL,
+    sequences       integer[]     NOT NULL,
+    event_types     text[]        NOT NULL,
+    times           timestamptz[] NOT NULL,
+    correlation_ids text[]        NOT NULL,
+    causation_ids   text[]        NOT NULL,
+    traceparents    text[]        NOT NULL,
+    payloads        bytea[]       NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
+ALTER TABLE outbox_bundles
+    ALTER event_ids SET STORAGE EXTERNAL,
+    ALTER order_ids SET STORAGE EXTERNAL,
+    ALTER sequences SET STORAGE EXTERNAL,
+    ALTER event_types SET STORAGE EXTERNAL,
+    ALTER times SET STORAGE EXTERNAL,
+    ALTER correlation_ids SET STORAGE EXTERNAL,
+    ALTER causation_ids SET STORAGE EXTERNAL,
+    ALTER traceparents SET STORAGE EXTERNAL,
+    ALTER payloads SET STORAGE EXTERNAL;
+
+-- The same, an event a row: for reading.
+CREATE VIEW outbox AS
+    SELECT event.*, instance, bundle_id
+    FROM outbox_bundles, unnest(event_ids, order_ids, sequences, event_types, times,
+            correlation_ids, causation_ids, traceparents, payloads)
+        AS event (event_id, order_id, sequence, event_type, occurred_at,
+            correlation_id, causation_id, traceparent, payload);
 
 -- Calls to the outside that are to be made: the intent is here before the call is. (order, step)
 -- is the idempotency key that the provider is given. due_at is when somebody should look at it

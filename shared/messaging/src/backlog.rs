@@ -54,7 +54,8 @@ impl Backlog {
         let client = pool.get().await?;
         let select = client
             .prepare_cached(
-                "SELECT 'outbox', NULL, count(*), min(occurred_at) FROM outbox
+                "SELECT 'outbox', NULL, coalesce(sum(cardinality(event_ids)), 0)::bigint,
+                   min(committed_at) FROM outbox_bundles
                  UNION ALL SELECT 'retries', NULL, count(*), min(first_failed_at)
                    FROM retry_queue WHERE NOT dead
                  UNION ALL SELECT 'effects', step, count(*), min(created_at)

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::gaps::{self, Numbered, Skipped};
 use crate::message::{Cause, EventId, Message, Origin};
-use crate::outbox::{Outbox, Outgoing};
+use crate::outbox::{Bundle, BundleId, Outbox, Outgoing};
 use crate::retry::{Fate, Open};
 use crate::service::{Service, World};
 use crate::{Call, Failure, crash, effects, inbox, retry, trace};
@@ -27,12 +27,15 @@ pub(crate) struct Processor<S: Service> {
 /// What a committed batch leaves to be done.
 pub(crate) struct Committed<F> {
     pub(crate) orders: Vec<OrderId>,
-    pub(crate) outgoing: Vec<Outgoing>,
+    /// What is to be published.
+    pub(crate) bundle: Bundle,
     pub(crate) calls: Vec<Call<F>>,
     /// How many messages were dropped, for they had been processed before.
     pub(crate) duplicates: usize,
     /// How many records were put behind others of their order in the retry queue.
     pub(crate) held: usize,
+    /// The events, until they are in the outbox.
+    drafted: Vec<Outgoing>,
     /// Numbers that are missing before those that came.
     missing: Vec<Numbered>,
     /// Numbers that came, of orders in which some were missing.
@@ -43,10 +46,11 @@ impl<F> Default for Committed<F> {
     fn default() -> Self {
         Self {
             orders: Vec::new(),
-            outgoing: Vec::new(),
+            bundle: Bundle::default(),
             calls: Vec::new(),
             duplicates: 0,
             held: 0,
+            drafted: Vec::new(),
             missing: Vec::new(),
             found: Vec::new(),
         }
@@ -97,10 +101,11 @@ impl<S: Service> Processor<S> {
         let mut known = Known { new_ids, passed: HashSet::new(), new_outcomes, open };
         let mut held = Vec::new();
         let mut committed = Committed::default();
+        let bundle = self.outbox.next_bundle();
         for message in batch {
             match known.verdict(message) {
                 Verdict::Process => {
-                    self.decide(&mut world, message, &mut committed)?;
+                    self.decide(bundle, &mut world, message, &mut committed)?;
                     self.count_off(&mut world, message, &known.open, &mut committed);
                 }
                 Verdict::Hold => held.push(message),
@@ -119,10 +124,11 @@ impl<S: Service> Processor<S> {
                 retry::remove(&db, row).await?;
             }
         }
-        tokio::try_join!(
+        let drafted = std::mem::take(&mut committed.drafted);
+        ((), committed.bundle, ()) = tokio::try_join!(
             biased;
             self.service.save(&db, world),
-            self.outbox.append(&db, &committed.outgoing),
+            self.outbox.append(&db, bundle, drafted),
             effects::append(&db, self.outbox.instance(), &committed.calls),
         )?;
         crash::point("before-commit");
@@ -158,6 +164,7 @@ impl<S: Service> Processor<S> {
     /// Decides on one message and puts what follows into `committed`.
     fn decide(
         &self,
+        bundle: BundleId,
         world: &mut S::World,
         message: &Message<'_, S::Input>,
         committed: &mut Effects<S>,
@@ -175,8 +182,8 @@ impl<S: Service> Processor<S> {
         if !reaction.events.is_empty() {
             let stream = world.stream(message.order);
             for event in &reaction.events {
-                let drafted = self.outbox.draft(message.order, event, stream, &cause)?;
-                committed.outgoing.push(drafted);
+                let drafted = self.outbox.draft(bundle, message.order, event, stream, &cause)?;
+                committed.drafted.push(drafted);
             }
         }
         committed.calls.extend(reaction.effects.into_iter().map(|effect| Call {

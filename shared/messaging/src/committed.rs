@@ -1,16 +1,12 @@
 use std::collections::HashMap;
-use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::consumer::Consumer as _;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::AdminError;
 use crate::admin::sort;
 use crate::kafka::client_config;
-
-/// How long Kafka may take to answer a question.
-const TIMEOUT: Duration = Duration::from_secs(10);
+use crate::onlooker::{ASK_LIMIT, look, partitions_of};
 
 /// How far a consumer group has come: by topic and partition the offset after the last record it
 /// has done with. A partition for which it has committed nothing is left out.
@@ -21,21 +17,15 @@ pub fn committed(
     group: &str,
     topics: &[String],
 ) -> Result<HashMap<(String, i32), i64>, AdminError> {
-    let refused = |error: KafkaError| sort(brokers, &error);
-    let consumer: BaseConsumer = client_config(brokers)
-        .set("group.id", group)
-        .set("enable.auto.commit", "false")
-        .create()
-        .map_err(refused)?;
-    let metadata = consumer.fetch_metadata(None, TIMEOUT).map_err(refused)?;
-    let mut asked = TopicPartitionList::new();
-    for topic in topics {
-        let found = metadata.topics().iter().find(|found| found.name() == topic);
-        for partition in found.ok_or_else(|| AdminError::Missing(topic.clone()))?.partitions() {
-            asked.add_partition(topic, partition.id());
+    let mut config = client_config(brokers);
+    config.set("group.id", group).set("enable.auto.commit", "false");
+    let answered = look(&config, brokers, |consumer| {
+        let mut asked = TopicPartitionList::new();
+        for (topic, partition) in partitions_of(consumer, brokers, topics)? {
+            asked.add_partition(topic, partition);
         }
-    }
-    let answered = consumer.committed_offsets(asked, TIMEOUT).map_err(refused)?;
+        consumer.committed_offsets(asked, ASK_LIMIT).map_err(|error| sort(brokers, &error))
+    })?;
     let offsets = answered.elements();
     let offsets = offsets.iter().filter_map(|element| match element.offset() {
         Offset::Offset(offset) => Some(((element.topic().to_owned(), element.partition()), offset)),

@@ -10,7 +10,7 @@ use deadpool_postgres::Pool;
 use futures::{FutureExt as _, StreamExt as _};
 use metrics::{counter, gauge, histogram};
 use rdkafka::consumer::{Consumer as _, MessageStream, StreamConsumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
@@ -34,7 +34,7 @@ use crate::readers::{Readers, Unreadable};
 use crate::relay::{Publisher, Relay};
 use crate::retry::Parked;
 use crate::settings::{Settings, backoff};
-use crate::start::{Start, StartError, check_types, consumer, sources};
+use crate::start::{Start, StartError, check_types, join, sources};
 use crate::{Failure, Monitor, Outbox, Pace, Service, crash, inbox, lag, trace};
 
 /// Outcomes and commands that may wait for the loop; a full queue holds up whoever brings more.
@@ -61,11 +61,16 @@ const BACKOFF_CAP: Duration = Duration::from_secs(2);
 const FLUSH_LIMIT: Duration = Duration::from_secs(4);
 /// How long closing the consumer may take at shutdown; it blocks.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
+/// Shut out by Kafka so many times in quick succession, an instance has a twin. Answers that are
+/// lost come one at a time.
+const SHUT_OUTS_MAX: u32 = 3;
 
 /// A service's loop, ready to run.
 pub struct Engine<S: Service> {
     processor: Processor<S>,
     readers: Arc<Readers<S::Input>>,
+    /// The topics that are read.
+    sources: Vec<String>,
     consumer: Arc<StreamConsumer<Listener>>,
     locals: mpsc::Receiver<Local<S::Input>>,
     relay: Arc<Relay>,
@@ -109,9 +114,7 @@ impl<S: Service> Engine<S> {
         start.kafka(&sources, name).await?;
 
         let client = |error: KafkaError| StartError::Client(chain(&error));
-        let consumer = consumer(&settings, name, monitor.clone()).map_err(client)?;
-        let names: Vec<&str> = sources.iter().map(String::as_str).collect();
-        consumer.subscribe(&names).map_err(client)?;
+        let consumer = join(&settings, &sources, name, monitor.clone()).map_err(client)?;
         let producer =
             Arc::new(Producer::new(&settings.kafka_brokers, &topics.group(name)).map_err(client)?);
 
@@ -166,6 +169,7 @@ impl<S: Service> Engine<S> {
         let engine = Self {
             processor: Processor { service, pool, outbox, skipped },
             readers,
+            sources,
             consumer: Arc::new(consumer),
             locals,
             relay,
@@ -186,8 +190,7 @@ impl<S: Service> Engine<S> {
     /// Runs until shutdown: finishes the batch, flushes the relay, leaves the group. Fails when
     /// Kafka shuts this consumer out for good.
     pub async fn run(mut self) -> Result<(), String> {
-        let consumer = self.consumer.clone();
-        let end = self.turn(&consumer).await;
+        let end = self.turns().await;
         info!("stopping: the batch is done, publishing what is left");
         self.publisher_stop.cancel();
         if tokio::time::timeout(FLUSH_LIMIT, &mut self.publisher).await.is_err() {
@@ -197,15 +200,42 @@ impl<S: Service> Engine<S> {
         for task in &self.background {
             task.abort();
         }
-        drop(self.consumer);
-        let close = tokio::task::spawn_blocking(move || drop(consumer));
-        if tokio::time::timeout(CLOSE_LIMIT, close).await.is_err() {
-            warn!("closing the consumer took too long; its partitions go over after the timeout");
-        }
+        close(self.consumer).await;
         end
     }
 
-    async fn turn(&mut self, consumer: &StreamConsumer<Listener>) -> Result<(), String> {
+    /// Turns until shutdown, joining the group anew when Kafka shuts the consumer out.
+    ///
+    /// That happens without anybody's fault: when the answer to a static member's joining is lost,
+    /// its next attempt looks to Kafka as if a successor took its place, and Kafka fences the
+    /// predecessor (KIP-345). Two instances of the same name fence each other with every heartbeat,
+    /// until the older one gives up here.
+    async fn turns(&mut self) -> Result<(), String> {
+        let mut times = 0;
+        let mut last = Instant::now();
+        loop {
+            let consumer = self.consumer.clone();
+            let Err(ShutOut(code)) = self.turn(&consumer).await else { return Ok(()) };
+            // Heartbeats are a third of the session timeout apart.
+            let soon = last.elapsed() < self.settings.session_timeout;
+            (times, last) = (if soon { times + 1 } else { 1 }, Instant::now());
+            if times == SHUT_OUTS_MAX {
+                return Err(format!(
+                    "Kafka shuts this consumer out again and again: {code}; is another instance \
+                     running with the same KAFKA_GROUP_INSTANCE_ID?"
+                ));
+            }
+            warn!(%code, "Kafka shuts this consumer out; joining the group anew");
+            self.monitor.down("kafka", "joining the consumer group");
+            let name = S::declaration().service;
+            let joined = join(&self.settings, &self.sources, name, self.monitor.clone());
+            let new = Arc::new(joined.map_err(|error| chain(&error))?);
+            drop(consumer);
+            close(std::mem::replace(&mut self.consumer, new)).await;
+        }
+    }
+
+    async fn turn(&mut self, consumer: &StreamConsumer<Listener>) -> Result<(), ShutOut> {
         let mut stream = consumer.stream();
         let mut pace = Pace::new(self.settings.batch_linger);
         let mut early: Vec<BorrowedMessage<'_>> = Vec::new();
@@ -222,8 +252,9 @@ impl<S: Service> Engine<S> {
                 next_retry = Instant::now() + if more { Duration::ZERO } else { RETRY_EVERY };
             }
             let records = std::mem::take(&mut early);
-            let gathered = self.gather(&mut stream, records, next_retry, &mut pace).await?;
-            if gathered.is_empty() {
+            let gathered = self.gather(&mut stream, records, next_retry, &mut pace).await;
+            let shut_out = gathered.shut_out;
+            if gathered.is_empty() && shut_out.is_none() {
                 continue;
             }
             pace.count(gathered.records.len() + gathered.locals.len());
@@ -235,6 +266,9 @@ impl<S: Service> Engine<S> {
             if complete {
                 crash::point("before-offsets");
                 reached.store(consumer);
+            }
+            if let Some(code) = shut_out {
+                return Err(ShutOut(code));
             }
         }
         Ok(())
@@ -274,16 +308,16 @@ impl<S: Service> Engine<S> {
         records: Vec<BorrowedMessage<'c>>,
         until: Instant,
         pace: &mut Pace,
-    ) -> Result<Gathered<'c, S>, String> {
-        let mut gathered = Gathered { records, locals: Vec::new() };
+    ) -> Gathered<'c, S> {
+        let mut gathered = Gathered { records, locals: Vec::new(), shut_out: None };
         let max = self.settings.batch_max;
         if gathered.is_empty() {
             tokio::select! {
                 biased;
-                () = self.shutdown.cancelled() => return Ok(gathered),
+                () = self.shutdown.cancelled() => return gathered,
                 Some(local) = self.locals.recv() => gathered.locals.push(local),
-                Some(polled) = stream.next() => gathered.take(polled)?,
-                () = tokio::time::sleep_until(until) => return Ok(gathered),
+                Some(polled) = stream.next() => gathered.take(polled),
+                () = tokio::time::sleep_until(until) => return gathered,
             }
             if max > 1 {
                 pace.wait().await;
@@ -297,15 +331,15 @@ impl<S: Service> Engine<S> {
         while gathered.len() < max
             && let Some(Some(polled)) = stream.next().now_or_never()
         {
-            gathered.take(polled)?;
+            gathered.take(polled);
         }
-        Ok(gathered)
+        gathered
     }
 
     /// Processes all that was gathered. Says whether all was processed or set aside.
     async fn work(&self, gathered: Gathered<'_, S>) -> bool {
         let started = Instant::now();
-        let Gathered { records, locals } = gathered;
+        let Gathered { records, locals, .. } = gathered;
         histogram!("farandole_batch_size")
             .record(f64::from(u32::try_from(records.len() + locals.len()).unwrap_or(u32::MAX)));
         let mut batch = Vec::with_capacity(records.len() + locals.len());
@@ -440,7 +474,7 @@ impl<S: Service> Engine<S> {
                 "processed"
             );
         }
-        self.relay.hand(committed.outgoing);
+        self.relay.hand(committed.bundle);
         self.effects.hand(committed.calls);
         self.processor.service.committed(&committed.orders);
         for message in batch {
@@ -471,9 +505,14 @@ impl<S: Service> Engine<S> {
 /// committed is in the log still.
 struct Interrupted;
 
+/// Kafka takes nothing more from this consumer.
+struct ShutOut(RDKafkaErrorCode);
+
 struct Gathered<'c, S: Service> {
     records: Vec<BorrowedMessage<'c>>,
     locals: Vec<Local<S::Input>>,
+    /// What came before is processed all the same.
+    shut_out: Option<RDKafkaErrorCode>,
 }
 
 impl<'c, S: Service> Gathered<'c, S> {
@@ -486,19 +525,21 @@ impl<'c, S: Service> Gathered<'c, S> {
     }
 
     /// Takes what polling gave. Errors pass by themselves, except those that shut the consumer
-    /// out, such as another one with the same `group.instance.id`.
-    fn take(&mut self, polled: Result<BorrowedMessage<'c>, KafkaError>) -> Result<(), String> {
+    /// out.
+    fn take(&mut self, polled: Result<BorrowedMessage<'c>, KafkaError>) {
         match polled {
             Ok(record) => self.records.push(record),
-            Err(KafkaError::MessageConsumptionFatal(code)) => {
-                return Err(format!(
-                    "Kafka shuts this consumer out: {code}; is another instance running with the \
-                     same KAFKA_GROUP_INSTANCE_ID?"
-                ));
-            }
+            Err(KafkaError::MessageConsumptionFatal(code)) => self.shut_out = Some(code),
             Err(error) => info!(%error, "polling failed, going on"),
         }
-        Ok(())
+    }
+}
+
+/// Leaves the group. Blocks, hence elsewhere.
+async fn close(consumer: Arc<StreamConsumer<Listener>>) {
+    let close = tokio::task::spawn_blocking(move || drop(consumer));
+    if tokio::time::timeout(CLOSE_LIMIT, close).await.is_err() {
+        warn!("closing the consumer took too long; its partitions go over after the timeout");
     }
 }
 

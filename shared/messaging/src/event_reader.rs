@@ -15,25 +15,15 @@ use tokio::task::spawn_blocking;
 
 use crate::admin::sort;
 use crate::failure::chain;
-use crate::kafka::client_config;
+use crate::onlooker::{ASK_LIMIT, config, create, unavailable, windows_of};
 use crate::readers::Unreadable;
-use crate::{AdminError, Registry, RegistryError};
-
-/// How long Kafka may take to say what the topics hold.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The pause before a question is asked again.
-const RETRY: Duration = Duration::from_millis(50);
+use crate::{AdminError, Registry, RegistryError, Window};
 
 /// How soon the reading thread notices that nobody reads any more.
 const POLL: Duration = Duration::from_millis(100);
 
 /// Records fetched ahead of the caller; librdkafka has a buffer of its own.
 const BUFFER: usize = 256;
-
-/// Kafka's client wants a name even from a consumer that joins no group. No group of this name
-/// comes to be.
-const GROUP: &str = "farandole-event-reader";
 
 /// Where an [`EventReader`] begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,10 +137,6 @@ impl EventReader {
     }
 }
 
-fn unavailable(brokers: &str, reason: String) -> AdminError {
-    AdminError::Unavailable { brokers: brokers.to_owned(), reason }
-}
-
 /// The schemas that were met, by id.
 struct Schemas {
     registry: Registry,
@@ -195,55 +181,22 @@ fn connect(
     topics: &[String],
     from: ReadFrom,
 ) -> Result<(BaseConsumer, Ahead), AdminError> {
-    let deadline = Instant::now() + OPEN_TIMEOUT;
-    let away = |error: KafkaError| unavailable(brokers, chain(&error));
-    let consumer: BaseConsumer = client_config(brokers)
-        .set("group.id", GROUP)
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        // Records may expire between the look at the offsets and the first fetch.
-        .set("auto.offset.reset", "earliest")
-        // The default of a second stalls a consumer that was just a little ahead.
-        .set("fetch.queue.backoff.ms", "10")
-        .set("queued.max.messages.kbytes", "16384")
-        .create()
-        .map_err(|error| sort(brokers, &error))?;
-    let metadata = consumer.fetch_metadata(None, OPEN_TIMEOUT).map_err(away)?;
+    let refused = |error: KafkaError| sort(brokers, &error);
+    let consumer = create(&config(brokers), brokers)?;
     let mut start = TopicPartitionList::new();
     let mut ahead = Ahead::new();
-    for name in topics {
-        let found = metadata.topics().iter().find(|topic| topic.name() == name);
-        for partition in found.ok_or_else(|| AdminError::Missing(name.clone()))?.partitions() {
-            let id = partition.id();
-            let (oldest, end) = watermarks(&consumer, name, id, deadline).map_err(away)?;
-            let first = if from == ReadFrom::Beginning { oldest } else { end };
-            start
-                .add_partition_offset(name, id, Offset::Offset(first))
-                .map_err(|error| sort(brokers, &error))?;
-            if first < end {
-                ahead.insert((name.clone(), id), end);
-            }
+    let deadline = Instant::now() + ASK_LIMIT;
+    for Window { topic, partition, from: oldest, to } in
+        windows_of(&consumer, brokers, topics, deadline)?
+    {
+        let first = if from == ReadFrom::Beginning { oldest } else { to };
+        start.add_partition_offset(&topic, partition, Offset::Offset(first)).map_err(refused)?;
+        if first < to {
+            ahead.insert((topic, partition), to);
         }
     }
-    consumer.assign(&start).map_err(|error| sort(brokers, &error))?;
+    consumer.assign(&start).map_err(refused)?;
     Ok((consumer, ahead))
-}
-
-/// The oldest offset of a partition and the one after its newest. Asks again until the deadline:
-/// while a partition gets a leader, as after its creation, brokers point at each other.
-fn watermarks(
-    consumer: &BaseConsumer,
-    topic: &str,
-    partition: i32,
-    deadline: Instant,
-) -> Result<(i64, i64), KafkaError> {
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match consumer.fetch_watermarks(topic, partition, left) {
-            Err(_) if Instant::now() + RETRY < deadline => std::thread::sleep(RETRY),
-            result => return result,
-        }
-    }
 }
 
 /// Hands on what comes, until nobody listens.

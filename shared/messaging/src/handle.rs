@@ -5,7 +5,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::message::{Cause, Local, Message, Origin};
 use crate::relay::Relay;
-use crate::{Failure, Outbox, Outgoing, Service};
+use crate::{Bundle, Failure, Outbox, Service};
 
 /// What a service's HTTP handlers and timers use to take part in the loop.
 pub struct Handle<S: Service> {
@@ -43,8 +43,8 @@ impl<S: Service> Handle<S> {
     }
 
     /// Hands committed events to the relay.
-    pub fn publish(&self, rows: Vec<Outgoing>) {
-        self.relay.hand(rows);
+    pub fn publish(&self, bundle: Bundle) {
+        self.relay.hand(bundle);
     }
 
     /// Whether publishing has fallen so far behind that no new work should be taken in.

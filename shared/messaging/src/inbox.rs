@@ -7,33 +7,33 @@ use uuid::Uuid;
 
 use crate::{Db, Failure};
 
-/// Remembers `ids` and returns those that were new. Ids are sorted first, so that two instances
-/// that insert the same ones wait for each other instead of deadlocking.
-pub(crate) async fn insert(db: &Db<'_>, mut ids: Vec<Uuid>) -> Result<HashSet<Uuid>, Failure> {
-    ids.sort_unstable();
-    let insert = db
-        .prepare_cached(
-            "INSERT INTO inbox (event_id) SELECT unnest($1::uuid[])
-             ON CONFLICT DO NOTHING RETURNING event_id",
-        )
-        .await?;
-    let rows = db.query(&insert, &[&ids]).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+/// Remembers `ids` and returns those that were new.
+pub(crate) async fn insert(db: &Db<'_>, ids: Vec<Uuid>) -> Result<HashSet<Uuid>, Failure> {
+    let insert = "INSERT INTO inbox (event_id) SELECT unnest($1::uuid[])
+         ON CONFLICT DO NOTHING RETURNING event_id";
+    insert_new(db, insert, ids).await
 }
 
 /// The same for dead letters that are redriven, by their redrive ids.
 pub(crate) async fn insert_redriven(
     db: &Db<'_>,
-    mut redriven: Vec<Uuid>,
+    redriven: Vec<Uuid>,
 ) -> Result<HashSet<Uuid>, Failure> {
-    redriven.sort_unstable();
-    let insert = db
-        .prepare_cached(
-            "INSERT INTO redriven (redrive_id) SELECT unnest($1::uuid[])
-             ON CONFLICT DO NOTHING RETURNING redrive_id",
-        )
-        .await?;
-    let rows = db.query(&insert, &[&redriven]).await?;
+    let insert = "INSERT INTO redriven (redrive_id) SELECT unnest($1::uuid[])
+         ON CONFLICT DO NOTHING RETURNING redrive_id";
+    insert_new(db, insert, redriven).await
+}
+
+/// Ids are sorted first, so that two instances that insert the same ones wait for each other
+/// instead of deadlocking.
+async fn insert_new(
+    db: &Db<'_>,
+    insert: &str,
+    mut ids: Vec<Uuid>,
+) -> Result<HashSet<Uuid>, Failure> {
+    ids.sort_unstable();
+    let insert = db.prepare_cached(insert).await?;
+    let rows = db.query(&insert, &[&ids]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 

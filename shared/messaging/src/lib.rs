@@ -10,6 +10,7 @@
 //! made until its outcome is known, always with the same key (effects), and a record that cannot
 //! be processed is kept, first in the retry queue, then in the dead-letter topic.
 
+mod addresses;
 mod admin;
 mod backlog;
 mod batch;
@@ -29,6 +30,7 @@ mod instance;
 mod kafka;
 mod lag;
 mod message;
+mod onlooker;
 mod outbox;
 mod pace;
 mod publisher;
@@ -47,6 +49,7 @@ mod states;
 mod throttle;
 mod trace;
 
+pub use addresses::{parse_brokers, parse_registry_url};
 pub use admin::{Admin, AdminError, Topic, TopicPlan, TopicReport};
 pub use committed::committed;
 pub use crash::point as crash_point;
@@ -60,7 +63,7 @@ pub use handle::Handle;
 pub use inbox::{forget as forget_inbox, prepare as prepare_inbox};
 pub use instance::LIVE as LIVE_INSTANCES;
 pub use message::Cause;
-pub use outbox::{Outbox, Outgoing};
+pub use outbox::{Bundle, BundleId, Outbox, Outgoing};
 pub use pace::Pace;
 pub use publisher::{PlainRecord, Publisher};
 pub use quotas::{Quota, set_quotas};

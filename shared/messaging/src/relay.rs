@@ -1,10 +1,11 @@
-use std::collections::{HashMap, HashSet, VecDeque};
+mod turns;
+
+use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
-use jiff::Timestamp;
 use kernel::OrderId;
 use metrics::counter;
 use rdkafka::message::OwnedHeaders;
@@ -15,24 +16,30 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use crate::kafka::{Producer, Record, header};
-use crate::outbox::{self, Outgoing};
+use crate::outbox::{self, Bundle, BundleId, Bundled, EVENTS_OF, Outgoing};
+use crate::relay::turns::{Before, Turns};
 use crate::settings::backoff;
 use crate::{Failure, Pace, Throttle, crash, instance};
 
-/// The most rows held in memory. Past it rows stay in the table only, and are read back when the
+/// The most events held in memory. Past it they are in the table only, and are read back when the
 /// relay has caught up; at 500 bytes each this is 25 MB.
 const QUEUE_MAX: usize = 50_000;
-/// The most rows published before the acknowledgements are awaited.
+/// The most events published before the acknowledgements are awaited.
 const BATCH_MAX: usize = 2_000;
 /// How often the relay looks for rows that instances which are gone left behind.
 const ADOPT_EVERY: Duration = Duration::from_secs(1);
 /// How many of them it takes up at once.
-const ADOPT_MAX: usize = 5_000;
+const ADOPT_MAX: usize = 50;
+/// How many rows are read back at once.
+const READ_BACK_MAX: usize = 10;
 /// Rows of this instance that are older than this, while none is in memory, never got there: the
 /// answer to their commit was lost.
 const OVERLOOKED_AFTER: Duration = Duration::from_secs(2);
 /// How long an order's next event waits for the instance that has to publish the one before.
 const TURN_LIMIT: Duration = Duration::from_secs(5);
+/// How long, if that is this instance: the one before is being handed over at this moment, or never
+/// came, because the answer to its commit was lost.
+const OWN_TURN_LIMIT: Duration = Duration::from_millis(100);
 /// How often it is looked whether its turn has come.
 const TURN_EVERY: Duration = Duration::from_millis(10);
 /// How long published rows may stay in the table at high rates, so that deletes come in batches.
@@ -40,9 +47,10 @@ const DELETE_LINGER: Duration = Duration::from_millis(50);
 /// Longest wait between two attempts to reach Kafka or Postgres.
 const BACKOFF_CAP: Duration = Duration::from_secs(2);
 
-/// Publishes committed rows, in order per order id, and deletes them by exact id.
+/// Publishes committed events, in order per order id, and deletes the rows of those that are in the
+/// log, by exact id.
 ///
-/// Rows are handed over in memory after the commit. What a crash left in the table is found by
+/// Events are handed over in memory after the commit. What a crash left in the table is found by
 /// the scan for instances that are gone. There is no cursor over the table: rows that commit late
 /// would be skipped by one.
 pub(crate) struct Relay {
@@ -52,8 +60,8 @@ pub(crate) struct Relay {
 
 #[derive(Default)]
 struct Queue {
-    rows: VecDeque<Outgoing>,
-    /// This instance's rows are to be read from the table: more came than memory holds, or some
+    events: VecDeque<Bundled>,
+    /// This instance's events are to be read from the table: more came than memory holds, or some
     /// may be there that never came.
     only_in_table: bool,
     /// More came than memory holds, and that has not been worked off yet.
@@ -65,15 +73,15 @@ impl Relay {
         Self { queue: Mutex::default(), wake: Notify::new() }
     }
 
-    /// Hands over committed rows, in the order of their commits.
-    pub(crate) fn hand(&self, rows: Vec<Outgoing>) {
-        if rows.is_empty() {
+    /// Hands over committed events, in the order of their commits.
+    pub(crate) fn hand(&self, Bundle(events): Bundle) {
+        if events.is_empty() {
             return;
         }
         let mut queue = self.lock();
-        let fits = queue.rows.len() + rows.len() <= QUEUE_MAX;
+        let fits = queue.events.len() + events.len() <= QUEUE_MAX;
         if !queue.only_in_table && fits {
-            queue.rows.extend(rows);
+            queue.events.extend(events);
             drop(queue);
             self.wake.notify_one();
         } else {
@@ -86,7 +94,7 @@ impl Relay {
     /// Forgets what is in memory and has it read from the table, where all of it is, too.
     fn read_back(&self) {
         let mut queue = self.lock();
-        queue.rows.clear();
+        queue.events.clear();
         queue.only_in_table = true;
         drop(queue);
         self.wake.notify_one();
@@ -101,63 +109,33 @@ impl Relay {
         self.lock().only_in_table
     }
 
-    fn has_rows(&self) -> bool {
-        !self.lock().rows.is_empty()
+    fn has_events(&self) -> bool {
+        !self.lock().events.is_empty()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Vec<Outgoing> {
+    fn take(&self) -> Vec<Bundled> {
         let mut queue = self.lock();
-        let count = queue.rows.len().min(BATCH_MAX);
-        queue.rows.drain(..count).collect()
+        let count = queue.events.len().min(BATCH_MAX);
+        queue.events.drain(..count).collect()
     }
 }
 
-/// Rows of orders of which other instances may have earlier ones to publish.
+/// What is in the log.
 #[derive(Default)]
-struct Waiting {
-    rows: Vec<(Instant, Outgoing)>,
+struct Published {
+    events: usize,
+    /// The bundles of which all events are.
+    bundles: Vec<BundleId>,
 }
 
-impl Waiting {
-    fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    fn extend(&mut self, rows: Vec<Outgoing>) {
-        let now = Instant::now();
-        self.rows.extend(rows.into_iter().map(|row| (now, row)));
-    }
-
-    /// Keeps the rows that follow another instance's or one that waits, and returns the others.
-    fn keep_back(&mut self, rows: Vec<Outgoing>) -> Vec<Outgoing> {
-        let mut orders: HashSet<OrderId> = self.orders(Duration::ZERO).collect();
-        let (wait, ready) = rows.into_iter().partition(|row| {
-            let order = row.envelope.order;
-            orders.contains(&order) || row.follows.is_some() && orders.insert(order)
-        });
-        self.extend(wait);
-        ready
-    }
-
-    /// The orders of which a row has waited at least this long.
-    fn orders(&self, at_least: Duration) -> impl Iterator<Item = OrderId> {
-        let waited = self.rows.iter().filter(move |(since, _)| since.elapsed() >= at_least);
-        waited.map(|(_, row)| row.envelope.order)
-    }
-
-    /// Takes out the rows before which the others have none, given each order's first of theirs.
-    fn take_before(&mut self, others: &HashMap<OrderId, u32>) -> Vec<Outgoing> {
-        let (ready, wait) = std::mem::take(&mut self.rows).into_iter().partition(|(_, row)| {
-            others.get(&row.envelope.order).is_none_or(|first| row.envelope.sequence < *first)
-        });
-        self.rows = wait;
-        let mut ready: Vec<Outgoing> = ready.into_iter().map(|(_, row)| row).collect();
-        ready.sort_by_key(|row| (row.envelope.order, row.envelope.sequence));
-        ready
+impl Published {
+    fn add(&mut self, more: Self) {
+        self.events += more.events;
+        self.bundles.extend(more.bundles);
     }
 }
 
@@ -181,7 +159,7 @@ impl Publisher {
         let mut pace = Pace::new(self.linger);
         let mut throttle = Throttle::new(self.rate);
         let mut next_adoption = Instant::now();
-        let mut waiting = Waiting::default();
+        let mut waiting = Turns::default();
         loop {
             if Instant::now() >= next_adoption || !waiting.is_empty() {
                 next_adoption = Instant::now() + ADOPT_EVERY;
@@ -191,11 +169,11 @@ impl Publisher {
                     self.find_overlooked().await;
                 }
             }
-            let rows = self.relay.take();
-            if !rows.is_empty() {
-                pace.count(rows.len());
+            let events = self.relay.take();
+            if !events.is_empty() {
+                pace.count(events.len());
             }
-            let mut ready = waiting.keep_back(rows);
+            let mut ready = waiting.keep_back(events);
             ready.extend(self.in_turn(&mut waiting).await);
             if !ready.is_empty() {
                 self.publish(&ready, &published, &mut throttle).await;
@@ -220,113 +198,131 @@ impl Publisher {
         let _ = cleaning.await;
     }
 
-    /// Publishes rows until Kafka has them, however long that takes.
+    /// Publishes events until Kafka has them, however long that takes.
     async fn publish(
         &self,
-        rows: &[Outgoing],
-        published: &mpsc::Sender<Vec<Uuid>>,
+        events: &[Bundled],
+        published: &mpsc::Sender<Published>,
         throttle: &mut Throttle,
     ) {
-        for part in rows.chunks(throttle.batch(BATCH_MAX)) {
+        for part in events.chunks(throttle.batch(BATCH_MAX)) {
             throttle.wait(part.len()).await;
             self.publish_batch(part, published).await;
         }
     }
 
-    async fn publish_batch(&self, rows: &[Outgoing], published: &mpsc::Sender<Vec<Uuid>>) {
-        let keys: Vec<String> = rows.iter().map(|row| row.envelope.order.to_string()).collect();
+    async fn publish_batch(&self, events: &[Bundled], published: &mpsc::Sender<Published>) {
+        let outgoing = || events.iter().map(|Bundled { event, .. }| event);
+        let keys: Vec<String> = outgoing().map(|event| event.envelope.order.to_string()).collect();
         for attempt in 1.. {
-            let records = rows.iter().zip(&keys).map(|(row, key)| self.record(row, key));
+            let records = events.iter().zip(&keys).map(|(one, key)| self.record(&one.event, key));
             match self.producer.publish(records).await {
                 Ok(()) => break,
                 Err(error) => {
-                    warn!(%error, rows = rows.len(), "cannot publish, trying again");
+                    warn!(%error, events = events.len(), "cannot publish, trying again");
                     let wait = backoff(attempt, Duration::from_millis(50), BACKOFF_CAP);
                     tokio::time::sleep(wait).await;
                 }
             }
         }
         crash::point("after-publish");
-        for row in rows {
+        for Outgoing { envelope, .. } in outgoing() {
             debug!(
-                order_id = %row.envelope.order,
-                r#type = row.envelope.event_type,
-                event_id = %row.envelope.id,
-                correlation_id = row.envelope.correlation_id,
+                order_id = %envelope.order,
+                r#type = envelope.event_type,
+                event_id = %envelope.id,
+                correlation_id = envelope.correlation_id,
                 "published"
             );
-            counter!("farandole_events_published_total", "type" => row.envelope.event_type.clone())
+            counter!("farandole_events_published_total", "type" => envelope.event_type.clone())
                 .increment(1);
         }
-        let ids = rows.iter().map(|row| row.envelope.id).collect();
+        let bundles = events.iter().filter_map(Bundled::published).collect();
         // Fails only when the other end is gone, at the very end; the rows are found at next start.
-        let _ = published.send(ids).await;
+        let _ = published.send(Published { events: events.len(), bundles }).await;
     }
 
-    fn record<'a>(&'a self, row: &'a Outgoing, key: &'a str) -> Record<'a> {
-        let all = row.envelope.headers();
+    fn record<'a>(&'a self, event: &'a Outgoing, key: &'a str) -> Record<'a> {
+        let all = event.envelope.headers();
         let headers = all
             .iter()
             .fold(OwnedHeaders::new_with_capacity(all.len()), |headers, (name, value)| {
                 header(headers, name, value.as_bytes())
             });
-        let (key, payload) = (Some(key.as_bytes()), Some(row.payload.as_slice()));
+        let (key, payload) = (Some(key.as_bytes()), Some(event.payload.as_slice()));
         Record { topic: &self.topic, key, payload, headers }
     }
 
-    /// Takes out the rows whose turn has come: other instances have published what comes before
-    /// them. What an instance does not get to for too long is taken over.
-    async fn in_turn(&self, waiting: &mut Waiting) -> Vec<Outgoing> {
+    /// Takes out the events whose turn has come: what comes before them is published. What does not
+    /// get published for too long is taken over.
+    async fn in_turn(&self, waiting: &mut Turns) -> Vec<Bundled> {
         if waiting.is_empty() {
             return Vec::new();
         }
-        let overdue: Vec<Uuid> = waiting.orders(TURN_LIMIT).map(|order| order.0).collect();
-        if !overdue.is_empty() {
-            let condition = "order_id = ANY($2) AND instance <> $1";
-            match self.adopt(condition, &[&self.instance, &overdue]).await {
-                Ok(rows) => {
-                    let rows_count = rows.len();
-                    warn!(rows_count, "another instance does not publish its events, doing it");
-                    waiting.extend(rows);
-                }
-                Err(failure) => warn!(%failure, "cannot take over events"),
-            }
-        }
-        let orders: Vec<Uuid> = waiting.orders(Duration::ZERO).map(|order| order.0).collect();
-        match self.first_of_others(&orders).await {
-            Ok(first) => waiting.take_before(&first),
+        let orders: Vec<Uuid> = waiting.orders().map(|order| order.0).collect();
+        let before = match self.unpublished(&orders).await {
+            Ok(found) => waiting.not_here(found),
             Err(failure) => {
                 warn!(%failure, "cannot look at the outbox");
-                Vec::new()
+                return Vec::new();
             }
+        };
+        let ready = waiting.take(&before);
+        self.take_over(&before, waiting).await;
+        ready
+    }
+
+    /// Takes over the bundles that the others have waited for long enough.
+    async fn take_over(&self, before: &[Before], waiting: &mut Turns) {
+        let waited = waiting.waited();
+        let overdue = before.iter().filter(|one| {
+            let own = one.instance == self.instance;
+            let limit = if own { OWN_TURN_LIMIT } else { TURN_LIMIT };
+            waited.get(&one.order).is_some_and(|waited| *waited >= limit)
+        });
+        let overdue: Vec<i64> = overdue.map(|one| one.bundle.0).collect();
+        if overdue.is_empty() {
+            return;
+        }
+        match self.adopt("bundle_id = ANY($2)", &[&self.instance, &overdue]).await {
+            Ok(events) => {
+                let (events_count, bundles) = (events.len(), overdue.len());
+                info!(events_count, bundles, "publishing what is overdue, for others wait for it");
+                waiting.extend(events);
+            }
+            Err(failure) => warn!(%failure, "cannot take over events"),
         }
     }
 
-    /// The first event that other instances have to publish, of each order that has one.
-    async fn first_of_others(&self, orders: &[Uuid]) -> Result<HashMap<OrderId, u32>, Failure> {
+    /// The events of these orders that are in the table.
+    async fn unpublished(&self, orders: &[Uuid]) -> Result<Vec<Before>, Failure> {
         let client = self.pool.get().await?;
-        let first = client
+        let select = client
             .prepare_cached(
-                "SELECT order_id, min(sequence) FROM outbox
-                 WHERE order_id = ANY($1) AND instance <> $2 GROUP BY order_id",
+                "SELECT order_id, sequence, bundle_id, instance FROM outbox
+                 WHERE bundle_id IN (SELECT bundle_id FROM outbox_bundles WHERE order_ids && $1)
+                   AND order_id = ANY($1)",
             )
             .await?;
-        let rows = client.query(&first, &[&orders, &self.instance]).await?;
-        Ok(rows
-            .iter()
-            .map(|row| (OrderId(row.get(0)), row.get::<_, i32>(1).unsigned_abs()))
-            .collect())
+        let rows = client.query(&select, &[&orders]).await?;
+        let before = rows.iter().map(|row| Before {
+            order: OrderId(row.get(0)),
+            sequence: row.get::<_, i32>(1).unsigned_abs(),
+            bundle: BundleId(row.get(2)),
+            instance: row.get(3),
+        });
+        Ok(before.collect())
     }
 
     /// Takes over the rows of instances that are gone.
-    async fn left_behind(&self) -> Vec<Outgoing> {
+    async fn left_behind(&self) -> Vec<Bundled> {
         let condition = format!("instance <> $1 AND instance NOT IN {}", instance::LIVE);
         match self.adopt(&condition, &[&self.instance]).await {
-            Ok(rows) => {
-                if !rows.is_empty() {
-                    info!(rows = rows.len(), "publishing what an instance that is gone left");
+            Ok(events) => {
+                if !events.is_empty() {
+                    info!(events = events.len(), "publishing what an instance that is gone left");
                 }
-                rows
+                events
             }
             Err(failure) => {
                 warn!(%failure, "cannot look for events left behind");
@@ -338,7 +334,7 @@ impl Publisher {
     /// A commit whose answer was lost has happened all the same, perhaps much later, and its rows
     /// are in no memory. Nothing is being published at this moment, so what is old was overlooked.
     async fn find_overlooked(&self) {
-        if self.relay.has_rows() {
+        if self.relay.has_events() {
             return;
         }
         match self.is_any_older_than(OVERLOOKED_AFTER).await {
@@ -355,12 +351,11 @@ impl Publisher {
         let client = self.pool.get().await?;
         let select = client
             .prepare_cached(
-                "SELECT EXISTS (SELECT FROM outbox WHERE instance = $1 AND occurred_at < $2)",
+                "SELECT EXISTS (SELECT FROM outbox_bundles
+                   WHERE instance = $1 AND committed_at < now() - $2 * interval '1 second')",
             )
             .await?;
-        let now = Timestamp::now();
-        let before = now.checked_sub(age).unwrap_or(now);
-        Ok(client.query_one(&select, &[&self.instance, &before]).await?.get(0))
+        Ok(client.query_one(&select, &[&self.instance, &age.as_secs_f64()]).await?.get(0))
     }
 
     /// Makes rows this instance's and returns them; the oldest first, and not all at once.
@@ -368,38 +363,38 @@ impl Publisher {
         &self,
         condition: &str,
         parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)],
-    ) -> Result<Vec<Outgoing>, Failure> {
+    ) -> Result<Vec<Bundled>, Failure> {
         let client = self.pool.get().await?;
-        let columns = outbox::COLUMNS;
         let sql = format!(
-            "UPDATE outbox SET instance = $1 WHERE event_id IN (
-               SELECT event_id FROM outbox WHERE {condition}
-               ORDER BY event_id LIMIT {ADOPT_MAX} FOR UPDATE SKIP LOCKED)
-             RETURNING {columns}"
+            "WITH taken AS (UPDATE outbox_bundles SET instance = $1 WHERE bundle_id IN (
+               SELECT bundle_id FROM outbox_bundles WHERE {condition}
+               ORDER BY bundle_id LIMIT {ADOPT_MAX} FOR UPDATE SKIP LOCKED)
+             RETURNING bundle_id)
+             {EVENTS_OF} IN (SELECT bundle_id FROM taken)"
         );
         let update = client.prepare_cached(&sql).await?;
         let rows = client.query(&update, parameters).await?;
         Ok(outbox::from_rows(&self.source, &rows))
     }
 
-    /// Publishes this instance's rows from the table after more came than memory holds.
+    /// Publishes this instance's events from the table after more came than memory holds.
     async fn read_back(
         &self,
-        waiting: &mut Waiting,
-        published: &mpsc::Sender<Vec<Uuid>>,
+        waiting: &mut Turns,
+        published: &mpsc::Sender<Published>,
         throttle: &mut Throttle,
     ) {
-        // From here on new rows go to memory again. Those committed before are read below, so
+        // From here on new events go to memory again. Those committed before are read below, so
         // none is left out; one that is in both is published twice, which the inboxes drop.
         self.relay.lock().only_in_table = false;
-        *waiting = Waiting::default();
-        let mut after = Uuid::nil();
+        waiting.clear();
+        let mut after = BundleId(i64::MIN);
         loop {
-            match self.own_rows(after).await {
-                Ok(rows) if rows.is_empty() => break,
-                Ok(rows) => {
-                    after = rows.iter().map(|row| row.envelope.id).max().unwrap_or(after);
-                    waiting.extend(rows);
+            match self.own(after).await {
+                Ok(events) if events.is_empty() => break,
+                Ok(events) => {
+                    after = events.iter().map(Bundled::bundle).max().unwrap_or(after);
+                    waiting.extend(events);
                     let ready = self.in_turn(waiting).await;
                     self.publish(&ready, published, throttle).await;
                 }
@@ -413,40 +408,43 @@ impl Publisher {
         queue.behind = queue.only_in_table;
     }
 
-    async fn own_rows(&self, after: Uuid) -> Result<Vec<Outgoing>, Failure> {
+    async fn own(&self, after: BundleId) -> Result<Vec<Bundled>, Failure> {
         let client = self.pool.get().await?;
         let sql = format!(
-            "SELECT {} FROM outbox WHERE instance = $1 AND event_id > $2
-             ORDER BY event_id LIMIT {BATCH_MAX}",
-            outbox::COLUMNS
+            "{EVENTS_OF} IN (SELECT bundle_id FROM outbox_bundles
+               WHERE instance = $1 AND bundle_id > $2
+               ORDER BY bundle_id LIMIT {READ_BACK_MAX})"
         );
         let select = client.prepare_cached(&sql).await?;
-        let rows = client.query(&select, &[&self.instance, &after]).await?;
+        let rows = client.query(&select, &[&self.instance, &after.0]).await?;
         Ok(outbox::from_rows(&self.source, &rows))
     }
 }
 
 /// Deletes published rows. A delete that is lost in a crash of the database only means that a row
 /// is published again, so this need not wait for the disk.
-async fn delete_published(pool: Pool, mut published: mpsc::Receiver<Vec<Uuid>>) {
+async fn delete_published(pool: Pool, mut published: mpsc::Receiver<Published>) {
     let mut pace = Pace::new(DELETE_LINGER);
-    while let Some(mut ids) = published.recv().await {
+    while let Some(mut gone) = published.recv().await {
         if !published.is_closed() {
             pace.wait().await;
         }
         while let Ok(more) = published.try_recv() {
-            ids.extend(more);
+            gone.add(more);
         }
-        pace.count(ids.len());
+        pace.count(gone.events);
+        if gone.bundles.is_empty() {
+            continue;
+        }
         for attempt in 1.. {
-            match delete(&pool, &ids).await {
+            match delete(&pool, &gone.bundles).await {
                 Ok(()) => break,
                 Err(failure) if published.is_closed() => {
-                    warn!(%failure, "leaving published rows in the outbox for the next start");
+                    warn!(%failure, "leaving published events in the outbox for the next start");
                     break;
                 }
                 Err(failure) => {
-                    warn!(%failure, "cannot delete published rows, trying again");
+                    warn!(%failure, "cannot delete published events, trying again");
                     let wait = backoff(attempt, Duration::from_millis(50), BACKOFF_CAP);
                     tokio::time::sleep(wait).await;
                 }
@@ -455,11 +453,12 @@ async fn delete_published(pool: Pool, mut published: mpsc::Receiver<Vec<Uuid>>) 
     }
 }
 
-async fn delete(pool: &Pool, ids: &[Uuid]) -> Result<(), Failure> {
+async fn delete(pool: &Pool, bundles: &[BundleId]) -> Result<(), Failure> {
     let mut client = pool.get().await?;
     let db = client.transaction().await?;
     db.batch_execute("SET LOCAL synchronous_commit = off").await?;
-    let delete = db.prepare_cached("DELETE FROM outbox WHERE event_id = ANY($1)").await?;
+    let delete = db.prepare_cached("DELETE FROM outbox_bundles WHERE bundle_id = ANY($1)").await?;
+    let ids: Vec<i64> = bundles.iter().map(|bundle| bundle.0).collect();
     db.execute(&delete, &[&ids]).await?;
     db.commit().await?;
     Ok(())

@@ -325,7 +325,7 @@ impl<S: Service> Rounds<S> {
         to.duplicates += duplicates;
         to.held += held;
         to.applied += messages.len() as u64 - duplicates - held;
-        self.relay.hand(committed.outgoing);
+        self.relay.hand(committed.bundle);
         // Calls are left to the service: it takes over the intents of instances that are gone.
     }
 

@@ -12,20 +12,13 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::AdminError;
 use crate::admin::sort;
 use crate::failure::chain;
-use crate::kafka::client_config;
+use crate::onlooker::{ASK_LIMIT, away, config, look, repeat, unavailable, windows_of};
 
-/// How long Kafka may take to say what the topics hold.
-const ASK_LIMIT: Duration = Duration::from_secs(10);
-
-/// The pause before a question is asked again.
-const RETRY: Duration = Duration::from_millis(50);
+/// How soon a scan notices that it comes no further.
+const POLL: Duration = Duration::from_millis(50);
 
 /// How long a scan may come no further. A broker that restarts is back sooner.
 const STALL_LIMIT: Duration = Duration::from_secs(30);
-
-/// Kafka's client wants a name even from a consumer that joins no group. No group of this name
-/// comes to be.
-const GROUP: &str = "farandole-scan";
 
 /// A stretch of one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,15 +88,16 @@ pub fn windows(
         return Ok(Vec::new());
     }
     let deadline = Instant::now() + ASK_LIMIT;
-    let consumer = consumer(brokers)?;
-    let mut windows = all_windows(&consumer, brokers, topics, deadline)?;
-    if let Bounds::Times { from, to } = bounds {
-        for (time, is_start) in [(from, true), (to, false)] {
-            let Some(time) = time else { continue };
-            clip(&consumer, &mut windows, time, is_start, deadline)
-                .map_err(|error| away(brokers, chain(&error)))?;
+    let mut windows = look(&config(brokers), brokers, |consumer| {
+        let mut windows = windows_of(consumer, brokers, topics, deadline)?;
+        if let Bounds::Times { from, to } = bounds {
+            for (time, is_start) in [(from, true), (to, false)] {
+                let Some(time) = time else { continue };
+                clip(consumer, &mut windows, time, is_start, deadline).map_err(away(brokers))?;
+            }
         }
-    }
+        Ok(windows)
+    })?;
     windows.retain(|window| window.from < window.to);
     Ok(windows)
 }
@@ -113,28 +107,8 @@ pub fn windows(
 ///
 /// Blocks, for ten seconds at most.
 pub fn partitions(brokers: &str, topics: &[String]) -> Result<Vec<Window>, AdminError> {
-    all_windows(&consumer(brokers)?, brokers, topics, Instant::now() + ASK_LIMIT)
-}
-
-fn all_windows(
-    consumer: &BaseConsumer,
-    brokers: &str,
-    topics: &[String],
-    deadline: Instant,
-) -> Result<Vec<Window>, AdminError> {
-    let away = |error: KafkaError| away(brokers, chain(&error));
-    let metadata = consumer.fetch_metadata(None, ASK_LIMIT).map_err(away)?;
-    let mut windows = Vec::new();
-    for topic in topics {
-        let found = metadata.topics().iter().find(|found| found.name() == topic);
-        for partition in found.ok_or_else(|| AdminError::Missing(topic.clone()))?.partitions() {
-            let partition = partition.id();
-            let ask = || consumer.fetch_watermarks(topic, partition, left(deadline));
-            let (from, to) = repeat(deadline, ask).map_err(away)?;
-            windows.push(Window { topic: topic.clone(), partition, from, to });
-        }
-    }
-    Ok(windows)
+    let deadline = Instant::now() + ASK_LIMIT;
+    look(&config(brokers), brokers, |consumer| windows_of(consumer, brokers, topics, deadline))
 }
 
 /// Moves the windows' starts or ends to the first record of this time or later.
@@ -151,8 +125,7 @@ fn clip(
         let milliseconds = Offset::Offset(time.as_millisecond().max(0));
         times.add_partition_offset(topic, *partition, milliseconds)?;
     }
-    let ask = || consumer.offsets_for_times(times.clone(), left(deadline));
-    let found = repeat(deadline, ask)?;
+    let found = repeat(deadline, |left| consumer.offsets_for_times(times.clone(), left))?;
     for window in windows {
         let element = found.find_partition(&window.topic, window.partition);
         // None is that late: past the end.
@@ -183,25 +156,29 @@ pub fn scan(
             topics.push(&window.topic);
         }
     }
+    let mut config = config(brokers);
+    // The end of a partition is told, even when the last offsets hold no record.
+    config.set("enable.partition.eof", "true");
     for topic in topics {
         let of_topic = windows.iter().filter(|window| window.topic == topic);
-        if scan_topic(brokers, topic, of_topic, &mut each)?.is_break() {
+        let scan = |consumer: &_| scan_topic(consumer, brokers, topic, of_topic, &mut each);
+        // Each topic has a consumer of its own: that a partition's end is reached comes without the
+        // topic's name.
+        if look(&config, brokers, scan)?.is_break() {
             break;
         }
     }
     Ok(())
 }
 
-/// Each topic has a consumer of its own: that a partition's end is reached comes without the
-/// topic's name.
 fn scan_topic<'w>(
+    consumer: &BaseConsumer,
     brokers: &str,
     topic: &str,
     windows: impl Iterator<Item = &'w Window>,
     each: &mut impl FnMut(&Scanned<'_>) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, AdminError> {
     let refused = |error: KafkaError| sort(brokers, &error);
-    let consumer = consumer(brokers)?;
     let mut start = TopicPartitionList::new();
     let mut ends = HashMap::new();
     for window in windows.filter(|window| window.from < window.to) {
@@ -214,7 +191,7 @@ fn scan_topic<'w>(
     let mut moved_at = Instant::now();
     let mut trouble = None;
     while !ends.is_empty() {
-        match consumer.poll(RETRY) {
+        match consumer.poll(POLL) {
             Some(Ok(record)) => {
                 let Some(end) = ends.get(&record.partition()).copied() else { continue };
                 moved_at = Instant::now();
@@ -223,7 +200,7 @@ fn scan_topic<'w>(
                 }
                 if record.offset() + 1 >= end {
                     ends.remove(&record.partition());
-                    leave(&consumer, topic, record.partition()).map_err(refused)?;
+                    leave(consumer, topic, record.partition()).map_err(refused)?;
                 }
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => {
@@ -260,7 +237,7 @@ fn stalled(
     let seconds = STALL_LIMIT.as_secs();
     let reason =
         format!("{topic}, partitions {partitions:?}: nothing came for {seconds} s ({why})");
-    away(brokers, reason)
+    unavailable(brokers, reason)
 }
 
 pub(crate) fn scanned<'r>(record: &'r BorrowedMessage<'_>) -> Scanned<'r> {
@@ -281,42 +258,4 @@ pub(crate) fn scanned<'r>(record: &'r BorrowedMessage<'_>) -> Scanned<'r> {
         payload: record.payload(),
         headers: headers.ok(),
     }
-}
-
-pub(crate) fn consumer(brokers: &str) -> Result<BaseConsumer, AdminError> {
-    client_config(brokers)
-        .set("group.id", GROUP)
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        // The end of a partition is told, even when the last offsets hold no record.
-        .set("enable.partition.eof", "true")
-        // Records may expire between the look at the offsets and the fetch.
-        .set("auto.offset.reset", "earliest")
-        // The default of a second stalls a consumer that was just a little ahead.
-        .set("fetch.queue.backoff.ms", "10")
-        .set("queued.max.messages.kbytes", "32768")
-        .create()
-        .map_err(|error: KafkaError| sort(brokers, &error))
-}
-
-/// Asks again until the deadline: while a partition gets a leader, as after its creation, brokers
-/// point at each other.
-fn repeat<T>(
-    deadline: Instant,
-    mut ask: impl FnMut() -> Result<T, KafkaError>,
-) -> Result<T, KafkaError> {
-    loop {
-        match ask() {
-            Err(_) if Instant::now() + RETRY < deadline => std::thread::sleep(RETRY),
-            result => return result,
-        }
-    }
-}
-
-fn left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
-}
-
-pub(crate) fn away(brokers: &str, reason: String) -> AdminError {
-    AdminError::Unavailable { brokers: brokers.to_owned(), reason }
 }

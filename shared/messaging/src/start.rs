@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use contracts::{Declaration, Encoder, Topics};
 use deadpool_postgres::Pool;
-use rdkafka::consumer::StreamConsumer;
+use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use rdkafka::error::KafkaError;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -227,8 +227,10 @@ pub(crate) fn sources<I: 'static>(readers: &Readers<I>, topics: &Topics) -> Vec<
     sources
 }
 
-pub(crate) fn consumer(
+/// A consumer that is joining the service's group.
+pub(crate) fn join(
     settings: &Settings,
+    sources: &[String],
     service: &str,
     monitor: Arc<dyn Monitor>,
 ) -> Result<StreamConsumer<Listener>, KafkaError> {
@@ -254,5 +256,7 @@ pub(crate) fn consumer(
     if let Some(id) = &settings.group_instance_id {
         config.set("group.instance.id", id);
     }
-    config.create_with_context(Listener::new(monitor))
+    let consumer: StreamConsumer<Listener> = config.create_with_context(Listener::new(monitor))?;
+    consumer.subscribe(&sources.iter().map(String::as_str).collect::<Vec<_>>())?;
+    Ok(consumer)
 }

@@ -12,8 +12,8 @@ use crate::{Changed, Db, Failure, Row, Seen, States, Stream};
 /// A table with one row per order: its state as JSON, its version, its place in the stream of
 /// events. All of a batch's rows are loaded by one statement and written by two.
 ///
-/// The table has the columns `order_id uuid PRIMARY KEY, version int, emitted int, emitted_by int,
-/// seen jsonb, state jsonb`, none of them null.
+/// The table has the columns `order_id uuid PRIMARY KEY, version int, emitted int, last_bundle
+/// bigint, seen jsonb, state jsonb`, none of them null.
 #[derive(Debug, Clone, Copy)]
 pub struct StateTable {
     name: &'static str,
@@ -36,7 +36,7 @@ impl StateTable {
     {
         let select = db
             .prepare_cached(&format!(
-                "SELECT order_id, version, emitted, emitted_by, seen, state FROM {}
+                "SELECT order_id, version, emitted, last_bundle, seen, state FROM {}
                  WHERE order_id = ANY($1)",
                 self.name
             ))
@@ -47,7 +47,7 @@ impl StateTable {
             .iter()
             .map(|row| {
                 let seen = readable(row.try_get::<_, Json<Seen>>(4))?;
-                let stream = Stream { emitted: row.get(2), emitted_by: row.get(3), seen };
+                let stream = Stream { emitted: row.get(2), last_bundle: row.get(3), seen };
                 let state = readable(row.try_get::<_, Json<S>>(5))?;
                 Ok((OrderId(row.get(0)), Row { version: row.get(1), stream, state }))
             })
@@ -88,10 +88,10 @@ impl StateTable {
         }
         let insert = db
             .prepare_cached(&format!(
-                "INSERT INTO {} (order_id, version, emitted, emitted_by, seen, state)
-                 SELECT order_id, version + 1, emitted, emitted_by, seen, state
-                 FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::jsonb[], $6::jsonb[])
-                   AS row (order_id, version, emitted, emitted_by, seen, state)
+                "INSERT INTO {} (order_id, version, emitted, last_bundle, seen, state)
+                 SELECT order_id, version + 1, emitted, last_bundle, seen, state
+                 FROM unnest($1::uuid[], $2::int[], $3::int[], $4::bigint[], $5::jsonb[], $6::jsonb[])
+                   AS row (order_id, version, emitted, last_bundle, seen, state)
                  ON CONFLICT DO NOTHING",
                 self.name
             ))
@@ -109,9 +109,9 @@ impl StateTable {
         let update = db
             .prepare_cached(&format!(
                 "UPDATE {table} SET version = row.version + 1, emitted = row.emitted,
-                   emitted_by = row.emitted_by, seen = row.seen, state = row.state
-                 FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::jsonb[], $6::jsonb[])
-                   AS row (order_id, version, emitted, emitted_by, seen, state)
+                   last_bundle = row.last_bundle, seen = row.seen, state = row.state
+                 FROM unnest($1::uuid[], $2::int[], $3::int[], $4::bigint[], $5::jsonb[], $6::jsonb[])
+                   AS row (order_id, version, emitted, last_bundle, seen, state)
                  WHERE {table}.order_id = row.order_id AND {table}.version = row.version",
                 table = self.name
             ))
@@ -132,11 +132,11 @@ impl StateTable {
         let orders: Vec<Uuid> = changed.iter().map(|one| one.order.0).collect();
         let versions: Vec<i32> = changed.iter().map(|one| one.row.version).collect();
         let emitted: Vec<i32> = changed.iter().map(|one| one.row.stream.emitted).collect();
-        let emitted_by: Vec<i32> = changed.iter().map(|one| one.row.stream.emitted_by).collect();
+        let last_bundle: Vec<i64> = changed.iter().map(|one| one.row.stream.last_bundle).collect();
         let seen: Vec<Json<&Seen>> = changed.iter().map(|one| Json(&one.row.stream.seen)).collect();
         let states: Vec<Json<&S>> = changed.iter().map(|one| Json(&one.row.state)).collect();
         let written = db
-            .execute(statement, &[&orders, &versions, &emitted, &emitted_by, &seen, &states])
+            .execute(statement, &[&orders, &versions, &emitted, &last_bundle, &seen, &states])
             .await?;
         if written == changed.len() as u64 { Ok(()) } else { Err(Failure::Conflict) }
     }

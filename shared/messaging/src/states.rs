@@ -10,9 +10,8 @@ use crate::World;
 pub struct Stream {
     /// How many events of the order this service has emitted; the last one's `ce_sequence`.
     pub emitted: i32,
-    /// The instance that emitted the last one; 0 if none. The relay uses it to keep an order's
-    /// events in order across instances.
-    pub emitted_by: i32,
+    /// The bundle with the last one; 0 if none. By it the relay keeps an order's events in order.
+    pub last_bundle: i64,
     /// Which events of the order it has read.
     pub seen: Seen,
 }

@@ -8,10 +8,15 @@ use std::time::Duration;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use messaging::error_chain as chain;
 use thiserror::Error;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls};
 
 /// How long to wait for a connection, be it new or one that others use.
 const WAIT: Duration = Duration::from_secs(5);
+
+/// How long a statement of a migration may take, in milliseconds: enough for large tables, and an
+/// end to waiting for another instance that migrates and does not get on.
+const MIGRATION_LIMIT: &str = "-c statement_timeout=600000";
 
 /// Every statement here finds its rows by an index. A plan made while a table was still empty
 /// would scan it, and go on scanning as it grows; so the planner is told once and for all.
@@ -31,23 +36,28 @@ pub enum DatabaseError {
 
 /// A pool of connections. Nothing is connected yet.
 pub fn pool(url: &str, max: usize) -> Result<Pool, DatabaseError> {
-    let unavailable = |error: &dyn std::error::Error| DatabaseError::Unavailable(chain(error));
-    let mut config = Config::from_str(url).map_err(|error| unavailable(&error))?;
-    config.options(PLANNER).connect_timeout(WAIT).keepalives_idle(Duration::from_secs(30));
+    let config = config(url, PLANNER)?;
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     Pool::builder(Manager::from_config(config, NoTls, recycling))
         .max_size(max)
         .timeouts(Timeouts { wait: Some(WAIT), create: Some(WAIT), recycle: Some(WAIT) })
         .runtime(Runtime::Tokio1)
         .build()
-        .map_err(|error| unavailable(&error))
+        .map_err(|error| DatabaseError::Unavailable(chain(&error)))
+}
+
+/// A server that has vanished is noticed, also by a connection that waits for its answer.
+fn config(url: &str, options: &str) -> Result<Config, DatabaseError> {
+    let mut config =
+        Config::from_str(url).map_err(|error| DatabaseError::Unavailable(chain(&error)))?;
+    config.options(options).connect_timeout(WAIT).keepalives_idle(Duration::from_secs(30));
+    Ok(config)
 }
 
 /// Brings the database to what this program needs: first the loop's tables, then the service's.
-/// Instances that start together take turns.
+/// Instances that start together take turns. No statement may take longer than ten minutes.
 pub async fn migrate(url: &str, service: refinery::Runner) -> Result<(), DatabaseError> {
-    let config =
-        Config::from_str(url).map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
+    let config = config(url, MIGRATION_LIMIT)?;
     let connecting = tokio::time::timeout(WAIT, config.connect(NoTls)).await;
     let (mut client, connection) = match connecting {
         Ok(Ok(connected)) => connected,
@@ -75,14 +85,15 @@ pub async fn migrate(url: &str, service: refinery::Runner) -> Result<(), Databas
 }
 
 /// Whether a migration failed because the connection or the server went away in the middle of it:
-/// by `SQLSTATE`, class 08 (connection exception) and 57 (operator intervention, as a shutdown is);
-/// without one there was no answer at all.
+/// by `SQLSTATE`, class 08 (connection exception) and 57 (operator intervention, as a shutdown is),
+/// but not what took too long; without one there was no answer at all.
 fn went_away(error: &refinery::Error) -> bool {
     let causes = successors(error.source(), |&cause| cause.source());
     let mut postgres = causes.filter_map(|cause| cause.downcast_ref::<tokio_postgres::Error>());
     postgres.any(|error| {
-        error
-            .code()
-            .is_none_or(|state| ["08", "57"].iter().any(|class| state.code().starts_with(class)))
+        error.code().is_none_or(|state| {
+            *state != SqlState::QUERY_CANCELED
+                && ["08", "57"].iter().any(|class| state.code().starts_with(class))
+        })
     })
 }

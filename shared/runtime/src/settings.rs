@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 use contracts::Topics;
-use messaging::RetryPolicy;
+use messaging::{RetryPolicy, parse_brokers, parse_registry_url};
 
 use self::retry_by_type::{RetryByType, retry_by_type};
 
@@ -26,7 +26,7 @@ pub struct Settings {
     pub database_pool_max: usize,
     /// Kafka's brokers, comma-separated.
     #[arg(long, env = "KAFKA_BROKERS", value_name = "HOST:PORT,…",
-          default_value = "localhost:9092", value_parser = brokers)]
+          default_value = "localhost:9092", value_parser = parse_brokers)]
     pub kafka_brokers: String,
     /// Kafka's group.instance.id. An instance that comes back under the same name goes on at
     /// once, instead of after the session timeout. Each instance needs one of its own.
@@ -38,11 +38,11 @@ pub struct Settings {
     pub kafka_session_timeout_ms: u64,
     /// The schema registry's base URL (Confluent-compatible API).
     #[arg(long, env = "SCHEMA_REGISTRY_URL", value_name = "URL",
-          default_value = "http://localhost:8080/apis/ccompat/v7", value_parser = http_url)]
+          default_value = "http://localhost:8080/apis/ccompat/v7",
+          value_parser = parse_registry_url)]
     pub schema_registry_url: String,
     /// Put before every topic and consumer group, so that several fleets can share a cluster.
-    #[arg(long, env = "TOPIC_PREFIX", value_name = "TEXT", default_value = "",
-          value_parser = topics)]
+    #[arg(long, env = "TOPIC_PREFIX", value_name = "TEXT", default_value = "")]
     pub topic_prefix: Topics,
     /// Where to listen for HTTP.
     #[arg(long, env = "HTTP_ADDR", value_name = "ADDRESS:PORT")]
@@ -152,29 +152,4 @@ fn postgres_url(text: &str) -> Result<String, String> {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(format!("{error}; {shape}")),
     }
-}
-
-fn brokers(text: &str) -> Result<String, String> {
-    let fits = |broker: &str| {
-        broker
-            .rsplit_once(':')
-            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
-    };
-    if text.split(',').all(fits) {
-        Ok(text.to_owned())
-    } else {
-        Err("expected host:port, several separated by commas".to_owned())
-    }
-}
-
-fn http_url(text: &str) -> Result<String, String> {
-    match reqwest::Url::parse(text) {
-        Ok(url) if url.scheme() == "http" && url.has_host() => Ok(text.to_owned()),
-        Ok(_) => Err("expected http://host:port/path".to_owned()),
-        Err(error) => Err(format!("{error}; expected http://host:port/path")),
-    }
-}
-
-fn topics(text: &str) -> Result<Topics, String> {
-    text.parse().map_err(|error: contracts::InvalidPrefix| error.to_string())
 }

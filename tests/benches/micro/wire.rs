@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use contracts::{Encoder, Envelope, WriterSchema};
-use criterion::{BenchmarkId, Criterion};
+use criterion::Criterion;
 use jiff::Timestamp;
 use kernel::{Money, OrderId, Quantity};
 use order::events::{Line, OrderPlaced, Recipient};
@@ -31,7 +31,7 @@ pub(crate) fn decode(criterion: &mut Criterion) {
 fn one<T: DeserializeOwned>(criterion: &mut Criterion, reader: &str) {
     let payload = Encoder::new(1, SCHEMA).unwrap().encode(&order_placed()).unwrap();
     let schema = WriterSchema::parse(SCHEMA).unwrap();
-    criterion.bench_function(BenchmarkId::new("decode OrderPlaced", reader), |bencher| {
+    criterion.bench_function(&format!("decode OrderPlaced, {reader}"), |bencher| {
         bencher.iter(|| schema.decode::<T>(black_box(&payload)).unwrap());
     });
 }

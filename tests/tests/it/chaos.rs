@@ -73,7 +73,7 @@ async fn play(stage: &Stage, seed: u64, length: Duration) {
         outsider.go_about(rng.fork(), until),
     );
     let faults = [of_services, of_stack, of_lines, outsider.counts.clone()];
-    faults::start_shut_out(stage.services());
+    stage.services().for_each(faults::assert_runs);
     let placed = load.stop().await;
     let took = began.elapsed();
     let books = stage.until_at_rest(&placed, &outsider).await;
@@ -168,7 +168,7 @@ impl Stage {
     async fn until_at_rest(&self, placed: &Placed, outsider: &Outsider) -> Books {
         let began = Instant::now();
         loop {
-            faults::start_shut_out(self.services());
+            self.services().for_each(faults::assert_runs);
             let books = Books::open(&self.outside).await.without(&outsider.strangers);
             let violations = books.violations();
             if books.at_rest(&placed.unknowable) && violations.is_empty() {

@@ -11,5 +11,6 @@ mod dead_letters;
 mod independent;
 mod load;
 mod stories;
+mod stuck;
 mod trace;
 mod troupe;

@@ -29,6 +29,7 @@ use self::facts::Service;
 use self::ledger::Ledger;
 use self::log::{Before, Log, Scribe};
 pub use self::report::{AuditReport, Check};
+use crate::gaps::Number;
 
 /// Where a fleet is.
 #[derive(Clone)]
@@ -54,6 +55,8 @@ pub struct AuditOptions {
     pub allow_dead_letters: bool,
     /// Dead letters that an operator has seen to, by topic, partition and offset: they are fine.
     pub settled_letters: BTreeSet<(String, i32, i64)>,
+    /// Events that an operator knows to be lost for good: their numbers are fine.
+    pub acknowledged: BTreeSet<Number>,
     /// Charges of cancelled orders may be open: they are followed until the provider answers, and
     /// it may never do.
     pub allow_pending_effects: bool,
@@ -67,6 +70,7 @@ impl Default for AuditOptions {
             invariants_only: false,
             allow_dead_letters: false,
             settled_letters: BTreeSet::new(),
+            acknowledged: BTreeSet::new(),
             allow_pending_effects: false,
         }
     }
@@ -201,6 +205,7 @@ fn look_through(books: &Books, options: &AuditOptions) -> AuditReport {
     report.events = books.log.events.len();
     let mut auditor = Auditor { books, options, report: &mut report };
     auditor.check_orders();
+    auditor.check_legible();
     auditor.check_sums();
     auditor.check_tables();
     auditor.check_inboxes();

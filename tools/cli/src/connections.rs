@@ -1,8 +1,8 @@
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-use contracts::{InvalidPrefix, Topics};
-use messaging::{Admin, AdminError, Registry, RegistryError};
+use contracts::Topics;
+use messaging::{Admin, AdminError, Registry, RegistryError, parse_brokers, parse_registry_url};
 
 /// How long one try may take.
 const TRY: Duration = Duration::from_secs(5);
@@ -17,15 +17,15 @@ const REPORT: Duration = Duration::from_secs(5);
 pub(crate) struct Connections {
     /// Kafka's brokers, comma-separated
     #[arg(long, global = true, env = "KAFKA_BROKERS", value_name = "HOST:PORT,…",
-          default_value = "localhost:9092", value_parser = brokers)]
+          default_value = "localhost:9092", value_parser = parse_brokers)]
     pub(crate) kafka_brokers: String,
     /// The schema registry's base URL (Confluent-compatible API)
     #[arg(long, global = true, env = "SCHEMA_REGISTRY_URL", value_name = "URL",
-          default_value = "http://localhost:8080/apis/ccompat/v7", value_parser = http_url)]
+          default_value = "http://localhost:8080/apis/ccompat/v7",
+          value_parser = parse_registry_url)]
     schema_registry_url: String,
     /// Put before every topic, as the services have it
-    #[arg(long, global = true, env = "TOPIC_PREFIX", value_name = "TEXT", default_value = "",
-          value_parser = topics)]
+    #[arg(long, global = true, env = "TOPIC_PREFIX", value_name = "TEXT", default_value = "")]
     pub(crate) topic_prefix: Topics,
     /// How long to wait for Kafka or the registry to come up, each; and `audit`, for the fleet to
     /// come to rest
@@ -75,28 +75,4 @@ impl Connections {
         }
         Ok(())
     }
-}
-
-fn brokers(text: &str) -> Result<String, String> {
-    let fits = |broker: &str| {
-        broker
-            .rsplit_once(':')
-            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
-    };
-    if text.split(',').all(fits) {
-        Ok(text.to_owned())
-    } else {
-        Err("expected host:port, several separated by commas".to_owned())
-    }
-}
-
-fn http_url(text: &str) -> Result<String, String> {
-    match text.strip_prefix("http://") {
-        Some(rest) if !rest.is_empty() && !rest.starts_with('/') => Ok(text.to_owned()),
-        _ => Err("expected http://host:port/path".to_owned()),
-    }
-}
-
-fn topics(text: &str) -> Result<Topics, String> {
-    text.parse().map_err(|error: InvalidPrefix| error.to_string())
 }

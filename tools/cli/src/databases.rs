@@ -1,56 +1,46 @@
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use farandole_cli::SERVICES;
 use tokio_postgres::{Client, NoTls};
 
-/// Where the services' databases are. The tool only reads them.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Databases")]
-#[expect(clippy::struct_field_names, reason = "a field's name is its flag")]
-pub(crate) struct Databases {
-    /// The order service's database
-    #[arg(
-        long,
-        global = true,
-        env = "ORDER_DATABASE_URL",
-        value_name = "URL",
-        hide_env_values = true
-    )]
-    order_database_url: Option<String>,
-    /// The inventory service's database
-    #[arg(
-        long,
-        global = true,
-        env = "INVENTORY_DATABASE_URL",
-        value_name = "URL",
-        hide_env_values = true
-    )]
-    inventory_database_url: Option<String>,
-    /// The payment service's database
-    #[arg(
-        long,
-        global = true,
-        env = "PAYMENT_DATABASE_URL",
-        value_name = "URL",
-        hide_env_values = true
-    )]
-    payment_database_url: Option<String>,
-    /// The shipping service's database
-    #[arg(
-        long,
-        global = true,
-        env = "SHIPPING_DATABASE_URL",
-        value_name = "URL",
-        hide_env_values = true
-    )]
-    shipping_database_url: Option<String>,
-    /// The notification service's database
-    #[arg(
-        long,
-        global = true,
-        env = "NOTIFICATION_DATABASE_URL",
-        value_name = "URL",
-        hide_env_values = true
-    )]
-    notification_database_url: Option<String>,
+/// Where the services' databases are, by service, as far as anybody has said. The tool only reads
+/// them. There is one flag per service, and a variable of the same name.
+#[derive(Debug)]
+pub(crate) struct Databases(BTreeMap<&'static str, String>);
+
+impl Args for Databases {
+    fn augment_args(command: Command) -> Command {
+        let flag = |service: &'static str| {
+            let variable = Self::variable(service);
+            Arg::new(variable.clone())
+                .long(variable.to_lowercase().replace('_', "-"))
+                .env(variable)
+                .help(format!("The {service} service's database"))
+                .value_name("URL")
+                .hide_env_values(true)
+                .global(true)
+        };
+        command.next_help_heading("Databases").args(SERVICES.map(flag))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Databases {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let url = |service| matches.get_one::<String>(&Self::variable(service));
+        let given = |service| Some((service, url(service)?.clone()));
+        Ok(Self(SERVICES.into_iter().filter_map(given).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// A service's database is needed, and nobody has said where it is, or it is away.
@@ -93,16 +83,8 @@ impl Databases {
 
     /// Where a service's database is.
     pub(crate) fn url(&self, service: &str) -> Result<&String, NoDatabase> {
-        let url = match service {
-            "order" => &self.order_database_url,
-            "inventory" => &self.inventory_database_url,
-            "payment" => &self.payment_database_url,
-            "shipping" => &self.shipping_database_url,
-            "notification" => &self.notification_database_url,
-            _ => &None,
-        };
         let variable = Self::variable(service);
-        url.as_ref().ok_or_else(|| {
+        self.0.get(service).ok_or_else(|| {
             NoDatabase(format!("the {service} service's database is needed: set {variable}"))
         })
     }

@@ -1,9 +1,12 @@
 //! The numbers that are missing in the streams of events that a service reads.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use kernel::OrderId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Row};
+use uuid::Uuid;
 
 use crate::Unreadable;
 
@@ -23,6 +26,17 @@ pub struct Gap {
     pub since: Timestamp,
     /// What the service has found out.
     pub verdict: Verdict,
+}
+
+/// A number in the stream of events that a service has about an order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Number {
+    /// The order.
+    pub order_id: OrderId,
+    /// The `ce_source`, such as `/order`.
+    pub source: String,
+    /// The `ce_sequence`.
+    pub sequence: i32,
 }
 
 /// What a service has found out about a missing number.
@@ -49,21 +63,46 @@ impl Verdict {
 }
 
 /// The missing numbers of a service, the oldest first, `limit` at most; and how many there are.
+/// Those that are lost and `acknowledged` are left out.
 pub async fn gaps(
     service: &'static str,
     database: &Client,
+    acknowledged: &BTreeSet<Number>,
     limit: i64,
 ) -> Result<(Vec<Gap>, i64), Unreadable> {
+    let orders: Vec<Uuid> = acknowledged.iter().map(|number| number.order_id.0).collect();
+    let sources: Vec<&str> = acknowledged.iter().map(|number| number.source.as_str()).collect();
+    let sequences: Vec<i32> = acknowledged.iter().map(|number| number.sequence).collect();
     let rows = database
         .query(
             "SELECT order_id, source, sequence, noticed_at, verdict, count(*) OVER () FROM gaps
+             WHERE verdict <> 'lost' OR (order_id, source, sequence) NOT IN
+               (SELECT * FROM unnest($2::uuid[], $3::text[], $4::int[]))
              ORDER BY noticed_at, order_id, source, sequence LIMIT $1",
-            &[&limit],
+            &[&limit, &orders, &sources, &sequences],
         )
         .await
         .map_err(Unreadable::of(service))?;
     let all = rows.first().map_or(0, |row| row.get(5));
     Ok((rows.iter().map(|row| gap(service, row)).collect(), all))
+}
+
+/// Whether a service has found this number to be lost.
+pub async fn is_lost(
+    service: &'static str,
+    database: &Client,
+    number: &Number,
+) -> Result<bool, Unreadable> {
+    let Number { order_id, source, sequence } = number;
+    let row = database
+        .query_one(
+            "SELECT EXISTS (SELECT FROM gaps WHERE verdict = 'lost'
+               AND order_id = $1 AND source = $2 AND sequence = $3)",
+            &[&order_id.0, source, sequence],
+        )
+        .await
+        .map_err(Unreadable::of(service))?;
+    Ok(row.get(0))
 }
 
 /// From the columns order, source, sequence, since, verdict.

@@ -73,7 +73,7 @@ enum Command {
     /// An order's events are numbered by each service that emits them. A service that reads a later
     /// one without the one before notices, searches the topic and repairs what it finds; here is
     /// what it has not found. The databases are needed, such as PAYMENT_DATABASE_URL; with --service
-    /// only of those named. Nothing is changed.
+    /// only of those named. Nothing is changed. What was acknowledged to be lost is not listed.
     ///
     /// Exit codes: 0 nothing is missing; 1 something is; 3 a database cannot be read.
     #[command(verbatim_doc_comment)]
@@ -90,7 +90,7 @@ async fn main() -> ExitCode {
         Command::Events(command) => events::run(command, &connections).await,
         Command::Dlq(command) => dlq::run(command, &connections, &databases).await,
         Command::Orders(command) => orders::run(command, &connections, &databases).await,
-        Command::Gaps(arguments) => gaps::run(arguments, &databases).await,
+        Command::Gaps(arguments) => gaps::run(arguments, &connections, &databases).await,
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

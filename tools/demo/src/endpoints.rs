@@ -55,13 +55,8 @@ pub(crate) struct Endpoints {
     )]
     pub(crate) schema_registry_url: String,
     /// Put before every topic, as the services have it
-    #[arg(long, env = "TOPIC_PREFIX", value_name = "TEXT", default_value = "",
-          value_parser = topics)]
+    #[arg(long, env = "TOPIC_PREFIX", value_name = "TEXT", default_value = "")]
     pub(crate) topic_prefix: Topics,
-}
-
-fn topics(text: &str) -> Result<Topics, String> {
-    text.parse().map_err(|error: contracts::InvalidPrefix| error.to_string())
 }
 
 impl Endpoints {

@@ -27,7 +27,7 @@ async fn load(stage: &Stage, stop: &AtomicBool) -> Vec<Letter> {
 
 /// Waits until the instance with this number has done something new.
 async fn until_active(stage: &Stage, instance: i32) {
-    stage.until_more(&format!("tallies WHERE emitted_by = {instance}"), 0).await;
+    stage.until_more(&format!("tallies WHERE last_bundle >> 32 = {instance}"), 0).await;
 }
 
 /// Instances have the numbers 1, 2, … in the order in which they start.

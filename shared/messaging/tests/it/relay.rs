@@ -23,7 +23,7 @@ async fn guard_deletes(stage: &Stage) {
         .execute(&format!(
             "CREATE FUNCTION await_lock() RETURNS trigger LANGUAGE plpgsql AS
                $$ BEGIN PERFORM pg_advisory_xact_lock_shared({DELETES}); RETURN NULL; END $$;
-             CREATE TRIGGER await_lock BEFORE DELETE ON outbox EXECUTE FUNCTION await_lock()"
+             CREATE TRIGGER await_lock BEFORE DELETE ON outbox_bundles EXECUTE FUNCTION await_lock()"
         ))
         .await;
 }
@@ -70,14 +70,30 @@ const OTHER: i32 = 1_000_000;
 /// The class of the locks by which instances show that they live.
 const LOCK_CLASS: i32 = 0x4641_524F;
 
-/// Puts a row into the outbox, as another instance may have left it.
-async fn leave_behind(db: &impl GenericClient, id: Uuid, order: OrderId, id_of_schema: i32) {
+/// Puts an order's first event into the outbox, as an instance may have left it. Returns the bundle.
+async fn leave_behind(
+    db: &impl GenericClient,
+    instance: i32,
+    id: Uuid,
+    order: OrderId,
+    id_of_schema: i32,
+) -> i64 {
     let encoder = Encoder::new(id_of_schema, COUNTED).unwrap();
     let payload = encoder.encode(&json!({"number": 1})).unwrap();
-    let insert = "INSERT INTO outbox (event_id, order_id, sequence, instance, event_type,
-          occurred_at, correlation_id, causation_id, payload)
-        VALUES ($1, $2, 1, $3, 'Counted', now(), 'c', 'r', $4)";
-    db.execute(insert, &[&id, &order.0, &OTHER, &payload]).await.unwrap();
+    let bundle = i64::from(instance) << 32 | i64::from(fastrand::u32(1_000_000..));
+    let insert = "INSERT INTO outbox_bundles (bundle_id, instance, event_ids, order_ids, sequences,
+          event_types, times, correlation_ids, causation_ids, traceparents, payloads)
+        VALUES ($1, $2, ARRAY[$3::uuid], ARRAY[$4::uuid], '{1}', '{Counted}', ARRAY[now()], '{c}',
+          '{r}', '{NULL}', ARRAY[$5::bytea])";
+    db.execute(insert, &[&bundle, &instance, &id, &order.0, &payload]).await.unwrap();
+    bundle
+}
+
+/// Writes the state of an order whose first event is in that bundle.
+async fn remember(db: &impl GenericClient, order: OrderId, bundle: i64) {
+    let state = json!({"numbers": [1], "answers": []});
+    let insert = "INSERT INTO tallies VALUES ($1, 1, 1, $2, '{}', $3)";
+    db.execute(insert, &[&order.0, &bundle, &state]).await.unwrap();
 }
 
 #[tokio::test]
@@ -88,8 +104,8 @@ async fn a_row_with_an_old_id_that_commits_late_is_published() {
     let (late_id, early_id) = (Uuid::now_v7(), Uuid::now_v7());
     let mut client = stage.pool.get().await.unwrap();
     let open = client.transaction().await.unwrap();
-    leave_behind(&open, late_id, late, counted).await;
-    leave_behind(&stage.pool.get().await.unwrap(), early_id, early, counted).await;
+    leave_behind(&open, OTHER, late_id, late, counted).await;
+    leave_behind(&stage.pool.get().await.unwrap(), OTHER, early_id, early, counted).await;
 
     let instance = stage.start().await;
     let letters = rounds(stage.ids, &new_orders(10), 1);
@@ -115,10 +131,8 @@ async fn an_event_waits_for_the_one_before_it_and_other_orders_do_not() {
     let (held, free) = (new_orders(1)[0], new_orders(1)[0]);
     let other = stage.pool.get().await.unwrap();
     other.execute("SELECT pg_advisory_lock($1, $2)", &[&LOCK_CLASS, &OTHER]).await.unwrap();
-    leave_behind(&other, Uuid::now_v7(), held, counted).await;
-    let row = json!({"numbers": [1], "answers": []});
-    let insert = "INSERT INTO tallies VALUES ($1, 1, 1, $2, '{}', $3)";
-    other.execute(insert, &[&held.0, &OTHER, &row]).await.unwrap();
+    let bundle = leave_behind(&other, OTHER, Uuid::now_v7(), held, counted).await;
+    remember(&other, held, bundle).await;
 
     let instance = stage.start().await;
     let letters = [(held, 2), (free, 1)]
@@ -130,6 +144,26 @@ async fn an_event_waits_for_the_one_before_it_and_other_orders_do_not() {
     stage.until_done(2).await;
     instance.stop().await;
     assert_eq!(in_order(&stage.published().await)[&held], [1, 2]);
+}
+
+/// As when the answer to a commit is lost: the event is in the table, and in nobody's memory.
+#[tokio::test]
+async fn an_event_whose_commit_was_not_answered_goes_before_the_next_of_its_order() {
+    let stage = Stage::set().await;
+    let counted = stage.world.register(TALLY, "Counted", COUNTED).await;
+    let order = new_orders(1)[0];
+    let instance = stage.start().await;
+    let mut client = stage.pool.get().await.unwrap();
+    let number = client.query_one("SELECT last_value::int FROM instance_numbers", &[]).await;
+    let unanswered = client.transaction().await.unwrap();
+    let bundle =
+        leave_behind(&unanswered, number.unwrap().get(0), Uuid::now_v7(), order, counted).await;
+    remember(&unanswered, order, bundle).await;
+    unanswered.commit().await.unwrap();
+    stage.send(&[Letter::new(stage.ids, order, 2, Action::Count)]).await;
+    stage.until_done(1).await;
+    instance.stop().await;
+    assert_eq!(in_order(&stage.published().await)[&order], [1, 2]);
 }
 
 /// Commands go around the partitions, so that both instances have each order in hands at once.

@@ -1,13 +1,16 @@
 //! A start that cannot succeed is refused, with words that say what to do.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use farandole_messaging::Settings;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use testkit::World;
 
 use crate::instance::Instance;
 use crate::letter::{new_orders, rounds};
-use crate::stage::{Stage, database, register, settings_in};
+use crate::stage::{PATIENCE, Stage, database, register, settings_in};
 use crate::tally::{ANSWERED, COUNTED, INSERTED, SIDESTREAM, TALLY, UPSTREAM};
 
 async fn refusal(world: &World, settings: Settings) -> String {
@@ -91,6 +94,43 @@ async fn a_second_instance_of_the_same_name_ends_the_first_and_says_why() {
     stage.send(&rounds(stage.ids, &new_orders(1), 1)).await;
     stage.until_done(1).await;
     let second = stage.start_with(named()).await;
-    assert_says(&first.until_ended().await, &["KAFKA_GROUP_INSTANCE_ID"]);
+    assert_says(&first.until_ended().await, &["again and again", "KAFKA_GROUP_INSTANCE_ID"]);
     second.stop().await;
+}
+
+#[tokio::test]
+async fn an_instance_that_is_shut_out_once_joins_again() {
+    let stage = Stage::set_narrow().await;
+    let named = Settings { group_instance_id: Some("a".to_owned()), ..stage.settings() };
+    let instance = stage.start_with(named.clone()).await;
+    let orders = new_orders(1);
+    stage.send(&rounds(stage.ids, &orders, 1)).await;
+    stage.until_done(1).await;
+    tokio::task::spawn_blocking(move || take_the_place_of(&named)).await.unwrap();
+    stage.send(&rounds(stage.ids, &orders, 1)).await;
+    stage.until_done(2).await;
+    instance.stop().await;
+}
+
+/// Joins as the member of that name, as Kafka sees it when an answer is lost, and returns when the
+/// other has taken its place back.
+fn take_the_place_of(settings: &Settings) {
+    let impostor: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &settings.kafka_brokers)
+        .set("group.id", settings.topics.group(TALLY))
+        .set("group.instance.id", settings.group_instance_id.as_ref().unwrap())
+        .set("partition.assignment.strategy", "range")
+        .set("enable.auto.commit", "false")
+        .create()
+        .unwrap();
+    impostor.subscribe(&[&settings.topics.events(UPSTREAM)]).unwrap();
+    let since = Instant::now();
+    while since.elapsed() < PATIENCE {
+        let fatal = impostor.poll(Duration::from_millis(100)).and_then(Result::err);
+        if let Some(KafkaError::MessageConsumptionFatal(code)) = fatal {
+            assert_eq!(code, RDKafkaErrorCode::FencedInstanceId);
+            return;
+        }
+    }
+    panic!("nobody has taken the place back");
 }

@@ -14,3 +14,17 @@ async fn a_migration_that_lost_its_connection_may_be_tried_again() {
     assert!(matches!(wrong, Err(DatabaseError::Migration(_))), "{wrong:?}");
     migrate(&database, with("SELECT 1")).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_migration_that_takes_too_long_is_given_up() {
+    let database = World::new().database("slow").await;
+    let limited = "DO $$ BEGIN
+           ASSERT current_setting('statement_timeout') = '10min';
+         END $$";
+    let slow = "SET LOCAL statement_timeout = 50; SELECT pg_sleep(60)";
+    let steps = [("V1__limited", limited), ("V2__slow", slow)];
+    let steps = steps.map(|(name, sql)| Migration::unapplied(name, sql).unwrap());
+    let given_up = migrate(&database, Runner::new(&steps)).await;
+    let Err(DatabaseError::Migration(why)) = given_up else { panic!("{given_up:?}") };
+    assert!(why.contains("statement timeout"), "{why}");
+}

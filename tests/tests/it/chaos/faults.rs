@@ -81,9 +81,8 @@ const OUTSIDE: [(&str, &str, &str); 3] = [
 
 /// Services break, one at a time.
 pub(crate) async fn of_services(stage: &Stage, load: &Load, rng: Rng, until: Instant) -> Counts {
-    let mut shut_out = 0;
-    let mut counts = deal(rng, until, &OF_SERVICES, async |how, rng| {
-        shut_out += start_shut_out(stage.services());
+    deal(rng, until, &OF_SERVICES, async |how, rng| {
+        stage.services().for_each(assert_runs);
         let service = SERVICES[rng.usize(..SERVICES.len())];
         let part = stage.troupe.fleet.service(service);
         match how {
@@ -102,26 +101,15 @@ pub(crate) async fn of_services(stage: &Stage, load: &Load, rng: Rng, until: Ins
         }
         true
     })
-    .await;
-    counts.insert("service shut out by Kafka, and started again".to_owned(), shut_out);
-    counts
+    .await
 }
 
-/// Starts what Kafka has shut out, as whatever supervises a service does, and says how many. When
-/// the answer to a static member's joining is lost, Kafka takes it for its own successor, and it
-/// has to end. Nothing else that happens to a service is a reason for that.
-pub(crate) fn start_shut_out<'p>(parts: impl IntoIterator<Item = &'p Part>) -> usize {
-    let ended = parts.into_iter().filter(|part| !assert_runs_unless_shut_out(part));
-    ended.inspect(|part| part.start_without_waiting().unwrap()).count()
-}
-
-fn assert_runs_unless_shut_out(part: &Part) -> bool {
+/// Nothing that happens to a service is a reason to end.
+pub(crate) fn assert_runs(part: &Part) {
     let runs = !part.pids().is_empty();
     let log = if runs { String::new() } else { fs::read_to_string(part.log().unwrap()).unwrap() };
     let last = log.lines().next_back().unwrap_or_default();
-    let shut_out = last.contains("Kafka shuts this consumer out: FencedInstanceId");
-    assert!(runs || shut_out, "{} has ended by itself: {last}", part.name());
-    runs
+    assert!(runs, "{} has ended by itself: {last}", part.name());
 }
 
 async fn freeze(part: &Part, rng: &mut Rng) {
@@ -139,7 +127,7 @@ async fn double(stage: &Stage, load: &Load, service: &'static str, rng: &mut Rng
         load.with_instance(testkit::api(&second));
     }
     a_while(rng, BROKEN_MS).await;
-    assert_runs_unless_shut_out(&second);
+    assert_runs(&second);
     if rng.bool() {
         second.stop().await;
     }
@@ -159,7 +147,7 @@ async fn fail_outside(stage: &Stage, rng: &mut Rng) {
     let troubled = instance(&world.stack, &options, service, 1, port).unwrap();
     troubled.start_without_waiting().unwrap();
     a_while(rng, BROKEN_MS).await;
-    assert_runs_unless_shut_out(&troubled);
+    assert_runs(&troubled);
     troubled.stop().await;
     healthy.start_without_waiting().unwrap();
 }

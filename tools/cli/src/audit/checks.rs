@@ -1,3 +1,4 @@
+use kernel::OrderId;
 use uuid::Uuid;
 
 use super::books::{Books, OrderPage};
@@ -6,6 +7,7 @@ use super::ledger::Status;
 use super::log::Event;
 use super::report::{AuditReport, Name};
 use super::{AuditOptions, rules};
+use crate::gaps::Number;
 
 /// Looks through the books, and writes down what does not hold.
 pub(crate) struct Auditor<'a> {
@@ -160,6 +162,7 @@ impl Auditor<'_> {
             let unpublished = || self.books.ledger(service).unpublished(order);
             if !said().any(|event| event.sequence == number)
                 && !unpublished().any(|other| other == number)
+                && !self.is_acknowledged(order, &format!("/{source}"), number.into())
             {
                 self.report.found(Name::Numbers, || {
                     format!("order {order}: {source}'s event {number} of {emitted} is lost")
@@ -189,6 +192,12 @@ impl Auditor<'_> {
                 )
             });
         }
+    }
+
+    /// Whether an operator knows that this event is lost for good.
+    pub(crate) fn is_acknowledged(&self, order: Uuid, source: &str, sequence: i32) -> bool {
+        let (order_id, source) = (OrderId(order), source.to_owned());
+        self.options.acknowledged.contains(&Number { order_id, source, sequence })
     }
 
     /// I6, I7: the status fits what was read, what was said, and which calls are intended.
@@ -236,14 +245,21 @@ impl Auditor<'_> {
         }
     }
 
+    /// I3, I5: what matters of an event can be read.
+    pub(crate) fn check_legible(&mut self) {
+        for (order, event, fact) in &self.books.log.illegible {
+            let (check, part) = match fact.source() {
+                Service::Notification => (Name::Messages, "the outcome"),
+                _ => (Name::Refunds, "the amount"),
+            };
+            let what = fact.event_type();
+            self.report
+                .found(check, || format!("order {order}: {part} of {what} {event} cannot be read"));
+        }
+    }
+
     /// I3, per order and currency.
     pub(crate) fn check_sums(&mut self) {
-        for (order, event, fact) in &self.books.log.illegible {
-            let what = fact.event_type();
-            self.report.found(Name::Refunds, || {
-                format!("order {order}: the amount of {what} {event} cannot be read")
-            });
-        }
         for sums in self.books.log.sums.chunk_by(|a, b| a.order == b.order) {
             let order = sums[0].order;
             if !self.books.log.remembers(order) {

@@ -58,7 +58,8 @@ impl Services {
     }
 }
 
-/// What an event says happened: its type, and of a message to the customer what it was about.
+/// What an event says happened: its type, and of a message to the customer what it was about, if
+/// that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Fact {
     Placed,
@@ -73,9 +74,11 @@ pub(crate) enum Fact {
     Refunded,
     Shipped,
     NotShipped,
+    ToldSomething,
     ToldConfirmed,
     ToldCompleted,
     ToldCancelled,
+    NotToldSomething,
     NotToldConfirmed,
     NotToldCompleted,
     NotToldCancelled,
@@ -86,7 +89,7 @@ type Row = (&'static str, Service, &'static [Service]);
 
 /// In the order of [`Fact`]. A test of the whole workspace holds this equal to what the services
 /// declare.
-const DANCE: [Row; 18] = {
+const DANCE: [Row; 20] = {
     use Service::{Inventory, Notification, Order, Payment, Shipping};
     [
         ("OrderPlaced", Order, &[Inventory, Payment, Shipping, Notification]),
@@ -104,6 +107,8 @@ const DANCE: [Row; 18] = {
         ("CustomerNotified", Notification, &[]),
         ("CustomerNotified", Notification, &[]),
         ("CustomerNotified", Notification, &[]),
+        ("CustomerNotified", Notification, &[]),
+        ("NotificationFailed", Notification, &[]),
         ("NotificationFailed", Notification, &[]),
         ("NotificationFailed", Notification, &[]),
         ("NotificationFailed", Notification, &[]),
@@ -114,7 +119,7 @@ const DANCE: [Row; 18] = {
 pub(crate) const OUTCOMES: [&str; 3] = ["confirmed", "completed", "cancelled"];
 
 impl Fact {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Placed,
         Self::Confirmed,
         Self::Completed,
@@ -127,9 +132,11 @@ impl Fact {
         Self::Refunded,
         Self::Shipped,
         Self::NotShipped,
+        Self::ToldSomething,
         Self::ToldConfirmed,
         Self::ToldCompleted,
         Self::ToldCancelled,
+        Self::NotToldSomething,
         Self::NotToldConfirmed,
         Self::NotToldCompleted,
         Self::NotToldCancelled,
@@ -142,7 +149,8 @@ impl Fact {
     pub(crate) const NOT_TOLD: [Self; 3] =
         [Self::NotToldConfirmed, Self::NotToldCompleted, Self::NotToldCancelled];
 
-    /// The first fact that an event of this type may state.
+    /// The first fact that an event of this type may state: of a message, the one that does not say
+    /// what it was about.
     pub(crate) fn of_type(event_type: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|fact| fact.event_type() == event_type)
     }

@@ -108,7 +108,8 @@ pub(crate) struct Log {
     pub(crate) events: Vec<Event>,
     pub(crate) redriven: Vec<Redriven>,
     pub(crate) sums: Vec<Sum>,
-    /// Charges and refunds whose amounts cannot be read: order and event.
+    /// Charges and refunds whose amounts cannot be read, and messages of which it cannot be read
+    /// what they were about: order and event.
     pub(crate) illegible: Vec<(Uuid, Uuid, Fact)>,
     pub(crate) letters: Vec<Letter>,
     /// Ids of events of types or sources that this audit does not know.
@@ -223,10 +224,13 @@ impl Scribe<'_> {
             return Ok(());
         }
         let fact = match fact {
-            Fact::ToldConfirmed | Fact::NotToldConfirmed => {
+            Fact::ToldSomething | Fact::NotToldSomething => {
                 let payload = self.payload(record)?;
                 let outcome = OUTCOMES.iter().position(|it| payload["outcome"] == **it);
-                let all = if fact == Fact::ToldConfirmed { Fact::TOLD } else { Fact::NOT_TOLD };
+                if outcome.is_none() {
+                    log.illegible.push((order, id, fact));
+                }
+                let all = if fact == Fact::ToldSomething { Fact::TOLD } else { Fact::NOT_TOLD };
                 outcome.map_or(fact, |at| all[at])
             }
             Fact::Charged | Fact::Refunded => {

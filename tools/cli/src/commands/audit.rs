@@ -3,7 +3,6 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use farandole_cli::{AuditOptions, AuditReport, AuditTargets, audit_at_rest, audited_services};
-use messaging::AdminError;
 
 use crate::commands::dlq::{Archive, LetterId};
 use crate::connections::Connections;
@@ -39,11 +38,14 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let Command { invariants_only, allow_dead_letters, allow_pending_effects, all, json } = command;
     let lines = if all { usize::MAX } else { AuditOptions::default().lines };
+    let services = audited_services().map(str::to_owned);
+    let archive = Archive::read(connections, &services, None).await?;
     let options = AuditOptions {
         lines,
         invariants_only,
         allow_dead_letters,
-        settled_letters: settled_letters(connections).await?,
+        settled_letters: settled_letters(&archive, connections),
+        acknowledged: archive.log.acknowledged().clone(),
         allow_pending_effects,
     };
     let database_urls: Result<HashMap<String, String>, _> = audited_services()
@@ -73,16 +75,12 @@ pub(crate) async fn run(
 }
 
 /// The dead letters that were redriven or discarded, as the log of operations tells.
-async fn settled_letters(
-    connections: &Connections,
-) -> Result<BTreeSet<(String, i32, i64)>, AdminError> {
-    let services = audited_services().map(str::to_owned);
-    let archive = Archive::read(connections, &services, None).await?;
+fn settled_letters(archive: &Archive, connections: &Connections) -> BTreeSet<(String, i32, i64)> {
     let settled = archive.letters().filter(|(_, state)| !state.is_open());
     let place = |LetterId { service, partition, offset }: &LetterId| {
         (connections.topic_prefix.dead_letters(service), *partition, *offset)
     };
-    Ok(settled.map(|(letter, _)| place(&letter.id)).collect())
+    settled.map(|(letter, _)| place(&letter.id)).collect()
 }
 
 fn progress(report: &AuditReport) {

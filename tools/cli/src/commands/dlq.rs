@@ -10,6 +10,7 @@ mod log;
 mod operations;
 mod outcome;
 mod redrive;
+mod request;
 mod selection;
 mod show;
 mod text;
@@ -19,7 +20,9 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 pub(crate) use self::archive::Archive;
+pub(crate) use self::author::Author;
 pub(crate) use self::letter::LetterId;
+pub(crate) use self::operations::{Kind, OperationLog, Recorder};
 use self::selection::Chosen;
 use crate::connections::Connections;
 use crate::databases::Databases;
@@ -68,7 +71,7 @@ pub(crate) enum Command {
     ///   farandole dlq discard payment/0/17 --reason "test order"
     #[command(verbatim_doc_comment)]
     Discard(discard::Discard),
-    /// Tell who did what about dead letters, when, why, and what came of it
+    /// Tell who did what about dead letters and lost events, when, why, and what came of it
     Log(log::Log),
 }
 

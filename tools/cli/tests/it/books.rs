@@ -42,7 +42,7 @@ impl Books {
     pub(crate) async fn order(&self, order: Uuid, status: &str, reason: Option<&str>) {
         let reason = reason.map_or("NULL".to_owned(), |reason| format!("'{reason}'"));
         let insert = format!(
-            "INSERT INTO orders (order_id, emitted, emitted_by, status, cancel_reason, customer_id,
+            "INSERT INTO orders (order_id, emitted, last_bundle, status, cancel_reason, customer_id,
                lines, total, currency, idempotency_key, request_hash, placed_at, updated_at,
                deadline_at, placed_event_id, correlation_id)
              VALUES ('{order}', 1, 1, '{status}', {reason}, 'c', '[]', 1, 'EUR', '{order}', '',
@@ -67,7 +67,7 @@ impl Books {
 
     async fn state(&self, service: &str, table: &str, order: Uuid, state: &Value) {
         let insert = format!(
-            "INSERT INTO {table} (order_id, version, emitted, emitted_by, state)
+            "INSERT INTO {table} (order_id, version, emitted, last_bundle, state)
              VALUES ('{order}', 1, 0, 0, '{state}')"
         );
         self.write(service, &insert).await;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use contracts::{Encoder, Envelope};
+use contracts::Encoder;
 use kernel::OrderId;
 use messaging::{
     Bounds, PlainRecord, Publisher, Registry, dead_letter_headers as dead, scan, windows,
@@ -10,7 +10,7 @@ use testkit::{World, eventually};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
-use crate::{Run, program, run};
+use crate::{Run, envelope, order, program, run};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// No registry has it.
@@ -29,22 +29,8 @@ fn header(name: &str, value: impl Into<String>) -> (String, Option<Vec<u8>>) {
 }
 
 fn event(event_type: &str, order: OrderId) -> Headers {
-    let envelope = Envelope {
-        id: Uuid::now_v7(),
-        event_type: event_type.to_owned(),
-        source: "/order".to_owned(),
-        order,
-        time: "2026-01-02T03:04:05Z".parse().unwrap(),
-        sequence: 1,
-        correlation_id: "c".to_owned(),
-        causation_id: "r".to_owned(),
-        traceparent: None,
-    };
+    let envelope = envelope(event_type, order);
     envelope.headers().into_iter().map(|(name, value)| header(name, value)).collect()
-}
-
-fn order() -> OrderId {
-    OrderId(Uuid::now_v7())
 }
 
 impl Graveyard {

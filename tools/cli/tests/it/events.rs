@@ -1,14 +1,13 @@
 use std::time::Duration;
 
-use contracts::{Encoder, Envelope};
+use contracts::Encoder;
 use farandole_cli::{Schemas, TopicShape, create_topics, reader, register_schemas};
 use kernel::OrderId;
 use messaging::{Admin, EventReader, EventRecord, Publisher, ReadError, ReadFrom, Registry};
 use serde_json::{Value, json};
 use testkit::World;
-use uuid::Uuid;
 
-use crate::run;
+use crate::{envelope, order, run};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -51,18 +50,7 @@ impl Fleet {
         let subject = self.world.topics.subject("order", event_type);
         let schema = self.registry.latest(&subject).await.unwrap();
         let payload = Encoder::new(schema.id, &schema.schema).unwrap().encode(&payload).unwrap();
-        let envelope = Envelope {
-            id: Uuid::now_v7(),
-            event_type: event_type.to_owned(),
-            source: "/order".to_owned(),
-            order,
-            time: "2026-01-02T03:04:05Z".parse().unwrap(),
-            sequence: 1,
-            correlation_id: "c".to_owned(),
-            causation_id: "r".to_owned(),
-            traceparent: None,
-        };
-        self.publish(order, &payload, &envelope.headers()).await;
+        self.publish(order, &payload, &envelope(event_type, order).headers()).await;
     }
 
     async fn publish(&self, order: OrderId, payload: &[u8], headers: &[(&str, String)]) {
@@ -74,10 +62,6 @@ impl Fleet {
         let brokers = &self.world.stack.kafka_brokers;
         reader::open(brokers, self.registry.clone(), &self.world.topics, from).await.unwrap()
     }
-}
-
-fn order() -> OrderId {
-    OrderId(Uuid::now_v7())
 }
 
 #[tokio::test]

@@ -32,7 +32,35 @@ async fn missing_numbers_are_listed_with_what_to_do() {
     assert_eq!(told["gaps"][0]["verdict"], "lost");
     assert_eq!(told["more"], 0);
 
+    // Without its topic, the log of operations has acknowledged nothing.
+    books.ask(&["gaps"]).await.exits(1).says("farandole.operations does not exist");
     let one = run(&books.world, &["gaps", "--service", "payment"]).await;
     one.exits(3).says("set PAYMENT_DATABASE_URL");
     run(&books.world, &["gaps", "--service", "gardening"]).await.exits(2);
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_is_missed_no_more() {
+    let books = Books::new().await;
+    books.world.prepare_fleet().await;
+    let order = Uuid::now_v7();
+    let gaps = format!(
+        "INSERT INTO gaps (order_id, source, sequence, partition, verdict) VALUES
+           ('{order}', '/order', 1, 0, 'lost'), ('{order}', '/order', 2, 0, 'lost')"
+    );
+    books.write("shipping", &gaps).await;
+    let order = order.to_string();
+    let acknowledge = async |sequence: &str| {
+        let number = ["gaps", "acknowledge", &order, "/order", sequence];
+        books.ask(&[&number[..], &["--by", "ada", "--reason", "by hand"]].concat()).await
+    };
+    acknowledge("3").await.exits(1).says("No service has found");
+    acknowledge("1").await.exits(0).says("Acknowledged.");
+    books.ask(&["gaps"]).await.exits(1).says("1 event is missing.");
+    books.ask(&["audit"]).await.exits(1).says("1 violation").says("misses event 2");
+    acknowledge("2").await.exits(0);
+    books.ask(&["gaps"]).await.exits(0).says("No event is missing.");
+    books.ask(&["audit"]).await.exits(0);
+    let log = books.ask(&["dlq", "log"]).await.exits(0);
+    log.says("acknowledge").says("ada").says("1 of 1").says("by hand");
 }

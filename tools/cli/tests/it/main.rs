@@ -3,6 +3,7 @@
 // Helpers of tests may unwrap as tests do: a panic there is the report.
 #![allow(clippy::unwrap_used)]
 
+mod audit;
 mod books;
 mod connections;
 mod dlq;
@@ -15,8 +16,30 @@ mod topics;
 
 use std::process::{ExitStatus, Stdio};
 
+use contracts::Envelope;
+use kernel::OrderId;
 use testkit::World;
 use tokio::process::Command;
+use uuid::Uuid;
+
+fn order() -> OrderId {
+    OrderId(Uuid::now_v7())
+}
+
+/// The envelope of an event as the order service emits it, its first one of the order.
+fn envelope(event_type: &str, order: OrderId) -> Envelope {
+    Envelope {
+        id: Uuid::now_v7(),
+        event_type: event_type.to_owned(),
+        source: "/order".to_owned(),
+        order,
+        time: "2026-01-02T03:04:05Z".parse().unwrap(),
+        sequence: 1,
+        correlation_id: "c".to_owned(),
+        causation_id: "r".to_owned(),
+        traceparent: None,
+    }
+}
 
 /// What a run of the program gave.
 struct Run {

@@ -83,7 +83,7 @@ async fn a_call_without_an_outcome_holds_up_a_compensation() {
     let messages = json!({"cancelled": {"status": "sent"}});
     books.states(order, ["released", "–", "void"], messages).await;
     let charging = format!(
-        r#"INSERT INTO payments (order_id, version, emitted, emitted_by, state)
+        r#"INSERT INTO payments (order_id, version, emitted, last_bundle, state)
            VALUES ('{order}', 2, 0, 0, '{{"status": "charging", "cancelled": true}}');
            INSERT INTO effects (order_id, step, instance, effect, attempts, due_at, correlation_id,
              causation_id, last_error, created_at)
@@ -115,9 +115,10 @@ async fn what_was_not_published_or_is_lost_is_told() {
     let (unsaid, lost) = (id(), id());
     books.order(unsaid, "placed", None).await;
     let outbox = format!(
-        "INSERT INTO outbox (event_id, order_id, sequence, instance, event_type, occurred_at,
-           correlation_id, causation_id, payload)
-         VALUES (gen_random_uuid(), '{unsaid}', 1, 1, 'OrderPlaced', now(), 'c', 'c', '')"
+        "INSERT INTO outbox_bundles (bundle_id, instance, event_ids, order_ids, sequences,
+           event_types, times, correlation_ids, causation_ids, traceparents, payloads)
+         VALUES (1, 1, ARRAY[gen_random_uuid()], ARRAY['{unsaid}'::uuid], '{{1}}',
+           '{{OrderPlaced}}', ARRAY[now()], '{{c}}', '{{c}}', '{{NULL}}', '{{\"\"}}')"
     );
     books.write("order", &outbox).await;
     books.order(lost, "confirmed", None).await;

@@ -1,6 +1,5 @@
 use std::env;
 use std::fs;
-use std::io::{self, BufRead as _, IsTerminal as _};
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -42,15 +41,4 @@ impl Author {
             letters,
         }
     }
-}
-
-/// Asks for a yes, if somebody sits there to be asked.
-pub(crate) fn confirmed(question: &str) -> io::Result<bool> {
-    if !io::stdin().is_terminal() {
-        return Ok(true);
-    }
-    eprint!("{question} [y/N] ");
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }

@@ -5,9 +5,8 @@ use messaging::Publisher;
 use serde_json::json;
 
 use super::archive::Archive;
-use super::author::{Author, confirmed};
 use super::operations::{Handled, Kind, Recorder};
-use super::selection::Selection;
+use super::request::Request;
 use super::text::{letters, print};
 use super::{left_out, left_out_json};
 use crate::connections::Connections;
@@ -17,41 +16,32 @@ pub(crate) struct Discard {
     /// Why they are to stay dead, for whoever reads the log
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Do not ask
-    #[arg(long, short)]
-    yes: bool,
-    /// As JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    selection: Selection,
-    #[command(flatten)]
-    author: Author,
+    request: Request,
 }
 
 pub(crate) async fn run(
     arguments: &Discard,
     connections: &Connections,
 ) -> anyhow::Result<ExitCode> {
-    let Discard { selection, reason, author, .. } = arguments;
-    let archive = Archive::read(connections, &selection.services(), None).await?;
-    let chosen = selection.choose(&archive, Timestamp::now(), false);
+    let Discard { reason, request } = arguments;
+    let archive = Archive::read(connections, &request.selection.services(), None).await?;
+    let chosen = request.selection.choose(&archive, Timestamp::now(), false);
     let count = chosen.letters.len();
-    let question = format!("Discard {}?", letters(count));
-    if count > 1 && !arguments.yes && !confirmed(&question)? {
+    if !request.confirmed("Discard", count)? {
         print("Nothing was discarded.")?;
         return Ok(ExitCode::FAILURE);
     }
     if count > 0 {
         let publisher = Publisher::new(&connections.kafka_brokers)?;
         let topic = connections.topic_prefix.operations();
-        let began = author.begins(Kind::Discard, selection.words(), count, Some(reason));
+        let began = request.begins(Kind::Discard, count, Some(reason));
         let recorder = Recorder::begin(&publisher, topic, began).await?;
         let handled: Vec<Handled> = chosen.letters.iter().map(|letter| letter.handled()).collect();
         recorder.done(&handled).await?;
         recorder.end("discarded".to_owned()).await?;
     }
-    if arguments.json {
+    if request.json {
         print(&json!({"discarded": count, "left_out": left_out_json(&chosen)}).to_string())?;
     } else {
         let done = match count {

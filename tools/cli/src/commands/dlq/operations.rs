@@ -1,9 +1,10 @@
-//! The log of what operators did. A topic, for Kafka cannot strike single records out of another.
+//! The log of what operators did about dead letters and lost events. A topic, for Kafka cannot strike single records out of another.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
 use contracts::headers;
+use farandole_cli::gaps::Number;
 use jiff::Timestamp;
 use messaging::{AdminError, Bounds, PlainRecord, Publisher, scan, windows};
 use serde::{Deserialize, Serialize};
@@ -16,12 +17,14 @@ use crate::connections::Connections;
 /// How many letters one entry names at most, so that it stays far below what Kafka takes.
 const LETTERS_PER_ENTRY: usize = 2_000;
 
-/// What is done about dead letters.
+/// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
     Redrive,
     Discard,
+    /// Of a lost event, which counts as a letter here.
+    Acknowledge,
 }
 
 impl Kind {
@@ -29,6 +32,7 @@ impl Kind {
         match self {
             Self::Redrive => "redrive",
             Self::Discard => "discard",
+            Self::Acknowledge => "acknowledge",
         }
     }
 }
@@ -41,6 +45,8 @@ enum Entry {
     Began(Began),
     /// It was done to these letters.
     Done(Done),
+    /// It was done to this lost event.
+    Acknowledged(Acknowledged),
     /// That was all. An operation without this was interrupted, or goes on still.
     Ended(Ended),
 }
@@ -64,6 +70,13 @@ struct Done {
     operation: Uuid,
     at: Timestamp,
     letters: Vec<Handled>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Acknowledged {
+    operation: Uuid,
+    at: Timestamp,
+    event: Number,
 }
 
 /// A letter to which it was done. Copies of a letter have the same redrive id.
@@ -106,6 +119,8 @@ pub(crate) struct OperationLog {
     by_id: HashMap<Uuid, usize>,
     /// The latest act on each letter, by its redrive id.
     acts: HashMap<Uuid, (usize, Timestamp)>,
+    /// The events that are known to be lost for good.
+    acknowledged: BTreeSet<Number>,
     /// How many records are none of ours.
     pub(crate) unreadable: usize,
 }
@@ -143,6 +158,13 @@ impl OperationLog {
                 operation.last_at = at;
                 self.acts.extend(letters.into_iter().map(|one| (one.redrive, (index, at))));
             }
+            Entry::Acknowledged(Acknowledged { operation, at, event }) => {
+                let Some(&index) = self.by_id.get(&operation) else { return };
+                let operation = &mut self.operations[index];
+                operation.done += 1;
+                operation.last_at = at;
+                self.acknowledged.insert(event);
+            }
             Entry::Ended(ended) => {
                 let Some(&index) = self.by_id.get(&ended.operation) else { return };
                 self.operations[index].ended = Some(ended);
@@ -153,6 +175,11 @@ impl OperationLog {
     /// All operations, oldest first.
     pub(crate) fn operations(&self) -> &[Operation] {
         &self.operations
+    }
+
+    /// The events that are known to be lost for good.
+    pub(crate) fn acknowledged(&self) -> &BTreeSet<Number> {
+        &self.acknowledged
     }
 
     /// What was done last about the letter with this redrive id, and its copies.
@@ -187,6 +214,12 @@ impl<'p> Recorder<'p> {
             Entry::Done(Done { operation, at, letters: letters.to_vec() })
         });
         self.write(entries).await
+    }
+
+    /// Takes note that this event is known to be lost for good.
+    pub(crate) async fn acknowledged(&self, event: Number) -> Result<(), AdminError> {
+        let (operation, at) = (self.operation, Timestamp::now());
+        self.write([Entry::Acknowledged(Acknowledged { operation, at, event })]).await
     }
 
     pub(crate) async fn end(self, outcome: String) -> Result<(), AdminError> {

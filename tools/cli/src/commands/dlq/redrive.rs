@@ -12,11 +12,11 @@ use serde_json::json;
 use self::report::Report;
 use self::work::Work;
 use super::archive::Archive;
-use super::author::{Author, confirmed};
 use super::letter::{Letter, Redriven};
 use super::operations::{Kind, Recorder};
 use super::outcome::Observer;
-use super::selection::{Chosen, Selection};
+use super::request::Request;
+use super::selection::Chosen;
 use super::text::{letters, print};
 use super::{left_out, left_out_json};
 use crate::connections::Connections;
@@ -24,7 +24,6 @@ use crate::databases::{Databases, NoDatabase};
 use crate::table::table;
 
 #[derive(clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "they are flags of a command line")]
 pub(crate) struct Redrive {
     /// With IDs: also letters that were redriven or discarded before. What was applied is not
     /// applied twice
@@ -48,16 +47,8 @@ pub(crate) struct Redrive {
     /// Why, for whoever reads the log
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Do not ask
-    #[arg(long, short)]
-    yes: bool,
-    /// As JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    selection: Selection,
-    #[command(flatten)]
-    author: Author,
+    request: Request,
 }
 
 pub(crate) async fn run(
@@ -65,7 +56,7 @@ pub(crate) async fn run(
     connections: &Connections,
     databases: &Databases,
 ) -> anyhow::Result<ExitCode> {
-    let Redrive { selection, author, .. } = arguments;
+    let Request { selection, author, .. } = &arguments.request;
     let now = Timestamp::now();
     let archive = Archive::read(connections, &selection.services(), None).await?;
     let chosen = selection.choose(&archive, now, arguments.again);
@@ -75,8 +66,7 @@ pub(crate) async fn run(
         return plan(arguments, &chosen);
     }
     let count = chosen.letters.len();
-    let question = format!("Redrive {}?", letters(count));
-    if count > 1 && !arguments.yes && !confirmed(&question)? {
+    if !arguments.request.confirmed("Redrive", count)? {
         print("Nothing was redriven.")?;
         return Ok(ExitCode::FAILURE);
     }
@@ -92,7 +82,7 @@ pub(crate) async fn run(
         0 => Report::default(),
         _ => redrive(arguments, connections, &chosen, how, &observer).await?,
     };
-    if arguments.json {
+    if arguments.request.json {
         print(&report.as_json(&chosen).to_string())?;
     } else {
         print(&format!("{}{}", left_out(&chosen), report.as_text()))?;
@@ -153,7 +143,7 @@ fn plan(arguments: &Redrive, chosen: &Chosen<'_>) -> anyhow::Result<ExitCode> {
     let mut targets: Vec<_> = targets.into_iter().collect();
     targets.sort_by(|(a, _), (b, _)| a.cmp(b));
     let count = chosen.letters.len();
-    if arguments.json {
+    if arguments.request.json {
         let targets: Vec<serde_json::Value> = targets
             .iter()
             .map(|((group, topic), letters)| {
@@ -198,11 +188,11 @@ async fn redrive(
     how: Redriven<'_>,
     observer: &Observer<'_>,
 ) -> anyhow::Result<Report> {
-    let Redrive { selection, author, reason, .. } = arguments;
+    let Redrive { request, reason, .. } = arguments;
     let publisher = Publisher::new(&connections.kafka_brokers)?;
     let topic = connections.topic_prefix.operations();
     let count = chosen.letters.len();
-    let began = author.begins(Kind::Redrive, selection.words(), count, reason.as_deref());
+    let began = request.begins(Kind::Redrive, count, reason.as_deref());
     let recorder = Recorder::begin(&publisher, topic, began).await?;
     let mut work = Work::new(&publisher, &recorder, observer, how, arguments.rate, count);
     let patience = Duration::from_secs(arguments.outcome_wait);

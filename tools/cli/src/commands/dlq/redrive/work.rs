@@ -1,8 +1,9 @@
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use messaging::{AdminError, PlainRecord, Publisher};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
+use messaging::{AdminError, PlainRecord, Publisher, Throttle};
+use tokio::time::{Instant, sleep};
 
 use super::super::letter::{Letter, LetterId, Redriven};
 use super::super::operations::{Handled, Recorder};
@@ -12,7 +13,7 @@ use super::report::Report;
 /// How often the services are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// The most records published at once: so many may have to be published again after a crash.
-const AT_ONCE_MAX: u32 = 500;
+const AT_ONCE_MAX: usize = 500;
 
 /// A redrive under way.
 pub(super) struct Work<'a> {
@@ -20,8 +21,7 @@ pub(super) struct Work<'a> {
     recorder: &'a Recorder<'a>,
     observer: &'a Observer<'a>,
     how: Redriven<'a>,
-    at_once: usize,
-    pace: Interval,
+    throttle: Throttle,
     bar: ProgressBar,
     refused: Vec<(LetterId, String)>,
 }
@@ -35,17 +35,12 @@ impl<'a> Work<'a> {
         rate: u32,
         letters: usize,
     ) -> Self {
-        // Ten times a second, or as often as there is one.
-        let at_once = (rate / 10).clamp(1, AT_ONCE_MAX);
-        let mut pace = interval(Duration::from_secs(1) * at_once / rate);
-        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             publisher,
             recorder,
             observer,
             how,
-            at_once: at_once as usize,
-            pace,
+            throttle: Throttle::new(NonZeroU32::new(rate)),
             bar: bar(letters),
             refused: Vec::new(),
         }
@@ -80,8 +75,8 @@ impl<'a> Work<'a> {
     }
 
     async fn put_back(&mut self, letters: &[&Letter]) -> Result<(), AdminError> {
-        for part in letters.chunks(self.at_once) {
-            self.pace.tick().await;
+        for part in letters.chunks(self.throttle.batch(AT_ONCE_MAX)) {
+            self.throttle.wait(part.len()).await;
             let done = self.put_back_at_once(part).await?;
             // Only now: what is published without being noted is harmless, the other way round it
             // would be lost.

@@ -1,0 +1,109 @@
+//! Consumers that look on: they join no group and commit nothing.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+
+use crate::admin::sort;
+use crate::failure::chain;
+use crate::kafka::client_config;
+use crate::{AdminError, Window};
+
+/// How long Kafka may take to say what the topics hold.
+pub(crate) const ASK_LIMIT: Duration = Duration::from_secs(10);
+
+/// The pause before a question is asked again.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Kafka's client wants a name even from a consumer that joins no group. No group of this name
+/// comes to be.
+const GROUP: &str = "farandole-onlooker";
+
+/// What a consumer that looks on is set to.
+pub(crate) fn config(brokers: &str) -> ClientConfig {
+    let mut config = client_config(brokers);
+    config
+        .set("group.id", GROUP)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        // Records may expire between the look at the offsets and the first fetch.
+        .set("auto.offset.reset", "earliest")
+        // The default of a second stalls a consumer that was just a little ahead.
+        .set("fetch.queue.backoff.ms", "10")
+        .set("queued.max.messages.kbytes", "32768");
+    config
+}
+
+/// A consumer of such a config.
+pub(crate) fn create(config: &ClientConfig, brokers: &str) -> Result<BaseConsumer, AdminError> {
+    config.create().map_err(|error| sort(brokers, &error))
+}
+
+/// Has a consumer of this config do some work.
+pub(crate) fn look<T>(
+    config: &ClientConfig,
+    brokers: &str,
+    work: impl FnOnce(&BaseConsumer) -> Result<T, AdminError>,
+) -> Result<T, AdminError> {
+    let consumer = create(config, brokers)?;
+    let result = work(&consumer);
+    // Closing takes a tenth of a second, and nobody needs to wait for it.
+    std::thread::spawn(move || drop(consumer));
+    result
+}
+
+/// The partitions of these topics.
+pub(crate) fn partitions_of<'t>(
+    consumer: &BaseConsumer,
+    brokers: &str,
+    topics: &'t [String],
+) -> Result<Vec<(&'t String, i32)>, AdminError> {
+    let metadata = consumer.fetch_metadata(None, ASK_LIMIT).map_err(away(brokers))?;
+    let mut partitions = Vec::new();
+    for topic in topics {
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        let found = found.ok_or_else(|| AdminError::Missing(topic.clone()))?;
+        partitions.extend(found.partitions().iter().map(|partition| (topic, partition.id())));
+    }
+    Ok(partitions)
+}
+
+/// All partitions of these topics, from the oldest record that each holds to the newest, those
+/// that hold nothing as well.
+pub(crate) fn windows_of(
+    consumer: &BaseConsumer,
+    brokers: &str,
+    topics: &[String],
+    deadline: Instant,
+) -> Result<Vec<Window>, AdminError> {
+    let window = |(topic, partition): (&String, i32)| {
+        let ask = |left| consumer.fetch_watermarks(topic, partition, left);
+        let (from, to) = repeat(deadline, ask).map_err(away(brokers))?;
+        Ok(Window { topic: topic.clone(), partition, from, to })
+    };
+    partitions_of(consumer, brokers, topics)?.into_iter().map(window).collect()
+}
+
+/// Asks again until the deadline: while a partition gets a leader, as after its creation, brokers
+/// point at each other.
+pub(crate) fn repeat<T>(
+    deadline: Instant,
+    ask: impl Fn(Duration) -> Result<T, KafkaError>,
+) -> Result<T, KafkaError> {
+    loop {
+        match ask(deadline.saturating_duration_since(Instant::now())) {
+            Err(_) if Instant::now() + RETRY < deadline => std::thread::sleep(RETRY),
+            result => return result,
+        }
+    }
+}
+
+pub(crate) fn away(brokers: &str) -> impl Fn(KafkaError) -> AdminError {
+    |error| unavailable(brokers, chain(&error))
+}
+
+pub(crate) fn unavailable(brokers: &str, reason: String) -> AdminError {
+    AdminError::Unavailable { brokers: brokers.to_owned(), reason }
+}
