@@ -72,10 +72,8 @@ impl Ground {
 
     /// Starts a fleet, puts something for sale, and lets it run until it is warm.
     pub(crate) async fn fleet(&self, setup: Setup<'_>, warm: u64) -> anyhow::Result<Fleet<'_>> {
-        self.show.say(&format!(
-            "{}: starting {} instances of each service",
-            setup.name, setup.instances
-        ));
+        let Setup { name, instances, .. } = setup;
+        self.show.say(&format!("{name}: starting a fleet, instances of each service: {instances}"));
         let fleet = Fleet::start(self, setup).await?;
         fleet.warm_up(warm).await?;
         Ok(fleet)
