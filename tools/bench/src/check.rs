@@ -1,7 +1,7 @@
 //! The short measurement for CI: only what noise does not move much. Ratios within one run, and
 //! counts.
 
-use load::Length;
+use load::{Arrivals, Length, Load};
 
 use crate::ground::{Ground, Setup, closed};
 use crate::measure::seconds;
@@ -12,6 +12,9 @@ use crate::sections::counts::{begin_counting, count};
 const WARM: u64 = 5_000;
 /// Orders over which is counted.
 const ORDERS: u64 = 5_000;
+/// Orders under way at all times, with batches and without; few, so that those end soon, too, that
+/// are carried one at a time.
+const AT_ONCE: usize = 300;
 /// How long each way is measured.
 const DURATION: std::time::Duration = seconds(8);
 
@@ -54,7 +57,8 @@ pub(crate) async fn check(ground: &mut Ground) -> anyhow::Result<bool> {
     begin_counting(ground).await?;
     let fleet = ground.fleet(Setup::plain("check"), WARM).await?;
     let counts = count(&fleet, ORDERS).await?;
-    let load = closed(Length::Time(DURATION));
+    let arrivals = Arrivals::Closed(AT_ONCE);
+    let load = Load { arrivals, ..closed(Length::Time(DURATION)) };
     let batched = fleet.measure("batched", &load).await?;
     fleet.close().await?;
     let alone = Setup { environment: &ONE_AT_A_TIME, ..Setup::plain("alone") };
