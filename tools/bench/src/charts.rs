@@ -117,7 +117,7 @@ fn draw_bars(file: &Path, axis: &str, bars: &[Bar]) -> Result<(), Box<dyn std::e
     let right = bars.iter().map(sum).fold(0.0, f64::max) * 1.12;
     let Some((_, first)) = bars.first().filter(|_| right > 0.0) else { return Ok(()) };
     let rows = u32::try_from(bars.len())?;
-    // Rows count upwards, and the first bar is the uppermost.
+    // Rows count upwards, and the first bar is the uppermost. An axis needs two rows at least.
     let row_of = |at: usize| rows - 1 - u32::try_from(at).unwrap_or_default();
     let area = SVGBackend::new(file, (SIZE.0, 110 + 46 * rows)).into_drawing_area();
     let text = ("sans-serif", 15).into_font().color(&INK);
@@ -135,7 +135,7 @@ fn draw_bars(file: &Path, axis: &str, bars: &[Bar]) -> Result<(), Box<dyn std::e
         .margin(12)
         .x_label_area_size(46)
         .y_label_area_size(120)
-        .build_cartesian_2d(0.0..right, (0..rows - 1).into_segmented())?;
+        .build_cartesian_2d(0.0..right, (0..(rows - 1).max(1)).into_segmented())?;
     let name = |segment: &SegmentValue<u32>| match segment {
         SegmentValue::CenterOf(row) => {
             let bar = (0..bars.len()).find(|at| row_of(*at) == *row).map(|at| &bars[at]);
@@ -154,7 +154,7 @@ fn draw_bars(file: &Path, axis: &str, bars: &[Bar]) -> Result<(), Box<dyn std::e
         .axis_desc_style(text.clone())
         .x_label_formatter(&|value| number(*value))
         .y_label_formatter(&name)
-        .y_labels(bars.len())
+        .y_labels(bars.len() + 1)
         .draw()?;
     for (at, bar) in bars.iter().enumerate() {
         let row = row_of(at);
