@@ -187,17 +187,17 @@ const WRONGS: [Wrong; 17] = [
     (
         &["I7-effects", "settled"],
         "payment",
-        "UPDATE payments SET state = '{\"status\": \"void\"}' || (state - 'status')
+        "UPDATE payments SET state = '{\"status\": \"void\"}' || (state::jsonb - 'status')
          WHERE order_id = DONE",
-        "UPDATE payments SET state = '{\"status\": \"charged\"}' || (state - 'status')
+        "UPDATE payments SET state = '{\"status\": \"charged\"}' || (state::jsonb - 'status')
          WHERE order_id = DONE",
     ),
     (
         &["I7-effects", "settled"],
         "payment",
-        "UPDATE payments SET state = '{\"status\": \"melted\"}' || (state - 'status')
+        "UPDATE payments SET state = '{\"status\": \"melted\"}' || (state::jsonb - 'status')
          WHERE order_id = DONE",
-        "UPDATE payments SET state = '{\"status\": \"charged\"}' || (state - 'status')
+        "UPDATE payments SET state = '{\"status\": \"charged\"}' || (state::jsonb - 'status')
          WHERE order_id = DONE",
     ),
     (
