@@ -29,6 +29,20 @@ stack: prerequisites ## Start Kafka, the schema registry and Postgres alone, wit
 	@cargo build --release --package farandole-stack
 	@$(TARGET_DIR)/release/farandole-stack
 
+##@ Measure it
+
+.PHONY: bench
+bench: release ## Measure rate, latency, cost and more, and write docs/performance (BENCH_ARGS)
+	@$(TARGET_DIR)/release/farandole-bench --out docs $(BENCH_ARGS)
+
+.PHONY: bench-check
+bench-check: release ## Check by ratios and counts that batches do what they are for (a minute and a half)
+	@$(TARGET_DIR)/release/farandole-bench check
+
+.PHONY: bench-micro
+bench-micro: prerequisites ## Measure single steps: encode, decode, headers, decide
+	cargo bench --package farandole-tests --bench micro
+
 ##@ Work on it
 
 .PHONY: test

@@ -17,6 +17,6 @@ CREATE TABLE reservations (
     version    integer NOT NULL,
     emitted    integer NOT NULL,
     last_bundle bigint NOT NULL,
-    seen       jsonb   NOT NULL DEFAULT '{}',
-    state      jsonb   NOT NULL
+    seen       json   NOT NULL DEFAULT '{}',
+    state      json   NOT NULL
 ) WITH (fillfactor = 50);

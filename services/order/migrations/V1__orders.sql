@@ -12,12 +12,12 @@ CREATE TABLE orders (
     version         integer     NOT NULL DEFAULT 1,
     emitted         integer     NOT NULL,
     last_bundle     bigint      NOT NULL,
-    seen            jsonb       NOT NULL DEFAULT '{}',
+    seen            json       NOT NULL DEFAULT '{}',
     status          text        NOT NULL DEFAULT 'placed'
         CHECK (status IN ('placed', 'shipped_ahead', 'confirmed', 'completed', 'cancelled')),
     cancel_reason   text        CHECK ((cancel_reason IS NOT NULL) = (status = 'cancelled')),
     customer_id     text        NOT NULL,
-    lines           jsonb       NOT NULL,
+    lines           json       NOT NULL,
     total           bigint      NOT NULL,
     currency        text        NOT NULL,
     -- The request that placed it, so that the same request again gets the same answer.

@@ -57,7 +57,7 @@ pub(crate) async fn save(db: &Db<'_>, states: States<State>) -> Result<(), Failu
                last_bundle = row.last_bundle, seen = row.seen, status = row.status,
                cancel_reason = row.cancel_reason, updated_at =
                  CASE WHEN orders.status = row.status THEN orders.updated_at ELSE now() END
-             FROM unnest($1::uuid[], $2::int[], $3::int[], $4::bigint[], $5::jsonb[], $6::text[],
+             FROM unnest($1::uuid[], $2::int[], $3::int[], $4::bigint[], $5::json[], $6::text[],
                $7::text[])
                AS row (order_id, version, emitted, last_bundle, seen, status, cancel_reason)
              WHERE orders.order_id = row.order_id AND orders.version = row.version
@@ -175,7 +175,7 @@ pub(crate) async fn insert(
              SELECT order_id, 1, $1, customer_id, lines, total, currency, idempotency_key,
                request_hash, placed_at, placed_at, deadline_at,
                placed_event_id, correlation_id, traceparent
-             FROM unnest($2::uuid[], $3::text[], $4::jsonb[], $5::bigint[], $6::text[],
+             FROM unnest($2::uuid[], $3::text[], $4::json[], $5::bigint[], $6::text[],
                $7::text[], $8::bytea[], $9::timestamptz[], $10::timestamptz[], $11::uuid[],
                $12::text[], $13::text[])
                AS row (order_id, customer_id, lines, total, currency, idempotency_key,

@@ -63,7 +63,7 @@ CREATE TABLE effects (
     order_id       uuid        NOT NULL,
     step           text        NOT NULL,
     instance       integer     NOT NULL,
-    effect         jsonb       NOT NULL,
+    effect         json       NOT NULL,
     attempts       integer     NOT NULL DEFAULT 0,
     due_at         timestamptz NOT NULL,
     correlation_id text        NOT NULL,

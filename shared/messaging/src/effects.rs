@@ -77,7 +77,7 @@ pub(crate) async fn append<F: Effect>(
             "INSERT INTO effects (order_id, step, instance, effect, due_at,
                correlation_id, causation_id, traceparent)
              SELECT order_id, step, $1, effect, $2, correlation_id, causation_id, traceparent
-             FROM unnest($3::uuid[], $4::text[], $5::jsonb[], $6::text[], $7::text[], $8::text[])
+             FROM unnest($3::uuid[], $4::text[], $5::json[], $6::text[], $7::text[], $8::text[])
              AS row (order_id, step, effect, correlation_id, causation_id, traceparent)
              ON CONFLICT DO NOTHING",
         )

@@ -250,7 +250,9 @@ pub(crate) fn join(
         .set("enable.auto.offset.store", "false")
         // The default of a second stalls a consumer that was just a little ahead.
         .set("fetch.queue.backoff.ms", "10")
-        .set("queued.min.messages", "5000")
+        // With more than this of a partition in memory, fetching pauses for the time above: under
+        // load each fetch then brings a batch, instead of answering to every single append.
+        .set("queued.min.messages", "8")
         .set("queued.max.messages.kbytes", "16384")
         .set("statistics.interval.ms", "2000");
     if let Some(id) = &settings.group_instance_id {

@@ -13,7 +13,7 @@ use crate::{Changed, Db, Failure, Row, Seen, States, Stream};
 /// events. All of a batch's rows are loaded by one statement and written by two.
 ///
 /// The table has the columns `order_id uuid PRIMARY KEY, version int, emitted int, last_bundle
-/// bigint, seen jsonb, state jsonb`, none of them null.
+/// bigint, seen json, state json`, none of them null.
 #[derive(Debug, Clone, Copy)]
 pub struct StateTable {
     name: &'static str,
@@ -90,7 +90,7 @@ impl StateTable {
             .prepare_cached(&format!(
                 "INSERT INTO {} (order_id, version, emitted, last_bundle, seen, state)
                  SELECT order_id, version + 1, emitted, last_bundle, seen, state
-                 FROM unnest($1::uuid[], $2::int[], $3::int[], $4::bigint[], $5::jsonb[], $6::jsonb[])
+                 FROM unnest($1::uuid[], $2::int[], $3::int[], $4::bigint[], $5::json[], $6::json[])
                    AS row (order_id, version, emitted, last_bundle, seen, state)
                  ON CONFLICT DO NOTHING",
                 self.name
@@ -110,7 +110,7 @@ impl StateTable {
             .prepare_cached(&format!(
                 "UPDATE {table} SET version = row.version + 1, emitted = row.emitted,
                    last_bundle = row.last_bundle, seen = row.seen, state = row.state
-                 FROM unnest($1::uuid[], $2::int[], $3::int[], $4::bigint[], $5::jsonb[], $6::jsonb[])
+                 FROM unnest($1::uuid[], $2::int[], $3::int[], $4::bigint[], $5::json[], $6::json[])
                    AS row (order_id, version, emitted, last_bundle, seen, state)
                  WHERE {table}.order_id = row.order_id AND {table}.version = row.version",
                 table = self.name

@@ -9,6 +9,7 @@ mod chaos;
 mod crash_points;
 mod dead_letters;
 mod independent;
+mod load;
 mod rolling;
 mod stories;
 mod stuck;

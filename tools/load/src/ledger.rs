@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ pub(crate) enum End {
 }
 
 /// Latencies in milliseconds. All zero when there was none.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Latency {
     /// The median.
     pub p50: f64,
@@ -31,7 +31,7 @@ pub struct Latency {
 }
 
 /// What happened in a stretch of time, by when orders were meant to arrive.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Phase {
     /// How long it was, in seconds.
     pub seconds: f64,
@@ -51,7 +51,9 @@ pub struct Phase {
     pub cancelled: u64,
     /// Orders of this stretch whose end was not seen.
     pub unfinished: u64,
-    /// Orders, of whatever stretch, that ended in it, a second.
+    /// Orders, of whatever stretch, that ended in it.
+    pub ended: u64,
+    /// The same, a second.
     pub ended_per_second: f64,
     /// Orders under way at its beginning and at its end.
     pub under_way: (u64, u64),
@@ -61,6 +63,17 @@ pub struct Phase {
     pub post: Latency,
     /// From the intended arrival to when the end was seen in the topic.
     pub end: Latency,
+}
+
+impl Phase {
+    fn unanswered(&self) -> u64 {
+        let refused: u64 = self.refused.values().sum();
+        self.offered.saturating_sub(self.placed + refused + self.broken)
+    }
+
+    fn unfinished(&self) -> u64 {
+        (self.placed + self.unanswered()).saturating_sub(self.completed + self.cancelled)
+    }
 }
 
 /// Who has arrived and who has ended.
@@ -88,7 +101,6 @@ struct Stretch {
     end: Option<Instant>,
     open_at_begin: u64,
     open_at_end: u64,
-    ended: u64,
     last_end: Instant,
     longest_pause: Duration,
     phase: Phase,
@@ -118,7 +130,6 @@ impl Ledger {
             end: None,
             open_at_begin: books.open.len() as u64,
             open_at_end: 0,
-            ended: 0,
             last_end: begin,
             longest_pause: Duration::ZERO,
             phase: Phase::default(),
@@ -132,17 +143,21 @@ impl Ledger {
         let mut books = self.books();
         let open = books.open.len() as u64;
         if let Some(stretch) = &mut books.stretch {
-            stretch.end = Some(Instant::now());
+            let now = Instant::now();
+            stretch.end = Some(now);
             stretch.open_at_end = open;
+            stretch.longest_pause = stretch.longest_pause.max(now - stretch.last_end);
         }
     }
 
     /// Orders of the stretch that are still under way.
     pub(crate) fn unfinished(&self) -> u64 {
-        let books = self.books();
-        books.stretch.as_ref().map_or(0, |stretch| {
-            books.open.values().filter(|intended| stretch.has(**intended)).count() as u64
-        })
+        self.books().stretch.as_ref().map_or(0, |stretch| stretch.phase.unfinished())
+    }
+
+    /// Requests of the stretch that are still without an answer.
+    pub(crate) fn unanswered(&self) -> u64 {
+        self.books().stretch.as_ref().map_or(0, |stretch| stretch.phase.unanswered())
     }
 
     /// Orders under way.
@@ -165,7 +180,7 @@ impl Ledger {
     /// Orders offered, placed and ended in the stretch so far.
     pub(crate) fn so_far(&self) -> (u64, u64, u64) {
         self.books().stretch.as_ref().map_or((0, 0, 0), |stretch| {
-            (stretch.phase.offered, stretch.phase.placed, stretch.ended)
+            (stretch.phase.offered, stretch.phase.placed, stretch.phase.ended)
         })
     }
 
@@ -217,16 +232,15 @@ impl Ledger {
 
     /// What happened in the stretch.
     pub(crate) fn phase(&self, offered_per_second: f64) -> Phase {
-        let unfinished = self.unfinished();
         let books = self.books();
         let Some(stretch) = &books.stretch else { return Phase::default() };
         let seconds = (stretch.end.unwrap_or_else(Instant::now) - stretch.begin).as_secs_f64();
         #[allow(clippy::cast_precision_loss)] // Counts are far below 2^52.
-        let ended = stretch.ended as f64;
+        let ended = stretch.phase.ended as f64;
         Phase {
             seconds,
             offered_per_second,
-            unfinished,
+            unfinished: stretch.phase.unfinished(),
             ended_per_second: ended / seconds,
             under_way: (stretch.open_at_begin, stretch.open_at_end),
             longest_pause_ms: stretch.longest_pause.as_secs_f64() * 1_000.0,
@@ -253,7 +267,7 @@ impl Books {
     fn close(&mut self, intended: Instant, end: End, at: Instant) {
         let Some(stretch) = &mut self.stretch else { return };
         if stretch.end.is_none_or(|end| at < end) && at >= stretch.begin {
-            stretch.ended += 1;
+            stretch.phase.ended += 1;
             stretch.longest_pause = stretch.longest_pause.max(at - stretch.last_end);
             stretch.last_end = at;
         }

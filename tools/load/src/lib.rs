@@ -7,11 +7,13 @@ mod client;
 mod follow;
 mod ledger;
 mod mix;
+mod preload;
 mod run;
 mod shop;
 
 pub use arrivals::Arrivals;
 pub use ledger::{Latency, Phase};
 pub use mix::{Mix, Outcome};
-pub use run::{Load, Target, run};
+pub use preload::Preload;
+pub use run::{Length, Load, Progress, Stage, Target, run};
 pub use shop::open_shop;

@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser;
 use contracts::Topics;
-use farandole_load::{Arrivals, Latency, Load, Mix, Phase, Target, open_shop, run};
+use farandole_load::{
+    Arrivals, Latency, Length, Load, Mix, Phase, Progress, Target, open_shop, run,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 
 #[global_allocator]
@@ -71,9 +73,15 @@ struct Arguments {
     /// Writes the results to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// The order service
-    #[arg(long, env = "ORDER_URL", value_name = "URL", default_value = "http://127.0.0.1:8081")]
-    order_url: String,
+    /// The order service; its instances take turns
+    #[arg(
+        long,
+        env = "ORDER_URL",
+        value_name = "URL,…",
+        value_delimiter = ',',
+        default_value = "http://127.0.0.1:8081"
+    )]
+    order_url: Vec<String>,
     /// The inventory service, to put something in stock
     #[arg(
         long,
@@ -109,7 +117,7 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let topics: Topics = arguments.topic_prefix.parse()?;
     let target = Target {
-        order_url: arguments.order_url.clone(),
+        order_urls: arguments.order_url.clone(),
         inventory_url: arguments.inventory_url.clone(),
         kafka_brokers: arguments.kafka_brokers.clone(),
         topics,
@@ -131,18 +139,12 @@ async fn main() -> anyhow::Result<()> {
             arrivals,
             mix,
             warm_up: seconds(arguments.warm_up),
-            duration: seconds(arguments.duration),
+            length: Length::Time(seconds(arguments.duration)),
             patience: seconds(arguments.patience),
             connections: arguments.connections.into(),
         };
         let bar = progress_bar(&load);
-        let phase = run(&target, &load, |offered, placed, ended, under_way| {
-            bar.tick();
-            bar.set_message(format!(
-                "{offered} offered, {placed} placed, {ended} ended, {under_way} under way"
-            ));
-        })
-        .await?;
+        let phase = run(&target, &load, async |progress| tell(&bar, &progress)).await?;
         bar.finish_and_clear();
         row(&phase);
         phases.push(phase);
@@ -182,6 +184,14 @@ fn progress_bar(load: &Load) -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_style(style);
     bar.set_message(format!("warming up for {:?}", load.warm_up));
     bar
+}
+
+fn tell(bar: &ProgressBar, progress: &Progress) {
+    let Progress { offered, placed, ended, under_way, .. } = progress;
+    bar.tick();
+    bar.set_message(format!(
+        "{offered} offered, {placed} placed, {ended} ended, {under_way} under way"
+    ));
 }
 
 fn heading() {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use contracts::Topics;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
@@ -18,12 +18,14 @@ use crate::mix::{Dice, Mix};
 const WAITING_MAX: usize = 100_000;
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(500);
+/// How often it is looked whether something has come to its end.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A running fleet.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// The order service.
-    pub order_url: String,
+    /// The instances of the order service; they take turns.
+    pub order_urls: Vec<String>,
     /// The inventory service, to put something in stock.
     pub inventory_url: String,
     /// Kafka's brokers, to see orders end.
@@ -41,56 +43,95 @@ pub struct Load {
     pub mix: Mix,
     /// Before measuring begins.
     pub warm_up: Duration,
-    /// While measuring.
-    pub duration: Duration,
+    /// For how long orders arrive.
+    pub length: Length,
     /// How long to wait at the end for orders under way.
     pub patience: Duration,
     /// Connections to the order service.
     pub connections: usize,
 }
 
-/// Puts the load on the fleet and tells what came of it. `progress` hears from time to time how
-/// many orders of the stretch that is measured were offered, placed and ended, and how many are
-/// under way.
+/// For how long orders arrive.
+#[derive(Debug, Clone, Copy)]
+pub enum Length {
+    /// So long after the warm-up.
+    Time(Duration),
+    /// Until so many have arrived, those of the warm-up included.
+    Orders(u64),
+}
+
+/// Where a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The stretch that is measured begins. Told once.
+    Begin,
+    /// It lasts. Told twice a second.
+    Measuring,
+    /// It has ended. Told once.
+    End,
+    /// Orders of it are under way, and no more arrive. Told twice a second.
+    Draining,
+}
+
+/// How a run goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// Where it is.
+    pub stage: Stage,
+    /// Orders of the stretch that were meant to arrive so far.
+    pub offered: u64,
+    /// Orders of the stretch that the fleet took.
+    pub placed: u64,
+    /// Orders that ended in the stretch.
+    pub ended: u64,
+    /// Orders that are under way now.
+    pub under_way: usize,
+}
+
+/// Puts the load on the fleet and tells what came of it. `watch` hears how it goes; orders go on
+/// arriving while it works.
 pub async fn run(
     target: &Target,
     load: &Load,
-    mut progress: impl FnMut(u64, u64, u64, usize),
+    mut watch: impl AsyncFnMut(Progress),
 ) -> anyhow::Result<Phase> {
+    ensure!(!target.order_urls.is_empty(), "there is no order service to go to");
     let ledger = Arc::new(Ledger::default());
     let topic = target.topics.events("order");
-    let follower = Follower::start(target.kafka_brokers.clone(), topic, ledger.clone())
+    let _follower = Follower::start(target.kafka_brokers.clone(), topic, ledger.clone())
         .await
         .context("cannot follow orders to their ends")?;
     let (sender, arrivals) = mpsc::channel(WAITING_MAX);
+    // What it holds ends with it, however this function ends.
     let mut tasks = JoinSet::new();
     let arrivals = Arc::new(Mutex::new(arrivals));
     let dice = Arc::new(Dice::new(&load.mix)?);
-    for _ in 0..load.connections {
-        let connection = Connection::new(&target.order_url)?;
+    for url in target.order_urls.iter().cycle().take(load.connections) {
+        let connection = Connection::new(url)?;
         tasks.spawn(serve(connection, arrivals.clone(), dice.clone(), ledger.clone()));
     }
-    let schedule = tokio::spawn(schedule(load.arrivals, sender, ledger.clone()));
-
-    sleep(load.warm_up).await;
     ledger.begin();
-    let end = Instant::now() + load.duration;
-    let mut tell = || {
-        let (offered, placed, ended) = ledger.so_far();
-        progress(offered, placed, ended, ledger.under_way());
-    };
-    while Instant::now() < end {
-        sleep_until((Instant::now() + TELL_EVERY).min(end).into()).await;
-        tell();
+    let schedule = tasks.spawn(schedule(load.arrivals, load.length, sender, ledger.clone()));
+    if !load.warm_up.is_zero() {
+        sleep(load.warm_up).await;
+        ledger.begin();
     }
+    watch(progress(&ledger, Stage::Begin)).await;
+    let end = match load.length {
+        Length::Time(duration) => Some(Instant::now() + duration),
+        Length::Orders(_) => None,
+    };
+    let over = || match end {
+        Some(end) => Instant::now() >= end,
+        None => schedule.is_finished() && ledger.unanswered() == 0,
+    };
+    wait_until(over, &ledger, Stage::Measuring, &mut watch).await;
     ledger.end();
     schedule.abort();
+    watch(progress(&ledger, Stage::End)).await;
     let give_up = Instant::now() + load.patience;
-    while ledger.unfinished() > 0 && Instant::now() < give_up {
-        sleep(Duration::from_millis(20)).await;
-    }
-    tell();
-    drop(follower);
+    let drained = || ledger.unfinished() == 0 || Instant::now() >= give_up;
+    wait_until(drained, &ledger, Stage::Draining, &mut watch).await;
     let offered_per_second = match load.arrivals {
         Arrivals::Even(rate) | Arrivals::Random(rate) => rate,
         Arrivals::Closed(_) => 0.0,
@@ -98,28 +139,64 @@ pub async fn run(
     Ok(ledger.phase(offered_per_second))
 }
 
-/// Lets orders arrive, for ever. They arrive at their time, whatever has become of the others; when
-/// this task is late, latency still counts from when they should have arrived.
-async fn schedule(arrivals: Arrivals, sender: mpsc::Sender<Instant>, ledger: Arc<Ledger>) {
+async fn wait_until(
+    over: impl Fn() -> bool,
+    ledger: &Ledger,
+    stage: Stage,
+    watch: &mut impl AsyncFnMut(Progress),
+) {
+    let mut tell_at = Instant::now() + TELL_EVERY;
+    while !over() {
+        sleep(LOOK_EVERY).await;
+        if Instant::now() >= tell_at {
+            watch(progress(ledger, stage)).await;
+            tell_at += TELL_EVERY;
+        }
+    }
+}
+
+fn progress(ledger: &Ledger, stage: Stage) -> Progress {
+    let (offered, placed, ended) = ledger.so_far();
+    Progress { stage, offered, placed, ended, under_way: ledger.under_way() }
+}
+
+/// Lets orders arrive. They arrive at their time, whatever has become of the others; when this
+/// task is late, latency still counts from when they should have arrived.
+async fn schedule(
+    arrivals: Arrivals,
+    length: Length,
+    sender: mpsc::Sender<Instant>,
+    ledger: Arc<Ledger>,
+) {
+    let mut left = match length {
+        Length::Time(_) => u64::MAX,
+        Length::Orders(orders) => orders,
+    };
     if let Arrivals::Closed(at_once) = arrivals {
-        return keep_open(at_once, sender, ledger).await;
+        return keep_open(at_once, left, sender, ledger).await;
     }
     let mut next = Instant::now();
-    loop {
-        while next <= Instant::now() {
+    while left > 0 {
+        while next <= Instant::now() && left > 0 {
             ledger.offered(next);
             if sender.try_send(next).is_err() {
                 ledger.broken(next);
             }
             next += arrivals.interval().unwrap_or_default();
+            left -= 1;
         }
         sleep_until(next.into()).await;
     }
 }
 
 /// Keeps so many orders open.
-async fn keep_open(at_once: usize, sender: mpsc::Sender<Instant>, ledger: Arc<Ledger>) {
-    loop {
+async fn keep_open(
+    at_once: usize,
+    orders: u64,
+    sender: mpsc::Sender<Instant>,
+    ledger: Arc<Ledger>,
+) {
+    for _ in 0..orders {
         ledger.room(at_once).await;
         let now = Instant::now();
         ledger.offered(now);

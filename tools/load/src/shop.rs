@@ -32,8 +32,9 @@ pub async fn open_shop(target: &Target, mix: &Mix) -> anyhow::Result<()> {
     };
     let product = json!({"name": "A thing", "unit_price": {"amount": 499, "currency": "EUR"}});
     let stock = json!({"on_hand": ON_HAND});
+    let order_url = target.order_urls.first().context("there is no order service to go to")?;
     let one = async |sku: String, stocked: bool| {
-        put(format!("{}/products/{sku}", target.order_url), product.clone()).await?;
+        put(format!("{order_url}/products/{sku}"), product.clone()).await?;
         if stocked {
             put(format!("{}/stock/{sku}", target.inventory_url), stock.clone()).await?;
         }

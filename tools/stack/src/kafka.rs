@@ -13,6 +13,8 @@ use crate::probe::Probe;
 use crate::progress::Progress;
 use crate::{java, maven, process};
 
+/// Of Apache Kafka.
+pub const VERSION: &str = "4.3.1";
 const LIBRARIES: &str = "kafka-4.3.1";
 const TEMPLATE: &str = "kafka-4.3.1-template";
 /// Any id does: no two of our clusters ever meet.

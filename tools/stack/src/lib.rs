@@ -34,6 +34,7 @@ use registry::Registry;
 
 pub use connections::Connections;
 pub use error::Error;
+pub use kafka::VERSION as KAFKA_VERSION;
 pub use part::Part;
 
 /// How often a part is started anew because somebody took a port between choice and use.

@@ -65,11 +65,14 @@ impl Recipe for Postgres {
             ("port", &ports.main.to_string()),
             ("unix_socket_directories", ""),
             ("max_connections", "300"),
-            ("shared_buffers", "256MB"),
+            ("shared_buffers", "1GB"),
             // At thousands of orders a second the default of 1 GB means a checkpoint every half
             // minute, each followed by a flood of full pages in the log.
             ("max_wal_size", "8GB"),
             ("checkpoint_timeout", "15min"),
+            // Rows of outbox, effects and deadlines live for milliseconds. By default vacuum looks at
+            // them once a minute; till then every scan reads what is dead.
+            ("autovacuum_naptime", "5s"),
             ("timezone", "UTC"),
         ] {
             arguments.extend(["-c".into(), format!("{name}={value}").into()]);

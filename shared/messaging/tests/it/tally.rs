@@ -28,7 +28,7 @@ pub(crate) const ANSWERED: &str = r#"{"type":"record","name":"farandole.tally.An
 /// The check stands for all constraints that a message can violate.
 pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS tallies (
     order_id uuid PRIMARY KEY, version int NOT NULL, emitted int NOT NULL,
-    last_bundle bigint NOT NULL, seen jsonb NOT NULL, state jsonb NOT NULL CHECK (NOT state -> 'numbers' @> '[666]'))";
+    last_bundle bigint NOT NULL, seen json NOT NULL, state json NOT NULL CHECK (NOT state::jsonb -> 'numbers' @> '[666]'))";
 
 const TALLIES: StateTable = StateTable::new("tallies");
 

@@ -8,11 +8,12 @@ use cli::audit_at_rest;
 use contracts::{Encoder, Envelope};
 use jiff::Timestamp;
 use kernel::OrderId;
+use load::Preload;
 use messaging::{PlainRecord, Publisher, Registry};
 use serde_json::{Value, json};
+use stack::fleet::SERVICES;
 use testkit::{World, programs};
 use tokio::process::Command;
-use tokio_postgres::NoTls;
 use uuid::Uuid;
 
 use super::{STRICT, targets};
@@ -31,48 +32,6 @@ const EVENTS: [(&str, &str, u32); 8] = [
     ("notification", "CustomerNotified", 2),
 ];
 
-/// Each service's rows of completed orders, and the events that it has read. `ID` is an order's.
-const ROWS: [(&str, &str, [i32; 3]); 5] = [
-    (
-        "order",
-        "INSERT INTO orders (order_id, emitted, last_bundle, status, customer_id, lines, total,
-           currency, idempotency_key, request_hash, placed_at, updated_at, deadline_at,
-           placed_event_id, correlation_id)
-         SELECT ID, 3, 1, 'completed', 'c', '[{\"sku\": \"tea\", \"quantity\": 2}]', 500, 'EUR',
-           n::text, '', now(), now(), now(), ID, 'c'",
-        [3, 5, 5],
-    ),
-    (
-        "inventory",
-        "INSERT INTO reservations (order_id, version, emitted, last_bundle, state)
-         SELECT ID, 2, 1, 1, '{\"status\": \"shipped\", \"lines\": [{\"sku\": \"tea\",
-           \"quantity\": 2}]}'",
-        [1, 5, 5],
-    ),
-    (
-        "payment",
-        "INSERT INTO payments (order_id, version, emitted, last_bundle, state)
-         SELECT ID, 3, 1, 1, '{\"status\": \"charged\", \"charge_id\": \"ch_0123456789\",
-           \"amount\": {\"amount\": 500, \"currency\": \"EUR\"}}'",
-        [1, 2, 2],
-    ),
-    (
-        "shipping",
-        "INSERT INTO shipments (order_id, version, emitted, last_bundle, state)
-         SELECT ID, 3, 1, 1, '{\"status\": \"created\", \"shipment_id\": \"s_0123456789\",
-           \"carrier\": \"simulated\", \"tracking_number\": \"0123456789\"}'",
-        [1, 4, 4],
-    ),
-    (
-        "notification",
-        "INSERT INTO notifications (order_id, version, emitted, last_bundle, state)
-         SELECT ID, 5, 2, 1, '{\"address\": \"forgotten\", \"messages\": {
-           \"confirmed\": {\"status\": \"sent\", \"message_id\": \"m1\"},
-           \"completed\": {\"status\": \"sent\", \"message_id\": \"m2\"}}}'",
-        [1, 4, 6],
-    ),
-];
-
 /// How many records are published at once.
 const AT_ONCE: usize = 10_000;
 
@@ -84,40 +43,23 @@ async fn an_audit_of_many_orders() {
     let report = audit_at_rest(&targets(&world), &STRICT, PATIENCE, |_| {}).await.unwrap();
     assert!(report.not_at_rest().is_empty(), "{report}");
     fleet.stop().await;
-    let milliseconds = Timestamp::now().as_millisecond().unsigned_abs();
-    let base = Uuid::from_u128(u128::from(milliseconds) << 80 | 0x7 << 76 | 0x8 << 60);
+    let preload = Preload::now();
     let began = Instant::now();
-    fill_databases(&world, base, orders).await;
-    fill_topics(&world, base, orders).await;
+    fill_databases(&world, preload, orders).await;
+    fill_topics(&world, preload, orders).await;
     println!("{orders} orders made in {:.0?}", began.elapsed());
     let (elapsed, memory) = run_audit(&world).await;
     println!("audited in {elapsed:.1?}, {memory}");
 }
 
-async fn fill_databases(world: &World, base: Uuid, orders: u32) {
-    let prefix = &base.simple().to_string()[..17];
-    let id = |add: i32| format!("('{prefix}' || lpad(to_hex(n * 16 + {add}), 15, '0'))::uuid");
-    for (service, rows, read) in ROWS {
+async fn fill_databases(world: &World, preload: Preload, orders: u32) {
+    for service in SERVICES {
         let url = world.database_url(service);
-        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
-        tokio::spawn(connection);
-        let all = format!("FROM generate_series(1::bigint, {orders}) AS n");
-        client.batch_execute(&format!("{} {all}", rows.replace("ID", &id(0)))).await.unwrap();
-        for event in read {
-            let insert =
-                format!("INSERT INTO inbox SELECT {} {all} ON CONFLICT DO NOTHING", id(event));
-            client.batch_execute(&insert).await.unwrap();
-        }
-        if service == "inventory" {
-            let pieces = 2 * orders;
-            let stock = format!("INSERT INTO stock VALUES ('tea', 0, 0, {pieces}, {pieces})");
-            client.batch_execute(&stock).await.unwrap();
-        }
-        client.batch_execute("VACUUM ANALYZE").await.unwrap();
+        preload.fill(service, &url, 1..orders + 1).await.unwrap();
     }
 }
 
-async fn fill_topics(world: &World, base: Uuid, orders: u32) {
+async fn fill_topics(world: &World, preload: Preload, orders: u32) {
     let publisher = Publisher::new(&world.stack.kafka_brokers).unwrap();
     let mut payloads = Vec::new();
     for (service, event_type, number) in EVENTS {
@@ -125,7 +67,7 @@ async fn fill_topics(world: &World, base: Uuid, orders: u32) {
     }
     let mut records = Vec::new();
     for n in 1..=orders {
-        let order = Uuid::from_u128(base.as_u128() + u128::from(n) * 16);
+        let order = preload.order(n);
         for ((at, event), payload) in (1_u128..).zip(EVENTS).zip(&payloads) {
             records.push(record(world, order, at, event, payload.clone()));
         }
@@ -186,7 +128,7 @@ async fn run_audit(world: &World) -> (Duration, String) {
     command.env("KAFKA_BROKERS", &world.stack.kafka_brokers);
     command.env("SCHEMA_REGISTRY_URL", &world.stack.schema_registry_url);
     command.env("TOPIC_PREFIX", &world.prefix);
-    for (service, ..) in ROWS {
+    for service in SERVICES {
         let variable = format!("{}_DATABASE_URL", service.to_uppercase());
         command.env(variable, world.database_url(service));
     }

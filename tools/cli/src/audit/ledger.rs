@@ -165,7 +165,7 @@ const STOCK: &str = "
         sum((line->>'quantity')::bigint) FILTER (WHERE status = 'shipped') AS shipped
       FROM (SELECT state->>'status' AS status, state->'lines' AS lines FROM reservations
             WHERE state->>'status' IN ('reserved', 'shipped')) AS holding,
-        jsonb_array_elements(lines) AS line
+        json_array_elements(lines) AS line
       GROUP BY 1
     ), level AS (
       SELECT sku, coalesce(available, 0) AS available, coalesce(stock.reserved, 0) AS reserved,
@@ -207,7 +207,7 @@ fn status_query(service: Service) -> &'static str {
         Service::Shipping => "SELECT order_id, emitted, state->>'status' FROM shipments",
         Service::Notification => {
             "SELECT order_id, emitted, concat_ws(' ',
-               CASE jsonb_typeof(state->'address') WHEN 'object' THEN 'known'
+               CASE json_typeof(state->'address') WHEN 'object' THEN 'known'
                  ELSE state->>'address' END,
                coalesce(state#>>'{messages,confirmed,status}', '-'),
                coalesce(state#>>'{messages,completed,status}', '-'),

@@ -1,0 +1,110 @@
+//! What is measured, one section after the other.
+
+pub(crate) mod alone;
+pub(crate) mod catch_up;
+pub(crate) mod counts;
+pub(crate) mod growth;
+pub(crate) mod hot;
+pub(crate) mod idle;
+pub(crate) mod instances;
+pub(crate) mod latency;
+pub(crate) mod rate;
+pub(crate) mod stall;
+
+use std::cell::Cell;
+use std::fmt;
+
+use clap::ValueEnum;
+
+use crate::ground::{Fleet, Ground, Setup};
+use crate::results::Results;
+use crate::scale::Scale;
+
+/// One thing to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Section {
+    Rate,
+    Latency,
+    Counts,
+    Alone,
+    Growth,
+    CatchUp,
+    Stall,
+    Hot,
+    Idle,
+    Instances,
+}
+
+impl Section {
+    pub(crate) fn about(self) -> &'static str {
+        match self {
+            Self::Rate => "the highest rate that is held for a minute with a flat backlog",
+            Self::Latency => "latency and cost at 50/s, and at 25, 50 and 75 % of that rate",
+            Self::Counts => "records, statements and transactions per order",
+            Self::Alone => "the same fleet with batches, and with one record at a time",
+            Self::Growth => "cost per order with one and five million orders there already",
+            Self::CatchUp => "working off 100,000 orders that were placed while services were away",
+            Self::Stall => "how long nothing ends when a service is killed and started again",
+            Self::Hot => "all orders for one SKU",
+            Self::Idle => "what a fleet uses that has nothing to do",
+            Self::Instances => "two and four instances of each service",
+        }
+    }
+
+    pub(crate) async fn run(self, bench: &mut Bench, results: &mut Results) -> anyhow::Result<()> {
+        match self {
+            Self::Rate => {
+                let rate = rate::measure(bench).await?;
+                bench.rate.get_or_insert(rate.held.load.offered_per_second);
+                results.rate = Some(rate);
+            }
+            Self::Latency => results.latency = latency::measure(bench).await?,
+            Self::Counts => results.counts = Some(counts::measure(bench).await?),
+            Self::Alone => results.alone = Some(alone::measure(bench).await?),
+            Self::Growth => results.growth = growth::measure(bench).await?,
+            Self::CatchUp => results.catch_up = Some(catch_up::measure(bench).await?),
+            Self::Stall => results.stall = stall::measure(bench).await?,
+            Self::Hot => results.hot = hot::measure(bench).await?,
+            Self::Idle => results.idle = Some(idle::measure(bench).await?),
+            Self::Instances => results.instances = instances::measure(bench).await?,
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Section {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        formatter.pad(value.as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
+/// What the sections share.
+pub(crate) struct Bench {
+    pub(crate) ground: Ground,
+    pub(crate) scale: Scale,
+    /// What the fleet can hold, once that is known.
+    pub(crate) rate: Option<f64>,
+    /// Whether a fleet has been at work on it.
+    pub(crate) stack_is_warm: Cell<bool>,
+}
+
+impl Bench {
+    /// A fleet that is warm, on a stack that is.
+    pub(crate) async fn fleet(&self, setup: Setup<'_>) -> anyhow::Result<Fleet<'_>> {
+        let orders = if self.stack_is_warm.replace(true) {
+            self.scale.warm_fleet
+        } else {
+            self.scale.warm_stack
+        };
+        self.ground.fleet(setup, orders).await
+    }
+
+    /// What the fleet can hold; when the section that finds out was left out, an estimate.
+    pub(crate) async fn rate(&self, fleet: &Fleet<'_>) -> anyhow::Result<f64> {
+        match self.rate {
+            Some(rate) => Ok(rate),
+            None => Ok((rate::ceiling(self, fleet).await? * 0.75).round()),
+        }
+    }
+}
