@@ -55,6 +55,10 @@ chaos: release ## Break everything at random for ten minutes, under load (CHAOS_
 	CHAOS_SECONDS=$(CHAOS_SECONDS) FARANDOLE_PROGRAMS=$(abspath $(TARGET_DIR))/release \
 	  cargo test --package farandole-tests --test it -- --nocapture chaos::
 
+.PHONY: compose-check
+compose-check: ## Try docker-compose.yml and the images, with an engine and stand-ins for public images
+	@tests/compose/stand-ins/run tests/compose/check
+
 .PHONY: model
 model: prerequisites ## Check the services' decisions in every order of things (a few minutes)
 	@cargo build --release --package farandole-model

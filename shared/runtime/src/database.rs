@@ -29,7 +29,7 @@ pub enum DatabaseError {
     /// It is away, or refuses the connection. Trying again may help.
     #[error("postgres: {0}")]
     Unavailable(String),
-    /// A migration does not run, or the database is newer than this program.
+    /// A migration does not run, or differs from the one that was run under its name.
     #[error("the database cannot be migrated: {0}")]
     Migration(String),
 }
@@ -55,7 +55,9 @@ fn config(url: &str, options: &str) -> Result<Config, DatabaseError> {
 }
 
 /// Brings the database to what this program needs: first the loop's tables, then the service's.
-/// Instances that start together take turns. No statement may take longer than ten minutes.
+/// Instances that start together take turns. No statement may take longer than ten minutes. A
+/// database that a newer release has migrated further is left as it is: migrations only add what
+/// the release before them can do without, so that it may go on, start again or come back.
 pub async fn migrate(url: &str, service: refinery::Runner) -> Result<(), DatabaseError> {
     let config = config(url, MIGRATION_LIMIT)?;
     let connecting = tokio::time::timeout(WAIT, config.connect(NoTls)).await;
@@ -73,7 +75,7 @@ pub async fn migrate(url: &str, service: refinery::Runner) -> Result<(), Databas
     let mut loops = messaging::migrations();
     loops.set_migration_table_name("messaging_migrations");
     for runner in [loops, service] {
-        runner.run_async(&mut client).await.map_err(|error| {
+        runner.set_abort_missing(false).run_async(&mut client).await.map_err(|error| {
             if went_away(&error) {
                 DatabaseError::Unavailable(chain(&error))
             } else {

@@ -124,15 +124,19 @@ pub fn service_router(
         .layer((Extension(limits), DefaultBodyLimit::max(limits.body_bytes)))
         .layer(from_fn_with_state(limits, contain))
         .layer(from_fn(observe));
-    Router::new()
-        .route("/health/live", get(live))
-        .route("/health/ready", get(ready))
-        .with_state(health)
+    health_router(health)
         .route("/metrics", get(|| async move { render(&metrics) }))
         .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback_service(gate)
         .layer(from_fn(correlate))
+}
+
+pub(crate) fn health_router(health: Health) -> Router {
+    Router::new()
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
+        .with_state(health)
 }
 
 pub(crate) fn describe_metrics() {

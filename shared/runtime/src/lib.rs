@@ -9,6 +9,7 @@ pub mod http;
 pub mod problem;
 mod replay;
 mod run;
+mod self_check;
 mod settings;
 pub mod shutdown;
 pub mod telemetry;

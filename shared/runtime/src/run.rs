@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,6 +15,7 @@ use tracing::{error, info, warn};
 use crate::database::{self, DatabaseError};
 use crate::http::{ApiSlot, HttpLimits, serve, service_router};
 use crate::replay::{ReplayArguments, replay};
+use crate::self_check::self_check;
 use crate::{Health, Settings, Telemetry, shutdown};
 
 /// How long to wait between two attempts to reach the database at start.
@@ -81,7 +81,8 @@ enum Command {
     /// Reads a stretch of the topics again, beside the running service. What was processed is not
     /// processed twice. Exits 1 when a record failed.
     Replay(ReplayArguments),
-    /// Asks the service at `HTTP_ADDR` whether it is ready; exits 0 when it is.
+    /// Asks the service that listens on `HTTP_ADDR` whether it is ready: exits 0 when it is, and 1
+    /// with the reason when not. For health checks of containers, which need no shell then.
     Health,
 }
 
@@ -104,7 +105,11 @@ pub fn run<A: App>() -> ExitCode {
                 let stop = shutdown::signals()?;
                 replay::<A>(&cli.shared, &cli.own, &arguments, stop).await
             }
-            Command::Health => health(cli.shared.http_addr).await,
+            Command::Health => {
+                self_check(cli.shared.http_addr).await?;
+                println!("ready");
+                Ok(())
+            }
         }
     });
     // What is still blocking (a consumer that does not close) must not keep the process alive.
@@ -134,18 +139,6 @@ fn parse<A: App>(name: &'static str) -> Cli<A::Settings> {
 async fn migrate<A: App>(settings: &Settings) -> anyhow::Result<()> {
     database::migrate(&settings.database_url, A::migrations()).await?;
     println!("the database is up to date");
-    Ok(())
-}
-
-/// Asks for readiness, for container health checks without a shell.
-async fn health(address: SocketAddr) -> anyhow::Result<()> {
-    let url = format!("http://{address}/health/ready");
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(3)).build()?;
-    let response = client.get(&url).send().await.context("the service does not answer")?;
-    let status = response.status();
-    let body = response.text().await.unwrap_or_default();
-    println!("{body}");
-    anyhow::ensure!(status.is_success(), "not ready ({status})");
     Ok(())
 }
 

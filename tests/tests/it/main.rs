@@ -10,6 +10,7 @@ mod crash_points;
 mod dead_letters;
 mod independent;
 mod load;
+mod rolling;
 mod stories;
 mod stuck;
 mod trace;

@@ -28,3 +28,19 @@ async fn a_migration_that_takes_too_long_is_given_up() {
     let Err(DatabaseError::Migration(why)) = given_up else { panic!("{given_up:?}") };
     assert!(why.contains("statement timeout"), "{why}");
 }
+
+#[tokio::test]
+async fn a_release_starts_on_the_database_of_the_next_one() {
+    let database = World::new().database("ahead").await;
+    let with = |steps: &[(&str, &str)]| {
+        let steps = steps.iter().map(|(name, sql)| Migration::unapplied(name, sql).unwrap());
+        Runner::new(&steps.collect::<Vec<_>>())
+    };
+    let (first, second) = (("V1__first", "SELECT 1"), ("V2__second", "SELECT 2"));
+    migrate(&database, with(&[first, second])).await.unwrap();
+    migrate(&database, with(&[first])).await.unwrap();
+
+    let edited = migrate(&database, with(&[("V1__first", "SELECT 3"), second])).await;
+    let Err(DatabaseError::Migration(why)) = edited else { panic!("{edited:?}") };
+    assert!(why.contains("V1__first is different"), "{why}");
+}

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Run once, on a new server: a database for each service and for the registry, owned by a role of
+# its own which no other role may use, and the operator's role, which reads them all.
+set -euo pipefail
+
+query() {
+  psql --set ON_ERROR_STOP=1 --quiet --username "$POSTGRES_USER" --dbname postgres "$@"
+}
+
+query --set password="$OPERATOR_DATABASE_PASSWORD" <<'SQL'
+CREATE ROLE operator LOGIN PASSWORD :'password' IN ROLE pg_read_all_data;
+SQL
+
+for name in order inventory payment shipping notification registry; do
+  password=${name^^}_DATABASE_PASSWORD
+  query --set name="$name" --set password="${!password}" <<'SQL'
+CREATE ROLE :"name" LOGIN PASSWORD :'password';
+CREATE DATABASE :"name" OWNER :"name";
+REVOKE ALL ON DATABASE :"name" FROM PUBLIC;
+GRANT CONNECT ON DATABASE :"name" TO operator;
+SQL
+done
