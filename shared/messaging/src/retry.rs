@@ -191,6 +191,16 @@ pub(crate) async fn set_aside(db: &Db<'_>, parked: &Parked, fate: Fate) -> Resul
         ],
     )
     .await?;
+    // If the record was in the queue, the insert may have waited for whoever was moving it to the
+    // dead-letter topic at that moment. It began before that was done; this statement sees it.
+    let delete = db
+        .prepare_cached(
+            "DELETE FROM retry_queue WHERE topic = $1 AND partition = $2 AND record_offset = $3
+               AND EXISTS (SELECT FROM dead_lettered
+                 WHERE topic = $1 AND partition = $2 AND record_offset = $3)",
+        )
+        .await?;
+    db.execute(&delete, &[&parked.topic, &parked.partition, &parked.offset]).await?;
     Ok(())
 }
 

@@ -284,3 +284,31 @@ async fn a_header_whose_name_is_not_text_hurts_nobody() {
         assert_eq!(record.event.is_ok(), readable, "{:?}", record.event);
     }
 }
+
+/// The undertaker of one instance has the record in its hands while another reads it again.
+#[tokio::test]
+async fn a_record_that_fails_again_while_it_is_moved_to_the_dead_letters_is_there_once() {
+    let stage = Stage::set_narrow().await;
+    let place = format!("'{}', 0, 0", stage.world.topics.events(UPSTREAM));
+    stage
+        .execute(&format!(
+            "INSERT INTO retry_queue (topic, partition, record_offset, header_names, header_values,
+               due_at, dead) VALUES ({place}, '{{}}', '{{}}', now() + interval '1 hour', true)"
+        ))
+        .await;
+    let mut client = stage.pool.get().await.unwrap();
+    let undertaker = client.transaction().await.unwrap();
+    undertaker.execute("DELETE FROM retry_queue", &[]).await.unwrap();
+    let bury = format!("INSERT INTO dead_lettered VALUES ({place})");
+    undertaker.execute(&bury, &[]).await.unwrap();
+
+    let instance = stage.start().await;
+    let [refused, good] = [Action::Refuse, Action::Count]
+        .map(|action| Letter::new(stage.ids, new_orders(1)[0], 1, action));
+    stage.send(&[refused, good]).await;
+    let waits = "pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    stage.until_count(waits, 1).await;
+    undertaker.commit().await.unwrap();
+    stage.until_done(1).await;
+    instance.stop().await;
+}
