@@ -34,11 +34,14 @@ CREATE TABLE orders (
 
 CREATE INDEX orders_by_customer ON orders (customer_id, order_id);
 
--- The orders that wait for their payment. A table of its own, because an index over the orders that
--- has to do with their status would make each change of status write all indexes (HOT updates need
--- every indexed column to stay as it is).
+-- Until when orders may wait for their payment: a row per transaction that placed some, for they have
+-- the same time. It is looked at when the time has passed, and goes when none of its orders waits any
+-- more. Not a column of the orders with an index: an index that has to do with their status would make
+-- each change of status write all indexes (HOT updates need every indexed column to stay as it is).
 CREATE TABLE deadlines (
     deadline_at timestamptz NOT NULL,
-    order_id    uuid        NOT NULL,
-    PRIMARY KEY (deadline_at, order_id)
-) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
+    bundle_id   bigint      NOT NULL,
+    order_ids   uuid[]      NOT NULL,
+    PRIMARY KEY (deadline_at, bundle_id)
+);
+ALTER TABLE deadlines ALTER order_ids SET STORAGE EXTERNAL;

@@ -19,6 +19,8 @@ use crate::{Order as Service, catalogue, store};
 const BATCH_MAX: usize = 1_000;
 /// The most requests that may wait for a transaction; more are told to come again.
 const QUEUE_MAX: usize = 10_000;
+/// How often a transaction is repeated because another instance came in between.
+const CONFLICTS_MAX: u32 = 5;
 /// How long one transaction may take before its requests are told to come again.
 const TRANSACTION_LIMIT: Duration = Duration::from_secs(10);
 
@@ -157,7 +159,7 @@ impl Worker {
     }
 
     async fn transaction(&self, batch: &[Job]) -> Result<Vec<Answer>, Failure> {
-        let placed = tokio::time::timeout(TRANSACTION_LIMIT, self.commit(batch)).await;
+        let placed = tokio::time::timeout(TRANSACTION_LIMIT, self.commit_again(batch)).await;
         let placed = placed.unwrap_or_else(|_| {
             Err(Failure::Infrastructure(format!("postgres: no answer in {TRANSACTION_LIMIT:?}")))
         });
@@ -171,55 +173,70 @@ impl Worker {
         Ok(answers)
     }
 
+    /// Again when another instance was placing one of the same orders: the insert has waited for it,
+    /// so now its order can be seen.
+    async fn commit_again(&self, batch: &[Job]) -> Result<(Vec<Answer>, Bundle), Failure> {
+        for _ in 0..CONFLICTS_MAX {
+            match self.commit(batch).await {
+                Err(Failure::Conflict) => {
+                    metrics::counter!("farandole_conflicts_total").increment(1)
+                }
+                result => return result,
+            }
+        }
+        Err(Failure::Infrastructure(format!("{CONFLICTS_MAX} conflicts in a row")))
+    }
+
     async fn commit(&self, batch: &[Job]) -> Result<(Vec<Answer>, Bundle), Failure> {
-        let mut client = self.pool.get().await?;
-        let db = client.transaction().await?;
+        let client = self.pool.get().await?;
+        let db = Db::new(&client);
         let requests = || batch.iter().map(|job| &job.request);
         let keys: Vec<&str> = requests().map(|r| r.idempotency_key.as_str()).collect();
         let skus: Vec<&str> =
             requests().flat_map(|r| r.lines.iter().map(|(sku, _)| sku.as_str())).collect();
-        let (before, prices) = tokio::try_join!(placed(&db, &keys), catalogue::prices(&db, &skus))?;
+        let ((), before, prices) = tokio::try_join!(
+            biased;
+            db.open(),
+            placed_before(&db, &keys),
+            catalogue::prices(&db, &skus),
+        )?;
 
         let bundle = self.handle.outbox().next_bundle();
-        let mut answers: Vec<Answer> = requests()
+        let answers: Vec<Answer> = requests()
             .map(|request| match before.get(&request.idempotency_key) {
                 Some(order) => answer_again(order, request),
                 None => self.price(request, &prices),
             })
             .collect();
-        let placed_now =
-            answers.iter().zip(requests()).filter_map(|(answer, request)| match answer {
-                Answer::Placed(order) if !before.contains_key(&request.idempotency_key) => Some(
-                    self.draft(bundle, order, request)
-                        .map(|event| (store::Order::clone(order), event)),
-                ),
-                _ => None,
-            });
-        let mut new: Vec<(store::Order, Outgoing)> = placed_now.collect::<Result<_, _>>()?;
-        if new.is_empty() {
+        let placed = answers.iter().zip(requests()).filter_map(|(answer, request)| match answer {
+            Answer::Placed(order) if !before.contains_key(&request.idempotency_key) => {
+                Some((&**order, request))
+            }
+            _ => None,
+        });
+        let mut placed: Vec<(&store::Order, &Request)> = placed.collect();
+        if placed.is_empty() {
             return Ok((answers, Bundle::default()));
         }
         // In the same order everywhere, so that two instances with the same keys wait for each
         // other instead of deadlocking.
-        new.sort_by(|(one, _), (other, _)| one.idempotency_key.cmp(&other.idempotency_key));
-        let inserted: HashSet<OrderId> =
-            store::insert(&db, &new, bundle).await?.into_iter().collect();
-        // The insert has waited for other instances that were placing the same orders, so now
-        // theirs can be seen.
-        if inserted.len() < new.len() {
-            let meanwhile = placed(&db, &keys).await?;
-            for (answer, request) in answers.iter_mut().zip(requests()) {
-                if matches!(answer, Answer::Placed(order) if !inserted.contains(&order.id)) {
-                    *answer = match meanwhile.get(&request.idempotency_key) {
-                        Some(order) => answer_again(order, request),
-                        None => Answer::ComeAgain("the same order came and went".to_owned()),
-                    };
-                }
-            }
-        }
-        new.retain(|(order, _)| inserted.contains(&order.id));
-        let events = new.into_iter().map(|(_, event)| event).collect();
-        let bundle = self.handle.outbox().append(&db, bundle, events).await?;
+        placed.sort_by(|(one, _), (other, _)| one.idempotency_key.cmp(&other.idempotency_key));
+        let events = placed.iter().map(|(order, request)| self.draft(bundle, order, request));
+        let events: Vec<Outgoing> = events.collect::<Result<_, _>>()?;
+        let new: Vec<store::New<'_>> = placed
+            .iter()
+            .zip(&events)
+            .map(|((order, request), event)| store::New {
+                order,
+                event_id: event.envelope.id,
+                cause: &request.cause,
+            })
+            .collect();
+        let ((), bundle) = tokio::try_join!(
+            biased;
+            store::insert(&db, &new, bundle),
+            self.handle.outbox().append(&db, bundle, events),
+        )?;
         crash_point("placing-before-commit");
         db.commit().await?;
         Ok((answers, bundle))
@@ -296,7 +313,10 @@ fn reply(batch: Vec<Job>, result: Result<Vec<Answer>, Failure>) {
 }
 
 /// The orders that these requests have placed before, by idempotency key.
-async fn placed(db: &Db<'_>, keys: &[&str]) -> Result<HashMap<String, store::Order>, Failure> {
+async fn placed_before(
+    db: &Db<'_>,
+    keys: &[&str],
+) -> Result<HashMap<String, store::Order>, Failure> {
     let orders = store::placed_before(db, keys).await?;
     Ok(orders.into_iter().map(|order| (order.idempotency_key.clone(), order)).collect())
 }

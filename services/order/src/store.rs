@@ -1,12 +1,15 @@
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
 use kernel::{Currency, Money, OrderId};
-use messaging::{BundleId, Cause, Changed, Db, Failure, Outgoing, Row, Seen, States, Stream};
+use messaging::{BundleId, Cause, Changed, Db, Failure, Row, Seen, States, Stream};
 use tokio_postgres::types::{Json, ToSql};
 use uuid::Uuid;
 
 use crate::domain::State;
 use crate::events::{CancelReason, Line};
+
+/// How many deadlines, each of up to a thousand orders, are looked at at once.
+const OVERDUE_MAX: i64 = 20;
 
 // The macro makes undocumented public items.
 #[allow(missing_docs)]
@@ -43,8 +46,7 @@ pub(crate) async fn load(
     Ok(States::new(rows?))
 }
 
-/// Writes the changed orders, with one statement. Those that are decided have no deadline any more.
-/// New ones are never here: placing writes those.
+/// Writes the changed orders, with one statement. New ones are never here: placing writes those.
 pub(crate) async fn save(db: &Db<'_>, states: States<State>) -> Result<(), Failure> {
     let (_, known) = states.into_changed();
     if known.is_empty() {
@@ -52,21 +54,14 @@ pub(crate) async fn save(db: &Db<'_>, states: States<State>) -> Result<(), Failu
     }
     let update = db
         .prepare_cached(
-            "WITH updated AS (
-             UPDATE orders SET version = orders.version + 1, emitted = row.emitted,
+            "UPDATE orders SET version = orders.version + 1, emitted = row.emitted,
                last_bundle = row.last_bundle, seen = row.seen, status = row.status,
                cancel_reason = row.cancel_reason, updated_at =
                  CASE WHEN orders.status = row.status THEN orders.updated_at ELSE now() END
              FROM unnest($1::uuid[], $2::int[], $3::int[], $4::bigint[], $5::json[], $6::text[],
                $7::text[])
                AS row (order_id, version, emitted, last_bundle, seen, status, cancel_reason)
-             WHERE orders.order_id = row.order_id AND orders.version = row.version
-             RETURNING orders.order_id, orders.status, orders.deadline_at),
-             decided AS (
-             DELETE FROM deadlines USING updated
-             WHERE updated.status <> 'placed' AND deadlines.deadline_at = updated.deadline_at
-               AND deadlines.order_id = updated.order_id)
-             SELECT count(*) FROM updated",
+             WHERE orders.order_id = row.order_id AND orders.version = row.version",
         )
         .await?;
     let rows = || known.iter().map(|Changed { row, .. }| row);
@@ -78,10 +73,9 @@ pub(crate) async fn save(db: &Db<'_>, states: States<State>) -> Result<(), Failu
     let (statuses, reasons): (Vec<&str>, Vec<Option<&str>>) =
         rows().map(|row| columns(&row.state)).unzip();
     let written = db
-        .query_one(&update, &[&orders, &versions, &emitted, &bundles, &seen, &statuses, &reasons])
+        .execute(&update, &[&orders, &versions, &emitted, &bundles, &seen, &statuses, &reasons])
         .await?;
-    let written = usize::try_from(written.get::<_, i64>(0));
-    if written == Ok(known.len()) { Ok(()) } else { Err(Failure::Conflict) }
+    if written == known.len() as u64 { Ok(()) } else { Err(Failure::Conflict) }
 }
 
 fn columns(state: &State) -> (&'static str, Option<&'static str>) {
@@ -159,17 +153,26 @@ pub(crate) async fn placed_before(db: &Db<'_>, keys: &[&str]) -> Result<Vec<Orde
     db.query(&select, &[&keys]).await?.iter().map(order).collect()
 }
 
-/// Writes new orders with their events, and returns the ids of those that are new: another
-/// instance may have taken the same request in between.
-pub(crate) async fn insert(
-    db: &Db<'_>,
-    new: &[(Order, Outgoing)],
-    bundle: BundleId,
-) -> Result<Vec<OrderId>, Failure> {
+/// An order to be written, with the id of its event and what led to it.
+#[derive(Debug)]
+pub(crate) struct New<'a> {
+    pub(crate) order: &'a Order,
+    pub(crate) event_id: Uuid,
+    pub(crate) cause: &'a Cause,
+}
+
+/// Writes new orders and their deadline; [`Failure::Conflict`] if another instance has taken one of
+/// the same requests in between.
+pub(crate) async fn insert(db: &Db<'_>, new: &[New<'_>], bundle: BundleId) -> Result<(), Failure> {
+    let (written, ()) =
+        tokio::try_join!(biased; insert_orders(db, new, bundle), insert_deadline(db, new, bundle))?;
+    if written == new.len() as u64 { Ok(()) } else { Err(Failure::Conflict) }
+}
+
+async fn insert_orders(db: &Db<'_>, new: &[New<'_>], bundle: BundleId) -> Result<u64, Failure> {
     let insert = db
         .prepare_cached(
-            "WITH placed AS (
-             INSERT INTO orders (order_id, emitted, last_bundle, customer_id, lines, total,
+            "INSERT INTO orders (order_id, emitted, last_bundle, customer_id, lines, total,
                currency, idempotency_key, request_hash, placed_at, updated_at, deadline_at,
                placed_event_id, correlation_id, traceparent)
              SELECT order_id, 1, $1, customer_id, lines, total, currency, idempotency_key,
@@ -181,12 +184,11 @@ pub(crate) async fn insert(
                AS row (order_id, customer_id, lines, total, currency, idempotency_key,
                  request_hash, placed_at, deadline_at, placed_event_id, correlation_id,
                  traceparent)
-             ON CONFLICT (idempotency_key) DO NOTHING RETURNING order_id, deadline_at)
-             INSERT INTO deadlines SELECT deadline_at, order_id FROM placed RETURNING order_id",
+             ON CONFLICT (idempotency_key) DO NOTHING",
         )
         .await?;
-    let orders = || new.iter().map(|(order, _)| order);
-    let events = || new.iter().map(|(_, event)| &event.envelope);
+    let orders = || new.iter().map(|new| new.order);
+    let causes = || new.iter().map(|new| new.cause);
     let ids: Vec<Uuid> = orders().map(|order| order.id.0).collect();
     let customers: Vec<&str> = orders().map(|order| order.customer_id.as_str()).collect();
     let lines: Vec<Json<&Vec<Line>>> = orders().map(|order| Json(&order.lines)).collect();
@@ -196,11 +198,11 @@ pub(crate) async fn insert(
     let hashes: Vec<&[u8]> = orders().map(|order| order.request_hash.as_slice()).collect();
     let placed: Vec<Timestamp> = orders().map(|order| order.placed_at).collect();
     let deadlines: Vec<Timestamp> = orders().map(|order| order.deadline_at).collect();
-    let event_ids: Vec<Uuid> = events().map(|event| event.id).collect();
-    let correlations: Vec<&str> = events().map(|event| event.correlation_id.as_str()).collect();
-    let traces: Vec<Option<&str>> = events().map(|event| event.traceparent.as_deref()).collect();
-    let rows = db
-        .query(
+    let event_ids: Vec<Uuid> = new.iter().map(|new| new.event_id).collect();
+    let correlations: Vec<&str> = causes().map(|cause| cause.correlation_id.as_str()).collect();
+    let traces: Vec<Option<&str>> = causes().map(|cause| cause.traceparent.as_deref()).collect();
+    let written = db
+        .execute(
             &insert,
             &[
                 &bundle.0,
@@ -219,7 +221,16 @@ pub(crate) async fn insert(
             ],
         )
         .await?;
-    Ok(rows.iter().map(|row| OrderId(row.get(0))).collect())
+    Ok(written)
+}
+
+/// Orders of one transaction have the same deadline, give or take a millisecond: the last one's.
+async fn insert_deadline(db: &Db<'_>, new: &[New<'_>], bundle: BundleId) -> Result<(), Failure> {
+    let insert = db.prepare_cached("INSERT INTO deadlines VALUES ($1, $2, $3)").await?;
+    let deadline = new.iter().map(|new| new.order.deadline_at).max();
+    let ids: Vec<Uuid> = new.iter().map(|new| new.order.id.0).collect();
+    db.execute(&insert, &[&deadline, &bundle.0, &ids]).await?;
+    Ok(())
 }
 
 /// Which orders to list.
@@ -261,18 +272,28 @@ pub(crate) async fn list(pool: &Pool, filter: &Filter) -> Result<Vec<Order>, Fai
 }
 
 /// Orders whose deadline has passed without a payment, oldest first, and what their cancellation
-/// goes back to: that they were placed.
+/// goes back to: that they were placed. Deadlines that have passed for all their orders go.
 pub(crate) async fn overdue(pool: &Pool) -> Result<Vec<(OrderId, Cause)>, Failure> {
     let client = pool.get().await?;
     let select = client
         .prepare_cached(
-            "SELECT order_id, placed_event_id, correlation_id, traceparent
-             FROM deadlines JOIN orders USING (order_id)
-             WHERE deadlines.deadline_at < now() AND status = 'placed'
-             ORDER BY deadlines.deadline_at LIMIT 1000",
+            "WITH passed AS MATERIALIZED (
+             SELECT deadline_at, bundle_id, order_ids FROM deadlines WHERE deadline_at < now()
+             ORDER BY deadline_at, bundle_id LIMIT $1),
+             overdue AS MATERIALIZED (
+             SELECT passed.deadline_at, passed.bundle_id, order_id, placed_event_id, correlation_id,
+               traceparent
+             FROM passed, unnest(order_ids) AS placed (order_id) JOIN orders USING (order_id)
+             WHERE status = 'placed'),
+             over AS (
+             DELETE FROM deadlines WHERE (deadline_at, bundle_id) IN (
+               SELECT deadline_at, bundle_id FROM passed
+               EXCEPT SELECT deadline_at, bundle_id FROM overdue))
+             SELECT order_id, placed_event_id, correlation_id, traceparent
+             FROM overdue ORDER BY deadline_at",
         )
         .await?;
-    let rows = client.query(&select, &[]).await?;
+    let rows = client.query(&select, &[&OVERDUE_MAX]).await?;
     let overdue = rows.iter().map(|row| {
         let cause = Cause {
             causation_id: row.get::<_, Uuid>(1).to_string(),

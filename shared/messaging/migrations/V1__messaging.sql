@@ -56,24 +56,45 @@ CREATE VIEW outbox AS
         AS event (event_id, order_id, sequence, event_type, occurred_at,
             correlation_id, causation_id, traceparent, payload);
 
--- Calls to the outside that are to be made: the intent is here before the call is. (order, step)
--- is the idempotency key that the provider is given. due_at is when somebody should look at it
--- again: the end of a lease while an instance works on it, or of a backoff.
-CREATE TABLE effects (
-    order_id       uuid        NOT NULL,
-    step           text        NOT NULL,
-    instance       integer     NOT NULL,
-    effect         json       NOT NULL,
-    attempts       integer     NOT NULL DEFAULT 0,
-    due_at         timestamptz NOT NULL,
-    correlation_id text        NOT NULL,
-    causation_id   text        NOT NULL,
-    traceparent    text,
+-- Calls to the outside that are to be made: the intent is here before the call is. A row is a bundle,
+-- as in the outbox: the calls that one transaction intends. open has a bit for each of them, 1 while
+-- its outcome is not known. (order, step) is the idempotency key that the provider is given. due_at is
+-- when somebody should look at it again: the end of a lease while an instance works on it, or of a
+-- backoff. A call that is put off gets a bundle of its own.
+CREATE TABLE effect_bundles (
+    bundle_id       bigint      NOT NULL PRIMARY KEY,
+    instance        integer     NOT NULL,
+    open            bit varying NOT NULL,
+    attempts        integer     NOT NULL DEFAULT 0,
+    due_at          timestamptz NOT NULL,
     -- Why the last try had no outcome, or its outcome could not be taken.
-    last_error     text,
-    created_at     timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (order_id, step)
+    last_error      text,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    order_ids       uuid[]      NOT NULL,
+    steps           text[]      NOT NULL,
+    effects         json[]      NOT NULL,
+    correlation_ids text[]      NOT NULL,
+    causation_ids   text[]      NOT NULL,
+    traceparents    text[]      NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
+ALTER TABLE effect_bundles
+    ALTER order_ids SET STORAGE EXTERNAL,
+    ALTER steps SET STORAGE EXTERNAL,
+    ALTER effects SET STORAGE EXTERNAL,
+    ALTER correlation_ids SET STORAGE EXTERNAL,
+    ALTER causation_ids SET STORAGE EXTERNAL,
+    ALTER traceparents SET STORAGE EXTERNAL;
+
+-- The same, an open call a row: for reading.
+CREATE VIEW effects AS
+    SELECT order_id, step, effect, correlation_id, causation_id, traceparent,
+        bundle_id, number::integer - 1 AS number, length(open) AS bundled,
+        instance, attempts, due_at, last_error, created_at
+    FROM effect_bundles, unnest(order_ids, steps, effects, correlation_ids, causation_ids,
+            traceparents)
+        WITH ORDINALITY
+        AS call (order_id, step, effect, correlation_id, causation_id, traceparent, number)
+    WHERE get_bit(open, number::integer - 1) = 1;
 
 -- Records that failed, and those of the same order that came after them. The first row of an
 -- order is tried when due; the others wait behind it. dead rows are on their way to the

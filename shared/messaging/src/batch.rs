@@ -10,11 +10,12 @@ use metrics::counter;
 use uuid::Uuid;
 
 use crate::gaps::{self, Numbered, Skipped};
+use crate::intents::{self, Intent, IntentId, Settled};
 use crate::message::{Cause, EventId, Message, Origin};
 use crate::outbox::{Bundle, BundleId, Outbox, Outgoing};
 use crate::retry::{Fate, Open};
 use crate::service::{Service, World};
-use crate::{Call, Failure, crash, effects, inbox, retry, trace};
+use crate::{Call, Db, Failure, crash, inbox, retry, trace};
 
 /// Carries one batch through one transaction.
 pub(crate) struct Processor<S: Service> {
@@ -29,13 +30,16 @@ pub(crate) struct Committed<F> {
     pub(crate) orders: Vec<OrderId>,
     /// What is to be published.
     pub(crate) bundle: Bundle,
-    pub(crate) calls: Vec<Call<F>>,
+    /// The calls that are to be made.
+    pub(crate) intents: Vec<Intent<F>>,
     /// How many messages were dropped, for they had been processed before.
     pub(crate) duplicates: usize,
     /// How many records were put behind others of their order in the retry queue.
     pub(crate) held: usize,
     /// The events, until they are in the outbox.
     drafted: Vec<Outgoing>,
+    /// The calls, until their intents are in the table.
+    calls: Vec<Call<F>>,
     /// Numbers that are missing before those that came.
     missing: Vec<Numbered>,
     /// Numbers that came, of orders in which some were missing.
@@ -47,10 +51,11 @@ impl<F> Default for Committed<F> {
         Self {
             orders: Vec::new(),
             bundle: Bundle::default(),
-            calls: Vec::new(),
+            intents: Vec::new(),
             duplicates: 0,
             held: 0,
             drafted: Vec::new(),
+            calls: Vec::new(),
             missing: Vec::new(),
             found: Vec::new(),
         }
@@ -63,7 +68,7 @@ struct Known {
     new_ids: HashSet<Uuid>,
     /// Those of them that a message of this batch has been let through for.
     passed: HashSet<Uuid>,
-    new_outcomes: HashSet<(OrderId, String)>,
+    new_outcomes: HashSet<IntentId>,
     open: Open,
 }
 
@@ -78,26 +83,27 @@ impl<S: Service> Processor<S> {
         batch: &[Message<'_, S::Input>],
     ) -> Result<Effects<S>, Failure> {
         crash::point("before-transaction");
-        let mut client = self.pool.get().await?;
-        let db = client.transaction().await?;
+        let client = self.pool.get().await?;
+        let db = Db::new(&client);
         let inputs: Vec<(OrderId, &S::Input)> =
             batch.iter().map(|message| (message.order, &message.input)).collect();
         let orders = orders_of(batch);
-        let settled = outcomes_of(batch);
+        let outcomes: Vec<IntentId> = batch.iter().filter_map(Message::intent).collect();
         let redriven: Vec<Uuid> = batch.iter().filter_map(Message::redrive_id).collect();
         // One round trip: the statements are on their way together. When one fails, so do
         // those after it: biased, the error is that of the first.
-        let (mut new_ids, new_redriven, outcomes, open, mut world) = tokio::try_join!(
+        let ((), mut new_ids, new_redriven, settled, open, mut world) = tokio::try_join!(
             biased;
+            db.open(),
             inbox::insert(&db, batch.iter().filter_map(Message::event_id).collect()),
             optional((!redriven.is_empty()).then(|| inbox::insert_redriven(&db, redriven))),
-            optional((!settled.is_empty()).then(|| effects::settle(&db, &settled))),
+            intents::settle(&db, outcomes.into_iter()),
             retry::open(&db, &orders),
             self.service.load(&db, &inputs),
         )?;
         crash::point("after-inbox");
         new_ids.extend(new_redriven);
-        let new_outcomes = outcomes.into_iter().collect();
+        let Settled { new: new_outcomes, done } = settled;
         let mut known = Known { new_ids, passed: HashSet::new(), new_outcomes, open };
         let mut held = Vec::new();
         let mut committed = Committed::default();
@@ -125,11 +131,13 @@ impl<S: Service> Processor<S> {
             }
         }
         let drafted = std::mem::take(&mut committed.drafted);
-        ((), committed.bundle, ()) = tokio::try_join!(
+        let calls = std::mem::take(&mut committed.calls);
+        ((), committed.bundle, committed.intents, ()) = tokio::try_join!(
             biased;
             self.service.save(&db, world),
             self.outbox.append(&db, bundle, drafted),
-            effects::append(&db, self.outbox.instance(), &committed.calls),
+            intents::append(&db, self.outbox.instance(), bundle, calls),
+            intents::remove(&db, &done),
         )?;
         crash::point("before-commit");
         db.commit().await?;
@@ -218,8 +226,8 @@ impl Known {
             Origin::Event { event, .. } if !self.pass(event) => Verdict::Drop,
             Origin::Event { .. } if self.open.waiting.contains(&message.order) => Verdict::Hold,
             Origin::Parked { event, .. } if !self.pass(event) => Verdict::Drop,
-            Origin::Effect { step } => {
-                if self.new_outcomes.remove(&(message.order, step.clone())) {
+            Origin::Effect { intent } => {
+                if self.new_outcomes.remove(intent) {
                     Verdict::Process
                 } else {
                     Verdict::Drop
@@ -234,7 +242,7 @@ impl Known {
 
 /// Puts records behind those of their order that wait already, and out of the inbox again.
 async fn hold<I>(
-    db: &crate::Db<'_>,
+    db: &Db<'_>,
     held: &[&Message<'_, I>],
     new_ids: &HashSet<Uuid>,
 ) -> Result<(), Failure> {
@@ -266,16 +274,6 @@ fn orders_of<I>(batch: &[Message<'_, I>]) -> Vec<Uuid> {
         .map(|message| message.order.0)
         .collect();
     orders.into_iter().collect()
-}
-
-fn outcomes_of<'b, I>(batch: &'b [Message<'_, I>]) -> Vec<(OrderId, &'b str)> {
-    batch
-        .iter()
-        .filter_map(|message| match &message.origin {
-            Origin::Effect { step } => Some((message.order, step.as_str())),
-            _ => None,
-        })
-        .collect()
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

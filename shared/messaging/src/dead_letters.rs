@@ -9,10 +9,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::Failure;
 use crate::failure::chain;
 use crate::kafka::{Producer, Record, header};
 use crate::retry::{self, Parked};
+use crate::{Db, Failure};
 
 /// Headers that a dead letter has beside those it came with.
 pub mod headers {
@@ -69,8 +69,8 @@ impl Undertaker {
     /// Moves up to 100 records. The rows are locked until the log has them, so two instances
     /// don't move the same ones. Says whether more may be there.
     async fn move_some(&self) -> Result<bool, Failure> {
-        let mut client = self.pool.get().await?;
-        let db = client.transaction().await?;
+        let client = self.pool.get().await?;
+        let db = Db::begin(&client).await?;
         let select = format!(
             "SELECT {} FROM retry_queue WHERE dead AND due_at <= now()
              ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED",

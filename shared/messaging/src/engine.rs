@@ -125,7 +125,7 @@ impl<S: Service> Engine<S> {
         let effects = Effects::new(
             service.clone(),
             pool.clone(),
-            number,
+            outbox.clone(),
             &settings,
             monitor.clone(),
             locals_in.clone(),
@@ -475,7 +475,7 @@ impl<S: Service> Engine<S> {
             );
         }
         self.relay.hand(committed.bundle);
-        self.effects.hand(committed.calls);
+        self.effects.hand(committed.intents);
         self.processor.service.committed(&committed.orders);
         for message in batch {
             if let Origin::Command { done } = message.origin {

@@ -237,8 +237,8 @@ impl<I: Send + Sync + 'static> Keeper<I> {
     }
 
     async fn settle(&self, Searched { number, found }: Searched) -> Result<(), Failure> {
-        let mut client = self.pool.get().await?;
-        let db = client.transaction().await?;
+        let client = self.pool.get().await?;
+        let db = Db::begin(&client).await?;
         let outcome = match &found {
             None => "lost",
             Some(found) if !found.consumed => "not ours",

@@ -55,8 +55,8 @@ const DAYS_AHEAD: i64 = 3;
 
 /// Makes the partitions of yesterday (for clocks that lag) to [`DAYS_AHEAD`] days from now.
 pub async fn prepare(pool: &Pool) -> Result<(), Failure> {
-    let mut client = pool.get().await?;
-    let db = client.transaction().await?;
+    let client = pool.get().await?;
+    let db = Db::begin(&client).await?;
     // Two instances that start together must not make the same table.
     db.execute("SELECT pg_advisory_xact_lock(hashtext('inbox partitions'))", &[]).await?;
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
@@ -90,8 +90,8 @@ async fn prepare_day(db: &Db<'_>, date: Date) -> Result<(), Failure> {
 /// Drops the partitions whose days are past `retention`, and says how many. Forgets records that
 /// went to the dead-letter topic that long ago, too.
 pub async fn forget(pool: &Pool, retention: Duration) -> Result<usize, Failure> {
-    let mut client = pool.get().await?;
-    let db = client.transaction().await?;
+    let client = pool.get().await?;
+    let db = Db::begin(&client).await?;
     // Dropping needs every batch to be out of the table for a moment: try for two seconds, then
     // leave it for next time rather than hold up the loop.
     db.batch_execute("SET LOCAL lock_timeout = '2s'").await?;

@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::Failure;
+use crate::intents::IntentId;
 use crate::readers::Read;
 use crate::retry::Parked;
 
@@ -38,8 +39,8 @@ pub(crate) enum Origin<'c> {
     Event { event: EventId, record: LogRecord<'c> },
     /// From the retry queue, where its row goes when it succeeds.
     Parked { event: EventId, row: Box<Parked> },
-    /// What came of a call; its row in `effects` goes in the same transaction.
-    Effect { step: String },
+    /// What came of a call; its intent is closed in the same transaction.
+    Effect { intent: IntentId },
     /// Somebody asked for it and waits for the commit. Harmless when repeated.
     Command { done: oneshot::Sender<Result<(), Failure>> },
 }
@@ -119,6 +120,14 @@ impl<'c, I> Message<'c, I> {
     /// The event's own id, if it is one.
     pub(crate) fn event_id(&self) -> Option<Uuid> {
         Some(self.event()?.id)
+    }
+
+    /// Which call it is the outcome of, if it is one.
+    pub(crate) fn intent(&self) -> Option<IntentId> {
+        match self.origin {
+            Origin::Effect { intent } => Some(intent),
+            _ => None,
+        }
     }
 
     /// The redrive's id, if it is a dead letter that comes back.

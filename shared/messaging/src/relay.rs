@@ -19,7 +19,7 @@ use crate::kafka::{Producer, Record, header};
 use crate::outbox::{self, Bundle, BundleId, Bundled, EVENTS_OF, Outgoing};
 use crate::relay::turns::{Before, Turns};
 use crate::settings::backoff;
-use crate::{Failure, Pace, Throttle, crash, instance};
+use crate::{Db, Failure, Pace, Throttle, crash, instance};
 
 /// The most events held in memory. Past it they are in the table only, and are read back when the
 /// relay has caught up; at 500 bytes each this is 25 MB.
@@ -454,8 +454,8 @@ async fn delete_published(pool: Pool, mut published: mpsc::Receiver<Published>) 
 }
 
 async fn delete(pool: &Pool, bundles: &[BundleId]) -> Result<(), Failure> {
-    let mut client = pool.get().await?;
-    let db = client.transaction().await?;
+    let client = pool.get().await?;
+    let db = Db::begin(&client).await?;
     db.batch_execute("SET LOCAL synchronous_commit = off").await?;
     let delete = db.prepare_cached("DELETE FROM outbox_bundles WHERE bundle_id = ANY($1)").await?;
     let ids: Vec<i64> = bundles.iter().map(|bundle| bundle.0).collect();

@@ -217,8 +217,11 @@ pub(crate) struct Open {
 pub(crate) async fn open(db: &Db<'_>, orders: &[Uuid]) -> Result<Open, Failure> {
     let select = db
         .prepare_cached(
-            "SELECT order_id, true FROM retry_queue WHERE order_id = ANY($1) AND NOT dead
-             UNION SELECT order_id, false FROM gaps WHERE order_id = ANY($1)",
+            // Nearly always both tables are empty, and then there is nothing to search them for.
+            "SELECT order_id, true FROM retry_queue
+             WHERE EXISTS (SELECT FROM retry_queue) AND order_id = ANY($1) AND NOT dead
+             UNION SELECT order_id, false FROM gaps
+             WHERE EXISTS (SELECT FROM gaps) AND order_id = ANY($1)",
         )
         .await?;
     let mut open = Open::default();

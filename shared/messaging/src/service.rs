@@ -6,10 +6,7 @@ use kernel::{Decision, OrderId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Call, CallError, Failure, Stream};
-
-/// The transaction of a batch.
-pub type Db<'a> = deadpool_postgres::Transaction<'a>;
+use crate::{Call, CallError, Db, Failure, Stream};
 
 /// What a service brings to the loop.
 ///

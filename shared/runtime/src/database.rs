@@ -5,7 +5,9 @@ use std::iter::successors;
 use std::str::FromStr;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime, Timeouts,
+};
 use messaging::error_chain as chain;
 use thiserror::Error;
 use tokio_postgres::error::SqlState;
@@ -40,6 +42,9 @@ pub fn pool(url: &str, max: usize) -> Result<Pool, DatabaseError> {
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     Pool::builder(Manager::from_config(config, NoTls, recycling))
         .max_size(max)
+        // The one that was used last is warm: Postgres has the statements' plans and the tables'
+        // pages at hand there.
+        .queue_mode(QueueMode::Lifo)
         .timeouts(Timeouts { wait: Some(WAIT), create: Some(WAIT), recycle: Some(WAIT) })
         .runtime(Runtime::Tokio1)
         .build()

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use deadpool_postgres::Pool;
 use messaging::{Engine, Handle, Monitor, Service, StartError};
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -90,7 +92,7 @@ enum Command {
 pub fn run<A: App>() -> ExitCode {
     let name = A::Service::declaration().service;
     let cli = parse::<A>(name);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match executor(cli.shared.worker_threads) {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("{name}: cannot start: {error}");
@@ -121,6 +123,16 @@ pub fn run<A: App>() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// One thread is not a pool of one: nothing has to be handed over between threads then, which is most
+/// of what a wake-up costs.
+fn executor(threads: usize) -> io::Result<Runtime> {
+    let mut builder = match threads {
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    builder.worker_threads(threads).enable_all().build()
 }
 
 /// Reads the settings; the defaults that differ from service to service are filled in here.

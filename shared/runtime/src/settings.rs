@@ -20,6 +20,11 @@ pub struct Settings {
     /// Postgres, the service's own database.
     #[arg(long, env = "DATABASE_URL", value_name = "URL", value_parser = postgres_url)]
     pub database_url: String,
+    /// Threads that the service runs on, beside those of the Kafka client. One is all that a loop can
+    /// use, and the cheapest; an order service with far more requests than orders can use more.
+    #[arg(long, env = "WORKER_THREADS", value_name = "THREADS", default_value_t = 1,
+          value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
+    pub worker_threads: usize,
     /// The most connections to Postgres.
     #[arg(long, env = "DATABASE_POOL_MAX", value_name = "CONNECTIONS", default_value_t = 16,
           value_parser = RangedU64ValueParser::<usize>::new().range(4..=1000))]

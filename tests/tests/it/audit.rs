@@ -222,9 +222,10 @@ const WRONGS: [Wrong; 17] = [
     (
         &["I7-effects", "calls"],
         "notification",
-        "INSERT INTO effects (order_id, step, instance, effect, due_at, correlation_id,
-           causation_id) VALUES (DONE, 'mail-confirmed', 1, '{}', now(), 'c', 'r')",
-        "DELETE FROM effects",
+        "INSERT INTO effect_bundles (bundle_id, instance, open, due_at, order_ids, steps, effects,
+           correlation_ids, causation_ids, traceparents) VALUES (1, 1, B'1', now(),
+           ARRAY[DONE::uuid], '{mail-confirmed}', '{\"{}\"}', '{c}', '{r}', '{null}')",
+        "DELETE FROM effect_bundles",
     ),
     (
         &["numbers"],

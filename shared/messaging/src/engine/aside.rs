@@ -7,12 +7,14 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::{Engine, Interrupted, RETRY_TURN, assigned};
+use crate::batch::Processor;
+use crate::intents::{self, PutOff};
 use crate::lag::Listener;
 use crate::message::{Message, Origin};
 use crate::readers::Unreadable;
 use crate::retry::{self, Fate, Parked};
 use crate::settings::RetryPolicy;
-use crate::{Failure, Service, effects};
+use crate::{Db, Failure, Service};
 
 impl<S: Service> Engine<S> {
     /// Keeps a message that failed.
@@ -28,13 +30,13 @@ impl<S: Service> Engine<S> {
                 self.retry_or_bury(record.parked(order).failed(&error)).await
             }
             Origin::Parked { row, .. } => self.retry_or_bury(row.failed(&error)).await,
-            Origin::Effect { step } => {
+            Origin::Effect { intent } => {
                 // The intent stays, so the call is repeated and its outcome comes again.
-                counter!("farandole_outcomes_refused_total", "step" => step.clone()).increment(1);
-                let (pool, wait) = (&self.processor.pool, self.settings.retry.cap);
+                counter!("farandole_outcomes_refused_total", "step" => name).increment(1);
+                let Processor { pool, outbox, .. } = &self.processor;
                 let error = format!("its outcome cannot be taken: {error}");
-                let put_off = effects::reschedule(pool, order, &step, 0, wait, Some(&error));
-                if let Err(failure) = put_off.await {
+                let why = PutOff { attempts: 0, wait: self.settings.retry.cap, error: &error };
+                if let Err(failure) = intents::put_off(pool, outbox, intent, why).await {
                     warn!(%failure, "cannot put a call off; it is repeated after its lease");
                 }
                 Ok(())
@@ -84,8 +86,8 @@ impl<S: Service> Engine<S> {
     }
 
     async fn write(&self, parked: &Parked, fate: Fate) -> Result<(), Failure> {
-        let mut client = self.processor.pool.get().await?;
-        let db = client.transaction().await?;
+        let client = self.processor.pool.get().await?;
+        let db = Db::begin(&client).await?;
         retry::set_aside(&db, parked, fate).await?;
         db.commit().await?;
         Ok(())

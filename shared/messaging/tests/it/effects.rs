@@ -47,7 +47,7 @@ async fn the_intent_is_on_disk_before_the_call_and_two_instances_that_call_have_
     assert_eq!(stage.count("effects").await, 1, "seen from outside, so committed");
     let second = || async {
         // As if the lease were over; whichever instance sees it first takes the intent.
-        stage.execute("UPDATE effects SET due_at = now()").await;
+        stage.execute("UPDATE effect_bundles SET due_at = now()").await;
         (stage.gateway.calls().running == 2).then_some(())
     };
     eventually("a second call", PATIENCE, second).await;
@@ -75,6 +75,23 @@ async fn a_call_is_repeated_with_its_key_until_its_outcome_is_known() {
     let calls = stage.gateway.calls();
     assert!(calls.keys.iter().all(|one| *one == key), "{calls:?}");
     assert_answered(&stage, order, &format!("answer to {key}")).await;
+}
+
+#[tokio::test]
+async fn calls_intended_together_are_put_off_each_for_itself() {
+    let stage = Stage::set().await;
+    let orders = new_orders(5);
+    stage.gateway.set(Mood::HangUp);
+    stage.send(&ask(&stage, &orders)).await;
+    let instance = stage.start().await;
+    stage.until_count("effect_bundles WHERE attempts > 2 AND length(open) = 1", 5).await;
+    assert_eq!(stage.count("effects").await, 5);
+    stage.gateway.set(Mood::Answer);
+    stage.until_done(5).await;
+    instance.stop().await;
+    for order in orders {
+        assert_answered(&stage, order, &format!("answer to {order}/ask")).await;
+    }
 }
 
 #[tokio::test]

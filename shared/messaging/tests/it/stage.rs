@@ -128,7 +128,7 @@ impl Stage {
     /// Waits until so many events have been processed and nothing is left to do.
     pub(crate) async fn until_done(&self, events: usize) {
         self.until_count("inbox", i64::try_from(events).unwrap()).await;
-        for queue in ["retry_queue", "effects", "outbox"] {
+        for queue in ["retry_queue", "effect_bundles", "outbox_bundles"] {
             self.until_count(queue, 0).await;
         }
     }

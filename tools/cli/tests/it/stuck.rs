@@ -82,13 +82,15 @@ async fn a_call_without_an_outcome_holds_up_a_compensation() {
     books.order(order, "cancelled", Some("timed_out")).await;
     let messages = json!({"cancelled": {"status": "sent"}});
     books.states(order, ["released", "–", "void"], messages).await;
+    let done = id();
     let charging = format!(
         r#"INSERT INTO payments (order_id, version, emitted, last_bundle, state)
            VALUES ('{order}', 2, 0, 0, '{{"status": "charging", "cancelled": true}}');
-           INSERT INTO effects (order_id, step, instance, effect, attempts, due_at, correlation_id,
-             causation_id, last_error, created_at)
-           VALUES ('{order}', 'charge', 1, '{{}}', 9, now(), 'c', 'c', 'no answer within 5s',
-             now() - interval '10 minutes');
+           INSERT INTO effect_bundles (bundle_id, instance, open, attempts, due_at, last_error,
+             created_at, order_ids, steps, effects, correlation_ids, causation_ids, traceparents)
+           VALUES (1, 1, B'01', 9, now(), 'no answer within 5s', now() - interval '10 minutes',
+             '{{{done},{order}}}', '{{charge,charge}}', ARRAY['{{}}', '{{}}']::json[], '{{c,c}}',
+             '{{c,c}}', '{{null,null}}');
            SELECT pg_advisory_lock(1178686031, 1)"#
     );
     books.write("payment", &charging).await;
