@@ -179,7 +179,7 @@ impl Worker {
         for _ in 0..CONFLICTS_MAX {
             match self.commit(batch).await {
                 Err(Failure::Conflict) => {
-                    metrics::counter!("farandole_conflicts_total").increment(1)
+                    metrics::counter!("farandole_conflicts_total").increment(1);
                 }
                 result => return result,
             }

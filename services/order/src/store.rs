@@ -164,12 +164,11 @@ pub(crate) struct New<'a> {
 /// Writes new orders and their deadline; [`Failure::Conflict`] if another instance has taken one of
 /// the same requests in between.
 pub(crate) async fn insert(db: &Db<'_>, new: &[New<'_>], bundle: BundleId) -> Result<(), Failure> {
-    let (written, ()) =
-        tokio::try_join!(biased; insert_orders(db, new, bundle), insert_deadline(db, new, bundle))?;
-    if written == new.len() as u64 { Ok(()) } else { Err(Failure::Conflict) }
+    tokio::try_join!(biased; insert_orders(db, new, bundle), insert_deadline(db, new, bundle))?;
+    Ok(())
 }
 
-async fn insert_orders(db: &Db<'_>, new: &[New<'_>], bundle: BundleId) -> Result<u64, Failure> {
+async fn insert_orders(db: &Db<'_>, new: &[New<'_>], bundle: BundleId) -> Result<(), Failure> {
     let insert = db
         .prepare_cached(
             "INSERT INTO orders (order_id, emitted, last_bundle, customer_id, lines, total,
@@ -183,8 +182,7 @@ async fn insert_orders(db: &Db<'_>, new: &[New<'_>], bundle: BundleId) -> Result
                $12::text[], $13::text[])
                AS row (order_id, customer_id, lines, total, currency, idempotency_key,
                  request_hash, placed_at, deadline_at, placed_event_id, correlation_id,
-                 traceparent)
-             ON CONFLICT (idempotency_key) DO NOTHING",
+                 traceparent)",
         )
         .await?;
     let orders = || new.iter().map(|new| new.order);
@@ -201,27 +199,27 @@ async fn insert_orders(db: &Db<'_>, new: &[New<'_>], bundle: BundleId) -> Result
     let event_ids: Vec<Uuid> = new.iter().map(|new| new.event_id).collect();
     let correlations: Vec<&str> = causes().map(|cause| cause.correlation_id.as_str()).collect();
     let traces: Vec<Option<&str>> = causes().map(|cause| cause.traceparent.as_deref()).collect();
-    let written = db
-        .execute(
-            &insert,
-            &[
-                &bundle.0,
-                &ids,
-                &customers,
-                &lines,
-                &totals,
-                &currencies,
-                &keys,
-                &hashes,
-                &placed,
-                &deadlines,
-                &event_ids,
-                &correlations,
-                &traces,
-            ],
-        )
-        .await?;
-    Ok(written)
+    db.execute(
+        &insert,
+        &[
+            &bundle.0,
+            &ids,
+            &customers,
+            &lines,
+            &totals,
+            &currencies,
+            &keys,
+            &hashes,
+            &placed,
+            &deadlines,
+            &event_ids,
+            &correlations,
+            &traces,
+        ],
+    )
+    .await
+    .map_err(Failure::of_insert)?;
+    Ok(())
 }
 
 /// Orders of one transaction have the same deadline, give or take a millisecond: the last one's.

@@ -37,6 +37,17 @@ impl From<deadpool_postgres::PoolError> for Failure {
     }
 }
 
+impl Failure {
+    /// For an insert of rows that were not there when they were looked for: if one is there after
+    /// all, somebody came in between.
+    pub fn of_insert(error: tokio_postgres::Error) -> Self {
+        match error.code() {
+            Some(&SqlState::UNIQUE_VIOLATION) => Self::Conflict,
+            _ => Self::from(error),
+        }
+    }
+}
+
 /// `SQLSTATE` classes 22 (data exception), 23 (integrity constraint violation) and 54 (program limit
 /// exceeded, such as a value too large for an index); `PostgreSQL` documentation, appendix A. Failing to serialize and deadlocks are class 40.
 fn is_data_error(code: &SqlState) -> bool {

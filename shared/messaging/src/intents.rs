@@ -108,13 +108,9 @@ pub(crate) async fn settle(
     for row in whole.iter().chain(&parts) {
         let bundle = BundleId(row.get(0));
         let was_open: &str = row.get(1);
-        let Some((bundled, numbers)) = bundles.get(&bundle) else { continue };
+        let Some((size, numbers)) = bundles.get(&bundle) else { continue };
         let open = numbers.iter().filter(|number| was_open.as_bytes().get(**number) == Some(&b'1'));
-        settled.new.extend(open.map(|number| IntentId {
-            bundle,
-            number: *number,
-            bundled: *bundled,
-        }));
+        settled.new.extend(open.map(|number| IntentId { bundle, number: *number, bundled: *size }));
     }
     let done = parts.iter().filter(|row| row.get(2)).map(|row| BundleId(row.get(0)));
     settled.done.extend(done);

@@ -91,8 +91,7 @@ impl StateTable {
                 "INSERT INTO {} (order_id, version, emitted, last_bundle, seen, state)
                  SELECT order_id, version + 1, emitted, last_bundle, seen, state
                  FROM unnest($1::uuid[], $2::int[], $3::int[], $4::bigint[], $5::json[], $6::json[])
-                   AS row (order_id, version, emitted, last_bundle, seen, state)
-                 ON CONFLICT DO NOTHING",
+                   AS row (order_id, version, emitted, last_bundle, seen, state)",
                 self.name
             ))
             .await?;
@@ -137,7 +136,8 @@ impl StateTable {
         let states: Vec<Json<&S>> = changed.iter().map(|one| Json(&one.row.state)).collect();
         let written = db
             .execute(statement, &[&orders, &versions, &emitted, &last_bundle, &seen, &states])
-            .await?;
+            .await
+            .map_err(Failure::of_insert)?;
         if written == changed.len() as u64 { Ok(()) } else { Err(Failure::Conflict) }
     }
 }

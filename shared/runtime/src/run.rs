@@ -35,6 +35,9 @@ pub trait App: Sized + 'static {
     type Settings: Args + Clone + Send + Sync;
     /// The default port of its HTTP API.
     const PORT: u16;
+    /// The longest wait for a batch to fill unless set otherwise, in milliseconds. Longer costs
+    /// less, and is right where nobody waits for what the service does.
+    const BATCH_LINGER_MS: u64 = 10;
 
     /// The service's tables.
     fn migrations() -> refinery::Runner;
@@ -142,6 +145,7 @@ fn parse<A: App>(name: &'static str) -> Cli<A::Settings> {
     let command = Cli::<A::Settings>::command()
         .name(name)
         .about(format!("The {name} service of Farandole"))
+        .mut_arg("batch_linger_ms", |arg| arg.default_value(A::BATCH_LINGER_MS.to_string()))
         .mut_arg("http_addr", |arg| arg.default_value(address).required(false))
         .mut_arg("database_url", |arg| arg.default_value(database).required(false));
     let matches = command.get_matches();

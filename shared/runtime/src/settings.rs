@@ -67,7 +67,7 @@ struct Delivery {
           value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     batch_max: usize,
     /// The longest wait for a batch to fill, in milliseconds. It is used at high rates only.
-    #[arg(long, env = "BATCH_LINGER_MS", value_name = "MS", default_value_t = 10,
+    #[arg(long, env = "BATCH_LINGER_MS", value_name = "MS", default_value = "10",
           value_parser = clap::value_parser!(u64).range(0..=1_000))]
     batch_linger_ms: u64,
     /// How often a failing event is tried before it becomes a dead letter.
