@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
@@ -23,6 +24,9 @@ pub(crate) struct Processor<S: Service> {
     pub(crate) pool: Pool,
     pub(crate) outbox: Outbox,
     pub(crate) skipped: Arc<Skipped>,
+    /// Whether the next batch is likely to bring what was processed before, as happens after a
+    /// restart. If not, it is taken for new, and repeated if it turns out not to be.
+    expects_duplicates: AtomicBool,
 }
 
 /// What a committed batch leaves to be done.
@@ -75,12 +79,28 @@ struct Known {
 type Effects<S> = Committed<<S as Service>::Effect>;
 
 impl<S: Service> Processor<S> {
+    pub(crate) fn new(service: Arc<S>, pool: Pool, outbox: Outbox, skipped: Arc<Skipped>) -> Self {
+        Self { service, pool, outbox, skipped, expects_duplicates: AtomicBool::new(true) }
+    }
+
     /// All messages or none: on an error nothing has happened. The number of SQL statements does
     /// not depend on the number of messages (but for records that wait in the retry queue, each
     /// of which takes one more).
     pub(crate) async fn apply(
         &self,
         batch: &[Message<'_, S::Input>],
+    ) -> Result<Effects<S>, Failure> {
+        let looks = self.expects_duplicates.load(Ordering::Relaxed);
+        let applied = self.carry(batch, looks).await;
+        let expects = applied.as_ref().map_or(true, |committed| committed.duplicates > 0);
+        self.expects_duplicates.store(expects, Ordering::Relaxed);
+        applied
+    }
+
+    async fn carry(
+        &self,
+        batch: &[Message<'_, S::Input>],
+        looks: bool,
     ) -> Result<Effects<S>, Failure> {
         crash::point("before-transaction");
         let client = self.pool.get().await?;
@@ -95,7 +115,7 @@ impl<S: Service> Processor<S> {
         let ((), mut new_ids, new_redriven, settled, open, mut world) = tokio::try_join!(
             biased;
             db.open(),
-            inbox::insert(&db, batch.iter().filter_map(Message::event_id).collect()),
+            remember(&db, batch, looks),
             optional((!redriven.is_empty()).then(|| inbox::insert_redriven(&db, redriven))),
             intents::settle(&db, outcomes.into_iter()),
             retry::open(&db, &orders),
@@ -238,6 +258,16 @@ impl Known {
             }
         }
     }
+}
+
+/// Puts the events' ids into the inbox and returns those that are new.
+async fn remember<I>(
+    db: &Db<'_>,
+    batch: &[Message<'_, I>],
+    looks: bool,
+) -> Result<HashSet<Uuid>, Failure> {
+    let ids = batch.iter().filter_map(Message::event_id).collect();
+    if looks { inbox::insert(db, ids).await } else { inbox::insert_unseen(db, ids).await }
 }
 
 /// Puts records behind those of their order that wait already, and out of the inbox again.

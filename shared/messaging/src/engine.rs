@@ -1,6 +1,6 @@
 mod aside;
+mod gathered;
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use rdkafka::consumer::{Consumer as _, MessageStream, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
-use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, info, warn};
 
+use self::gathered::{Gathered, Reached};
 use crate::backlog::Backlog;
 use crate::batch::{Committed, Processor};
 use crate::dead_letters::Undertaker;
@@ -167,7 +167,7 @@ impl<S: Service> Engine<S> {
         ];
         let handle = Handle { locals: locals_in, outbox: outbox.clone(), relay: relay.clone() };
         let engine = Self {
-            processor: Processor { service, pool, outbox, skipped },
+            processor: Processor::new(service, pool, outbox, skipped),
             readers,
             sources,
             consumer: Arc::new(consumer),
@@ -508,33 +508,6 @@ struct Interrupted;
 /// Kafka takes nothing more from this consumer.
 struct ShutOut(RDKafkaErrorCode);
 
-struct Gathered<'c, S: Service> {
-    records: Vec<BorrowedMessage<'c>>,
-    locals: Vec<Local<S::Input>>,
-    /// What came before is processed all the same.
-    shut_out: Option<RDKafkaErrorCode>,
-}
-
-impl<'c, S: Service> Gathered<'c, S> {
-    fn len(&self) -> usize {
-        self.records.len() + self.locals.len()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Takes what polling gave. Errors pass by themselves, except those that shut the consumer
-    /// out.
-    fn take(&mut self, polled: Result<BorrowedMessage<'c>, KafkaError>) {
-        match polled {
-            Ok(record) => self.records.push(record),
-            Err(KafkaError::MessageConsumptionFatal(code)) => self.shut_out = Some(code),
-            Err(error) => info!(%error, "polling failed, going on"),
-        }
-    }
-}
-
 /// Leaves the group. Blocks, hence elsewhere.
 async fn close(consumer: Arc<StreamConsumer<Listener>>) {
     let close = tokio::task::spawn_blocking(move || drop(consumer));
@@ -573,40 +546,6 @@ fn headers<'a>(
 /// and one record must not do that to us.
 fn legibly<T>(read: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(read)).ok()
-}
-
-/// How far a batch's records reach: the last one's offset and time, by topic and partition.
-struct Reached(HashMap<(String, i32), (i64, Option<i64>)>);
-
-impl Reached {
-    fn of(records: &[BorrowedMessage<'_>]) -> Self {
-        let mut last: HashMap<(&str, i32), &BorrowedMessage<'_>> = HashMap::new();
-        for record in records {
-            last.insert((record.topic(), record.partition()), record);
-        }
-        let reached = last.into_iter().map(|((topic, partition), record)| {
-            ((topic.to_owned(), partition), (record.offset(), record.timestamp().to_millis()))
-        });
-        Self(reached.collect())
-    }
-
-    /// Lets Kafka know that all up to here is done.
-    fn store(self, consumer: &StreamConsumer<Listener>) {
-        if self.0.is_empty() {
-            return;
-        }
-        let mut offsets = TopicPartitionList::with_capacity(self.0.len());
-        for ((topic, partition), (offset, _)) in &self.0 {
-            // Fails only for an offset below zero.
-            let _ = offsets.add_partition_offset(topic, *partition, Offset::Offset(offset + 1));
-        }
-        if let Err(error) = consumer.store_offsets(&offsets) {
-            // A partition went to another instance meanwhile; its inbox knows these records.
-            info!(%error, "offsets not stored");
-        }
-        let times = self.0.into_iter().filter_map(|(place, (_, time))| Some((place, time?)));
-        consumer.context().reached(times);
-    }
 }
 
 fn assigned(consumer: &StreamConsumer<Listener>) -> Vec<i32> {

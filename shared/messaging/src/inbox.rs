@@ -7,6 +7,15 @@ use uuid::Uuid;
 
 use crate::{Db, Failure};
 
+/// Remembers `ids`, none of which it knows; [`Failure::Conflict`] if it does. Nearly always that is
+/// so, and this takes two thirds of the time that looking takes.
+pub(crate) async fn insert_unseen(db: &Db<'_>, ids: Vec<Uuid>) -> Result<HashSet<Uuid>, Failure> {
+    let (insert, ids) = ("INSERT INTO inbox (event_id) SELECT unnest($1::uuid[])", in_order(ids));
+    let insert = db.prepare_cached(insert).await?;
+    db.execute(&insert, &[&ids]).await.map_err(Failure::of_insert)?;
+    Ok(ids.into_iter().collect())
+}
+
 /// Remembers `ids` and returns those that were new.
 pub(crate) async fn insert(db: &Db<'_>, ids: Vec<Uuid>) -> Result<HashSet<Uuid>, Failure> {
     let insert = "INSERT INTO inbox (event_id) SELECT unnest($1::uuid[])
@@ -24,17 +33,18 @@ pub(crate) async fn insert_redriven(
     insert_new(db, insert, redriven).await
 }
 
-/// Ids are sorted first, so that two instances that insert the same ones wait for each other
-/// instead of deadlocking.
-async fn insert_new(
-    db: &Db<'_>,
-    insert: &str,
-    mut ids: Vec<Uuid>,
-) -> Result<HashSet<Uuid>, Failure> {
-    ids.sort_unstable();
+async fn insert_new(db: &Db<'_>, insert: &str, ids: Vec<Uuid>) -> Result<HashSet<Uuid>, Failure> {
     let insert = db.prepare_cached(insert).await?;
-    let rows = db.query(&insert, &[&ids]).await?;
+    let rows = db.query(&insert, &[&in_order(ids)]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Each id once, and sorted, so that two instances that insert the same ones wait for each other
+/// instead of deadlocking.
+fn in_order(mut ids: Vec<Uuid>) -> Vec<Uuid> {
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 /// Forgets `ids` again, in the transaction that inserted them: they are set aside, not processed.

@@ -139,7 +139,7 @@ impl Replay {
 
         let service = Arc::new(Careful { service, with_effects: self.with_effects });
         let skipped = Arc::new(Skipped::default());
-        let processor = Processor { service, pool: pool.clone(), outbox, skipped };
+        let processor = Processor::new(service, pool.clone(), outbox, skipped);
         let rounds = Rounds { processor, readers, relay, shutdown: shutdown.clone() };
         let done = self.turn(rounds, windows, settings, progress).await;
         publisher_stop.cancel();

@@ -25,9 +25,16 @@ pub enum StartError {
     /// The registry does not have a schema that this service needs, or has another.
     #[error("{0}; run `farandole schemas register` and start again")]
     Schema(String),
-    /// A topic is missing or does not fit.
+    /// A topic is missing.
     #[error("{0}; run `farandole topics create` and start again")]
     Topic(String),
+    /// The topics differ in their numbers of partitions.
+    #[error(
+        "topic {} has {} partitions but {} has {}; all must have the same number, or an order's \
+         events go to different instances; let all orders end, give the smaller as many with \
+         Kafka's `kafka-topics --alter --partitions`, and start again", .0.0, .0.1, .1.0, .1.1
+    )]
+    Partitions((String, usize), (String, usize)),
     /// The inbox would forget an event that the topic can still bring.
     #[error(
         "the inbox forgets after {inbox_s} s but topic {topic} keeps records for {topic_s} s, so \
@@ -176,11 +183,10 @@ fn check_partitions(sources: &[String], found: &HashMap<String, Topic>) -> Resul
         sources.iter().filter_map(|topic| Some((topic, found.get(topic)?.partitions))).collect();
     match counts.windows(2).find(|pair| pair[0].1 != pair[1].1) {
         None => Ok(()),
-        Some(pair) => Err(StartError::Topic(format!(
-            "topic {} has {} partitions but {} has {}; all must have the same number, or an \
-             order's events go to different instances",
-            pair[0].0, pair[0].1, pair[1].0, pair[1].1
-        ))),
+        Some(pair) => {
+            let [one, other] = [pair[0], pair[1]].map(|(topic, count)| (topic.clone(), count));
+            Err(StartError::Partitions(one, other))
+        }
     }
 }
 

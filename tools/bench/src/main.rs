@@ -82,6 +82,9 @@ struct Measure {
     /// Write performance/results.json and performance/*.svg there, and the tables into performance.md
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Keep what was measured before of the sections that are not measured now
+    #[arg(long, requires = "out")]
+    add: bool,
 }
 
 #[derive(Args)]
@@ -159,12 +162,17 @@ async fn bench(
     measure: Measure,
     FleetArguments { environment, data }: FleetArguments,
 ) -> anyhow::Result<bool> {
-    let Measure { only, quick, rate, out, .. } = measure;
+    let Measure { only, quick, rate, out, add, .. } = measure;
     let scale = if quick { Scale::QUICK } else { Scale::FULL };
     let ground = Ground::prepare(data, environment).await?;
     let machine = Machine::look(ground.postgres()).await?;
     let mut bench = Bench { ground, scale, rate, stack_is_warm: Cell::new(false) };
-    let mut results = Results { machine, ..Results::default() };
+    let before = match &out {
+        Some(directory) if add => report::read(directory)?,
+        _ => Results::default(),
+    };
+    bench.rate = rate.or(before.rate.as_ref().map(|rate| rate.held.load.offered_per_second));
+    let mut results = Results { machine, ..before };
     for section in Section::value_variants() {
         if only.is_empty() || only.contains(section) {
             run(*section, &mut bench, &mut results).await;
@@ -185,8 +193,13 @@ async fn run(section: Section, bench: &mut Bench, results: &mut Results) {
     let measured = timeout(SECTION_LIMIT, section.run(bench, results)).await;
     let measured = measured.with_context(|| format!("it took over {SECTION_LIMIT:?}"));
     let took = began.elapsed().as_secs();
+    results.failed.remove(&section.to_string());
     let line = match measured.and_then(|measured| measured) {
-        Ok(()) => format!("{section}: done after {took} s, the audit found nothing"),
+        Ok(()) => {
+            let Machine { commit, at, .. } = &results.machine;
+            results.done.insert(section.to_string(), format!("{at} ({commit})"));
+            format!("{section}: done after {took} s, the audit found nothing")
+        }
         Err(error) => {
             results.failed.insert(section.to_string(), format!("{error:#}"));
             format!("{section}: failed after {took} s: {error:#}")

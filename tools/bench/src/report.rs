@@ -32,6 +32,17 @@ pub(crate) fn write(directory: &Path, results: &Results) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a run before has written; nothing if there was none.
+pub(crate) fn read(directory: &Path) -> anyhow::Result<Results> {
+    let path = directory.join("performance/results.json");
+    if !path.exists() {
+        return Ok(Results::default());
+    }
+    let json = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_slice(&json)
+        .with_context(|| format!("{} is of another version; measure without --add", path.display()))
+}
+
 /// The tables alone, for a person who waits.
 pub(crate) fn text(results: &Results) -> String {
     tables::all(results)

@@ -18,7 +18,9 @@ use crate::sections::stall::Stall;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Results {
     pub(crate) machine: Machine,
-    /// Why, by section.
+    /// When, and of which commit, by section.
+    pub(crate) done: BTreeMap<String, String>,
+    /// Why not, by section.
     pub(crate) failed: BTreeMap<String, String>,
     pub(crate) rate: Option<Rate>,
     pub(crate) latency: Vec<AtRate>,

@@ -51,10 +51,16 @@ fn machine(results: &Results) -> String {
     let it = &results.machine;
     let mut versions = format!("Kafka {}, Postgres {}, {}", it.kafka, it.postgres, it.rustc);
     let _ = write!(versions, ", commit {}", it.commit);
-    format!(
+    let mut text = format!(
         "Measured {} with `{}` on {} ({} cores, {} GiB, Linux {}): {versions}.\n",
         it.at, it.command, it.cpu, it.cores, it.memory_gib, it.kernel
-    )
+    );
+    let before = results.done.iter().filter(|(_, when)| !when.starts_with(&it.at));
+    let before: Vec<String> = before.map(|(section, when)| format!("{section} {when}")).collect();
+    if !before.is_empty() {
+        let _ = writeln!(text, "On the same machine before: {}.", before.join(", "));
+    }
+    text
 }
 
 fn rate(results: &Results) -> String {
