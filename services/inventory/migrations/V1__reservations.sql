@@ -7,7 +7,8 @@ CREATE TABLE stock (
     shipped   bigint NOT NULL CHECK (shipped >= 0),
     received  bigint NOT NULL,
     CHECK (available + reserved + shipped = received)
-) WITH (fillfactor = 50);
+) WITH (fillfactor = 50,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000000);
 
 -- One row per order: its state as JSON. version guards against two instances at once; emitted and
 -- last_bundle are the order's place in this service's stream of events; seen says which events of
@@ -19,4 +20,5 @@ CREATE TABLE reservations (
     last_bundle bigint NOT NULL,
     seen       json   NOT NULL DEFAULT '{}',
     state      json   NOT NULL
-) WITH (fillfactor = 50);
+) WITH (fillfactor = 50,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000000);

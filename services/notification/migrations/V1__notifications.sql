@@ -8,4 +8,5 @@ CREATE TABLE notifications (
     last_bundle bigint NOT NULL,
     seen       json   NOT NULL DEFAULT '{}',
     state      json   NOT NULL
-) WITH (fillfactor = 50);
+) WITH (fillfactor = 50,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000000);

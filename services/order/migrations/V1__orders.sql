@@ -30,7 +30,8 @@ CREATE TABLE orders (
     placed_event_id uuid        NOT NULL,
     correlation_id  text        NOT NULL,
     traceparent     text
-) WITH (fillfactor = 50);
+) WITH (fillfactor = 50,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000000);
 
 CREATE INDEX orders_by_customer ON orders (customer_id, order_id);
 

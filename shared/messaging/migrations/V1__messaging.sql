@@ -36,7 +36,8 @@ CREATE TABLE outbox_bundles (
     causation_ids   text[]        NOT NULL,
     traceparents    text[]        NOT NULL,
     payloads        bytea[]       NOT NULL
-) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000000);
 ALTER TABLE outbox_bundles
     ALTER event_ids SET STORAGE EXTERNAL,
     ALTER order_ids SET STORAGE EXTERNAL,
@@ -76,7 +77,8 @@ CREATE TABLE effect_bundles (
     correlation_ids text[]      NOT NULL,
     causation_ids   text[]      NOT NULL,
     traceparents    text[]      NOT NULL
-) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000000);
 ALTER TABLE effect_bundles
     ALTER order_ids SET STORAGE EXTERNAL,
     ALTER steps SET STORAGE EXTERNAL,

@@ -87,7 +87,8 @@ async fn prepare_day(db: &Db<'_>, date: Date) -> Result<(), Failure> {
     let (true, Ok(next)) = (!exists.get::<_, bool>(0), date.tomorrow()) else { return Ok(()) };
     let (from, to) = (first_id_of(date), first_id_of(next));
     db.batch_execute(&format!(
-        "CREATE TABLE {table} (LIKE inbox INCLUDING ALL);
+        "CREATE TABLE {table} (LIKE inbox INCLUDING ALL)
+           WITH (autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000000);
          WITH early AS (DELETE FROM inbox_other
            WHERE event_id >= '{from}' AND event_id < '{to}' RETURNING event_id)
          INSERT INTO {table} SELECT event_id FROM early;

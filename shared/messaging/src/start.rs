@@ -257,8 +257,9 @@ pub(crate) fn join(
         // The default of a second stalls a consumer that was just a little ahead.
         .set("fetch.queue.backoff.ms", "10")
         // With more than this of a partition in memory, fetching pauses for the time above: under
-        // load each fetch then brings a batch, instead of answering to every single append.
-        .set("queued.min.messages", "8")
+        // full load each fetch then brings a batch, instead of answering to every single append.
+        // Much less, and records wait for the pause to end at half of that load, too.
+        .set("queued.min.messages", "64")
         .set("queued.max.messages.kbytes", "16384")
         .set("statistics.interval.ms", "2000");
     if let Some(id) = &settings.group_instance_id {
