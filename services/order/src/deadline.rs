@@ -10,6 +10,8 @@ use crate::{Order, store};
 
 /// How often orders are looked at.
 const EVERY: Duration = Duration::from_secs(1);
+/// How many deadlines are forgotten at once. At high rates some hundreds pass in a second.
+const FORGET_MAX: u32 = 1_000;
 
 /// Brings the passed deadlines into the loop, where they race with payment and customer for the
 /// order's row. Several instances may bring the same one: the row takes it once.
@@ -22,6 +24,7 @@ pub(crate) async fn watch(pool: Pool, handle: Handle<Order>, shutdown: Cancellat
 }
 
 async fn pass(pool: &Pool, handle: &Handle<Order>) -> Result<(), Failure> {
+    while store::forget_deadlines(pool, FORGET_MAX).await? == u64::from(FORGET_MAX) {}
     let overdue = store::overdue(pool).await?;
     if overdue.is_empty() {
         return Ok(());

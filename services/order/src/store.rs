@@ -8,9 +8,6 @@ use uuid::Uuid;
 use crate::domain::State;
 use crate::events::{CancelReason, Line};
 
-/// How many deadlines, each of up to a thousand orders, are looked at at once.
-const OVERDUE_MAX: i64 = 20;
-
 // The macro makes undocumented public items.
 #[allow(missing_docs)]
 mod embedded {
@@ -269,29 +266,35 @@ pub(crate) async fn list(pool: &Pool, filter: &Filter) -> Result<Vec<Order>, Fai
     client.query(&select, &parameters).await?.iter().map(order).collect()
 }
 
+/// Forgets deadlines that have passed with all their orders decided, so many at most, and says how many.
+pub(crate) async fn forget_deadlines(pool: &Pool, max: u32) -> Result<u64, Failure> {
+    let client = pool.get().await?;
+    let delete = client
+        .prepare_cached(
+            "DELETE FROM deadlines WHERE (deadline_at, bundle_id) IN (
+             SELECT deadline_at, bundle_id FROM deadlines
+             WHERE deadline_at < now() AND NOT EXISTS (
+               SELECT FROM unnest(order_ids) AS placed (order_id) JOIN orders USING (order_id)
+               WHERE status = 'placed')
+             ORDER BY deadline_at LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        )
+        .await?;
+    Ok(client.execute(&delete, &[&i64::from(max)]).await?)
+}
+
 /// Orders whose deadline has passed without a payment, oldest first, and what their cancellation
-/// goes back to: that they were placed. Deadlines that have passed for all their orders go.
+/// goes back to: that they were placed.
 pub(crate) async fn overdue(pool: &Pool) -> Result<Vec<(OrderId, Cause)>, Failure> {
     let client = pool.get().await?;
     let select = client
         .prepare_cached(
-            "WITH passed AS MATERIALIZED (
-             SELECT deadline_at, bundle_id, order_ids FROM deadlines WHERE deadline_at < now()
-             ORDER BY deadline_at, bundle_id LIMIT $1),
-             overdue AS MATERIALIZED (
-             SELECT passed.deadline_at, passed.bundle_id, order_id, placed_event_id, correlation_id,
-               traceparent
-             FROM passed, unnest(order_ids) AS placed (order_id) JOIN orders USING (order_id)
-             WHERE status = 'placed'),
-             over AS (
-             DELETE FROM deadlines WHERE (deadline_at, bundle_id) IN (
-               SELECT deadline_at, bundle_id FROM passed
-               EXCEPT SELECT deadline_at, bundle_id FROM overdue))
-             SELECT order_id, placed_event_id, correlation_id, traceparent
-             FROM overdue ORDER BY deadline_at",
+            "SELECT order_id, placed_event_id, correlation_id, traceparent
+             FROM deadlines, unnest(order_ids) AS placed (order_id) JOIN orders USING (order_id)
+             WHERE deadlines.deadline_at < now() AND status = 'placed'
+             ORDER BY deadlines.deadline_at LIMIT 1000",
         )
         .await?;
-    let rows = client.query(&select, &[&OVERDUE_MAX]).await?;
+    let rows = client.query(&select, &[]).await?;
     let overdue = rows.iter().map(|row| {
         let cause = Cause {
             causation_id: row.get::<_, Uuid>(1).to_string(),

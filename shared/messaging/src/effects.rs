@@ -25,7 +25,7 @@ const IN_MEMORY_MAX: usize = 10_000;
 const TRIES_IN_MEMORY: u32 = 3;
 /// How often the table is looked through for intents that are due.
 const CLAIM_EVERY: Duration = Duration::from_secs(1);
-/// How many bundles of them are fetched at once.
+/// How many of them are fetched at once, give or take a bundle.
 const CLAIM_MAX: usize = 1_000;
 /// After this many tries without a known outcome somebody should look, and again each time the
 /// number has doubled.

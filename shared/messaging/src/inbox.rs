@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::{Db, Failure};
 
-/// Remembers `ids`, none of which it knows; [`Failure::Conflict`] if it does. Nearly always that is
-/// so, and this takes two thirds of the time that looking takes.
+/// Remembers `ids` if all are new; [`Failure::Conflict`] if one is known. Nearly always all are new, and
+/// this takes two thirds of the time that looking takes.
 pub(crate) async fn insert_unseen(db: &Db<'_>, ids: Vec<Uuid>) -> Result<HashSet<Uuid>, Failure> {
     let (insert, ids) = ("INSERT INTO inbox (event_id) SELECT unnest($1::uuid[])", in_order(ids));
     let insert = db.prepare_cached(insert).await?;

@@ -166,29 +166,35 @@ pub(crate) async fn remove(db: &Db<'_>, bundles: &[BundleId]) -> Result<(), Fail
     Ok(())
 }
 
-/// Fetches intents that are due, and those of instances that are gone: so many bundles at most.
+/// Fetches intents that are due, and those of instances that are gone: so many at most, and what more
+/// the last one's bundle has.
 pub(crate) async fn claim<F: Effect>(
     pool: &Pool,
     instance: i32,
-    bundles: usize,
+    max: usize,
 ) -> Result<Vec<Intent<F>>, Failure> {
     let client = pool.get().await?;
+    let due = format!("(due_at <= now() OR instance NOT IN {})", instance::LIVE);
     let update = client
         .prepare_cached(&format!(
-            "WITH due AS (
+            "WITH claimed AS (
              UPDATE effect_bundles SET instance = $1, due_at = $2 WHERE bundle_id IN (
                SELECT bundle_id FROM effect_bundles
-               WHERE due_at <= now() OR instance NOT IN {}
-               ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+               WHERE {due} AND bundle_id IN (
+                 SELECT bundle_id FROM (
+                   SELECT bundle_id, length(open), sum(length(open)) OVER oldest_first
+                   FROM effect_bundles WHERE {due}
+                   WINDOW oldest_first AS (ORDER BY due_at, bundle_id)
+                 ) AS bundle (bundle_id, own, so_far) WHERE so_far - own < $3)
+               FOR UPDATE SKIP LOCKED)
              RETURNING bundle_id)
              SELECT bundle_id, number, bundled, order_id, step, effect, attempts, correlation_id,
                causation_id, traceparent
-             FROM effects WHERE bundle_id IN (SELECT bundle_id FROM due)",
-            instance::LIVE
+             FROM effects WHERE bundle_id IN (SELECT bundle_id FROM claimed)"
         ))
         .await?;
-    let limit = i64::try_from(bundles).unwrap_or(i64::MAX);
-    let rows = client.query(&update, &[&instance, &after(LEASE), &limit]).await?;
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    let rows = client.query(&update, &[&instance, &after(LEASE), &max]).await?;
     Ok(rows.iter().filter_map(intent_from).collect())
 }
 

@@ -1,5 +1,6 @@
 //! The order service as a process, by its API.
 
+mod deadlines;
 mod idempotency;
 mod lists;
 mod placing;
@@ -7,12 +8,17 @@ mod slow;
 mod starting;
 mod waiting;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use testkit::http::{Api, order};
 use testkit::{Part, World, api};
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
+
+/// For what takes a second or two, on a machine that is busy.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// The service that all tests share which don't need one to themselves.
 pub(crate) struct Shop {
