@@ -42,7 +42,8 @@ impl Service for Inventory {
                     "ShipmentCreated",
                     include_str!("../reads/ShipmentCreated.avsc"),
                     Input::ShipmentCreated,
-                ),
+                )
+                .at_leisure(),
                 Consumes::new::<reads::OrderCancelled>(
                     "order",
                     "OrderCancelled",

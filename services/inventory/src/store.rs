@@ -97,8 +97,8 @@ async fn save_levels(db: &Db<'_>, stock: &Stock, loaded: &Stock) -> Result<(), F
         .prepare_cached(
             "UPDATE stock SET available = row.available, reserved = row.reserved,
                shipped = row.shipped
-             FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
-               AS row (sku, available, reserved, shipped)
+             FROM (SELECT unnest($1::text[]) AS sku, unnest($2::bigint[]) AS available,
+               unnest($3::bigint[]) AS reserved, unnest($4::bigint[]) AS shipped) AS row
              WHERE stock.sku = row.sku",
         )
         .await?;

@@ -139,6 +139,7 @@ impl App for Program {
     const PORT: u16 = 8085;
     // The order goes on without it, and so more of what concerns one order comes together.
     const BATCH_LINGER_MS: u64 = 50;
+    const BATCH_LINGER_MIN_MS: u64 = 50;
 
     fn migrations() -> refinery::Runner {
         store::migrations()

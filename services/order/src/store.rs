@@ -55,9 +55,10 @@ pub(crate) async fn save(db: &Db<'_>, states: States<State>) -> Result<(), Failu
                last_bundle = row.last_bundle, seen = row.seen, status = row.status,
                cancel_reason = row.cancel_reason, updated_at =
                  CASE WHEN orders.status = row.status THEN orders.updated_at ELSE now() END
-             FROM unnest($1::uuid[], $2::int[], $3::int[], $4::bigint[], $5::json[], $6::text[],
-               $7::text[])
-               AS row (order_id, version, emitted, last_bundle, seen, status, cancel_reason)
+             FROM (SELECT unnest($1::uuid[]) AS order_id, unnest($2::int[]) AS version,
+               unnest($3::int[]) AS emitted, unnest($4::bigint[]) AS last_bundle,
+               unnest($5::json[]) AS seen, unnest($6::text[]) AS status,
+               unnest($7::text[]) AS cancel_reason) AS row
              WHERE orders.order_id = row.order_id AND orders.version = row.version",
         )
         .await?;
@@ -171,15 +172,10 @@ async fn insert_orders(db: &Db<'_>, new: &[New<'_>], bundle: BundleId) -> Result
             "INSERT INTO orders (order_id, emitted, last_bundle, customer_id, lines, total,
                currency, idempotency_key, request_hash, placed_at, updated_at, deadline_at,
                placed_event_id, correlation_id, traceparent)
-             SELECT order_id, 1, $1, customer_id, lines, total, currency, idempotency_key,
-               request_hash, placed_at, placed_at, deadline_at,
-               placed_event_id, correlation_id, traceparent
-             FROM unnest($2::uuid[], $3::text[], $4::json[], $5::bigint[], $6::text[],
-               $7::text[], $8::bytea[], $9::timestamptz[], $10::timestamptz[], $11::uuid[],
-               $12::text[], $13::text[])
-               AS row (order_id, customer_id, lines, total, currency, idempotency_key,
-                 request_hash, placed_at, deadline_at, placed_event_id, correlation_id,
-                 traceparent)",
+             SELECT unnest($2::uuid[]), 1, $1, unnest($3::text[]), unnest($4::json[]),
+               unnest($5::bigint[]), unnest($6::text[]), unnest($7::text[]), unnest($8::bytea[]),
+               unnest($9::timestamptz[]), unnest($9::timestamptz[]), unnest($10::timestamptz[]),
+               unnest($11::uuid[]), unnest($12::text[]), unnest($13::text[])",
         )
         .await?;
     let orders = || new.iter().map(|new| new.order);

@@ -40,7 +40,8 @@ impl Service for Payment {
                     include_str!("../reads/OrderPlaced.avsc"),
                     Input::OrderPlaced,
                 )
-                .leads_to(&["PaymentCharged", "PaymentFailed"]),
+                .leads_to(&["PaymentCharged", "PaymentFailed"])
+                .at_leisure(),
                 Consumes::new::<reads::StockReserved>(
                     "inventory",
                     "StockReserved",

@@ -39,7 +39,8 @@ impl Service for Shipping {
                     include_str!("../reads/OrderPlaced.avsc"),
                     Input::OrderPlaced,
                 )
-                .leads_to(&["ShipmentCreated", "ShipmentFailed"]),
+                .leads_to(&["ShipmentCreated", "ShipmentFailed"])
+                .at_leisure(),
                 Consumes::new::<reads::OrderConfirmed>(
                     "order",
                     "OrderConfirmed",

@@ -34,6 +34,8 @@ pub struct Consumes<I> {
     pub reader_schema: &'static str,
     /// What it may lead this service to emit, now or once more has arrived.
     pub leads_to: &'static [&'static str],
+    /// Whether it may wait a moment for something more urgent, and share a transaction with it.
+    pub at_leisure: bool,
     decode: Decode<I>,
 }
 
@@ -46,13 +48,21 @@ impl<I: 'static> Consumes<I> {
         input: fn(T) -> I,
     ) -> Self {
         let decode: Decode<I> = Box::new(move |writer, payload| writer.decode(payload).map(input));
-        Self { event_type, from, reader_schema, leads_to: &[], decode }
+        Self { event_type, from, reader_schema, leads_to: &[], at_leisure: false, decode }
     }
 
     /// Names the events that this one may lead to.
     #[must_use]
     pub fn leads_to(mut self, events: &'static [&'static str]) -> Self {
         self.leads_to = events;
+        self
+    }
+
+    /// Says that nobody waits for what it leads to, as a rule because that takes another event,
+    /// too: it is only remembered. At low rates it then waits a moment for that other event.
+    #[must_use]
+    pub fn at_leisure(mut self) -> Self {
+        self.at_leisure = true;
         self
     }
 

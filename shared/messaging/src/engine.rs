@@ -1,6 +1,7 @@
 mod aside;
 mod gathered;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -39,6 +40,9 @@ use crate::{Failure, Monitor, Outbox, Pace, Service, crash, inbox, lag, trace};
 
 /// Outcomes and commands that may wait for the loop; a full queue holds up whoever brings more.
 const LOCALS_MAX: usize = 4_096;
+/// How long a record that is not urgent waits for one that is: at low rates, what an order leads to
+/// next has come by then.
+const LEISURE: Duration = Duration::from_millis(20);
 /// How often the retry queue is looked through.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 /// How long records of the retry queue are tried before new ones get their turn.
@@ -237,7 +241,8 @@ impl<S: Service> Engine<S> {
 
     async fn turn(&mut self, consumer: &StreamConsumer<Listener>) -> Result<(), ShutOut> {
         let mut stream = consumer.stream();
-        let mut pace = Pace::new(self.settings.batch_linger);
+        let mut pace =
+            Pace::new(self.settings.batch_linger).at_least(self.settings.batch_linger_min);
         let mut early: Vec<BorrowedMessage<'_>> = Vec::new();
         let mut next_retry = Instant::now();
         let mut held_up = false;
@@ -301,7 +306,8 @@ impl<S: Service> Engine<S> {
         reason.is_some()
     }
 
-    /// Waits for something to do, and for the pace; then takes all that is there, up to a batch.
+    /// Waits for something to do that is urgent, or has waited long enough, and for the pace; then
+    /// takes all that is there, up to a batch.
     async fn gather<'c>(
         &mut self,
         stream: &mut MessageStream<'c, Listener>,
@@ -312,14 +318,20 @@ impl<S: Service> Engine<S> {
         let mut gathered = Gathered { records, locals: Vec::new(), shut_out: None };
         let max = self.settings.batch_max;
         if gathered.is_empty() {
-            tokio::select! {
-                biased;
-                () = self.shutdown.cancelled() => return gathered,
-                Some(local) = self.locals.recv() => gathered.locals.push(local),
-                Some(polled) = stream.next() => gathered.take(polled),
-                () = tokio::time::sleep_until(until) => return gathered,
+            let mut until = until;
+            while !self.is_urgent(&gathered) {
+                tokio::select! {
+                    biased;
+                    () = self.shutdown.cancelled() => return gathered,
+                    Some(local) = self.locals.recv() => gathered.locals.push(local),
+                    Some(polled) = stream.next() => gathered.take(polled),
+                    () = tokio::time::sleep_until(until) => break,
+                }
+                if gathered.len() == 1 {
+                    until = Instant::now() + LEISURE;
+                }
             }
-            if max > 1 {
+            if max > 1 && !gathered.is_empty() {
                 pace.wait().await;
             }
         }
@@ -336,6 +348,15 @@ impl<S: Service> Engine<S> {
         gathered
     }
 
+    /// Whether what was gathered should be processed now.
+    fn is_urgent(&self, gathered: &Gathered<'_, S>) -> bool {
+        let urgent = |record| legibly(|| self.readers.is_urgent(headers(record))).unwrap_or(true);
+        gathered.len() >= self.settings.batch_max
+            || gathered.shut_out.is_some()
+            || !gathered.locals.is_empty()
+            || gathered.records.last().is_some_and(urgent)
+    }
+
     /// Processes all that was gathered. Says whether all was processed or set aside.
     async fn work(&self, gathered: Gathered<'_, S>) -> bool {
         let started = Instant::now();
@@ -348,6 +369,9 @@ impl<S: Service> Engine<S> {
                 Ok(message) => batch.extend(message),
                 Err(Interrupted) => return false,
             }
+        }
+        for (event_type, events) in counts(batch.iter().map(|message| message.name)) {
+            counter!("farandole_events_consumed_total", "type" => event_type).increment(events);
         }
         batch.extend(locals);
         let complete = self.process(batch).await.is_ok();
@@ -378,8 +402,6 @@ impl<S: Service> Engine<S> {
             attempt += 1;
             match self.readers.read(headers(&record), record.key(), record.payload()).await {
                 Ok(read) => {
-                    counter!("farandole_events_consumed_total", "type" => read.event_type)
-                        .increment(1);
                     let record = LogRecord::Borrowed(record);
                     return Ok(Some(Message::new(read, |event| Origin::Event { event, record })));
                 }
@@ -531,6 +553,15 @@ async fn stay_in_group<'c>(
             early.push(record);
         }
     }
+}
+
+/// How often each is there. Counting here first is cheaper than looking up a counter for each.
+pub(crate) fn counts<T: Ord>(all: impl Iterator<Item = T>) -> BTreeMap<T, u64> {
+    let mut counts = BTreeMap::new();
+    for one in all {
+        *counts.entry(one).or_default() += 1;
+    }
+    counts
 }
 
 fn headers<'a>(

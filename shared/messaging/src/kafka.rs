@@ -16,9 +16,19 @@ use crate::failure::chain;
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long to wait for acknowledgements before looking whether somebody still wants them. rdkafka
-/// spins for the last millisecond of each wait (its `ThreadedProducer`, with a tenth of this, costs
-/// half a percent of a core when idle).
-const POLL: Duration = Duration::from_secs(1);
+/// spins for the last millisecond of each wait (its `ThreadedProducer`, with a hundredth of this,
+/// costs half a percent of a core when idle).
+const POLL: Duration = Duration::from_secs(10);
+
+/// Up to so many records go out at once: each in a request of its own if need be, and so many may be
+/// under way (`max.in.flight.requests.per.connection` of an idempotent producer).
+const FEW: usize = 5;
+
+/// How long librdkafka waits for more records than a few, in milliseconds: about as long as it takes
+/// to hand over a batch. Without it the first records of a batch go out in requests of their own,
+/// five of those are under way at once, and librdkafka's thread spins until one is answered. The
+/// wait is more than a millisecond, whatever is set here, so a few records must not have it.
+const LINGER_MS: &str = "0.5";
 
 /// The largest record that may be sent, in bytes: four times what Kafka takes by default, so that
 /// any record has room for what is to be said of it when it goes to a dead-letter topic. Other
@@ -39,9 +49,18 @@ pub(crate) fn client_config(brokers: &str) -> ClientConfig {
 
 /// Publishes batches and waits for all acknowledgements together.
 pub(crate) struct Producer {
+    /// For a few records at a time.
+    prompt: Client,
+    /// For more.
+    gathering: Client,
+}
+
+/// One of librdkafka's producers.
+struct Client {
     brokers: String,
     /// What Kafka's quotas and logs know the client by.
     client_id: String,
+    linger_ms: &'static str,
     inner: Mutex<Arc<BaseProducer<Deliveries>>>,
 }
 
@@ -79,23 +98,33 @@ impl PublishError {
 
 impl Producer {
     pub(crate) fn new(brokers: &str, client_id: &str) -> Result<Self, KafkaError> {
-        let inner = Mutex::new(connect(brokers, client_id)?);
-        Ok(Self { brokers: brokers.to_owned(), client_id: client_id.to_owned(), inner })
+        let prompt = Client::new(brokers, client_id, "0")?;
+        let gathering = Client::new(brokers, client_id, LINGER_MS)?;
+        Ok(Self { prompt, gathering })
     }
 
     /// Publishes all records, in order per partition, and returns when each is on all in-sync
     /// replicas. On an error some may have been published; the caller publishes all again, and
-    /// the readers' inboxes drop what they have seen.
+    /// the readers' inboxes drop what they have seen. Batches that have an order among them must be
+    /// published one after the other.
     pub(crate) async fn publish<'a>(
         &self,
         records: impl ExactSizeIterator<Item = Record<'a>>,
     ) -> Result<(), PublishError> {
         let flight = Arc::new(Flight::new(records.len()));
-        let producer = self.current()?;
+        let client = if records.len() <= FEW { &self.prompt } else { &self.gathering };
+        let producer = client.current()?;
         for record in records {
             send(&producer, &flight, record).await;
         }
         flight.landed().await
+    }
+}
+
+impl Client {
+    fn new(brokers: &str, client_id: &str, linger_ms: &'static str) -> Result<Self, KafkaError> {
+        let inner = Mutex::new(connect(brokers, client_id, linger_ms)?);
+        Ok(Self { brokers: brokers.to_owned(), client_id: client_id.to_owned(), linger_ms, inner })
     }
 
     /// The producer; a new one after an error that the idempotent producer cannot recover from.
@@ -103,22 +132,23 @@ impl Producer {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((code, reason)) = inner.client().fatal_error() {
             tracing::warn!(?code, reason, "the producer cannot go on, making a new one");
-            let again = connect(&self.brokers, &self.client_id);
+            let again = connect(&self.brokers, &self.client_id, self.linger_ms);
             *inner = again.map_err(|error| PublishError::new(&error, &self.brokers))?;
         }
         Ok(inner.clone())
     }
 }
 
-fn connect(brokers: &str, client_id: &str) -> Result<Arc<BaseProducer<Deliveries>>, KafkaError> {
+fn connect(
+    brokers: &str,
+    client_id: &str,
+    linger_ms: &str,
+) -> Result<Arc<BaseProducer<Deliveries>>, KafkaError> {
     let producer = client_config(brokers)
         .set("client.id", client_id)
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        // About as long as it takes to hand over a batch. With 0 the first records of a batch go
-        // out in requests of their own, five of those are under way at once, and librdkafka's
-        // thread spins until one is answered.
-        .set("linger.ms", "0.5")
+        .set("linger.ms", linger_ms)
         .set("message.max.bytes", MESSAGE_MAX_BYTES.to_string())
         .set("delivery.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string())
         // Java's partitioner, so that records by other producers fall into the same partitions.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 /// tiny batches is there for the work.
 #[derive(Debug)]
 pub struct Pace {
+    min: Duration,
     max: Duration,
     last_begin: Instant,
     window_begin: Instant,
@@ -28,7 +29,20 @@ impl Pace {
     /// Waits at most `max`.
     pub fn new(max: Duration) -> Self {
         let now = Instant::now();
-        Self { max, last_begin: now, window_begin: now, window_count: 0, rate: 0.0 }
+        Self {
+            min: Duration::ZERO,
+            max,
+            last_begin: now,
+            window_begin: now,
+            window_count: 0,
+            rate: 0.0,
+        }
+    }
+
+    /// Waits at least `min`, however low the rate.
+    #[must_use]
+    pub fn at_least(self, min: Duration) -> Self {
+        Self { min, ..self }
     }
 
     /// Waits until the next batch should begin. Call it when the first item is there.
@@ -56,7 +70,7 @@ impl Pace {
 
     fn interval(&self) -> Duration {
         let wait = (self.rate - FREE_RATE).max(0.0) * WAIT_PER_RATE;
-        Duration::from_secs_f64(wait).min(self.max)
+        Duration::from_secs_f64(wait).min(self.max).max(self.min)
     }
 }
 
@@ -81,6 +95,13 @@ mod tests {
         assert!(between > Duration::ZERO && between < Duration::from_millis(10), "{between:?}");
         run(&mut pace, 5000).await;
         assert_eq!(pace.interval(), Duration::from_millis(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_at_least_the_minimum() {
+        let mut pace = Pace::new(Duration::from_millis(20)).at_least(Duration::from_millis(20));
+        run(&mut pace, 10).await;
+        assert_eq!(pace.interval(), Duration::from_millis(20));
     }
 
     #[tokio::test(start_paused = true)]

@@ -57,6 +57,18 @@ impl<I: 'static> Readers<I> {
         self.by_type.values()
     }
 
+    /// Whether a record should be processed now, and not together with whatever comes next.
+    pub(crate) fn is_urgent<'a>(
+        &self,
+        mut all: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+    ) -> bool {
+        let event_type = all.find(|(name, _)| *name == headers::TYPE).and_then(|(_, value)| value);
+        let event_type = event_type.and_then(|bytes| std::str::from_utf8(bytes).ok());
+        event_type.is_none_or(|event_type| {
+            self.by_type.get(event_type).is_some_and(|consumes| !consumes.at_leisure)
+        })
+    }
+
     /// Whether a record is for this service at all, judged by two headers.
     pub(crate) fn concerns<'a>(
         &self,

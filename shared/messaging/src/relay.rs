@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
+use crate::engine::counts;
 use crate::kafka::{Producer, Record, header};
 use crate::outbox::{self, Bundle, BundleId, Bundled, EVENTS_OF, Outgoing};
 use crate::relay::turns::{Before, Turns};
@@ -42,7 +43,7 @@ const TURN_LIMIT: Duration = Duration::from_secs(5);
 const OWN_TURN_LIMIT: Duration = Duration::from_millis(100);
 /// How often it is looked whether its turn has come.
 const TURN_EVERY: Duration = Duration::from_millis(10);
-/// How long published rows may stay in the table at high rates, so that deletes come in batches.
+/// How long published rows may stay in the table, so that deletes come in batches.
 const DELETE_LINGER: Duration = Duration::from_millis(50);
 /// Longest wait between two attempts to reach Kafka or Postgres.
 const BACKOFF_CAP: Duration = Duration::from_secs(2);
@@ -124,21 +125,6 @@ impl Relay {
     }
 }
 
-/// What is in the log.
-#[derive(Default)]
-struct Published {
-    events: usize,
-    /// The bundles of which all events are.
-    bundles: Vec<BundleId>,
-}
-
-impl Published {
-    fn add(&mut self, more: Self) {
-        self.events += more.events;
-        self.bundles.extend(more.bundles);
-    }
-}
-
 /// The relay's worker.
 pub(crate) struct Publisher {
     pub(crate) relay: Arc<Relay>,
@@ -156,7 +142,7 @@ impl Publisher {
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let (published, deletes) = mpsc::channel(64);
         let cleaning = tokio::spawn(delete_published(self.pool.clone(), deletes));
-        let mut pace = Pace::new(self.linger);
+        let mut pace = Pace::new(self.linger / 2);
         let mut throttle = Throttle::new(self.rate);
         let mut next_adoption = Instant::now();
         let mut waiting = Turns::default();
@@ -202,7 +188,7 @@ impl Publisher {
     async fn publish(
         &self,
         events: &[Bundled],
-        published: &mpsc::Sender<Published>,
+        published: &mpsc::Sender<Vec<BundleId>>,
         throttle: &mut Throttle,
     ) {
         for part in events.chunks(throttle.batch(BATCH_MAX)) {
@@ -211,7 +197,7 @@ impl Publisher {
         }
     }
 
-    async fn publish_batch(&self, events: &[Bundled], published: &mpsc::Sender<Published>) {
+    async fn publish_batch(&self, events: &[Bundled], published: &mpsc::Sender<Vec<BundleId>>) {
         let outgoing = || events.iter().map(|Bundled { event, .. }| event);
         let keys: Vec<String> = outgoing().map(|event| event.envelope.order.to_string()).collect();
         for attempt in 1.. {
@@ -234,12 +220,15 @@ impl Publisher {
                 correlation_id = envelope.correlation_id,
                 "published"
             );
-            counter!("farandole_events_published_total", "type" => envelope.event_type.clone())
-                .increment(1);
+        }
+        let types = outgoing().map(|event| event.envelope.event_type.as_str());
+        for (event_type, events) in counts(types) {
+            counter!("farandole_events_published_total", "type" => event_type.to_owned())
+                .increment(events);
         }
         let bundles = events.iter().filter_map(Bundled::published).collect();
         // Fails only when the other end is gone, at the very end; the rows are found at next start.
-        let _ = published.send(Published { events: events.len(), bundles }).await;
+        let _ = published.send(bundles).await;
     }
 
     fn record<'a>(&'a self, event: &'a Outgoing, key: &'a str) -> Record<'a> {
@@ -381,7 +370,7 @@ impl Publisher {
     async fn read_back(
         &self,
         waiting: &mut Turns,
-        published: &mpsc::Sender<Published>,
+        published: &mpsc::Sender<Vec<BundleId>>,
         throttle: &mut Throttle,
     ) {
         // From here on new events go to memory again. Those committed before are read below, so
@@ -423,21 +412,19 @@ impl Publisher {
 
 /// Deletes published rows. A delete that is lost in a crash of the database only means that a row
 /// is published again, so this need not wait for the disk.
-async fn delete_published(pool: Pool, mut published: mpsc::Receiver<Published>) {
-    let mut pace = Pace::new(DELETE_LINGER);
+async fn delete_published(pool: Pool, mut published: mpsc::Receiver<Vec<BundleId>>) {
     while let Some(mut gone) = published.recv().await {
         if !published.is_closed() {
-            pace.wait().await;
+            tokio::time::sleep(DELETE_LINGER).await;
         }
         while let Ok(more) = published.try_recv() {
-            gone.add(more);
+            gone.extend(more);
         }
-        pace.count(gone.events);
-        if gone.bundles.is_empty() {
+        if gone.is_empty() {
             continue;
         }
         for attempt in 1.. {
-            match delete(&pool, &gone.bundles).await {
+            match delete(&pool, &gone).await {
                 Ok(()) => break,
                 Err(failure) if published.is_closed() => {
                     warn!(%failure, "leaving published events in the outbox for the next start");
@@ -455,11 +442,15 @@ async fn delete_published(pool: Pool, mut published: mpsc::Receiver<Published>) 
 
 async fn delete(pool: &Pool, bundles: &[BundleId]) -> Result<(), Failure> {
     let client = pool.get().await?;
-    let db = Db::begin(&client).await?;
-    db.batch_execute("SET LOCAL synchronous_commit = off").await?;
-    let delete = db.prepare_cached("DELETE FROM outbox_bundles WHERE bundle_id = ANY($1)").await?;
+    let delete = "DELETE FROM outbox_bundles WHERE bundle_id = ANY($1)";
+    let delete = client.prepare_cached(delete).await?;
     let ids: Vec<i64> = bundles.iter().map(|bundle| bundle.0).collect();
-    db.execute(&delete, &[&ids]).await?;
-    db.commit().await?;
-    Ok(())
+    let db = Db::new(&client);
+    tokio::try_join!(
+        biased;
+        db.open(),
+        async { Ok(db.batch_execute("SET LOCAL synchronous_commit = off").await?) },
+        async { Ok(db.execute(&delete, &[&ids as _]).await?) },
+    )?;
+    db.commit().await
 }

@@ -22,6 +22,8 @@ pub struct Settings {
     pub batch_max: usize,
     /// The longest wait for a batch to fill, at high rates.
     pub batch_linger: Duration,
+    /// The shortest, from the beginning of one batch to that of the next, at low ones.
+    pub batch_linger_min: Duration,
     /// How failing records are tried again. Calls to the outside use its waits, too.
     pub retry: RetryPolicy,
     /// What differs from that for single event types.

@@ -12,6 +12,9 @@ use crate::{Changed, Db, Failure, Row, Seen, States, Stream};
 /// A table with one row per order: its state as JSON, its version, its place in the stream of
 /// events. All of a batch's rows are loaded by one statement and written by two.
 ///
+/// The arrays are unnested by SELECT and not by FROM, which would keep a copy of each, and take a third
+/// more time for a few rows.
+///
 /// The table has the columns `order_id uuid PRIMARY KEY, version int, emitted int, last_bundle
 /// bigint, seen json, state json`, none of them null.
 #[derive(Debug, Clone, Copy)]
@@ -89,9 +92,8 @@ impl StateTable {
         let insert = db
             .prepare_cached(&format!(
                 "INSERT INTO {} (order_id, version, emitted, last_bundle, seen, state)
-                 SELECT order_id, version + 1, emitted, last_bundle, seen, state
-                 FROM unnest($1::uuid[], $2::int[], $3::int[], $4::bigint[], $5::json[], $6::json[])
-                   AS row (order_id, version, emitted, last_bundle, seen, state)",
+                 SELECT unnest($1::uuid[]), unnest($2::int[]) + 1, unnest($3::int[]),
+                   unnest($4::bigint[]), unnest($5::json[]), unnest($6::json[])",
                 self.name
             ))
             .await?;
@@ -109,8 +111,9 @@ impl StateTable {
             .prepare_cached(&format!(
                 "UPDATE {table} SET version = row.version + 1, emitted = row.emitted,
                    last_bundle = row.last_bundle, seen = row.seen, state = row.state
-                 FROM unnest($1::uuid[], $2::int[], $3::int[], $4::bigint[], $5::json[], $6::json[])
-                   AS row (order_id, version, emitted, last_bundle, seen, state)
+                 FROM (SELECT unnest($1::uuid[]) AS order_id, unnest($2::int[]) AS version,
+                   unnest($3::int[]) AS emitted, unnest($4::bigint[]) AS last_bundle,
+                   unnest($5::json[]) AS seen, unnest($6::json[]) AS state) AS row
                  WHERE {table}.order_id = row.order_id AND {table}.version = row.version",
                 table = self.name
             ))

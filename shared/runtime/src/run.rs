@@ -38,6 +38,8 @@ pub trait App: Sized + 'static {
     /// The longest wait for a batch to fill unless set otherwise, in milliseconds. Longer costs
     /// less, and is right where nobody waits for what the service does.
     const BATCH_LINGER_MS: u64 = 10;
+    /// The shortest, also in milliseconds, at low rates.
+    const BATCH_LINGER_MIN_MS: u64 = 0;
 
     /// The service's tables.
     fn migrations() -> refinery::Runner;
@@ -146,6 +148,7 @@ fn parse<A: App>(name: &'static str) -> Cli<A::Settings> {
         .name(name)
         .about(format!("The {name} service of Farandole"))
         .mut_arg("batch_linger_ms", |arg| arg.default_value(A::BATCH_LINGER_MS.to_string()))
+        .mut_arg("batch_linger_min_ms", |arg| arg.default_value(A::BATCH_LINGER_MIN_MS.to_string()))
         .mut_arg("http_addr", |arg| arg.default_value(address).required(false))
         .mut_arg("database_url", |arg| arg.default_value(database).required(false));
     let matches = command.get_matches();

@@ -70,6 +70,11 @@ struct Delivery {
     #[arg(long, env = "BATCH_LINGER_MS", value_name = "MS", default_value = "10",
           value_parser = clap::value_parser!(u64).range(0..=1_000))]
     batch_linger_ms: u64,
+    /// The shortest time from the beginning of one batch to that of the next, in milliseconds, also
+    /// at low rates.
+    #[arg(long, env = "BATCH_LINGER_MIN_MS", value_name = "MS", default_value = "0",
+          value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    batch_linger_min_ms: u64,
     /// How often a failing event is tried before it becomes a dead letter.
     #[arg(long, env = "RETRY_MAX_ATTEMPTS", value_name = "TRIES", default_value_t = 5,
           value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -137,6 +142,7 @@ impl Settings {
             session_timeout: Duration::from_millis(self.kafka_session_timeout_ms),
             batch_max: delivery.batch_max,
             batch_linger: Duration::from_millis(delivery.batch_linger_ms),
+            batch_linger_min: Duration::from_millis(delivery.batch_linger_min_ms),
             retry,
             retry_by_type: delivery.retry_by_type.over(retry),
             backlog_max: delivery.backlog_max,

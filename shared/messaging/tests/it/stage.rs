@@ -210,6 +210,7 @@ pub(crate) fn settings(brokers: String, registry: String, topics: Topics) -> Set
         session_timeout: Duration::from_secs(6),
         batch_max: 1_000,
         batch_linger: Duration::from_millis(5),
+        batch_linger_min: Duration::ZERO,
         retry: RetryPolicy {
             max_attempts: 3,
             base: Duration::from_millis(20),
