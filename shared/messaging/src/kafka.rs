@@ -50,13 +50,13 @@ pub(crate) fn client_config(brokers: &str) -> ClientConfig {
 /// Publishes batches and waits for all acknowledgements together.
 pub(crate) struct Producer {
     /// For a few records at a time.
-    prompt: Client,
+    prompt: Renewable,
     /// For more.
-    gathering: Client,
+    gathering: Renewable,
 }
 
-/// One of librdkafka's producers.
-struct Client {
+/// One of librdkafka's producers, made anew when it cannot go on.
+struct Renewable {
     brokers: String,
     /// What Kafka's quotas and logs know the client by.
     client_id: String,
@@ -98,8 +98,8 @@ impl PublishError {
 
 impl Producer {
     pub(crate) fn new(brokers: &str, client_id: &str) -> Result<Self, KafkaError> {
-        let prompt = Client::new(brokers, client_id, "0")?;
-        let gathering = Client::new(brokers, client_id, LINGER_MS)?;
+        let prompt = Renewable::new(brokers, client_id, "0")?;
+        let gathering = Renewable::new(brokers, client_id, LINGER_MS)?;
         Ok(Self { prompt, gathering })
     }
 
@@ -112,8 +112,8 @@ impl Producer {
         records: impl ExactSizeIterator<Item = Record<'a>>,
     ) -> Result<(), PublishError> {
         let flight = Arc::new(Flight::new(records.len()));
-        let client = if records.len() <= FEW { &self.prompt } else { &self.gathering };
-        let producer = client.current()?;
+        let producer = if records.len() <= FEW { &self.prompt } else { &self.gathering };
+        let producer = producer.current()?;
         for record in records {
             send(&producer, &flight, record).await;
         }
@@ -121,7 +121,7 @@ impl Producer {
     }
 }
 
-impl Client {
+impl Renewable {
     fn new(brokers: &str, client_id: &str, linger_ms: &'static str) -> Result<Self, KafkaError> {
         let inner = Mutex::new(connect(brokers, client_id, linger_ms)?);
         Ok(Self { brokers: brokers.to_owned(), client_id: client_id.to_owned(), linger_ms, inner })

@@ -115,8 +115,7 @@ impl Service for Tally {
             service: TALLY,
             consumes: vec![
                 Consumes::new::<Added>(UPSTREAM, "Added", ADDED, Input::Added),
-                Consumes::new::<Added>(SIDESTREAM, "Inserted", INSERTED, Input::Added)
-                    .at_leisure(),
+                Consumes::new::<Added>(SIDESTREAM, "Inserted", INSERTED, Input::Added).at_leisure(),
             ],
             emits: vec![
                 Emits { event_type: "Counted", schema: COUNTED },
