@@ -39,7 +39,7 @@ impl Pace {
         }
     }
 
-    /// Waits at least `min`, however low the rate.
+    /// Waits at least `min`, however low the rate; but never more than the maximum.
     #[must_use]
     pub fn at_least(self, min: Duration) -> Self {
         Self { min, ..self }
@@ -70,7 +70,7 @@ impl Pace {
 
     fn interval(&self) -> Duration {
         let wait = (self.rate - FREE_RATE).max(0.0) * WAIT_PER_RATE;
-        Duration::from_secs_f64(wait).min(self.max).max(self.min)
+        Duration::from_secs_f64(wait).max(self.min).min(self.max)
     }
 }
 
@@ -102,6 +102,9 @@ mod tests {
         let mut pace = Pace::new(Duration::from_millis(20)).at_least(Duration::from_millis(20));
         run(&mut pace, 10).await;
         assert_eq!(pace.interval(), Duration::from_millis(20));
+        let mut pace = Pace::new(Duration::from_millis(5)).at_least(Duration::from_millis(20));
+        run(&mut pace, 10).await;
+        assert_eq!(pace.interval(), Duration::from_millis(5), "the maximum is the maximum");
     }
 
     #[tokio::test(start_paused = true)]

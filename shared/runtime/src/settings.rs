@@ -71,7 +71,7 @@ struct Delivery {
           value_parser = clap::value_parser!(u64).range(0..=1_000))]
     batch_linger_ms: u64,
     /// The shortest time from the beginning of one batch to that of the next, in milliseconds, also
-    /// at low rates.
+    /// at low rates; never more than the longest.
     #[arg(long, env = "BATCH_LINGER_MIN_MS", value_name = "MS", default_value = "0",
           value_parser = clap::value_parser!(u64).range(0..=1_000))]
     batch_linger_min_ms: u64,
