@@ -1,7 +1,6 @@
 mod aside;
 mod gathered;
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -23,6 +22,7 @@ use tracing::{debug, info, warn};
 use self::gathered::{Gathered, Reached};
 use crate::backlog::Backlog;
 use crate::batch::{Committed, Processor};
+use crate::counters::count_by_type;
 use crate::dead_letters::Undertaker;
 use crate::effects::Effects;
 use crate::failure::chain;
@@ -370,9 +370,8 @@ impl<S: Service> Engine<S> {
                 Err(Interrupted) => return false,
             }
         }
-        for (event_type, events) in counts(batch.iter().map(|message| message.name)) {
-            counter!("farandole_events_consumed_total", "type" => event_type).increment(events);
-        }
+        let types = batch.iter().map(|message| message.name);
+        count_by_type("farandole_events_consumed_total", types);
         batch.extend(locals);
         let complete = self.process(batch).await.is_ok();
         histogram!("farandole_batch_duration_seconds").record(started.elapsed());
@@ -553,15 +552,6 @@ async fn stay_in_group<'c>(
             early.push(record);
         }
     }
-}
-
-/// How often each is there. Counting here first is cheaper than looking up a counter for each.
-pub(crate) fn counts<T: Ord>(all: impl Iterator<Item = T>) -> BTreeMap<T, u64> {
-    let mut counts = BTreeMap::new();
-    for one in all {
-        *counts.entry(one).or_default() += 1;
-    }
-    counts
 }
 
 fn headers<'a>(

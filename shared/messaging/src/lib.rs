@@ -16,6 +16,7 @@ mod backlog;
 mod batch;
 mod breaker;
 mod committed;
+mod counters;
 mod crash;
 mod db;
 mod dead_letters;

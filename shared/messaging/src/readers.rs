@@ -62,9 +62,8 @@ impl<I: 'static> Readers<I> {
         &self,
         mut all: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
     ) -> bool {
-        let event_type = all.find(|(name, _)| *name == headers::TYPE).and_then(|(_, value)| value);
-        let event_type = event_type.and_then(|bytes| std::str::from_utf8(bytes).ok());
-        event_type.is_none_or(|event_type| {
+        let event_type = all.find(|(name, _)| *name == headers::TYPE).map(|(_, value)| value);
+        event_type.and_then(text).is_none_or(|event_type| {
             self.by_type.get(event_type).is_some_and(|consumes| !consumes.at_leisure)
         })
     }
@@ -77,9 +76,8 @@ impl<I: 'static> Readers<I> {
         let mut known_or_untyped = true;
         all.all(|(name, value)| {
             if name == headers::TYPE {
-                let event_type = value.and_then(|bytes| std::str::from_utf8(bytes).ok());
                 known_or_untyped =
-                    event_type.is_none_or(|event_type| self.by_type.contains_key(event_type));
+                    text(value).is_none_or(|event_type| self.by_type.contains_key(event_type));
             }
             known_or_untyped && (name != TARGET_GROUP || value == Some(self.group.as_bytes()))
         })
@@ -152,4 +150,38 @@ fn readable<I: 'static>(
     let writer = WriterSchema::parse(text)?;
     writer.check_readable_as(consumes.reader_schema)?;
     Ok(Arc::new(writer))
+}
+
+fn text(value: Option<&[u8]>) -> Option<&str> {
+    std::str::from_utf8(value?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl Monitor for Nobody {
+        fn up(&self, _: &'static str) {}
+        fn down(&self, _: &'static str, _: &str) {}
+        fn beat(&self) {}
+    }
+
+    #[test]
+    fn what_is_only_remembered_or_for_others_is_not_urgent() {
+        let consumes = vec![
+            Consumes::new::<()>("order", "OrderConfirmed", "", |()| ()),
+            Consumes::new::<()>("order", "OrderPlaced", "", |()| ()).at_leisure(),
+        ];
+        let registry = Registry::new("http://localhost:1").unwrap();
+        let readers = Readers::new("shipping".to_owned(), consumes, registry, Arc::new(Nobody));
+        let urgent =
+            |value| readers.is_urgent([("other", None), (headers::TYPE, value)].into_iter());
+        assert!(urgent(Some(b"OrderConfirmed")));
+        assert!(!urgent(Some(b"OrderPlaced")));
+        assert!(!urgent(Some(b"OrderCompleted")), "not for this service");
+        assert!(urgent(None) && urgent(Some(b"\xff")), "what is broken is looked at");
+        assert!(readers.is_urgent(std::iter::empty()));
+    }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use kernel::OrderId;
-use metrics::counter;
 use rdkafka::message::OwnedHeaders;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -15,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
-use crate::engine::counts;
+use crate::counters::count_by_type;
 use crate::kafka::{Producer, Record, header};
 use crate::outbox::{self, Bundle, BundleId, Bundled, EVENTS_OF, Outgoing};
 use crate::relay::turns::{Before, Turns};
@@ -142,6 +141,8 @@ impl Publisher {
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let (published, deletes) = mpsc::channel(64);
         let cleaning = tokio::spawn(delete_published(self.pool.clone(), deletes));
+        // Commits come from two sides, the loop's and those of commands such as placing: what the one
+        // brings must not wait for long because of the other.
         let mut pace = Pace::new(self.linger / 2);
         let mut throttle = Throttle::new(self.rate);
         let mut next_adoption = Instant::now();
@@ -222,10 +223,7 @@ impl Publisher {
             );
         }
         let types = outgoing().map(|event| event.envelope.event_type.as_str());
-        for (event_type, events) in counts(types) {
-            counter!("farandole_events_published_total", "type" => event_type.to_owned())
-                .increment(events);
-        }
+        count_by_type("farandole_events_published_total", types);
         let bundles = events.iter().filter_map(Bundled::published).collect();
         // Fails only when the other end is gone, at the very end; the rows are found at next start.
         let _ = published.send(bundles).await;
