@@ -124,6 +124,9 @@ async fn a_killed_parent_takes_all_along_and_the_next_start_clears_up() -> Outco
             for pid in &pids {
                 signal(*pid, Signal::STOP);
             }
+            // The system wakes what is frozen when its parent dies, but not what only has the
+            // signal pending: that would freeze afterwards, for ever.
+            until(|| pids.iter().all(|pid| is_frozen(*pid) || !lives(*pid))).await?;
         }
         parent.kill().await?;
         until(|| pids.iter().all(|pid| !lives(*pid))).await?;
@@ -229,6 +232,12 @@ fn processes_in(directory: &Path) -> Vec<u32> {
 /// A zombie that nobody reaped yet has no working directory any more.
 fn lives(pid: u32) -> bool {
     fs::read_link(format!("/proc/{pid}/cwd")).is_ok()
+}
+
+fn is_frozen(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state follows the program's name, which is in parentheses.
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('T'))
 }
 
 fn signal(pid: u32, signal: Signal) {
