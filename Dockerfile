@@ -42,8 +42,6 @@ LABEL org.opencontainers.image.version=$VERSION \
       org.opencontainers.image.vendor="Farandole" \
       org.opencontainers.image.licenses="Apache-2.0 OR MIT" \
       org.opencontainers.image.base.name="gcr.io/distroless/cc-debian13:nonroot"
-# glibc would keep a heap for each of the Kafka client's threads.
-ENV MALLOC_ARENA_MAX=1
 # By number, so that Kubernetes can tell that it is not root.
 USER 65532:65532
 

@@ -112,8 +112,6 @@ pub fn instance(
         ("TOPIC_PREFIX", options.prefix.clone()),
         ("KAFKA_GROUP_INSTANCE_ID", format!("{}{name}-{number}", options.prefix)),
         ("LOG_FORMAT", "json".to_owned()),
-        // As the images have it: glibc would keep a heap for each of the Kafka client's threads.
-        ("MALLOC_ARENA_MAX", "1".to_owned()),
     ];
     let mut environment: Vec<(String, String)> =
         own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
