@@ -37,7 +37,7 @@ pub trait App: Sized + 'static {
     const PORT: u16;
     /// The longest wait for a batch to fill unless set otherwise, in milliseconds. Longer costs
     /// less, and is right where nobody waits for what the service does.
-    const BATCH_LINGER_MS: u64 = 7;
+    const BATCH_LINGER_MS: u64 = 5;
     /// The shortest, also in milliseconds, at low rates.
     const BATCH_LINGER_MIN_MS: u64 = 0;
 

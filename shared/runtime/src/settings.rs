@@ -67,7 +67,7 @@ struct Delivery {
           value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     batch_max: usize,
     /// The longest wait for a batch to fill, in milliseconds. It is used at high rates only.
-    #[arg(long, env = "BATCH_LINGER_MS", value_name = "MS", default_value = "7",
+    #[arg(long, env = "BATCH_LINGER_MS", value_name = "MS", default_value = "5",
           value_parser = clap::value_parser!(u64).range(0..=1_000))]
     batch_linger_ms: u64,
     /// The shortest time from the beginning of one batch to that of the next, in milliseconds, also

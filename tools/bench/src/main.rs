@@ -171,7 +171,10 @@ async fn bench(
         Some(directory) if add => report::read(directory)?,
         _ => Results::default(),
     };
-    bench.rate = rate.or(before.rate.as_ref().map(|rate| rate.held.load.offered_per_second));
+    // An earlier one is not for sections that are measured after a new one.
+    let measures_rate = only.is_empty() || only.contains(&Section::Rate);
+    let earlier = before.rate.as_ref().filter(|_| !measures_rate);
+    bench.rate = rate.or(earlier.map(|rate| rate.held.load.offered_per_second));
     let mut results = Results { machine, ..before };
     for section in Section::value_variants() {
         if only.is_empty() || only.contains(section) {

@@ -76,8 +76,8 @@ impl Search {
         loop {
             let measured = attempt(bench, fleet, rate, bench.scale.probe).await?;
             steps.push(Step::of(&measured));
-            // A fleet that keeps up with twice the most that it has done is none to search on.
-            if !measured.keeps_up() || rate > 2.0 * ceiling {
+            // The closed loop may come at a bad moment, but not at one that is so much worse.
+            if !measured.keeps_up() || rate > 4.0 * ceiling {
                 break;
             }
             rate = (rate + step).round();
