@@ -42,7 +42,7 @@ LABEL org.opencontainers.image.version=$VERSION \
       org.opencontainers.image.vendor="Farandole" \
       org.opencontainers.image.licenses="Apache-2.0 OR MIT" \
       org.opencontainers.image.base.name="gcr.io/distroless/cc-debian13:nonroot"
-# In milliseconds: after a burst, memory goes back at once and not after a second.
+# In milliseconds: after a burst, memory goes back that soon, and not after a second.
 ENV MIMALLOC_PURGE_DELAY=50
 # By number, so that Kubernetes can tell that it is not root.
 USER 65532:65532

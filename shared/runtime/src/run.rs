@@ -144,11 +144,12 @@ fn executor(threads: usize) -> io::Result<Runtime> {
 fn parse<A: App>(name: &'static str) -> Cli<A::Settings> {
     let address = format!("127.0.0.1:{}", A::PORT);
     let database = format!("postgres://{name}:{name}@localhost:5432/{name}");
+    let (linger, linger_min) = (A::BATCH_LINGER_MS.to_string(), A::BATCH_LINGER_MIN_MS.to_string());
     let command = Cli::<A::Settings>::command()
         .name(name)
         .about(format!("The {name} service of Farandole"))
-        .mut_arg("batch_linger_ms", |arg| arg.default_value(A::BATCH_LINGER_MS.to_string()))
-        .mut_arg("batch_linger_min_ms", |arg| arg.default_value(A::BATCH_LINGER_MIN_MS.to_string()))
+        .mut_arg("batch_linger_ms", |arg| arg.default_value(linger).required(false))
+        .mut_arg("batch_linger_min_ms", |arg| arg.default_value(linger_min).required(false))
         .mut_arg("http_addr", |arg| arg.default_value(address).required(false))
         .mut_arg("database_url", |arg| arg.default_value(database).required(false));
     let matches = command.get_matches();

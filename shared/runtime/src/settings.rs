@@ -67,12 +67,12 @@ struct Delivery {
           value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     batch_max: usize,
     /// The longest wait for a batch to fill, in milliseconds. It is used at high rates only.
-    #[arg(long, env = "BATCH_LINGER_MS", value_name = "MS", default_value = "5",
+    #[arg(long, env = "BATCH_LINGER_MS", value_name = "MS",
           value_parser = clap::value_parser!(u64).range(0..=1_000))]
     batch_linger_ms: u64,
     /// The shortest time from the beginning of one batch to that of the next, in milliseconds, also
     /// at low rates; never more than the longest.
-    #[arg(long, env = "BATCH_LINGER_MIN_MS", value_name = "MS", default_value = "0",
+    #[arg(long, env = "BATCH_LINGER_MIN_MS", value_name = "MS",
           value_parser = clap::value_parser!(u64).range(0..=1_000))]
     batch_linger_min_ms: u64,
     /// How often a failing event is tried before it becomes a dead letter.

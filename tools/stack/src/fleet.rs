@@ -112,7 +112,7 @@ pub fn instance(
         ("TOPIC_PREFIX", options.prefix.clone()),
         ("KAFKA_GROUP_INSTANCE_ID", format!("{}{name}-{number}", options.prefix)),
         ("LOG_FORMAT", "json".to_owned()),
-        // As the images have it: after a burst, memory goes back at once and not after a second.
+        // As the images have it: after a burst, memory goes back soon, and not after a second.
         ("MIMALLOC_PURGE_DELAY", "50".to_owned()),
     ];
     let mut environment: Vec<(String, String)> =
