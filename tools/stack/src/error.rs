@@ -75,7 +75,7 @@ pub enum Error {
         /// What was to be done.
         action: String,
         /// The driver's or the server's reason.
-        reason: tokio_postgres::Error,
+        reason: sqlx::Error,
     },
     /// A file or directory could not be used.
     #[error("cannot {action} {}: {reason}", path.display())]

@@ -3,8 +3,7 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
-use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, raw_sql};
 
 use crate::Recipe;
 use crate::cache::{self, Cache};
@@ -16,6 +15,8 @@ use crate::progress::Progress;
 use crate::{maven, process};
 
 const ENTRY: &str = "postgres-18.1.0";
+/// `duplicate_database`, among Postgres's error codes.
+const DUPLICATE: &str = "42P04";
 /// The superuser, who is also the password: anyone on this machine may connect anyway.
 const ROLE: &str = "farandole";
 
@@ -110,19 +111,21 @@ pub(crate) fn server(port: u16) -> String {
     format!("postgres://{ROLE}:{ROLE}@127.0.0.1:{port}")
 }
 
-pub(crate) async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    // It ends with the client.
-    tokio::spawn(connection);
-    Ok(client)
+/// Whether the server lets us in and carries out a statement.
+pub(crate) async fn answers(port: u16) -> bool {
+    let url = format!("{}/postgres", server(port));
+    let answer =
+        async { raw_sql("SELECT 1").execute(&mut PgConnection::connect(&url).await?).await };
+    answer.await.is_ok()
 }
 
 /// Creates a database on the server that `url` leads to.
 pub(crate) async fn create_database(url: &str, name: &str) -> Result<(), Error> {
     let failed = |reason| Error::Database { action: format!("create database {name}"), reason };
     let statement = format!("CREATE DATABASE \"{}\"", name.replace('"', "\"\""));
-    match connect(url).await.map_err(failed)?.batch_execute(&statement).await {
-        Err(error) if error.code() == Some(&SqlState::DUPLICATE_DATABASE) => Ok(()),
-        outcome => outcome.map_err(failed),
+    let mut connection = PgConnection::connect(url).await.map_err(failed)?;
+    match raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await {
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(DUPLICATE) => Ok(()),
+        outcome => outcome.map(drop).map_err(failed),
     }
 }

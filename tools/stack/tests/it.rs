@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use farandole_stack::{Error as StackError, Options, Serve, Stack};
 use rustix::process::{Pid, Signal, kill_process};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, raw_sql};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
-use tokio_postgres::NoTls;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -285,7 +285,7 @@ async fn register_schema(registry: &str) -> Result<String, Box<dyn Error>> {
 }
 
 async fn execute(url: &str, statement: &str) -> Outcome {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    tokio::spawn(connection);
-    Ok(client.batch_execute(statement).await?)
+    let mut connection = PgConnection::connect(url).await?;
+    raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
+    Ok(())
 }
