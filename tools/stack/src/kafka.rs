@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
-use crate::Recipe;
 use crate::cache::{self, Cache};
 use crate::error::{Context, Error};
 use crate::part::Launch;
 use crate::ports::Ports;
 use crate::probe::Probe;
 use crate::progress::Progress;
+use crate::recipe::Recipe;
 use crate::{java, maven, process};
 
 /// Of Apache Kafka.

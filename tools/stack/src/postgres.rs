@@ -3,23 +3,18 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, raw_sql};
 
-use crate::Recipe;
 use crate::cache::{self, Cache};
+use crate::database::ROLE;
 use crate::error::{Context, Error};
 use crate::part::Launch;
 use crate::ports::Ports;
 use crate::probe::Probe;
 use crate::progress::Progress;
+use crate::recipe::Recipe;
 use crate::{maven, process};
 
 const ENTRY: &str = "postgres-18.1.0";
-/// `duplicate_database`, among Postgres's error codes.
-const DUPLICATE: &str = "42P04";
-/// The superuser, who is also the password: anyone on this machine may connect anyway.
-const ROLE: &str = "farandole";
-
 /// A `PostgreSQL` server.
 pub(crate) struct Postgres {
     programs: PathBuf,
@@ -104,28 +99,4 @@ fn artifact() -> Result<String, Error> {
     };
     let group = "io.zonky.test.postgres";
     Ok(format!("-Dartifact={group}:embedded-postgres-binaries-linux-{architecture}:18.1.0"))
-}
-
-/// The server's address and role, without a database.
-pub(crate) fn server(port: u16) -> String {
-    format!("postgres://{ROLE}:{ROLE}@127.0.0.1:{port}")
-}
-
-/// Whether the server lets us in and carries out a statement.
-pub(crate) async fn answers(port: u16) -> bool {
-    let url = format!("{}/postgres", server(port));
-    let answer =
-        async { raw_sql("SELECT 1").execute(&mut PgConnection::connect(&url).await?).await };
-    answer.await.is_ok()
-}
-
-/// Creates a database on the server that `url` leads to.
-pub(crate) async fn create_database(url: &str, name: &str) -> Result<(), Error> {
-    let failed = |reason| Error::Database { action: format!("create database {name}"), reason };
-    let statement = format!("CREATE DATABASE \"{}\"", name.replace('"', "\"\""));
-    let mut connection = PgConnection::connect(url).await.map_err(failed)?;
-    match raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await {
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(DUPLICATE) => Ok(()),
-        outcome => outcome.map(drop).map_err(failed),
-    }
 }

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::postgres;
+use crate::database;
 
 /// One question; the next follows at once, until the start's own limit.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -28,7 +28,7 @@ impl Probe {
                 Self::Kafka => kafka_lists_a_broker(port).await.unwrap_or(false),
                 Self::Registry { management_port } => is_ready(*management_port).await,
                 Self::Service => is_ready(port).await,
-                Self::Postgres => postgres::answers(port).await,
+                Self::Postgres => database::answers(port).await,
             }
         };
         timeout(LIMIT, answer).await.unwrap_or(false)

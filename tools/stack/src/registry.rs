@@ -3,13 +3,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
-use crate::Recipe;
 use crate::cache::Cache;
 use crate::error::{Context, Error};
 use crate::part::Launch;
 use crate::ports::Ports;
 use crate::probe::Probe;
 use crate::progress::Progress;
+use crate::recipe::Recipe;
 use crate::{java, maven};
 
 const ENTRY: &str = "apicurio-registry-3.3.3";
