@@ -37,7 +37,7 @@ use registry::Registry;
 pub use connections::Connections;
 pub use error::Error;
 pub use kafka::VERSION as KAFKA_VERSION;
-pub use options::{Options, Serve};
+pub use options::{Options, PostgresVersion, Serve};
 pub use part::Part;
 
 /// The running stack. [`Stack::stop`] ends it in order; dropping it kills it.
@@ -62,7 +62,12 @@ impl Stack {
         let cache = Cache::open(options.cache.as_deref())?;
         programs::require(&cache, &[("setpriv", "util-linux")]).await?;
         let directory = RunDirectory::create(options.data.as_deref())?;
-        let place = Place { cache: &cache, progress: &progress, directory: directory.path() };
+        let place = Place {
+            options: &options,
+            cache: &cache,
+            progress: &progress,
+            directory: directory.path(),
+        };
         let (kafka, registry, postgres) = tokio::try_join!(
             place.start::<Kafka>(options.kafka),
             place.start::<Registry>(options.registry),
@@ -77,9 +82,9 @@ impl Stack {
         let cache = Cache::open(options.cache.as_deref())?;
         programs::require(&cache, &[("setpriv", "util-linux")]).await?;
         tokio::try_join!(
-            fetch::<Kafka>(options.kafka, &cache, &progress),
-            fetch::<Registry>(options.registry, &cache, &progress),
-            fetch::<Postgres>(options.postgres, &cache, &progress),
+            fetch::<Kafka>(options.kafka, options, &cache, &progress),
+            fetch::<Registry>(options.registry, options, &cache, &progress),
+            fetch::<Postgres>(options.postgres, options, &cache, &progress),
         )?;
         Ok(())
     }

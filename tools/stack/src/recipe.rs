@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::cache::Cache;
 use crate::error::Error;
-use crate::options::Serve;
+use crate::options::{Options, Serve};
 use crate::part::{Launch, Part};
 use crate::ports::{PORT_ATTEMPTS, Ports};
 use crate::progress::Progress;
@@ -16,7 +16,7 @@ pub(crate) trait Recipe: Sized {
     const NAME: &'static str;
 
     /// Fetches and prepares what the cache lacks.
-    async fn install(cache: &Cache, progress: &Progress) -> Result<Self, Error>;
+    async fn install(options: &Options, cache: &Cache, progress: &Progress) -> Result<Self, Error>;
 
     /// Prepares data and settings in the run directory. Done again, it keeps the data.
     async fn launch(&self, directory: &Path, ports: Ports) -> Result<Launch, Error>;
@@ -24,6 +24,7 @@ pub(crate) trait Recipe: Sized {
 
 /// What the parts share as they start.
 pub(crate) struct Place<'a> {
+    pub(crate) options: &'a Options,
     pub(crate) cache: &'a Cache,
     pub(crate) progress: &'a Progress,
     pub(crate) directory: &'a Path,
@@ -37,7 +38,8 @@ impl Place<'_> {
             Serve::Behind(port) => (None, Some(port)),
             Serve::FreePort => (None, None),
         };
-        let recipe = R::install(self.cache, self.progress).await?;
+        // Boxed: it happens once, and would make every future that starts a stack larger.
+        let recipe = Box::pin(R::install(self.options, self.cache, self.progress)).await?;
         let mut attempt = 1;
         loop {
             let began = Instant::now();
@@ -64,11 +66,12 @@ impl Place<'_> {
 
 pub(crate) async fn fetch<R: Recipe>(
     serve: Serve,
+    options: &Options,
     cache: &Cache,
     progress: &Progress,
 ) -> Result<(), Error> {
     if serve != Serve::No {
-        R::install(cache, progress).await?;
+        R::install(options, cache, progress).await?;
     }
     Ok(())
 }
