@@ -64,6 +64,16 @@ model: prerequisites ## Check the services' decisions in every order of things (
 	@cargo build --release --package farandole-model
 	@$(TARGET_DIR)/release/farandole-model
 
+.PHONY: queries
+queries: prerequisites ## Write into each crate's .sqlx what its checked queries need of the databases
+	@cargo build --workspace --bin farandole-queries
+	@$(TARGET_DIR)/debug/farandole-queries write
+
+.PHONY: queries-check
+queries-check: prerequisites ## Check that each crate's .sqlx is what `make queries` writes
+	@cargo build --workspace --bin farandole-queries
+	@$(TARGET_DIR)/debug/farandole-queries check
+
 .PHONY: check
 check: prerequisites ## Check formatting and lints, as CI does
 	cargo fmt --all --check
