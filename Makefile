@@ -7,6 +7,11 @@ MAKEFLAGS += --no-print-directory
 
 CHAOS_SECONDS ?= 600
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+# Programs are chosen by name out of the whole workspace and not by package: dependencies get the same
+# features whichever is built, so that none is compiled twice.
+BUILD := cargo build --release --workspace
+# What `make demo` runs: the five services, the operator's tool, and the demo itself.
+FLEET := $(addprefix --bin ,order inventory payment shipping notification farandole farandole-demo)
 
 .PHONY: help
 help: ## Show this help
@@ -17,26 +22,26 @@ help: ## Show this help
 ##@ See it
 
 .PHONY: demo
-demo: release ## Start a whole fleet, play every way an order can go, and leave it to you (Ctrl-C ends it)
+demo: fleet ## Start a whole fleet, play every way an order can go, and leave it to you (Ctrl-C ends it)
 	@$(TARGET_DIR)/release/farandole-demo
 
 .PHONY: smoke
-smoke: release ## The same on free ports, then stop: a quick proof that everything works together
+smoke: fleet ## The same on free ports, then stop: a quick proof that everything works together
 	@$(TARGET_DIR)/release/farandole-demo --smoke
 
 .PHONY: stack
 stack: prerequisites ## Start Kafka, the schema registry and Postgres alone, without Docker (Ctrl-C ends them)
-	@cargo build --release --package farandole-stack
+	@$(BUILD) --bin farandole-stack
 	@$(TARGET_DIR)/release/farandole-stack
 
 ##@ Measure it
 
 .PHONY: bench
-bench: release ## Measure rate, latency, cost and more, and write docs/performance (BENCH_ARGS)
+bench: fleet-and-bench ## Measure rate, latency, cost and more, and write docs/performance (BENCH_ARGS)
 	@$(TARGET_DIR)/release/farandole-bench --out docs $(BENCH_ARGS)
 
 .PHONY: bench-check
-bench-check: release ## Check by ratios and counts that batches do what they are for (a minute and a half)
+bench-check: fleet-and-bench ## Check by ratios and counts that batches do what they are for (a minute and a half)
 	@$(TARGET_DIR)/release/farandole-bench check
 
 .PHONY: bench-micro
@@ -51,7 +56,7 @@ test: prerequisites ## Run all tests, on a stack of their own
 	$(TARGET_DIR)/debug/farandole-stack exec -- cargo test --workspace
 
 .PHONY: chaos
-chaos: release ## Break everything at random for ten minutes, under load (CHAOS_SECONDS, CHAOS_SEED)
+chaos: fleet ## Break everything at random for ten minutes, under load (CHAOS_SECONDS, CHAOS_SEED)
 	CHAOS_SECONDS=$(CHAOS_SECONDS) FARANDOLE_PROGRAMS=$(abspath $(TARGET_DIR))/release \
 	  cargo test --package farandole-tests --test it -- --nocapture chaos::
 
@@ -61,8 +66,18 @@ compose-check: ## Try docker-compose.yml and the images, with an engine and stan
 
 .PHONY: model
 model: prerequisites ## Check the services' decisions in every order of things (a few minutes)
-	@cargo build --release --package farandole-model
+	@$(BUILD) --bin farandole-model
 	@$(TARGET_DIR)/release/farandole-model
+
+.PHONY: queries
+queries: prerequisites ## Write into each crate's .sqlx what its checked queries need of the databases
+	@cargo build --workspace --bin farandole-queries
+	@$(TARGET_DIR)/debug/farandole-queries write
+
+.PHONY: queries-check
+queries-check: prerequisites ## Check that each crate's .sqlx is what `make queries` writes
+	@cargo build --workspace --bin farandole-queries
+	@$(TARGET_DIR)/debug/farandole-queries check
 
 .PHONY: check
 check: prerequisites ## Check formatting and lints, as CI does
@@ -79,7 +94,15 @@ build: prerequisites ## Build everything for debugging
 
 .PHONY: release
 release: prerequisites ## Build all programs for use
-	cargo build --release --workspace --bins
+	$(BUILD) --bins
+
+.PHONY: fleet
+fleet: prerequisites
+	$(BUILD) $(FLEET)
+
+.PHONY: fleet-and-bench
+fleet-and-bench: prerequisites
+	$(BUILD) $(FLEET) --bin farandole-bench
 
 .PHONY: doc
 doc: prerequisites ## Build the documentation of the crates

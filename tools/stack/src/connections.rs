@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
+use crate::database;
 use crate::error::Error;
-use crate::postgres;
 
 /// How to reach a running stack.
 #[derive(Clone, Debug)]
@@ -24,6 +24,6 @@ impl Connections {
 
     /// Creates a database, unless it exists.
     pub async fn create_database(&self, name: &str) -> Result<(), Error> {
-        postgres::create_database(&self.postgres_url("postgres"), name).await
+        database::create_database(&self.postgres_url("postgres"), name).await
     }
 }

@@ -20,6 +20,9 @@ pub enum Error {
     /// There is no build of a part for this processor.
     #[error("there is no Postgres build for {0}: use an x86_64 or aarch64 Linux")]
     Architecture(&'static str),
+    /// There is no such major version of Postgres, or none that is fetched.
+    #[error("there is no Postgres {0:?} here: choose 15, 16, 17 or 18 (FARANDOLE_POSTGRES)")]
+    UnknownVersion(String),
     /// A command that fetches or prepares a part failed.
     #[error(
         "{what} failed: {problem}\n{output}\nOnce the cause is gone, try again: what was complete is kept."
@@ -75,7 +78,7 @@ pub enum Error {
         /// What was to be done.
         action: String,
         /// The driver's or the server's reason.
-        reason: tokio_postgres::Error,
+        reason: sqlx::Error,
     },
     /// A file or directory could not be used.
     #[error("cannot {action} {}: {reason}", path.display())]

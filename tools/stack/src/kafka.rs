@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
-use crate::Recipe;
 use crate::cache::{self, Cache};
 use crate::error::{Context, Error};
+use crate::options::Options;
 use crate::part::Launch;
 use crate::ports::Ports;
 use crate::probe::Probe;
 use crate::progress::Progress;
+use crate::recipe::Recipe;
 use crate::{java, maven, process};
 
 /// Of Apache Kafka.
@@ -66,7 +67,7 @@ pub(crate) struct Kafka {
 impl Recipe for Kafka {
     const NAME: &'static str = "Kafka";
 
-    async fn install(cache: &Cache, progress: &Progress) -> Result<Self, Error> {
+    async fn install(_: &Options, cache: &Cache, progress: &Progress) -> Result<Self, Error> {
         let java = java::find(cache, progress).await?;
         if let Some(partial) = cache.missing(LIBRARIES).await? {
             let pom = partial.directory().join("pom.xml");

@@ -6,72 +6,39 @@
 
 mod cache;
 mod connections;
+mod database;
 mod directory;
 mod error;
 pub mod fleet;
 mod java;
 mod kafka;
 mod maven;
+mod options;
 mod part;
 mod ports;
 mod postgres;
 mod probe;
 mod process;
+mod programs;
 mod progress;
+mod recipe;
 mod registry;
 
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::path::Path;
 
 use cache::Cache;
 use directory::RunDirectory;
 use kafka::Kafka;
-use part::Launch;
-use ports::Ports;
 use postgres::Postgres;
 use progress::Progress;
+use recipe::{Place, fetch};
 use registry::Registry;
 
 pub use connections::Connections;
 pub use error::Error;
 pub use kafka::VERSION as KAFKA_VERSION;
+pub use options::{Options, PostgresVersion, Serve};
 pub use part::Part;
-
-/// How often a part is started anew because somebody took a port between choice and use.
-const PORT_ATTEMPTS: usize = 3;
-
-/// What to start, and where. The default: everything, on free ports, nothing kept.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Say nothing on standard error.
-    pub quiet: bool,
-    /// Where fetched programs are kept. Default: the variable `FARANDOLE_CACHE`, else
-    /// `/var/cache/farandole` for root, else `$XDG_CACHE_HOME/farandole` or `~/.cache/farandole`.
-    pub cache: Option<PathBuf>,
-    /// Where data and logs are kept. Default: a temporary directory, removed with the stack.
-    pub data: Option<PathBuf>,
-    /// Whether and where Kafka listens.
-    pub kafka: Serve,
-    /// Whether and where the schema registry listens.
-    pub registry: Serve,
-    /// Whether and where Postgres listens.
-    pub postgres: Serve,
-}
-
-/// Whether and where a part listens, always on 127.0.0.1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Serve {
-    /// On a port that is free; it stays the same for the life of the stack.
-    #[default]
-    FreePort,
-    /// On this port.
-    Port(u16),
-    /// On a port that is free, and clients come through this one, where somebody leads them to
-    /// it: Kafka sends its clients there.
-    Behind(u16),
-    /// The part is neither fetched nor started.
-    No,
-}
 
 /// The running stack. [`Stack::stop`] ends it in order; dropping it kills it.
 pub struct Stack {
@@ -93,9 +60,14 @@ impl Stack {
     pub async fn start(options: Options) -> Result<Self, Error> {
         let progress = Progress::new(options.quiet);
         let cache = Cache::open(options.cache.as_deref())?;
-        process::require(&cache, &[("setpriv", "util-linux")]).await?;
+        programs::require(&cache, &[("setpriv", "util-linux")]).await?;
         let directory = RunDirectory::create(options.data.as_deref())?;
-        let place = Place { cache: &cache, progress: &progress, directory: directory.path() };
+        let place = Place {
+            options: &options,
+            cache: &cache,
+            progress: &progress,
+            directory: directory.path(),
+        };
         let (kafka, registry, postgres) = tokio::try_join!(
             place.start::<Kafka>(options.kafka),
             place.start::<Registry>(options.registry),
@@ -108,11 +80,11 @@ impl Stack {
     pub async fn fetch(options: &Options) -> Result<(), Error> {
         let progress = Progress::new(options.quiet);
         let cache = Cache::open(options.cache.as_deref())?;
-        process::require(&cache, &[("setpriv", "util-linux")]).await?;
+        programs::require(&cache, &[("setpriv", "util-linux")]).await?;
         tokio::try_join!(
-            fetch::<Kafka>(options.kafka, &cache, &progress),
-            fetch::<Registry>(options.registry, &cache, &progress),
-            fetch::<Postgres>(options.postgres, &cache, &progress),
+            fetch::<Kafka>(options.kafka, options, &cache, &progress),
+            fetch::<Registry>(options.registry, options, &cache, &progress),
+            fetch::<Postgres>(options.postgres, options, &cache, &progress),
         )?;
         Ok(())
     }
@@ -143,7 +115,7 @@ impl Stack {
         Connections {
             kafka_brokers: self.kafka_brokers(),
             schema_registry_url: self.schema_registry_url(),
-            postgres_server: postgres::server(self.postgres.port()),
+            postgres_server: database::server(self.postgres.port()),
             directory: self.directory().to_owned(),
         }
     }
@@ -171,63 +143,4 @@ impl Stack {
     fn parts(&self) -> [&Part; 3] {
         [&self.kafka, &self.registry, &self.postgres]
     }
-}
-
-/// How a part is fetched and run; one for each.
-trait Recipe: Sized {
-    /// For people.
-    const NAME: &'static str;
-
-    /// Fetches and prepares what the cache lacks.
-    async fn install(cache: &Cache, progress: &Progress) -> Result<Self, Error>;
-
-    /// Prepares data and settings in the run directory. Done again, it keeps the data.
-    async fn launch(&self, directory: &Path, ports: Ports) -> Result<Launch, Error>;
-}
-
-/// What the parts share as they start.
-struct Place<'a> {
-    cache: &'a Cache,
-    progress: &'a Progress,
-    directory: &'a Path,
-}
-
-impl Place<'_> {
-    async fn start<R: Recipe>(&self, serve: Serve) -> Result<Part, Error> {
-        let (fixed, proxy) = match serve {
-            Serve::No => return Ok(Part::new(R::NAME, None)),
-            Serve::Port(port) => (Some(port), None),
-            Serve::Behind(port) => (None, Some(port)),
-            Serve::FreePort => (None, None),
-        };
-        let recipe = R::install(self.cache, self.progress).await?;
-        let mut attempt = 1;
-        loop {
-            let began = Instant::now();
-            let mut ports = Ports::pick(fixed)?;
-            ports.advertised = proxy.unwrap_or(ports.main);
-            let part = Part::new(R::NAME, Some(recipe.launch(self.directory, ports).await?));
-            match part.start().await {
-                // The part is gone by now: who holds its port is somebody else.
-                Err(_) if attempt < PORT_ATTEMPTS && fixed.is_none() && !ports.are_free() => {
-                    attempt += 1;
-                }
-                Err(error) => return Err(error),
-                Ok(()) => {
-                    let (main, seconds) = (ports.main, began.elapsed().as_secs_f64());
-                    let line =
-                        format!("{} answers on 127.0.0.1:{main} after {seconds:.1} s", R::NAME);
-                    self.progress.say(&line);
-                    return Ok(part);
-                }
-            }
-        }
-    }
-}
-
-async fn fetch<R: Recipe>(serve: Serve, cache: &Cache, progress: &Progress) -> Result<(), Error> {
-    if serve != Serve::No {
-        R::install(cache, progress).await?;
-    }
-    Ok(())
 }

@@ -8,16 +8,14 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
-use farandole_stack::{Options, Serve, Stack};
+use anyhow::{Context, ensure};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use farandole_stack::fleet::SERVICES;
+use farandole_stack::{Options, PostgresVersion, Serve, Stack};
 use rustix::process::{Pid, Signal as Kind, kill_process};
 use tokio::process::Command;
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-
-/// Each service owns the database of its name.
-const SERVICES: [&str; 5] = ["order", "inventory", "payment", "shipping", "notification"];
 
 /// Kafka, the schema registry and Postgres on this machine, without Docker.
 ///
@@ -40,7 +38,8 @@ enum Action {
     ///
     /// The command finds KAFKA_BROKERS and SCHEMA_REGISTRY_URL; the same two plus Postgres's URL
     /// without a database as FARANDOLE_STACK_KAFKA, FARANDOLE_STACK_REGISTRY and
-    /// FARANDOLE_STACK_POSTGRES; and where logs may be written as FARANDOLE_STACK_DIRECTORY.
+    /// FARANDOLE_STACK_POSTGRES; and where logs may be written as FARANDOLE_STACK_DIRECTORY. What
+    /// --only leaves out has no variables.
     Exec {
         /// The command and its arguments
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -59,6 +58,12 @@ struct StackArguments {
     /// ~/.cache/farandole for others]
     #[arg(long, global = true, value_name = "DIR")]
     cache: Option<PathBuf>,
+    /// Start these parts alone [default: all]
+    #[arg(long, global = true, value_name = "PARTS", value_enum, value_delimiter = ',')]
+    only: Vec<Name>,
+    /// Postgres's major version, 15 to 18 [default: $FARANDOLE_POSTGRES, else 18]
+    #[arg(long, global = true, value_name = "VERSION")]
+    postgres_version: Option<PostgresVersion>,
     /// Kafka's port on 127.0.0.1 [default: a free one]
     #[arg(long, global = true, value_name = "PORT", value_parser = port)]
     kafka_port: Option<Serve>,
@@ -73,6 +78,14 @@ struct StackArguments {
     quiet: bool,
 }
 
+/// A part, as --only names it.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Name {
+    Kafka,
+    Registry,
+    Postgres,
+}
+
 fn port(text: &str) -> Result<Serve, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("a port is a number from 1 to 65535".to_owned()),
@@ -80,32 +93,44 @@ fn port(text: &str) -> Result<Serve, String> {
     }
 }
 
-impl From<StackArguments> for Options {
-    fn from(arguments: StackArguments) -> Self {
-        Self {
-            quiet: arguments.quiet,
-            cache: arguments.cache,
-            data: arguments.data,
-            kafka: arguments.kafka_port.unwrap_or_default(),
-            registry: arguments.registry_port.unwrap_or_default(),
-            postgres: arguments.postgres_port.unwrap_or_default(),
+impl StackArguments {
+    fn options(self) -> anyhow::Result<Options> {
+        Ok(Options {
+            kafka: self.serve(Name::Kafka, self.kafka_port)?,
+            registry: self.serve(Name::Registry, self.registry_port)?,
+            postgres: self.serve(Name::Postgres, self.postgres_port)?,
+            quiet: self.quiet,
+            cache: self.cache,
+            data: self.data,
+            postgres_version: self.postgres_version,
+        })
+    }
+
+    fn serve(&self, name: Name, port: Option<Serve>) -> anyhow::Result<Serve> {
+        if self.only.is_empty() || self.only.contains(&name) {
+            return Ok(port.unwrap_or_default());
         }
+        ensure!(port.is_none(), "--only leaves out a part that a port is given for: drop either");
+        Ok(Serve::No)
     }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let options = Options::from(arguments.stack);
-    let outcome = match arguments.action.unwrap_or(Action::Run) {
-        Action::Run => run(options).await,
-        Action::Exec { command } => exec(options, &command).await,
-        Action::Fetch => fetch(options).await,
-    };
-    outcome.unwrap_or_else(|error| {
+    act(arguments).await.unwrap_or_else(|error| {
         eprintln!("farandole-stack: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+async fn act(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let options = arguments.stack.options()?;
+    match arguments.action.unwrap_or(Action::Run) {
+        Action::Run => run(options).await,
+        Action::Exec { command } => exec(options, &command).await,
+        Action::Fetch => fetch(options).await,
+    }
 }
 
 async fn fetch(options: Options) -> anyhow::Result<ExitCode> {
@@ -123,8 +148,10 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
         stack = Stack::start(options) => stack?,
         kind = signals.next() => return Ok(ended_by(kind)),
     };
-    for service in SERVICES {
-        stack.create_database(service).await?;
+    if stack.postgres.is_served() {
+        for service in SERVICES {
+            stack.create_database(service).await?;
+        }
     }
     print_environment(&stack);
     eprintln!("data and logs are in {}; stop with Ctrl-C", stack.directory().display());
@@ -137,43 +164,63 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
 }
 
 fn print_environment(stack: &Stack) {
-    println!("export KAFKA_BROKERS={}", stack.kafka_brokers());
-    println!("export SCHEMA_REGISTRY_URL={}", stack.schema_registry_url());
-    let order = stack.postgres_url("order");
-    println!("export DATABASE_URL={order}  # the order service's; each has its own:");
-    for service in SERVICES {
-        let url = stack.postgres_url(service);
-        println!("export {}_DATABASE_URL={url}", service.to_uppercase());
+    if stack.kafka.is_served() {
+        println!("export KAFKA_BROKERS={}", stack.kafka_brokers());
+    }
+    if stack.registry.is_served() {
+        println!("export SCHEMA_REGISTRY_URL={}", stack.schema_registry_url());
+    }
+    if stack.postgres.is_served() {
+        let order = stack.postgres_url("order");
+        println!("export DATABASE_URL={order}  # the order service's; each has its own:");
+        for service in SERVICES {
+            let url = stack.postgres_url(service);
+            println!("export {}_DATABASE_URL={url}", service.to_uppercase());
+        }
     }
 }
 
 async fn exec(options: Options, command: &[OsString]) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new()?;
+    let version = options.postgres_version;
     let stack = select! {
         stack = Stack::start(options) => stack?,
         kind = signals.next() => return Ok(ended_by(kind)),
     };
-    let outcome = around(&stack, command, &mut signals).await;
+    let mut child = Command::new(&command[0]);
+    child.args(&command[1..]).envs(environment(&stack));
+    if let Some(version) = version {
+        // For a command, such as a test, that starts another stack of its own.
+        child.env("FARANDOLE_POSTGRES", version.as_str());
+    }
+    let outcome = around(child, &mut signals).await;
     stack.stop().await;
     outcome
 }
 
-/// Runs the command with the stack's environment, to its end.
-async fn around(
-    stack: &Stack,
-    command: &[OsString],
-    signals: &mut Signals,
-) -> anyhow::Result<ExitCode> {
-    let mut child = Command::new(&command[0])
-        .args(&command[1..])
-        .env("KAFKA_BROKERS", stack.kafka_brokers())
-        .env("SCHEMA_REGISTRY_URL", stack.schema_registry_url())
-        .env("FARANDOLE_STACK_KAFKA", stack.kafka_brokers())
-        .env("FARANDOLE_STACK_REGISTRY", stack.schema_registry_url())
-        .env("FARANDOLE_STACK_POSTGRES", stack.connections().postgres_server)
-        .env("FARANDOLE_STACK_DIRECTORY", stack.directory())
-        .spawn()
-        .with_context(|| format!("cannot run {}", command[0].display()))?;
+/// What a command finds in its environment, of the parts that were started.
+fn environment(stack: &Stack) -> Vec<(&'static str, OsString)> {
+    let mut variables = vec![("FARANDOLE_STACK_DIRECTORY", stack.directory().into())];
+    if stack.kafka.is_served() {
+        let brokers = OsString::from(stack.kafka_brokers());
+        variables.push(("KAFKA_BROKERS", brokers.clone()));
+        variables.push(("FARANDOLE_STACK_KAFKA", brokers));
+    }
+    if stack.registry.is_served() {
+        let url = OsString::from(stack.schema_registry_url());
+        variables.push(("SCHEMA_REGISTRY_URL", url.clone()));
+        variables.push(("FARANDOLE_STACK_REGISTRY", url));
+    }
+    if stack.postgres.is_served() {
+        variables.push(("FARANDOLE_STACK_POSTGRES", stack.connections().postgres_server.into()));
+    }
+    variables
+}
+
+/// Runs the command to its end.
+async fn around(mut command: Command, signals: &mut Signals) -> anyhow::Result<ExitCode> {
+    let name = command.as_std().get_program().to_owned();
+    let mut child = command.spawn().with_context(|| format!("cannot run {}", name.display()))?;
     loop {
         select! {
             status = child.wait() => {

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use crate::cache::{Cache, Partial};
 use crate::error::{Context, Error};
 use crate::java::property;
-use crate::process;
+use crate::{process, programs};
 
 const PLUGIN: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1";
 
@@ -15,7 +15,7 @@ pub(crate) async fn dependency(
     goal: &str,
     arguments: &[String],
 ) -> Result<PathBuf, Error> {
-    process::require(cache, &[("mvn", "maven")]).await?;
+    programs::require(cache, &[("mvn", "maven")]).await?;
     let output = partial.directory().join("output");
     let mut maven = process::command("mvn");
     maven.args(["--quiet", "--batch-mode", "--strict-checksums"]);
@@ -32,7 +32,7 @@ pub(crate) async fn unpack_only(
     directory: &Path,
     ending: &str,
 ) -> Result<PathBuf, Error> {
-    process::require(cache, &[("tar", "tar"), ("xz", "xz-utils")]).await?;
+    programs::require(cache, &[("tar", "tar"), ("xz", "xz-utils")]).await?;
     let entries = std::fs::read_dir(directory).context("read", directory)?.flatten();
     let archive = entries
         .map(|entry| entry.path())

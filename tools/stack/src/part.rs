@@ -57,6 +57,11 @@ impl Part {
         self.name
     }
 
+    /// Whether the part is in this stack at all, and not left out by `Serve::No`.
+    pub fn is_served(&self) -> bool {
+        self.launch.is_some()
+    }
+
     /// The port on 127.0.0.1 for clients; 0 for a part left out by `Serve::No`.
     pub fn port(&self) -> u16 {
         self.launch.as_ref().map_or(0, |launch| launch.port)

@@ -7,6 +7,8 @@ use crate::error::Error;
 /// stopped part must not get the part's own port as its source.
 const RANGE: Range<u16> = 20_000..32_000;
 const ATTEMPTS: usize = 200;
+/// How often a part is started anew because somebody took a port between choice and use.
+pub(crate) const PORT_ATTEMPTS: usize = 3;
 
 /// The ports of one part on 127.0.0.1.
 #[derive(Clone, Copy)]

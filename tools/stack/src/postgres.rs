@@ -1,23 +1,20 @@
+use std::env;
 use std::env::consts::ARCH;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
-use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls};
 
-use crate::Recipe;
 use crate::cache::{self, Cache};
+use crate::database::ROLE;
 use crate::error::{Context, Error};
+use crate::options::{Options, PostgresVersion};
 use crate::part::Launch;
 use crate::ports::Ports;
 use crate::probe::Probe;
 use crate::progress::Progress;
+use crate::recipe::Recipe;
 use crate::{maven, process};
-
-const ENTRY: &str = "postgres-18.1.0";
-/// The superuser, who is also the password: anyone on this machine may connect anyway.
-const ROLE: &str = "farandole";
 
 /// A `PostgreSQL` server.
 pub(crate) struct Postgres {
@@ -28,32 +25,37 @@ pub(crate) struct Postgres {
 impl Recipe for Postgres {
     const NAME: &'static str = "Postgres";
 
-    async fn install(cache: &Cache, progress: &Progress) -> Result<Self, Error> {
-        if let Some(partial) = cache.missing(ENTRY).await? {
+    async fn install(options: &Options, cache: &Cache, progress: &Progress) -> Result<Self, Error> {
+        let version = version(options)?;
+        let release = release(version);
+        let entry = format!("postgres-{release}");
+        if let Some(partial) = cache.missing(&entry).await? {
             let fetch = async {
-                let output = maven::dependency(cache, &partial, "unpack", &[artifact()?]).await?;
+                let output =
+                    maven::dependency(cache, &partial, "unpack", &[artifact(release)?]).await?;
                 maven::unpack_only(cache, &output, "txz").await
             };
             let directory = partial.directory();
-            let content = progress.fetching("Postgres 18.1", 105, directory, fetch).await?;
+            let what = format!("Postgres {}", version.as_str());
+            let content = progress.fetching(&what, 105, directory, fetch).await?;
             partial.keep(&content)?;
         }
         // Data belongs to one user, so each has a template of their own.
-        let template = format!("{ENTRY}-template-{}", process::effective_user());
+        let template = format!("{entry}-template-{}", process::effective_user());
         if let Some(partial) = cache.missing(&template).await? {
             let home = partial.directory();
             if process::is_root() {
                 chown(home, Some(process::NOBODY), Some(process::NOBODY)).context("give", home)?;
             }
             let data = home.join("data");
-            let mut initdb = process::unprivileged(cache.entry(ENTRY).join("bin/initdb"));
-            initdb.args(["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"]);
+            let mut initdb = process::unprivileged(cache.entry(&entry).join("bin/initdb"));
+            initdb.arg("--encoding=UTF8").args(locale(version));
             initdb.args(["--auth=trust", "--username", ROLE, "--pgdata"]).arg(&data);
             initdb.current_dir(home);
             process::run(initdb, "initdb").await?;
             partial.keep(&data)?;
         }
-        Ok(Self { programs: cache.entry(ENTRY).join("bin"), template: cache.entry(&template) })
+        Ok(Self { programs: cache.entry(&entry).join("bin"), template: cache.entry(&template) })
     }
 
     async fn launch(&self, directory: &Path, ports: Ports) -> Result<Launch, Error> {
@@ -94,35 +96,43 @@ impl Recipe for Postgres {
     }
 }
 
+fn version(options: &Options) -> Result<PostgresVersion, Error> {
+    let variable = env::var_os("FARANDOLE_POSTGRES").filter(|value| !value.is_empty());
+    match (options.postgres_version, variable) {
+        (Some(chosen), _) => Ok(chosen),
+        (None, Some(text)) => text.to_string_lossy().parse(),
+        (None, None) => Ok(PostgresVersion::default()),
+    }
+}
+
+/// What is fetched of a version.
+fn release(version: PostgresVersion) -> &'static str {
+    match version {
+        PostgresVersion::V15 => "15.19.0",
+        PostgresVersion::V16 => "16.15.0",
+        PostgresVersion::V17 => "17.11.0",
+        PostgresVersion::V18 => "18.1.0",
+    }
+}
+
+/// Unicode, ordered by code points, whatever this machine's C library knows of locales. Before 17
+/// only plain C is like that; it orders the same and differs in what letters beyond ASCII are.
+fn locale(version: PostgresVersion) -> &'static [&'static str] {
+    match version {
+        PostgresVersion::V15 | PostgresVersion::V16 => &["--locale=C"],
+        PostgresVersion::V17 | PostgresVersion::V18 => {
+            &["--locale-provider=builtin", "--locale=C.UTF-8"]
+        }
+    }
+}
+
 /// The build for this processor, as Maven names it.
-fn artifact() -> Result<String, Error> {
+fn artifact(release: &str) -> Result<String, Error> {
     let architecture = match ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64v8",
         other => return Err(Error::Architecture(other)),
     };
     let group = "io.zonky.test.postgres";
-    Ok(format!("-Dartifact={group}:embedded-postgres-binaries-linux-{architecture}:18.1.0"))
-}
-
-/// The server's address and role, without a database.
-pub(crate) fn server(port: u16) -> String {
-    format!("postgres://{ROLE}:{ROLE}@127.0.0.1:{port}")
-}
-
-pub(crate) async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    // It ends with the client.
-    tokio::spawn(connection);
-    Ok(client)
-}
-
-/// Creates a database on the server that `url` leads to.
-pub(crate) async fn create_database(url: &str, name: &str) -> Result<(), Error> {
-    let failed = |reason| Error::Database { action: format!("create database {name}"), reason };
-    let statement = format!("CREATE DATABASE \"{}\"", name.replace('"', "\"\""));
-    match connect(url).await.map_err(failed)?.batch_execute(&statement).await {
-        Err(error) if error.code() == Some(&SqlState::DUPLICATE_DATABASE) => Ok(()),
-        outcome => outcome.map_err(failed),
-    }
+    Ok(format!("-Dartifact={group}:embedded-postgres-binaries-linux-{architecture}:{release}"))
 }

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::postgres;
+use crate::database;
 
 /// One question; the next follows at once, until the start's own limit.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -28,7 +28,7 @@ impl Probe {
                 Self::Kafka => kafka_lists_a_broker(port).await.unwrap_or(false),
                 Self::Registry { management_port } => is_ready(*management_port).await,
                 Self::Service => is_ready(port).await,
-                Self::Postgres => postgres_answers(port).await,
+                Self::Postgres => database::answers(port).await,
             }
         };
         timeout(LIMIT, answer).await.unwrap_or(false)
@@ -59,11 +59,4 @@ async fn kafka_lists_a_broker(port: u16) -> std::io::Result<bool> {
 async fn is_ready(port: u16) -> bool {
     let url = format!("http://127.0.0.1:{port}/health/ready");
     reqwest::get(url).await.is_ok_and(|answer| answer.status().is_success())
-}
-
-async fn postgres_answers(port: u16) -> bool {
-    match postgres::connect(&format!("{}/postgres", postgres::server(port))).await {
-        Ok(client) => client.simple_query("SELECT 1").await.is_ok(),
-        Err(_) => false,
-    }
 }

@@ -16,7 +16,6 @@ use tokio::process::Command;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::cache::Cache;
 use crate::error::{self, Error};
 
 /// `nobody` on every Linux distribution; the kernel's own overflow id.
@@ -56,51 +55,6 @@ pub(crate) async fn run(mut command: Command, what: &str) -> Result<String, Erro
         return Err(failed(output.status.to_string(), &text));
     }
     Ok(String::from_utf8_lossy(&text).into_owned())
-}
-
-/// Sees to it that programs are there: installs their packages where that is ours to do.
-pub(crate) async fn require(cache: &Cache, programs: &[(&str, &str)]) -> Result<(), Error> {
-    if missing(programs).await.is_empty() {
-        return Ok(());
-    }
-    let _one_at_a_time = cache.lock("apt-get").await?;
-    let missing = missing(programs).await;
-    let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    if !is_root() || !runs("apt-get --version").await {
-        let programs: Vec<&str> = missing.iter().map(|(program, _)| *program).collect();
-        return Err(Error::MissingPrograms {
-            programs: programs.join(", "),
-            packages: packages.join(" "),
-        });
-    }
-    let mut update = Command::new("apt-get");
-    update.arg("update");
-    run(update, "apt-get update").await?;
-    let mut install = Command::new("apt-get");
-    install.args(["install", "-y", "--no-install-recommends"]).args(&packages);
-    install.env("DEBIAN_FRONTEND", "noninteractive");
-    run(install, &format!("apt-get install {}", packages.join(" "))).await?;
-    Ok(())
-}
-
-async fn missing<'a>(programs: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let mut missing = Vec::new();
-    for (program, package) in programs {
-        if !runs(&format!("{program} --version")).await {
-            missing.push((*program, *package));
-        }
-    }
-    missing
-}
-
-async fn runs(command: &str) -> bool {
-    let mut words = command.split(' ');
-    let mut command = Command::new(words.next().unwrap_or_default());
-    command.args(words);
-    run(command, "looking for a program").await.is_ok()
 }
 
 /// A command for [`run`] that is killed when this process is gone.

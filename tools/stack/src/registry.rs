@@ -3,13 +3,14 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
-use crate::Recipe;
 use crate::cache::Cache;
 use crate::error::{Context, Error};
+use crate::options::Options;
 use crate::part::Launch;
 use crate::ports::Ports;
 use crate::probe::Probe;
 use crate::progress::Progress;
+use crate::recipe::Recipe;
 use crate::{java, maven};
 
 const ENTRY: &str = "apicurio-registry-3.3.3";
@@ -24,7 +25,7 @@ pub(crate) struct Registry {
 impl Recipe for Registry {
     const NAME: &'static str = "the schema registry";
 
-    async fn install(cache: &Cache, progress: &Progress) -> Result<Self, Error> {
+    async fn install(_: &Options, cache: &Cache, progress: &Progress) -> Result<Self, Error> {
         let java = java::find(cache, progress).await?;
         if let Some(partial) = cache.missing(ENTRY).await? {
             let fetch = async {

@@ -1,5 +1,8 @@
 //! The stack for real: it starts, survives what tests do to it, and leaves nothing behind.
 
+mod clients;
+mod processes;
+
 use std::error::Error;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,21 +10,20 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use farandole_stack::{Error as StackError, Options, Serve, Stack};
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use farandole_stack::{Error as StackError, Options, PostgresVersion, Serve, Stack};
+use rustix::process::Signal;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
-use tokio_postgres::NoTls;
+
+use crate::clients::{TOPIC_EXISTS, create_topic, execute, register_schema};
+use crate::processes::{is_frozen, lives, processes_in, signal};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
 /// Each test needs a gigabyte and all cores.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
-
-const TOPIC_EXISTS: i16 = 36;
 
 #[tokio::test]
 async fn parts_keep_port_and_data_over_stop_kill_and_pause() -> Outcome {
@@ -184,6 +186,39 @@ async fn exec_sets_the_environment_and_returns_the_exit_code() -> Outcome {
     Ok(())
 }
 
+#[tokio::test]
+async fn the_oldest_postgres_starts_alone() -> Outcome {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let script = "echo ${KAFKA_BROKERS-none} ${SCHEMA_REGISTRY_URL-none} $FARANDOLE_POSTGRES; \
+                  exec cat";
+    let mut exec = program();
+    exec.args(["exec", "--quiet", "--only", "postgres", "--postgres-version", "15", "--"]);
+    exec.args(["sh", "-c", &format!("{script} $FARANDOLE_STACK_DIRECTORY/postgres/PG_VERSION")]);
+    exec.env_remove("KAFKA_BROKERS").env_remove("SCHEMA_REGISTRY_URL");
+    let output = exec.output().await?;
+    assert_eq!(String::from_utf8(output.stdout)?, "none none 15\n15\n");
+
+    let options = Options {
+        kafka: Serve::No,
+        registry: Serve::No,
+        postgres_version: Some(PostgresVersion::V15),
+        ..Options::default()
+    };
+    let stack = Stack::start(options).await?;
+    stack.create_database("shop").await?;
+    let check = "DO $$ BEGIN ASSERT current_setting('server_version_num')::int / 10000 = 15; \
+                 ASSERT 'é' COLLATE \"default\" > 'z'; END $$";
+    execute(&stack.postgres_url("shop"), check).await?;
+    stack.stop().await;
+    Ok(())
+}
+
+#[test]
+fn a_postgres_that_is_not_there_is_refused() {
+    assert_eq!("18".parse::<PostgresVersion>().unwrap(), PostgresVersion::default());
+    assert!("14".parse::<PostgresVersion>().is_err());
+}
+
 fn program() -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_farandole-stack"));
     program.kill_on_drop(true);
@@ -217,35 +252,6 @@ fn run_directories(home: &Path) -> std::io::Result<Vec<PathBuf>> {
     entries.filter(|path| path.as_ref().map_or(true, |path| path.join("lock").exists())).collect()
 }
 
-/// All processes at work in the directory or below it.
-fn processes_in(directory: &Path) -> Vec<u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|pid| {
-            let place = fs::read_link(format!("/proc/{pid}/cwd"));
-            place.is_ok_and(|place| place.starts_with(directory))
-        })
-        .collect()
-}
-
-/// A zombie that nobody reaped yet has no working directory any more.
-fn lives(pid: u32) -> bool {
-    fs::read_link(format!("/proc/{pid}/cwd")).is_ok()
-}
-
-fn is_frozen(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The state follows the program's name, which is in parentheses.
-    stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('T'))
-}
-
-fn signal(pid: u32, signal: Signal) {
-    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        let _ = kill_process(pid, signal);
-    }
-}
-
 async fn until(condition: impl Fn() -> bool) -> Outcome {
     let wait = async {
         while !condition() {
@@ -253,39 +259,4 @@ async fn until(condition: impl Fn() -> bool) -> Outcome {
         }
     };
     Ok(timeout(Duration::from_secs(20), wait).await?)
-}
-
-/// Kafka's error code for a `CreateTopics` request, version 2.
-async fn create_topic(broker: &str) -> Result<i16, Box<dyn Error>> {
-    let mut request = vec![0, 19, 0, 2, 0, 0, 0, 1, 0xff, 0xff]; // no client id
-    request.extend([0, 0, 0, 1, 0, 6]); // one topic, six letters
-    request.extend(b"things");
-    request.extend([0, 0, 0, 3, 0, 1]); // partitions and replicas
-    request.extend([0; 8]); // no assignments, no settings
-    request.extend([0, 0, 0x75, 0x30, 0]); // within 30 s, and for real
-    let mut stream = TcpStream::connect(broker).await?;
-    stream.write_i32(i32::try_from(request.len())?).await?;
-    stream.write_all(&request).await?;
-    let mut answer = vec![0; usize::try_from(stream.read_i32().await?)?];
-    stream.read_exact(&mut answer).await?;
-    // After the correlation id, the throttle time, the count and the name.
-    let code = 4 + 4 + 4 + 2 + "things".len();
-    Ok(i16::from_be_bytes([answer[code], answer[code + 1]]))
-}
-
-/// The registry's answer, `{"id":…}`: the same for the same schema.
-async fn register_schema(registry: &str) -> Result<String, Box<dyn Error>> {
-    let answer = reqwest::Client::new()
-        .post(format!("{registry}/subjects/things/versions"))
-        .header("content-type", "application/json")
-        .body(r#"{"schema":"{\"type\":\"record\",\"name\":\"Thing\",\"fields\":[]}"}"#)
-        .send()
-        .await?;
-    Ok(answer.error_for_status()?.text().await?)
-}
-
-async fn execute(url: &str, statement: &str) -> Outcome {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    tokio::spawn(connection);
-    Ok(client.batch_execute(statement).await?)
 }
