@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use contracts::{
     CodecError, Consumes, Envelope, REDRIVE, TARGET_GROUP, WriterSchema, frame_schema_id, headers,
 };
+use kafka::{Registry, RegistryError};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::{Monitor, Registry, RegistryError};
+use crate::Monitor;
 
 /// Reads records into inputs: skips what is not for this service, resolves the writer's schema
 /// onto the reader's, decodes.

@@ -4,17 +4,16 @@ use std::time::Duration;
 
 use contracts::{Declaration, Encoder, Topics};
 use deadpool_postgres::Pool;
+use kafka::{Admin, AdminError, Registry, RegistryError, Topic, client_config};
 use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use rdkafka::error::KafkaError;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::Topic;
-use crate::kafka::client_config;
 use crate::lag::Listener;
 use crate::readers::Readers;
 use crate::settings::{Settings, backoff};
-use crate::{Admin, AdminError, Monitor, Registry, RegistryError, inbox, instance};
+use crate::{Monitor, inbox, instance};
 
 /// Longest wait between two attempts to reach a dependency.
 const BACKOFF_CAP: Duration = Duration::from_secs(2);

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 use contracts::Topics;
-use messaging::{RetryPolicy, parse_brokers, parse_registry_url};
+use kafka::{parse_brokers, parse_registry_url};
+use messaging::RetryPolicy;
 
 use self::retry_by_type::{RetryByType, retry_by_type};
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use messaging::{EventReader, EventRecord, ReadEvent, ReadFrom, Registry};
+use kafka::{EventReader, EventRecord, ReadEvent, ReadFrom, Registry};
 use stack::fleet::SERVICES;
 
 use crate::World;

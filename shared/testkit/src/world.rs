@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use contracts::Topics;
 use deadpool_postgres::Pool;
-use messaging::{Admin, Registry, TopicPlan};
+use kafka::{Admin, Registry, TopicPlan};
 use stack::fleet::{FleetOptions, SERVICES, instance};
 use stack::{Connections, Options, Part, Stack};
 use uuid::Uuid;

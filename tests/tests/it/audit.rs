@@ -9,9 +9,10 @@ use cli::gaps::Number;
 use cli::{
     AuditOptions, AuditReport, AuditTargets, audit, audit_at_rest, audited_events, audited_services,
 };
+use contracts::dead_letter_headers;
 use contracts::{Encoder, Envelope};
+use kafka::{PlainRecord, Publisher, Registry};
 use kernel::OrderId;
-use messaging::{PlainRecord, Publisher, Registry, dead_letter_headers};
 use serde_json::{Value, json};
 use testkit::World;
 use testkit::http::order;

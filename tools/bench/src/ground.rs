@@ -11,8 +11,8 @@ use cli::{
     AuditOptions, AuditTargets, Schemas, TopicShape, audit_at_rest, create_topics, register_schemas,
 };
 use contracts::Topics;
+use kafka::{Admin, Registry};
 use load::{Arrivals, Length, Load, Mix, Target, open_shop};
-use messaging::{Admin, Registry};
 use stack::fleet::{FleetOptions, SERVICES, instance};
 use stack::{Options, Part, Stack};
 use tokio_postgres::{Client, NoTls};

@@ -2,7 +2,7 @@ use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use contracts::Topics;
-use messaging::{Admin, AdminError, Registry, RegistryError, parse_brokers, parse_registry_url};
+use kafka::{Admin, AdminError, Registry, RegistryError, parse_brokers, parse_registry_url};
 
 /// How long one try may take.
 const TRY: Duration = Duration::from_secs(5);

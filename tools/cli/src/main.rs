@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use farandole_cli::{AuditError, InvalidSchemas, Unreadable};
-use messaging::{AdminError, ReadError, RegistryError};
+use kafka::{AdminError, ReadError, RegistryError};
 
 use crate::commands::{audit, dlq, events, gaps, orders, schemas, topics};
 use crate::connections::Connections;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use kafka::{EventReader, ReadEvent, ReadFrom, Registry};
 use kernel::OrderId;
-use messaging::{EventReader, ReadEvent, ReadFrom, Registry};
 use tokio::sync::watch;
 use tokio::time::timeout;
 

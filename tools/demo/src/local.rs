@@ -8,7 +8,7 @@ use std::{env, fs};
 use anyhow::{Context as _, bail};
 use cli::{Schemas, TopicShape, create_topics, register_schemas};
 use contracts::Topics;
-use messaging::{Admin, Registry};
+use kafka::{Admin, Registry};
 use stack::fleet::{Fleet, FleetOptions};
 use stack::{Options, Stack};
 use tokio::select;

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use contracts::headers;
-use farandole_messaging::{EventReader, ReadFrom, Registry, RetryPolicy, Settings};
+use farandole_messaging::{RetryPolicy, Settings};
+use kafka::{EventReader, ReadFrom, Registry};
 use kernel::OrderId;
 use testkit::raw::{self, RawRecord};
 

@@ -1,10 +1,9 @@
 use std::time::Duration;
 
 use contracts::Encoder;
+use contracts::dead_letter_headers as dead;
+use kafka::{Bounds, PlainRecord, Publisher, Registry, scan, windows};
 use kernel::OrderId;
-use messaging::{
-    Bounds, PlainRecord, Publisher, Registry, dead_letter_headers as dead, scan, windows,
-};
 use serde_json::{Value, json};
 use testkit::{World, eventually};
 use tokio_postgres::{Client, NoTls};

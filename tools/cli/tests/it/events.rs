@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use contracts::Encoder;
 use farandole_cli::{Schemas, TopicShape, create_topics, reader, register_schemas};
+use kafka::{Admin, EventReader, EventRecord, Publisher, ReadError, ReadFrom, Registry};
 use kernel::OrderId;
-use messaging::{Admin, EventReader, EventRecord, Publisher, ReadError, ReadFrom, Registry};
 use serde_json::{Value, json};
 use testkit::World;
 

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use farandole_cli::{SchemaReport, SchemaState, Schemas, check_schemas, register_schemas};
-use messaging::Registry;
+use kafka::Registry;
 use tempfile::TempDir;
 use testkit::World;
 

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use farandole_messaging::{AdminError, Bounds, Window, scan, windows};
+use farandole_kafka::{AdminError, Bounds, Window, scan, windows};
 use jiff::Timestamp;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use testkit::World;
 use tokio::task::spawn_blocking;
 
-use crate::stage::PATIENCE;
+use crate::PATIENCE;
 
 /// Offsets by topic and partition.
 type Found = BTreeMap<(String, i32), Vec<i64>>;

@@ -1,11 +1,10 @@
 use std::time::Duration;
 
+use kernel::error_chain;
 use reqwest::{Client, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use thiserror::Error;
-
-use crate::failure::chain;
 
 /// How long the registry may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -78,7 +77,7 @@ impl Registry {
     /// For the registry at this base URL. Nothing is connected yet.
     pub fn new(base: &str) -> Result<Self, RegistryError> {
         let http = Client::builder().timeout(TIMEOUT).build().map_err(|error| {
-            RegistryError::Unavailable { url: base.to_owned(), reason: chain(&error) }
+            RegistryError::Unavailable { url: base.to_owned(), reason: error_chain(&error) }
         })?;
         Ok(Self { base: base.trim_end_matches('/').to_owned(), http })
     }
@@ -156,7 +155,7 @@ impl Registry {
     ) -> Result<T, RegistryError> {
         let url = format!("{}/{path}", self.base);
         let unavailable = |reason: String| RegistryError::Unavailable { url: url.clone(), reason };
-        let broken = |error: reqwest::Error| unavailable(chain(&error.without_url()));
+        let broken = |error: reqwest::Error| unavailable(error_chain(&error.without_url()));
         let mut request = self.http.request(method, &url);
         if let Some(body) = body {
             request = request.json(&body);
