@@ -171,7 +171,7 @@ impl Schemas {
             return Ok(known.clone());
         }
         let text = self.registry.schema(id).await.map_err(|error| match error {
-            RegistryError::Unavailable { .. } => Unreadable::RegistryAway(error.to_string()),
+            RegistryError::Unavailable(_) => Unreadable::RegistryAway(error.to_string()),
             other => Unreadable::Garbage(other.to_string()),
         })?;
         let writer = WriterSchema::parse(&text)

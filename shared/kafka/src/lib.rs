@@ -27,7 +27,7 @@ mod scan;
 
 mod throttle;
 
-pub use addresses::{parse_brokers, parse_registry_url};
+pub use addresses::parse_brokers;
 pub use admin::{Admin, Topic, TopicPlan, TopicReport};
 pub use client::{Producer, PublishError, Record, client_config, header};
 pub use committed::committed;
@@ -36,7 +36,7 @@ pub use event_reader::{EventReader, EventRecord, ReadError, ReadEvent, ReadFrom}
 pub use follow::follow;
 pub use publisher::{PlainRecord, Publisher};
 pub use quotas::{Quota, set_quotas};
-pub use registry::{Registry, RegistryError, SchemaVersion};
+pub use registry::{InvalidRegistryUrl, Registry, RegistryError, RegistrySettings, SchemaVersion};
 pub use scan::{Bounds, Header, Scanned, partitions, scan, windows};
 pub use standalone::Window;
 pub use throttle::Throttle;

@@ -127,7 +127,7 @@ impl<I: 'static> Readers<I> {
     /// registry does not have it is not remembered: it may be registered late.
     async fn resolve(&self, consumes: &Consumes<I>, id: i32) -> Result<Writer, Unreadable> {
         let answer = self.registry.schema(id).await;
-        if let Err(error @ RegistryError::Unavailable { .. }) = answer {
+        if let Err(error @ RegistryError::Unavailable(_)) = answer {
             return Err(Unreadable::RegistryAway(error.to_string()));
         }
         self.monitor.up("schema registry");
@@ -175,7 +175,7 @@ mod tests {
             Consumes::new::<()>("order", "OrderConfirmed", "", |()| ()),
             Consumes::new::<()>("order", "OrderPlaced", "", |()| ()).at_leisure(),
         ];
-        let registry = Registry::new("http://localhost:1").unwrap();
+        let registry = Registry::new(&"http://localhost:1".parse().unwrap()).unwrap();
         let readers = Readers::new("shipping".to_owned(), consumes, registry, Arc::new(Nobody));
         let urgent =
             |value| readers.is_urgent([("other", None), (headers::TYPE, value)].into_iter());

@@ -110,7 +110,7 @@ impl World {
 
     /// Registers one schema and returns its id.
     pub async fn register(&self, service: &str, event_type: &str, schema: &str) -> i32 {
-        let registry = Registry::new(&self.stack.schema_registry_url).unwrap();
+        let registry = Registry::new(&self.stack.schema_registry_url.parse().unwrap()).unwrap();
         registry.register(&self.topics.subject(service, event_type), schema).await.unwrap()
     }
 

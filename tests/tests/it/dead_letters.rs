@@ -35,7 +35,7 @@ struct LateRegistry {
 impl LateRegistry {
     /// Returns its base URL, too.
     async fn start(world: &World) -> (Self, String) {
-        let registry = Registry::new(&world.stack.schema_registry_url).unwrap();
+        let registry = Registry::new(&world.stack.schema_registry_url.parse().unwrap()).unwrap();
         let subject = world.topics.subject("order", "OrderPlaced");
         let schema = registry.latest(&subject).await.unwrap().schema;
         let (origin, path) = world.stack.schema_registry_url.split_once("/apis").unwrap();

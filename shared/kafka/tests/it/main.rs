@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
+mod fake;
+
 mod quotas;
+mod registry;
 mod scan;
 
 use std::time::Duration;

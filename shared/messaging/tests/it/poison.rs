@@ -276,7 +276,7 @@ async fn a_header_whose_name_is_not_text_hurts_nobody() {
     stage.until_count("dead_lettered", 1).await;
     instance.stop().await;
 
-    let registry = Registry::new(&stage.world.stack.schema_registry_url).unwrap();
+    let registry = Registry::new(&stage.world.stack.schema_registry_url.parse().unwrap()).unwrap();
     let topics = vec![stage.world.topics.events(UPSTREAM)];
     let mut reader =
         EventReader::open(brokers, registry, topics, ReadFrom::Beginning).await.unwrap();

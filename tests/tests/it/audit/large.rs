@@ -116,7 +116,7 @@ async fn payload(world: &World, service: &str, event_type: &str, number: u32) ->
         "OrderPlaced" => return vec![0; 300],
         _ => return vec![0; 60],
     };
-    let registry = Registry::new(&world.stack.schema_registry_url).unwrap();
+    let registry = Registry::new(&world.stack.schema_registry_url.parse().unwrap()).unwrap();
     let schema = registry.latest(&world.topics.subject(service, event_type)).await.unwrap();
     Encoder::new(schema.id, &schema.schema).unwrap().encode(&said).unwrap()
 }

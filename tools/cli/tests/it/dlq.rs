@@ -190,7 +190,7 @@ async fn garbage_is_listed_and_shown_and_not_redriven() {
 async fn show_tells_all_without_personal_data() {
     let graves = Graveyard::new().await;
     let (world, id) = (&graves.world, order());
-    let registry = Registry::new(&world.stack.schema_registry_url).unwrap();
+    let registry = Registry::new(&world.stack.schema_registry_url.parse().unwrap()).unwrap();
     let schema = registry.latest(&world.topics.subject("order", "OrderPlaced")).await.unwrap();
     let placed = json!({
         "order_id": id, "customer_id": "c-1", "payment_method": "pm_card_visa", "lines": [],

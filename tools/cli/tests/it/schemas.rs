@@ -35,7 +35,7 @@ fn write_versions(directory: &Path, fields: &[&str]) {
 }
 
 fn registry(world: &World) -> Registry {
-    Registry::new(&world.stack.schema_registry_url).unwrap()
+    Registry::new(&world.stack.schema_registry_url.parse().unwrap()).unwrap()
 }
 
 async fn register(world: &World, directory: &TempDir) -> Vec<SchemaState> {
