@@ -287,6 +287,10 @@ impl<S: Service> Rounds<S> {
                     self.fail(&record, None, &reason, to).await?;
                     return Ok(None);
                 }
+                Err(Unreadable::NotYet { order, reason }) => {
+                    self.fail(&record, Some(order), &reason, to).await?;
+                    return Ok(None);
+                }
                 Err(Unreadable::RegistryAway(_)) => self.wait(attempt).await?,
             }
         }

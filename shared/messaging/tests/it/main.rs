@@ -20,3 +20,4 @@ mod redrive;
 mod relay;
 mod replay;
 mod start;
+mod unregistered;
