@@ -38,10 +38,31 @@ pub mod headers {
     pub const CORRELATION_ID: &str = "ce_correlationid";
     /// The id of the event or request that caused this event.
     pub const CAUSATION_ID: &str = "ce_causationid";
-    /// W3C trace context.
+    /// W3C trace context, a [`TraceParent`](crate::TraceParent).
     pub const TRACEPARENT: &str = "traceparent";
     /// Always `application/avro`.
     pub const CONTENT_TYPE: &str = "content-type";
+}
+
+/// The names of the headers that a dead letter has beside those it came with, and beside
+/// [`DEAD_HISTORY`].
+pub mod dead_letter_headers {
+    /// The errors, oldest first, as a JSON array of text.
+    pub const ERRORS: &str = "farandole_dead_errors";
+    /// How often it was tried.
+    pub const ATTEMPTS: &str = "farandole_dead_attempts";
+    /// Where it came from.
+    pub const TOPIC: &str = "farandole_dead_source_topic";
+    /// Its partition there.
+    pub const PARTITION: &str = "farandole_dead_source_partition";
+    /// Its offset there.
+    pub const OFFSET: &str = "farandole_dead_source_offset";
+    /// Which consumer group could not process it.
+    pub const GROUP: &str = "farandole_dead_group";
+    /// When it failed first, RFC 3339.
+    pub const FIRST_FAILED_AT: &str = "farandole_dead_first_failed_at";
+    /// When it failed last, RFC 3339.
+    pub const LAST_FAILED_AT: &str = "farandole_dead_last_failed_at";
 }
 
 /// What is known of an event without reading its payload.

@@ -1,6 +1,6 @@
 //! The wire, as every service agrees on it: the envelope (`CloudEvents` in Kafka headers), the
-//! codec (Confluent framing, Avro, writer resolved onto reader), the topics' names, and the
-//! declaration by which a service says what it consumes, emits and compensates.
+//! codec (Confluent framing, Avro, writer resolved onto reader), the trace context, the topics'
+//! names, and the declaration by which a service says what it consumes, emits and compensates.
 //!
 //! No event type lives here. Services are coupled by `schemas/` alone: who writes an event owns
 //! its type, who reads it owns a type with the fields it uses.
@@ -9,8 +9,12 @@ mod codec;
 mod declaration;
 mod envelope;
 mod topics;
+mod trace_parent;
 
 pub use codec::{CodecError, Encoder, WriterSchema, frame_schema_id};
 pub use declaration::{Compensates, Consumes, Declaration, Emits, Event};
-pub use envelope::{DEAD_HISTORY, Envelope, InvalidEnvelope, REDRIVE, TARGET_GROUP, headers};
+pub use envelope::{
+    DEAD_HISTORY, Envelope, InvalidEnvelope, REDRIVE, TARGET_GROUP, dead_letter_headers, headers,
+};
 pub use topics::{InvalidPrefix, Topics};
+pub use trace_parent::{InvalidTraceParent, TraceParent};

@@ -1,14 +1,16 @@
-//! The vocabulary every room shares: ids, money, quantities, decisions.
+//! The vocabulary every room shares: ids, money, quantities, decisions, and how an error is told.
 //!
 //! Pure: no I/O, no clock, no randomness. What is built here cannot be invalid, so nobody
 //! downstream checks again.
 
 mod decision;
+mod error_chain;
 mod id;
 mod money;
 mod sku;
 
 pub use decision::Decision;
+pub use error_chain::error_chain;
 pub use id::OrderId;
 pub use money::{Currency, InvalidCurrency, Money, Overflow};
 pub use sku::{InvalidQuantity, InvalidSku, MAX_QUANTITY, Quantity, Sku};

@@ -1,38 +1,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use contracts::dead_letter_headers as headers;
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
+use kafka::{Producer, Record, header};
+use kernel::error_chain as chain;
 use metrics::counter;
 use rdkafka::message::{Header, OwnedHeaders};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::failure::chain;
-use crate::kafka::{Producer, Record, header};
 use crate::retry::{self, Parked};
 use crate::{Db, Failure};
-
-/// Headers that a dead letter has beside those it came with.
-pub mod headers {
-    /// The errors, oldest first, as a JSON array of text.
-    pub const ERRORS: &str = "farandole_dead_errors";
-    /// How often it was tried.
-    pub const ATTEMPTS: &str = "farandole_dead_attempts";
-    /// Where it came from.
-    pub const TOPIC: &str = "farandole_dead_source_topic";
-    /// Its partition there.
-    pub const PARTITION: &str = "farandole_dead_source_partition";
-    /// Its offset there.
-    pub const OFFSET: &str = "farandole_dead_source_offset";
-    /// Which consumer group could not process it.
-    pub const GROUP: &str = "farandole_dead_group";
-    /// When it failed first, RFC 3339.
-    pub const FIRST_FAILED_AT: &str = "farandole_dead_first_failed_at";
-    /// When it failed last, RFC 3339.
-    pub const LAST_FAILED_AT: &str = "farandole_dead_last_failed_at";
-}
 
 /// How often the queue is looked through for dead records that nobody announced.
 const SCAN_EVERY: Duration = Duration::from_secs(2);

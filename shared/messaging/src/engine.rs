@@ -2,12 +2,15 @@ mod aside;
 mod gathered;
 
 use std::convert::Infallible;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use futures::{FutureExt as _, StreamExt as _};
+use kafka::Producer;
+use kernel::error_chain as chain;
 use metrics::{counter, gauge, histogram};
 use rdkafka::consumer::{Consumer as _, MessageStream, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -25,10 +28,8 @@ use crate::batch::{Committed, Processor};
 use crate::counters::count_by_type;
 use crate::dead_letters::Undertaker;
 use crate::effects::Effects;
-use crate::failure::chain;
 use crate::gaps::{Keeper, Skipped};
 use crate::handle::Handle;
-use crate::kafka::Producer;
 use crate::lag::Listener;
 use crate::message::{Local, LogRecord, Message, Origin};
 use crate::readers::{Readers, Unreadable};
@@ -363,37 +364,55 @@ impl<S: Service> Engine<S> {
         let Gathered { records, locals, .. } = gathered;
         histogram!("farandole_batch_size")
             .record(f64::from(u32::try_from(records.len() + locals.len()).unwrap_or(u32::MAX)));
-        let mut batch = Vec::with_capacity(records.len() + locals.len());
-        for record in records {
-            match self.read(record).await {
-                Ok(message) => batch.extend(message),
-                Err(Interrupted) => return false,
-            }
-        }
-        let types = batch.iter().map(|message| message.name);
-        count_by_type("farandole_events_consumed_total", types);
-        batch.extend(locals);
-        let complete = self.process(batch).await.is_ok();
+        let complete = self.carry(records, locals).await.is_ok();
         histogram!("farandole_batch_duration_seconds").record(started.elapsed());
         complete
     }
 
-    /// The message that a record is; none if it is not for this service, or is set aside because
-    /// it cannot be decoded.
+    /// Carries records, in their order, and then what comes from inside through one transaction, or
+    /// more where a record has to wait for its schema.
+    async fn carry(
+        &self,
+        records: Vec<BorrowedMessage<'_>>,
+        locals: Vec<Local<S::Input>>,
+    ) -> Result<(), Interrupted> {
+        let count = |batch: &[Message<'_, S::Input>]| {
+            let types = batch.iter().map(|message| message.name);
+            count_by_type("farandole_events_consumed_total", types);
+        };
+        let mut batch = Vec::with_capacity(records.len() + locals.len());
+        for record in records {
+            match self.read(record).await? {
+                Legible::Not => {}
+                Legible::Now(message) => batch.push(message),
+                // What came before it must not find it in the retry queue and wait behind it.
+                Legible::Later(parked) => {
+                    count(&batch);
+                    self.process(mem::take(&mut batch)).await?;
+                    self.retry_or_bury(*parked).await?;
+                }
+            }
+        }
+        count(&batch);
+        batch.extend(locals);
+        self.process(batch).await
+    }
+
+    /// What a record says, if it is for this service. One that can never be decoded is buried.
     async fn read<'c>(
         &self,
         record: BorrowedMessage<'c>,
-    ) -> Result<Option<Message<'c, S::Input>>, Interrupted> {
+    ) -> Result<Legible<'c, S::Input>, Interrupted> {
         match legibly(|| self.readers.concerns(headers(&record))) {
             Some(true) => {}
             Some(false) => {
                 legibly(|| self.processor.skipped.note(headers(&record)));
-                return Ok(None);
+                return Ok(Legible::Not);
             }
             None => {
                 let error = "a header's name is not UTF-8; the headers are lost";
                 self.bury(&Parked::without_headers(&record).failed(error)).await?;
-                return Ok(None);
+                return Ok(Legible::Not);
             }
         }
         let mut attempt = 0;
@@ -402,12 +421,17 @@ impl<S: Service> Engine<S> {
             match self.readers.read(headers(&record), record.key(), record.payload()).await {
                 Ok(read) => {
                     let record = LogRecord::Borrowed(record);
-                    return Ok(Some(Message::new(read, |event| Origin::Event { event, record })));
+                    let message = Message::new(read, |event| Origin::Event { event, record });
+                    return Ok(Legible::Now(message));
                 }
                 Err(Unreadable::Garbage(error)) => {
                     let parked = Parked::from_record(&record, None).failed(&error);
                     self.bury(&parked).await?;
-                    return Ok(None);
+                    return Ok(Legible::Not);
+                }
+                Err(Unreadable::NotYet { order, reason }) => {
+                    let parked = Parked::from_record(&record, Some(order)).failed(&reason);
+                    return Ok(Legible::Later(Box::new(parked)));
                 }
                 Err(Unreadable::RegistryAway(error)) => {
                     self.pause("schema registry", &error, attempt).await?;
@@ -525,6 +549,15 @@ impl<S: Service> Engine<S> {
 /// The shutdown came while something that is needed was away. Nothing is lost: what was not
 /// committed is in the log still.
 struct Interrupted;
+
+/// What a record comes to when it is read.
+enum Legible<'c, I> {
+    Now(Message<'c, I>),
+    /// Once its schema is registered. It has been tried.
+    Later(Box<Parked>),
+    /// It is not for this service, or is buried.
+    Not,
+}
 
 /// Kafka takes nothing more from this consumer.
 struct ShutOut(RDKafkaErrorCode);

@@ -1,3 +1,4 @@
+use kernel::error_chain;
 use thiserror::Error;
 use tokio_postgres::error::SqlState;
 
@@ -20,7 +21,7 @@ impl From<tokio_postgres::Error> for Failure {
     /// Data exceptions and violated constraints come from what a message says; everything else
     /// that Postgres can report is about the connection, the server or the deployment.
     fn from(error: tokio_postgres::Error) -> Self {
-        let text = chain(&error);
+        let text = error_chain(&error);
         match error.code() {
             Some(code) if is_data_error(code) => Self::Message(text),
             Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => Self::Conflict,
@@ -33,7 +34,7 @@ impl From<tokio_postgres::Error> for Failure {
 
 impl From<deadpool_postgres::PoolError> for Failure {
     fn from(error: deadpool_postgres::PoolError) -> Self {
-        Self::Infrastructure(format!("postgres: {}", chain(&error)))
+        Self::Infrastructure(format!("postgres: {}", error_chain(&error)))
     }
 }
 
@@ -52,19 +53,4 @@ impl Failure {
 /// exceeded, such as a value too large for an index); `PostgreSQL` documentation, appendix A. Failing to serialize and deadlocks are class 40.
 fn is_data_error(code: &SqlState) -> bool {
     ["22", "23", "54"].iter().any(|class| code.code().starts_with(class))
-}
-
-/// An error with its causes, on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

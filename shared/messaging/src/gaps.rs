@@ -7,6 +7,7 @@ use std::time::Duration;
 use contracts::{Envelope, TARGET_GROUP, Topics, headers};
 use deadpool_postgres::Pool;
 use jiff::{SignedDuration, Timestamp};
+use kafka::{AdminError, Bounds, Scanned, scan, windows};
 use kernel::OrderId;
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
@@ -15,8 +16,7 @@ use uuid::Uuid;
 
 use crate::readers::Readers;
 use crate::retry::{self, Fate, Parked};
-use crate::scan::{Bounds, Scanned, scan, windows};
-use crate::{AdminError, Db, Failure};
+use crate::{Db, Failure};
 
 /// A number in an order's stream of events.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

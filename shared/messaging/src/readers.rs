@@ -4,10 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use contracts::{
     CodecError, Consumes, Envelope, REDRIVE, TARGET_GROUP, WriterSchema, frame_schema_id, headers,
 };
+use kafka::{Registry, RegistryError};
+use kernel::OrderId;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::{Monitor, Registry, RegistryError};
+use crate::Monitor;
 
 /// Reads records into inputs: skips what is not for this service, resolves the writer's schema
 /// onto the reader's, decodes.
@@ -37,6 +39,9 @@ pub(crate) enum Unreadable {
     /// It can never be decoded.
     #[error("{0}")]
     Garbage(String),
+    /// The registry does not have its schema, which may be registered late.
+    #[error("{reason}")]
+    NotYet { order: OrderId, reason: String },
     /// The registry is needed and away.
     #[error("{0}")]
     RegistryAway(String),
@@ -111,7 +116,7 @@ impl<I: 'static> Readers<I> {
         let id = frame_schema_id(payload).map_err(|error| garbage(&error))?;
         let writer = match self.known(consumes.event_type, id) {
             Some(writer) => writer,
-            None => self.resolve(consumes, id).await?,
+            None => self.resolve(consumes, id, envelope.order).await?,
         };
         let writer = writer.map_err(Unreadable::Garbage)?;
         let input = consumes.decode(&writer, payload).map_err(|error| garbage(&error))?;
@@ -124,14 +129,25 @@ impl<I: 'static> Readers<I> {
 
     /// Asks the registry for a schema seen for the first time, and remembers the answer. That the
     /// registry does not have it is not remembered: it may be registered late.
-    async fn resolve(&self, consumes: &Consumes<I>, id: i32) -> Result<Writer, Unreadable> {
+    async fn resolve(
+        &self,
+        consumes: &Consumes<I>,
+        id: i32,
+        order: OrderId,
+    ) -> Result<Writer, Unreadable> {
         let answer = self.registry.schema(id).await;
-        if let Err(error @ RegistryError::Unavailable { .. }) = answer {
+        if let Err(error @ RegistryError::Unavailable(_)) = answer {
             return Err(Unreadable::RegistryAway(error.to_string()));
         }
         self.monitor.up("schema registry");
-        let text = answer.map_err(|error| Unreadable::Garbage(error.to_string()))?;
-        Ok(self.learn(consumes, id, &text))
+        match answer {
+            Ok(text) => Ok(self.learn(consumes, id, &text)),
+            Err(RegistryError::Missing(schema)) => {
+                let reason = format!("{schema} is not in the schema registry");
+                Err(Unreadable::NotYet { order, reason })
+            }
+            Err(error) => Err(Unreadable::Garbage(error.to_string())),
+        }
     }
 
     /// Checks once whether what this schema writes can be read here.
@@ -174,7 +190,7 @@ mod tests {
             Consumes::new::<()>("order", "OrderConfirmed", "", |()| ()),
             Consumes::new::<()>("order", "OrderPlaced", "", |()| ()).at_leisure(),
         ];
-        let registry = Registry::new("http://localhost:1").unwrap();
+        let registry = Registry::new(&"http://localhost:1".parse().unwrap()).unwrap();
         let readers = Readers::new("shipping".to_owned(), consumes, registry, Arc::new(Nobody));
         let urgent =
             |value| readers.is_urgent([("other", None), (headers::TYPE, value)].into_iter());

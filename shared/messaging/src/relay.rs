@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
+use kafka::{Producer, Record, Throttle, header};
 use kernel::OrderId;
 use rdkafka::message::OwnedHeaders;
 use tokio::sync::{Notify, mpsc};
@@ -15,11 +16,10 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use crate::counters::count_by_type;
-use crate::kafka::{Producer, Record, header};
 use crate::outbox::{self, Bundle, BundleId, Bundled, EVENTS_OF, Outgoing};
 use crate::relay::turns::{Before, Turns};
 use crate::settings::backoff;
-use crate::{Db, Failure, Pace, Throttle, crash, instance};
+use crate::{Db, Failure, Pace, crash, instance};
 
 /// The most events held in memory. Past it they are in the table only, and are read back when the
 /// relay has caught up; at 500 bytes each this is 25 MB.

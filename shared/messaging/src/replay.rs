@@ -8,25 +8,21 @@ use std::time::Duration;
 
 use contracts::Declaration;
 use deadpool_postgres::Pool;
-use kernel::OrderId;
+use kafka::{AdminError, Bounds, Producer, Throttle, Window, scan, windows};
+use kernel::{OrderId, error_chain as chain};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::{Committed, Processor};
-use crate::failure::chain;
 use crate::gaps::Skipped;
-use crate::kafka::Producer;
 use crate::message::{LogRecord, Message, Origin};
 use crate::readers::{Readers, Unreadable};
 use crate::relay::{Publisher, Relay};
 use crate::retry::{self, Parked};
-use crate::scan::{Bounds, Window, scan, windows};
 use crate::settings::{Settings, backoff};
 use crate::start::{Start, StartError, sources};
-use crate::{
-    AdminError, Call, CallError, Db, Failure, Monitor, Outbox, Reaction, Service, Throttle,
-};
+use crate::{Call, CallError, Db, Failure, Monitor, Outbox, Reaction, Service};
 
 /// Records read ahead.
 const AHEAD: usize = 2_000;
@@ -289,6 +285,10 @@ impl<S: Service> Rounds<S> {
                 }
                 Err(Unreadable::Garbage(reason)) => {
                     self.fail(&record, None, &reason, to).await?;
+                    return Ok(None);
+                }
+                Err(Unreadable::NotYet { order, reason }) => {
+                    self.fail(&record, Some(order), &reason, to).await?;
                     return Ok(None);
                 }
                 Err(Unreadable::RegistryAway(_)) => self.wait(attempt).await?,

@@ -3,12 +3,12 @@ use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
+use kafka::Scanned;
 use kernel::OrderId;
 use rdkafka::message::Headers as _;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::scan::Scanned;
 use crate::{Db, Failure};
 
 /// A record as it was read, kept whole: it may have to go to the dead-letter topic as it came.

@@ -3,14 +3,15 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use contracts::Topics;
+use kafka::RegistrySettings;
 
 /// How the loop runs. All have defaults that suit one instance of a service on a small machine.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `host:port` of the brokers, comma-separated.
     pub kafka_brokers: String,
-    /// Confluent-compatible base URL of the schema registry.
-    pub schema_registry_url: String,
+    /// Where the schema registry is.
+    pub schema_registry: RegistrySettings,
     /// Prefix of topics and groups.
     pub topics: Topics,
     /// Kafka's `group.instance.id`: an instance that comes back under the same name goes on at

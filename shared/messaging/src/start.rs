@@ -4,17 +4,16 @@ use std::time::Duration;
 
 use contracts::{Declaration, Encoder, Topics};
 use deadpool_postgres::Pool;
+use kafka::{Admin, AdminError, Registry, RegistryError, Topic, client_config};
 use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use rdkafka::error::KafkaError;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::Topic;
-use crate::kafka::client_config;
 use crate::lag::Listener;
 use crate::readers::Readers;
 use crate::settings::{Settings, backoff};
-use crate::{Admin, AdminError, Monitor, Registry, RegistryError, inbox, instance};
+use crate::{Monitor, inbox, instance};
 
 /// Longest wait between two attempts to reach a dependency.
 const BACKOFF_CAP: Duration = Duration::from_secs(2);
@@ -103,7 +102,7 @@ impl Start<'_> {
     ) -> Result<(HashMap<&'static str, Encoder>, Readers<I>), StartError> {
         let Declaration { service, consumes, emits, .. } = declaration;
         let topics = &self.settings.topics;
-        let client = Registry::new(&self.settings.schema_registry_url)
+        let client = Registry::new(&self.settings.schema_registry)
             .map_err(|error| StartError::Schema(error.to_string()))?;
         let mut encoders = HashMap::new();
         for written in emits {
@@ -136,8 +135,12 @@ impl Start<'_> {
             attempt += 1;
             match question().await {
                 Ok(answer) => return Ok(answer),
-                Err(error @ RegistryError::Unavailable { .. }) => {
+                Err(error @ RegistryError::Unavailable(_)) => {
                     self.wait("schema registry", &error.to_string(), attempt).await?;
+                }
+                Err(RegistryError::Missing(subject)) => {
+                    let missing = format!("{subject} is not in the schema registry");
+                    return Err(StartError::Schema(missing));
                 }
                 Err(error) => return Err(StartError::Schema(error.to_string())),
             }

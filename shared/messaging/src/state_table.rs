@@ -149,9 +149,6 @@ impl StateTable {
 /// database.
 fn readable<S>(state: Result<Json<S>, tokio_postgres::Error>) -> Result<S, Failure> {
     state.map(|Json(state)| state).map_err(|error| {
-        Failure::Message(format!(
-            "an order's state does not read: {}",
-            crate::failure::chain(&error)
-        ))
+        Failure::Message(format!("an order's state does not read: {}", kernel::error_chain(&error)))
     })
 }

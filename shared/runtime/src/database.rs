@@ -8,7 +8,7 @@ use std::time::Duration;
 use deadpool_postgres::{
     Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime, Timeouts,
 };
-use messaging::error_chain as chain;
+use kernel::error_chain as chain;
 use thiserror::Error;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls};

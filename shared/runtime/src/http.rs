@@ -37,7 +37,7 @@ pub use server::{PeerAddress, serve};
 use crate::health::Health;
 use crate::problem::Problem;
 use crate::telemetry::Metrics;
-use crate::trace::{ServerSpan, TraceParent};
+use crate::trace::{ServerSpan, parent_of};
 
 const X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 
@@ -249,9 +249,9 @@ async fn observe(mut request: Request, next: Next) -> Response {
     let route = Route::default();
     request.extensions_mut().insert(route.clone());
 
-    let given = TraceParent::of(request.headers());
+    let given = parent_of(request.headers());
     let server_span = ServerSpan::open(&method, given);
-    if let Some(parent) = server_span.as_ref().map(ServerSpan::trace_parent).or(given) {
+    if let Some(parent) = server_span.as_ref().and_then(ServerSpan::trace_parent).or(given) {
         Span::current()
             .record("trace_id", field::display(format_args!("{:032x}", parent.trace_id())));
         request.extensions_mut().insert(parent);

@@ -19,4 +19,4 @@ pub use health::Health;
 pub use problem::{FieldError, Problem};
 pub use run::{App, Parts, run};
 pub use settings::Settings;
-pub use telemetry::{Telemetry, TraceParent};
+pub use telemetry::Telemetry;

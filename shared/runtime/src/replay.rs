@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{Span, Timestamp};
-use messaging::{Bounds, Monitor, Replay, Replayed, Stretch, Window};
+use kafka::{Bounds, Window};
+use messaging::{Monitor, Replay, Replayed, Stretch};
 use tokio_util::sync::CancellationToken;
 
 use crate::run::App;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 use contracts::Topics;
-use messaging::{RetryPolicy, parse_brokers, parse_registry_url};
+use kafka::{RegistrySettings, parse_brokers};
+use messaging::RetryPolicy;
 
 use self::retry_by_type::{RetryByType, retry_by_type};
 
@@ -41,11 +42,9 @@ pub struct Settings {
     #[arg(long, env = "KAFKA_SESSION_TIMEOUT_MS", value_name = "MS", default_value_t = 10_000,
           value_parser = clap::value_parser!(u64).range(1_000..=1_800_000))]
     pub kafka_session_timeout_ms: u64,
-    /// The schema registry's base URL (Confluent-compatible API).
-    #[arg(long, env = "SCHEMA_REGISTRY_URL", value_name = "URL",
-          default_value = "http://localhost:8080/apis/ccompat/v7",
-          value_parser = parse_registry_url)]
-    pub schema_registry_url: String,
+    /// The schema registry.
+    #[command(flatten)]
+    pub schema_registry: RegistrySettings,
     /// Put before every topic and consumer group, so that several fleets can share a cluster.
     #[arg(long, env = "TOPIC_PREFIX", value_name = "TEXT", default_value = "")]
     pub topic_prefix: Topics,
@@ -136,7 +135,7 @@ impl Settings {
         };
         messaging::Settings {
             kafka_brokers: self.kafka_brokers.clone(),
-            schema_registry_url: self.schema_registry_url.clone(),
+            schema_registry: self.schema_registry.clone(),
             topics: self.topic_prefix.clone(),
             group_instance_id: self.kafka_group_instance_id.clone(),
             session_timeout: Duration::from_millis(self.kafka_session_timeout_ms),

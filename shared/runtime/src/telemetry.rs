@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
-pub use crate::trace::{InvalidTraceParent, TraceParent, tracing_enabled};
+pub use crate::trace::tracing_enabled;
 
 /// From half a millisecond, a statement on a warm database, to two minutes, which is longer than
 /// any wait in the fleet.

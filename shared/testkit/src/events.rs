@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use messaging::{EventReader, EventRecord, ReadEvent, ReadFrom, Registry};
+use kafka::{EventReader, EventRecord, ReadEvent, ReadFrom, Registry};
 use stack::fleet::SERVICES;
 
 use crate::World;
@@ -28,7 +28,7 @@ impl World {
     }
 
     async fn records(&self, topics: Vec<String>) -> Vec<EventRecord> {
-        let registry = Registry::new(&self.stack.schema_registry_url).unwrap();
+        let registry = Registry::new(&self.stack.schema_registry_url.parse().unwrap()).unwrap();
         let brokers = &self.stack.kafka_brokers;
         let mut reader =
             EventReader::open(brokers, registry, topics, ReadFrom::Beginning).await.unwrap();

@@ -6,11 +6,13 @@
 
 mod events;
 pub mod http;
+mod late_registry;
 pub mod machine;
 pub mod raw;
 pub mod schemas;
 mod world;
 
+pub use late_registry::LateRegistry;
 pub use runtime::database;
 pub use stack::{Options, Part, Stack};
 pub use world::{World, api, eventually, programs, stack};

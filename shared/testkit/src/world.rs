@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use contracts::Topics;
 use deadpool_postgres::Pool;
-use messaging::{Admin, Registry, TopicPlan};
+use kafka::{Admin, Registry, TopicPlan};
 use stack::fleet::{FleetOptions, SERVICES, instance};
 use stack::{Connections, Options, Part, Stack};
 use uuid::Uuid;
@@ -110,7 +110,7 @@ impl World {
 
     /// Registers one schema and returns its id.
     pub async fn register(&self, service: &str, event_type: &str, schema: &str) -> i32 {
-        let registry = Registry::new(&self.stack.schema_registry_url).unwrap();
+        let registry = Registry::new(&self.stack.schema_registry_url.parse().unwrap()).unwrap();
         registry.register(&self.topics.subject(service, event_type), schema).await.unwrap()
     }
 

@@ -9,9 +9,10 @@ use cli::gaps::Number;
 use cli::{
     AuditOptions, AuditReport, AuditTargets, audit, audit_at_rest, audited_events, audited_services,
 };
+use contracts::dead_letter_headers;
 use contracts::{Encoder, Envelope};
+use kafka::{PlainRecord, Publisher, Registry};
 use kernel::OrderId;
-use messaging::{PlainRecord, Publisher, Registry, dead_letter_headers};
 use serde_json::{Value, json};
 use testkit::World;
 use testkit::http::order;
@@ -37,7 +38,7 @@ pub(crate) fn targets(world: &World) -> AuditTargets {
     let urls = audited_services().map(|name| (name.to_owned(), world.database_url(name)));
     AuditTargets {
         kafka_brokers: world.stack.kafka_brokers.clone(),
-        registry: Registry::new(&world.stack.schema_registry_url).unwrap(),
+        registry: Registry::new(&world.stack.schema_registry_url.parse().unwrap()).unwrap(),
         topics: world.topics.clone(),
         database_urls: urls.into(),
     }
@@ -125,7 +126,8 @@ impl Fallen {
     async fn say(&self, service: &str, event_type: &str, sequence: u32, mut payload: Value) {
         payload["order_id"] = json!(self.done);
         let subject = self.world.topics.subject(service, event_type);
-        let registry = Registry::new(&self.world.stack.schema_registry_url).unwrap();
+        let registry =
+            Registry::new(&self.world.stack.schema_registry_url.parse().unwrap()).unwrap();
         let schema = registry.latest(&subject).await.unwrap();
         let payload = Encoder::new(schema.id, &schema.schema).unwrap().encode(&payload).unwrap();
         self.publish(service, event_type, sequence, &payload).await;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use messaging::ReadEvent;
+use kafka::ReadEvent;
 use serde_json::{Value, json};
 use stack::fleet::SERVICES;
 use testkit::World;

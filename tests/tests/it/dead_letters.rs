@@ -1,79 +1,18 @@
 //! Dead letters of a running service, and the operator's tool at work on them.
 
 use std::process::Stdio;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{Method, StatusCode, Uri};
 use contracts::{Encoder, Envelope};
+use kafka::{Publisher, Registry};
 use kernel::OrderId;
-use messaging::{Publisher, Registry};
 use serde_json::{Value, json};
 use stack::Part;
 use testkit::http::Api;
-use testkit::{World, api, eventually, programs};
-use tokio::net::TcpListener;
+use testkit::{LateRegistry, World, api, eventually, programs};
 use tokio::process::Command;
 use uuid::Uuid;
 
 use crate::troupe::PATIENCE;
-
-/// An id that the real registry gives to nobody.
-const LATE_ID: i32 = 2_000_000_001;
-
-/// The registry, and a schema in it that is registered late.
-#[derive(Clone)]
-struct LateRegistry {
-    behind: String,
-    schema: Arc<String>,
-    registered: Arc<AtomicBool>,
-}
-
-impl LateRegistry {
-    /// Returns its base URL, too.
-    async fn start(world: &World) -> (Self, String) {
-        let registry = Registry::new(&world.stack.schema_registry_url).unwrap();
-        let subject = world.topics.subject("order", "OrderPlaced");
-        let schema = registry.latest(&subject).await.unwrap().schema;
-        let (origin, path) = world.stack.schema_registry_url.split_once("/apis").unwrap();
-        let late = Self {
-            behind: origin.to_owned(),
-            schema: Arc::new(schema),
-            registered: Arc::default(),
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/apis{path}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(Self::answer).with_state(late.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        (late, url)
-    }
-
-    fn register(&self) {
-        self.registered.store(true, Ordering::Relaxed);
-    }
-
-    async fn answer(
-        State(late): State<Self>,
-        method: Method,
-        uri: Uri,
-        body: Bytes,
-    ) -> (StatusCode, String) {
-        if uri.path().ends_with(&format!("/schemas/ids/{LATE_ID}")) {
-            if late.registered.load(Ordering::Relaxed) {
-                return (StatusCode::OK, json!({"schema": *late.schema}).to_string());
-            }
-            let missing = json!({"error_code": 40403, "message": "not found"});
-            return (StatusCode::NOT_FOUND, missing.to_string());
-        }
-        let http = reqwest::Client::new();
-        let request = http.request(method, format!("{}{uri}", late.behind)).body(body);
-        let answer = request.header("content-type", "application/json").send().await.unwrap();
-        (answer.status(), answer.text().await.unwrap())
-    }
-}
 
 /// The payment service alone, and events that it cannot read yet.
 struct Stage {
@@ -86,8 +25,13 @@ impl Stage {
     async fn set() -> Self {
         let world = World::new();
         world.prepare_fleet().await;
-        let (registry, url) = LateRegistry::start(&world).await;
-        let payment = world.service("payment", 1, &[("SCHEMA_REGISTRY_URL", &url)]).await;
+        let real = Registry::new(&world.stack.schema_registry_url.parse().unwrap()).unwrap();
+        let subject = world.topics.subject("order", "OrderPlaced");
+        let schema = real.latest(&subject).await.unwrap().schema;
+        let registry = LateRegistry::start(&world.stack, schema).await;
+        // Its schema is not waited for.
+        let environment = [("SCHEMA_REGISTRY_URL", &*registry.url), ("RETRY_MAX_ATTEMPTS", "1")];
+        let payment = world.service("payment", 1, &environment).await;
         payment.start().await.unwrap();
         Self { world, registry, payment }
     }
@@ -96,7 +40,7 @@ impl Stage {
     async fn place(&self, count: usize) -> Vec<OrderId> {
         let orders: Vec<OrderId> = (0..count).map(|_| OrderId(Uuid::now_v7())).collect();
         let publisher = Publisher::new(&self.world.stack.kafka_brokers).unwrap();
-        let encoder = Encoder::new(LATE_ID, &self.registry.schema).unwrap();
+        let encoder = Encoder::new(LateRegistry::ID, &self.registry.schema).unwrap();
         let topic = self.world.topics.events("order");
         for order in &orders {
             let placed = json!({

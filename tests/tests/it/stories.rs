@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use messaging::ReadEvent;
+use kafka::ReadEvent;
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::World;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use messaging::ReadEvent;
+use kafka::ReadEvent;
 use reqwest::Method;
 use serde_json::{Value, json};
 use stack::fleet::Fleet;

@@ -11,8 +11,8 @@ use cli::{
     AuditOptions, AuditTargets, Schemas, TopicShape, audit_at_rest, create_topics, register_schemas,
 };
 use contracts::Topics;
+use kafka::{Admin, Registry};
 use load::{Arrivals, Length, Load, Mix, Target, open_shop};
-use messaging::{Admin, Registry};
 use stack::fleet::{FleetOptions, SERVICES, instance};
 use stack::{Options, Part, Stack};
 use tokio_postgres::{Client, NoTls};
@@ -213,7 +213,7 @@ impl<'g> Fleet<'g> {
         let urls = SERVICES.map(|service| (service.to_owned(), self.database_url(service)));
         let targets = AuditTargets {
             kafka_brokers: self.ground.stack.kafka_brokers(),
-            registry: Registry::new(&self.ground.stack.schema_registry_url())?,
+            registry: Registry::new(&self.ground.stack.schema_registry_url().parse()?)?,
             topics: self.topics.clone(),
             database_urls: HashMap::from(urls),
         };
@@ -284,7 +284,7 @@ pub(crate) async fn connect(url: &str) -> anyhow::Result<Client> {
 
 /// What `farandole schemas register` and `farandole topics create` do.
 async fn prepare(stack: &Stack, topics: &Topics, instances: u32) -> anyhow::Result<()> {
-    let registry = Registry::new(&stack.schema_registry_url())?;
+    let registry = Registry::new(&stack.schema_registry_url().parse()?)?;
     let reports = register_schemas(&registry, topics, &Schemas::embedded()).await?;
     if let Some(report) = reports.iter().find(|report| !report.state.is_good()) {
         bail!("{} cannot be registered: {:?}", report.subject, report.state);

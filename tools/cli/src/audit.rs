@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use contracts::Topics;
 use jiff::SignedDuration;
-use messaging::{Admin, AdminError, Registry, RegistryError};
+use kafka::{Admin, AdminError, Registry, RegistryError};
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;

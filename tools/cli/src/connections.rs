@@ -2,7 +2,7 @@ use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use contracts::Topics;
-use messaging::{Admin, AdminError, Registry, RegistryError, parse_brokers, parse_registry_url};
+use kafka::{Admin, AdminError, Registry, RegistryError, RegistrySettings, parse_brokers};
 
 /// How long one try may take.
 const TRY: Duration = Duration::from_secs(5);
@@ -19,11 +19,8 @@ pub(crate) struct Connections {
     #[arg(long, global = true, env = "KAFKA_BROKERS", value_name = "HOST:PORT,…",
           default_value = "localhost:9092", value_parser = parse_brokers)]
     pub(crate) kafka_brokers: String,
-    /// The schema registry's base URL (Confluent-compatible API)
-    #[arg(long, global = true, env = "SCHEMA_REGISTRY_URL", value_name = "URL",
-          default_value = "http://localhost:8080/apis/ccompat/v7",
-          value_parser = parse_registry_url)]
-    schema_registry_url: String,
+    #[command(flatten)]
+    schema_registry: RegistrySettings,
     /// Put before every topic, as the services have it
     #[arg(long, global = true, env = "TOPIC_PREFIX", value_name = "TEXT", default_value = "")]
     pub(crate) topic_prefix: Topics,
@@ -42,7 +39,7 @@ impl Connections {
 
     /// The registry, once it answers.
     pub(crate) async fn registry(&self) -> Result<Registry, RegistryError> {
-        let registry = Registry::new(&self.schema_registry_url)?;
+        let registry = Registry::new(&self.schema_registry)?;
         self.reach("the schema registry", async || registry.answers(TRY).await).await?;
         Ok(registry)
     }

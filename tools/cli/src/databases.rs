@@ -60,7 +60,7 @@ impl Databases {
             .options("-c default_transaction_read_only=on -c statement_timeout=600000")
             .connect_timeout(std::time::Duration::from_secs(5));
         let (client, connection) = config.connect(NoTls).await.map_err(|error| {
-            let reason = messaging::error_chain(&error);
+            let reason = kernel::error_chain(&error);
             NoDatabase(format!("the {service} service's database ({variable}): {reason}"))
         })?;
         // Ends when the client is dropped.

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use farandole_cli::{AuditError, InvalidSchemas, Unreadable};
-use messaging::{AdminError, ReadError, RegistryError};
+use kafka::{AdminError, ReadError, RegistryError};
 
 use crate::commands::{audit, dlq, events, gaps, orders, schemas, topics};
 use crate::connections::Connections;
@@ -113,17 +113,14 @@ fn classify(error: &anyhow::Error) -> (u8, Option<&'static str>) {
         Some(AuditError::Registry(registry)) => Some(registry),
         _ => None,
     });
-    let registry_away = matches!(registry, Some(RegistryError::Unavailable { .. }))
+    let registry_away = matches!(registry, Some(RegistryError::Unavailable(_)))
         || matches!(error.downcast_ref(), Some(ReadError::RegistryAway(_)));
     match kafka {
         Some(AdminError::Unavailable { .. }) => {
             (3, Some("Start it, or set KAFKA_BROKERS to where it is; --wait 60 waits for it."))
         }
         Some(AdminError::Missing(_)) => (1, Some("Run `farandole topics create`.")),
-        _ if registry_away => (
-            3,
-            Some("Start it, or set SCHEMA_REGISTRY_URL to where it is; --wait 60 waits for it."),
-        ),
+        _ if registry_away => (3, Some("--wait 60 waits for it.")),
         _ if error.is::<InvalidSchemas>() => (2, None),
         _ if error.is::<NoDatabase>() || error.is::<Unreadable>() => (3, None),
         _ if matches!(audit, Some(AuditError::Database { .. })) => (3, None),

@@ -1,7 +1,7 @@
 //! Reading all events of all services, by their schemas.
 
 use contracts::Topics;
-use messaging::{EventReader, ReadError, ReadFrom, Registry};
+use kafka::{EventReader, ReadError, ReadFrom, Registry};
 use serde_json::Value;
 
 use crate::Schemas;

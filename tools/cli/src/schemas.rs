@@ -3,7 +3,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use contracts::Topics;
-use messaging::{Registry, RegistryError};
+use kafka::{Registry, RegistryError};
 use serde_json::Value;
 use thiserror::Error;
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use contracts::Topics;
-use messaging::{Admin, AdminError, TopicPlan, TopicReport};
+use kafka::{Admin, AdminError, TopicPlan, TopicReport};
 
 use crate::Schemas;
 

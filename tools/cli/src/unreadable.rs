@@ -1,4 +1,4 @@
-use messaging::error_chain;
+use kernel::error_chain;
 use thiserror::Error;
 
 /// A service's database cannot be read: it went away, was too slow, or is of another release.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use kafka::{EventReader, ReadEvent, ReadFrom, Registry};
 use kernel::OrderId;
-use messaging::{EventReader, ReadEvent, ReadFrom, Registry};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -22,7 +22,7 @@ pub(crate) struct Journal(watch::Receiver<Events>);
 
 impl Journal {
     pub(crate) async fn open(at: &Endpoints) -> anyhow::Result<Self> {
-        let registry = Registry::new(&at.schema_registry_url)?;
+        let registry = Registry::new(&at.schema_registry_url.parse()?)?;
         let open = cli::reader::open(&at.kafka_brokers, registry, &at.topic_prefix, ReadFrom::Now);
         let reader = timeout(OPEN_LIMIT, open)
             .await

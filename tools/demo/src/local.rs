@@ -8,7 +8,7 @@ use std::{env, fs};
 use anyhow::{Context as _, bail};
 use cli::{Schemas, TopicShape, create_topics, register_schemas};
 use contracts::Topics;
-use messaging::{Admin, Registry};
+use kafka::{Admin, Registry};
 use stack::fleet::{Fleet, FleetOptions};
 use stack::{Options, Stack};
 use tokio::select;
@@ -116,7 +116,7 @@ fn advise(error: stack::Error) -> anyhow::Error {
 /// What `farandole schemas register` and `farandole topics create` do.
 async fn prepare(stack: &Stack) -> anyhow::Result<()> {
     let topics = Topics::default();
-    let registry = Registry::new(&stack.schema_registry_url())?;
+    let registry = Registry::new(&stack.schema_registry_url().parse()?)?;
     let reports = register_schemas(&registry, &topics, &Schemas::embedded()).await?;
     if let Some(report) = reports.iter().find(|report| !report.state.is_good()) {
         bail!("{} cannot be registered: {:?}", report.subject, report.state);

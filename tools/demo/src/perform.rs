@@ -7,7 +7,7 @@ use console::{Term, measure_text_width, style};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use indicatif::{ProgressBar, ProgressStyle};
-use messaging::ReadEvent;
+use kafka::ReadEvent;
 use uuid::Uuid;
 
 use crate::endpoints::Endpoints;

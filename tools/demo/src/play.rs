@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
 use jiff::Timestamp;
+use kafka::ReadEvent;
 use kernel::OrderId;
-use messaging::ReadEvent;
 use reqwest::StatusCode;
 
 use crate::journal::Journal;

@@ -2,7 +2,7 @@
 
 use console::{Style, measure_text_width, style, truncate_str};
 use jiff::Timestamp;
-use messaging::ReadEvent;
+use kafka::ReadEvent;
 use serde_json::Value;
 use uuid::Uuid;
 

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use contracts::headers;
-use messaging::{AdminError, Scanned, follow};
+use kafka::{AdminError, Scanned, follow};
 use uuid::Uuid;
 
 use crate::ledger::{End, Ledger};

@@ -48,7 +48,7 @@ impl<S: Service> Engine<S> {
         }
     }
 
-    async fn retry_or_bury(&self, parked: Parked) -> Result<(), Interrupted> {
+    pub(super) async fn retry_or_bury(&self, parked: Parked) -> Result<(), Interrupted> {
         match self.policy(&parked).next(parked.attempts, parked.age()) {
             None => self.bury(&parked).await,
             Some(wait) => {
@@ -124,6 +124,9 @@ impl<S: Service> Engine<S> {
                 self.process(vec![message]).await
             }
             Err(Unreadable::Garbage(error)) => self.bury(&parked.failed(&error)).await,
+            Err(Unreadable::NotYet { reason, .. }) => {
+                self.retry_or_bury(parked.failed(&reason)).await
+            }
             Err(Unreadable::RegistryAway(error)) => self.pause("schema registry", &error, 1).await,
         }
     }

@@ -154,7 +154,7 @@ impl Process {
     ) -> Self {
         let orders = Orders {
             brokers: settings.kafka_brokers,
-            registry: settings.schema_registry_url,
+            registry: settings.schema_registry.to_string(),
             prefix: prefix.to_owned(),
             database: database.to_owned(),
             gateway,
@@ -203,7 +203,7 @@ fn a_process_of_its_own() {
             batch_max: orders.batch_max,
             ..crate::stage::settings(
                 orders.brokers,
-                orders.registry,
+                &orders.registry,
                 orders.prefix.parse().unwrap(),
             )
         };

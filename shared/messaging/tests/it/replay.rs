@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use farandole_messaging::{Bounds, Replay, Replayed, Stretch, Window};
+use farandole_messaging::{Replay, Replayed, Stretch};
+use kafka::{Bounds, Window};
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::Mood;

@@ -197,13 +197,13 @@ pub(crate) async fn database(world: &World) -> String {
 
 pub(crate) fn settings_in(world: &World) -> Settings {
     let stack = world.stack.clone();
-    settings(stack.kafka_brokers, stack.schema_registry_url, world.topics.clone())
+    settings(stack.kafka_brokers, &stack.schema_registry_url, world.topics.clone())
 }
 
-pub(crate) fn settings(brokers: String, registry: String, topics: Topics) -> Settings {
+pub(crate) fn settings(brokers: String, registry: &str, topics: Topics) -> Settings {
     Settings {
         kafka_brokers: brokers,
-        schema_registry_url: registry,
+        schema_registry: registry.parse().unwrap(),
         topics,
         group_instance_id: None,
         // The least that Kafka grants.

@@ -2,11 +2,11 @@ use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use contracts::TraceParent;
 use messaging::Cause;
 use uuid::Uuid;
 
 use super::CorrelationId;
-use crate::TraceParent;
 
 /// What a request causes carries this: the correlation id, an id of the request, and the trace
 /// that it is part of.
@@ -23,14 +23,12 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestCause {
             .get::<CorrelationId>()
             .map_or_else(|| request_id.to_string(), |CorrelationId(id)| id.clone());
         // Without a trace one begins here, not sampled, so that events always carry a context.
-        let traceparent = parts.extensions.get::<TraceParent>().map_or_else(
-            || format!("00-{}-{:016x}-00", Uuid::new_v4().simple(), fastrand::u64(1..)),
-            ToString::to_string,
-        );
+        let begin = || TraceParent::new(Uuid::new_v4().as_u128(), fastrand::u64(1..), 0).ok();
+        let traceparent = parts.extensions.get::<TraceParent>().copied().or_else(begin);
         Ok(Self(Cause {
             causation_id: request_id.to_string(),
             correlation_id,
-            traceparent: Some(traceparent),
+            traceparent: traceparent.map(|parent| parent.to_string()),
         }))
     }
 }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use cli::audit_at_rest;
 use contracts::{Encoder, Envelope};
 use jiff::Timestamp;
+use kafka::{PlainRecord, Publisher, Registry};
 use kernel::OrderId;
 use load::Preload;
-use messaging::{PlainRecord, Publisher, Registry};
 use serde_json::{Value, json};
 use stack::fleet::SERVICES;
 use testkit::{World, programs};
@@ -116,7 +116,7 @@ async fn payload(world: &World, service: &str, event_type: &str, number: u32) ->
         "OrderPlaced" => return vec![0; 300],
         _ => return vec![0; 60],
     };
-    let registry = Registry::new(&world.stack.schema_registry_url).unwrap();
+    let registry = Registry::new(&world.stack.schema_registry_url.parse().unwrap()).unwrap();
     let schema = registry.latest(&world.topics.subject(service, event_type)).await.unwrap();
     Encoder::new(schema.id, &schema.schema).unwrap().encode(&said).unwrap()
 }

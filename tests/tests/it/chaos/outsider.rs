@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use contracts::dead_letter_headers;
 use contracts::headers;
 use fastrand::Rng;
-use messaging::{AdminError, Bounds, Scanned, Window, dead_letter_headers, scan, windows};
+use kafka::{AdminError, Bounds, Scanned, Window, scan, windows};
 use testkit::World;
 use testkit::raw::{self, RawRecord};
 use tokio::task::spawn_blocking;

@@ -126,6 +126,6 @@ async fn records(fleet: &Fleet<'_>) -> anyhow::Result<u64> {
     let brokers = fleet.ground.stack.kafka_brokers();
     let topics = SERVICES.map(|service| fleet.topics().events(service));
     let windows =
-        tokio::task::spawn_blocking(move || messaging::partitions(&brokers, &topics)).await??;
+        tokio::task::spawn_blocking(move || kafka::partitions(&brokers, &topics)).await??;
     Ok(windows.iter().map(|window| (window.to - window.from).unsigned_abs()).sum())
 }

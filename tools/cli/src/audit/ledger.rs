@@ -72,7 +72,7 @@ impl Ledger {
     pub(crate) async fn read(service: Service, url: &str) -> Result<Self, AuditError> {
         let failed = |error: tokio_postgres::Error| AuditError::Database {
             service: service.name(),
-            reason: messaging::error_chain(&error),
+            reason: kernel::error_chain(&error),
         };
         Self::read_from(service, url).await.map_err(failed)
     }

@@ -1,11 +1,10 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use contracts::dead_letter_headers;
 use contracts::{REDRIVE, TARGET_GROUP, Topics, WriterSchema, frame_schema_id, headers};
 use jiff::{SignedDuration, Timestamp};
-use messaging::{
-    Registry, RegistryError, Scanned, Window, committed, dead_letter_headers, partitions, scan,
-};
+use kafka::{Registry, RegistryError, Scanned, Window, committed, partitions, scan};
 use serde_json::Value;
 use tokio::runtime::Handle;
 use uuid::Uuid;

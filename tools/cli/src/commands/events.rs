@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use contracts::Envelope;
 use farandole_cli::reader;
+use kafka::{EventRecord, ReadEvent, ReadFrom};
 use kernel::OrderId;
-use messaging::{EventRecord, ReadEvent, ReadFrom};
 
 use crate::connections::Connections;
 

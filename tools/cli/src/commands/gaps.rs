@@ -3,8 +3,8 @@ use std::process::ExitCode;
 
 use farandole_cli::SERVICES;
 use farandole_cli::gaps::{Gap, Number, Verdict, gaps, is_lost};
+use kafka::Publisher;
 use kernel::OrderId;
-use messaging::Publisher;
 use serde_json::json;
 
 use crate::age::ago;

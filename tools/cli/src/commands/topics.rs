@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use farandole_cli::{TopicShape, check_topics, clients, create_topics};
 use jiff::{SignedDuration, Span, SpanRelativeTo};
-use messaging::{Quota, Topic, TopicPlan, TopicReport, set_quotas};
+use kafka::{Quota, Topic, TopicPlan, TopicReport, set_quotas};
 
 use crate::connections::Connections;
 use crate::table::table;

@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use contracts::{Topics, headers};
+use kafka::{AdminError, Bounds, Scanned, scan, windows};
 use kernel::OrderId;
-use messaging::{AdminError, Bounds, Scanned, scan, windows};
 
 use super::work::text;
 use super::{Awaited, DeadLetter, Stuck, StuckOrder};

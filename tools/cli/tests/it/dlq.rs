@@ -1,10 +1,9 @@
 use std::time::Duration;
 
 use contracts::Encoder;
+use contracts::dead_letter_headers as dead;
+use kafka::{Bounds, PlainRecord, Publisher, Registry, scan, windows};
 use kernel::OrderId;
-use messaging::{
-    Bounds, PlainRecord, Publisher, Registry, dead_letter_headers as dead, scan, windows,
-};
 use serde_json::{Value, json};
 use testkit::{World, eventually};
 use tokio_postgres::{Client, NoTls};
@@ -191,7 +190,7 @@ async fn garbage_is_listed_and_shown_and_not_redriven() {
 async fn show_tells_all_without_personal_data() {
     let graves = Graveyard::new().await;
     let (world, id) = (&graves.world, order());
-    let registry = Registry::new(&world.stack.schema_registry_url).unwrap();
+    let registry = Registry::new(&world.stack.schema_registry_url.parse().unwrap()).unwrap();
     let schema = registry.latest(&world.topics.subject("order", "OrderPlaced")).await.unwrap();
     let placed = json!({
         "order_id": id, "customer_id": "c-1", "payment_method": "pm_card_visa", "lines": [],

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use contracts::Encoder;
 use farandole_cli::{Schemas, TopicShape, create_topics, reader, register_schemas};
+use kafka::{Admin, EventReader, EventRecord, Publisher, ReadError, ReadFrom, Registry};
 use kernel::OrderId;
-use messaging::{Admin, EventReader, EventRecord, Publisher, ReadError, ReadFrom, Registry};
 use serde_json::{Value, json};
 use testkit::World;
 
@@ -21,7 +21,7 @@ struct Fleet {
 impl Fleet {
     async fn new() -> Self {
         let world = World::new();
-        let registry = Registry::new(&world.stack.schema_registry_url).unwrap();
+        let registry = Registry::new(&world.stack.schema_registry_url.parse().unwrap()).unwrap();
         register_schemas(&registry, &world.topics, &Schemas::embedded()).await.unwrap();
         let admin = Admin::new(&world.stack.kafka_brokers).unwrap();
         create_topics(&admin, &world.topics, &TopicShape::default()).await.unwrap();
@@ -130,7 +130,7 @@ async fn a_reader_from_now_sees_only_what_comes() {
 async fn a_reader_loses_nothing_while_the_registry_is_away() {
     let fleet = Fleet::new().await;
     fleet.confirm(order()).await;
-    let away = Registry::new("http://127.0.0.1:9/apis/ccompat/v7").unwrap();
+    let away = Registry::new(&"http://127.0.0.1:9/apis/ccompat/v7".parse().unwrap()).unwrap();
     let (brokers, topics) = (&fleet.world.stack.kafka_brokers, &fleet.world.topics);
     let mut reader = reader::open(brokers, away, topics, ReadFrom::Beginning).await.unwrap();
     for _ in 0..2 {

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use farandole_cli::{SchemaReport, SchemaState, Schemas, check_schemas, register_schemas};
-use messaging::Registry;
+use kafka::Registry;
 use tempfile::TempDir;
 use testkit::World;
 
@@ -35,7 +35,7 @@ fn write_versions(directory: &Path, fields: &[&str]) {
 }
 
 fn registry(world: &World) -> Registry {
-    Registry::new(&world.stack.schema_registry_url).unwrap()
+    Registry::new(&world.stack.schema_registry_url.parse().unwrap()).unwrap()
 }
 
 async fn register(world: &World, directory: &TempDir) -> Vec<SchemaState> {

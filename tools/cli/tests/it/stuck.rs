@@ -1,5 +1,5 @@
 use contracts::headers;
-use messaging::Publisher;
+use kafka::Publisher;
 use serde_json::{Value, json};
 use testkit::World;
 use uuid::Uuid;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use farandole_cli::{TopicShape, check_topics, create_topics};
-use messaging::{Admin, Topic, TopicReport};
+use kafka::{Admin, Topic, TopicReport};
 use testkit::World;
 
 use crate::run;

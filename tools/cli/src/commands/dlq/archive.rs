@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use jiff::Timestamp;
-use messaging::{AdminError, Bounds, scan, windows};
+use kafka::{AdminError, Bounds, scan, windows};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 

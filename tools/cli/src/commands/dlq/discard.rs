@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use jiff::Timestamp;
-use messaging::Publisher;
+use kafka::Publisher;
 use serde_json::json;
 
 use super::archive::Archive;

@@ -1,10 +1,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use contracts::dead_letter_headers as dead;
 use contracts::{DEAD_HISTORY, REDRIVE, TARGET_GROUP, headers};
 use jiff::Timestamp;
+use kafka::{PlainRecord, Scanned};
 use kernel::OrderId;
-use messaging::{PlainRecord, Scanned, dead_letter_headers as dead};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};

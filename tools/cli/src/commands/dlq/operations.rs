@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use contracts::headers;
 use farandole_cli::gaps::Number;
 use jiff::Timestamp;
-use messaging::{AdminError, Bounds, PlainRecord, Publisher, scan, windows};
+use kafka::{AdminError, Bounds, PlainRecord, Publisher, scan, windows};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use contracts::REDRIVE;
 use jiff::{SignedDuration, Timestamp};
-use messaging::Bounds;
+use kafka::Bounds;
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use messaging::{Admin, AdminError, Publisher};
+use kafka::{Admin, AdminError, Publisher};
 use serde_json::json;
 
 use self::report::Report;

@@ -2,10 +2,10 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
+use contracts::dead_letter_headers as dead;
 use contracts::{WriterSchema, frame_schema_id};
 use farandole_cli::reader;
 use jiff::Timestamp;
-use messaging::dead_letter_headers as dead;
 use serde_json::{Value, json};
 
 use super::archive::{Archive, State};

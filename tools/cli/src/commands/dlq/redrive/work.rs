@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use messaging::{AdminError, PlainRecord, Publisher, Throttle};
+use kafka::{AdminError, PlainRecord, Publisher, Throttle};
 use tokio::time::{Instant, sleep};
 
 use super::super::letter::{Letter, LetterId, Redriven};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use contracts::{Envelope, WriterSchema, frame_schema_id};
+use kernel::error_chain;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers as _, Message as _, OwnedMessage};
@@ -13,11 +14,9 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use crate::admin::sort;
-use crate::failure::chain;
-use crate::onlooker::{ASK_LIMIT, config, create, unavailable, windows_of};
-use crate::readers::Unreadable;
-use crate::{AdminError, Registry, RegistryError, Window};
+use crate::error::{AdminError, sort, unavailable};
+use crate::registry::{Registry, RegistryError};
+use crate::standalone::{ASK_LIMIT, Window, config, create, windows_of};
 
 /// How soon the reading thread notices that nobody reads any more.
 const POLL: Duration = Duration::from_millis(100);
@@ -69,7 +68,7 @@ pub enum ReadError {
 }
 
 /// Reads all events of some topics by their writers' schemas, whatever they are. For tools: it
-/// looks on, belongs to no consumer group and commits nothing.
+/// belongs to no consumer group and commits nothing.
 ///
 /// Order is kept within a partition, so each order's events from one service come in sequence.
 /// Partitions added after opening are not read.
@@ -137,6 +136,14 @@ impl EventReader {
     }
 }
 
+/// Why a record gives no event.
+enum Unreadable {
+    /// It can never be decoded, or its schema is not registered.
+    Garbage(String),
+    /// The registry is needed and away.
+    RegistryAway(String),
+}
+
 /// The schemas that were met, by id.
 struct Schemas {
     registry: Registry,
@@ -164,7 +171,7 @@ impl Schemas {
             return Ok(known.clone());
         }
         let text = self.registry.schema(id).await.map_err(|error| match error {
-            RegistryError::Unavailable { .. } => Unreadable::RegistryAway(error.to_string()),
+            RegistryError::Unavailable(_) => Unreadable::RegistryAway(error.to_string()),
             other => Unreadable::Garbage(other.to_string()),
         })?;
         let writer = WriterSchema::parse(&text)
@@ -203,7 +210,7 @@ fn connect(
 fn poll(consumer: &BaseConsumer, sender: &mpsc::Sender<Result<OwnedMessage, String>>) {
     while !sender.is_closed() {
         let Some(polled) = consumer.poll(POLL) else { continue };
-        let polled = polled.map(|record| record.detach()).map_err(|error| chain(&error));
+        let polled = polled.map(|record| record.detach()).map_err(|error| error_chain(&error));
         if sender.blocking_send(polled).is_err() {
             return;
         }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use farandole_messaging::{AdminError, Bounds, Window, scan, windows};
+use farandole_kafka::{AdminError, Bounds, Window, scan, windows};
 use jiff::Timestamp;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
-use testkit::World;
+use testkit::{World, eventually};
 use tokio::task::spawn_blocking;
 
-use crate::stage::PATIENCE;
+use crate::PATIENCE;
 
 /// Offsets by topic and partition.
 type Found = BTreeMap<(String, i32), Vec<i64>>;
@@ -44,6 +44,16 @@ fn window(topic: &str, partition: i32, from: i64, to: i64) -> Window {
     Window { topic: topic.to_owned(), partition, from, to }
 }
 
+/// Waits until the topics hold this. A transaction's mark comes a little after the producer is told
+/// that the transaction has ended.
+async fn until_marked(brokers: &str, topics: &[String], expected: &[Window]) -> Vec<Window> {
+    eventually("the transactions' marks", PATIENCE, || async {
+        let all = look(brokers, topics, Bounds::Everything).await;
+        (all == expected).then_some(all)
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_scan_ends_where_the_log_does_whatever_is_missing() {
     let world = World::new();
@@ -69,19 +79,19 @@ async fn a_scan_ends_where_the_log_does_whatever_is_missing() {
             producer.abort_transaction(PATIENCE).unwrap();
         }
     };
+    let expected =
+        [window(&topics[0], 0, 0, 4), window(&topics[0], 1, 0, 3), window(&topics[1], 1, 0, 6)];
     // Each transaction's mark takes an offset, and what was aborted is never seen.
     send(&topics[0], 0, 3, true);
     send(&topics[0], 1, 2, false);
+    until_marked(brokers, &topics, &expected[..2]).await;
     // Kafka's times are whole milliseconds: leave one between before and after.
     tokio::time::sleep(Duration::from_millis(2)).await;
     let between = Timestamp::now();
     send(&topics[1], 1, 2, true);
     send(&topics[1], 1, 2, false);
 
-    let all = look(brokers, &topics, Bounds::Everything).await;
-    let expected =
-        [window(&topics[0], 0, 0, 4), window(&topics[0], 1, 0, 3), window(&topics[1], 1, 0, 6)];
-    assert_eq!(all, expected);
+    let all = until_marked(brokers, &topics, &expected).await;
     let seen = found(brokers, all.clone(), usize::MAX).await;
     let (first, second) = ((topics[0].clone(), 0), (topics[1].clone(), 1));
     assert_eq!(seen, Found::from([(first.clone(), vec![0, 1, 2]), (second, vec![0, 1])]));

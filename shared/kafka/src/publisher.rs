@@ -1,8 +1,7 @@
 use rdkafka::message::{Header, OwnedHeaders};
 
-use crate::AdminError;
-use crate::admin::sort;
-use crate::kafka::{Producer, PublishError, Record, header};
+use crate::client::{Producer, PublishError, Record, header};
+use crate::error::{AdminError, sort, unavailable};
 
 /// Puts records into topics as they are, for tools and tests. A service publishes through its
 /// outbox.
@@ -65,6 +64,6 @@ impl Publisher {
         if refused {
             return AdminError::Refused(reason);
         }
-        AdminError::Unavailable { brokers: self.brokers.clone(), reason }
+        unavailable(&self.brokers, reason)
     }
 }

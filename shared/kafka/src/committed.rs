@@ -3,10 +3,9 @@ use std::collections::HashMap;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::AdminError;
-use crate::admin::sort;
-use crate::kafka::client_config;
-use crate::onlooker::{ASK_LIMIT, look, partitions_of};
+use crate::client::client_config;
+use crate::error::{AdminError, sort};
+use crate::standalone::{ASK_LIMIT, partitions_of, with_consumer};
 
 /// How far a consumer group has come: by topic and partition the offset after the last record it
 /// has done with. A partition for which it has committed nothing is left out.
@@ -19,7 +18,7 @@ pub fn committed(
 ) -> Result<HashMap<(String, i32), i64>, AdminError> {
     let mut config = client_config(brokers);
     config.set("group.id", group).set("enable.auto.commit", "false");
-    let answered = look(&config, brokers, |consumer| {
+    let answered = with_consumer(&config, brokers, |consumer| {
         let mut asked = TopicPartitionList::new();
         for (topic, partition) in partitions_of(consumer, brokers, topics)? {
             asked.add_partition(topic, partition);

@@ -5,10 +5,9 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::admin::sort;
-use crate::onlooker::{ASK_LIMIT, config, look, windows_of};
+use crate::error::{AdminError, sort};
 use crate::scan::{Scanned, scanned};
-use crate::{AdminError, Window};
+use crate::standalone::{ASK_LIMIT, Window, config, windows_of, with_consumer};
 
 /// How soon it is noticed that nobody wants to know more.
 const POLL: Duration = Duration::from_millis(100);
@@ -24,7 +23,7 @@ pub fn follow(
     begun: impl FnOnce(),
     mut each: impl FnMut(&Scanned<'_>),
 ) -> Result<(), AdminError> {
-    look(&config(brokers), brokers, |consumer| {
+    with_consumer(&config(brokers), brokers, |consumer| {
         let refused = |error: KafkaError| sort(brokers, &error);
         let mut start = TopicPartitionList::new();
         for Window { topic, partition, to, .. } in

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::AdminError;
+use crate::error::{AdminError, unavailable};
 
 /// `AlterClientQuotas` (KIP-546), version 0: the last without flexible fields. Brokers pass it on
 /// to the controller.
@@ -39,7 +39,7 @@ pub async fn set_quotas(brokers: &str, clients: &[String], quota: Quota) -> Resu
             Err(_) => last = format!("no answer within {TIMEOUT:?}"),
         }
     }
-    Err(AdminError::Unavailable { brokers: brokers.to_owned(), reason: last })
+    Err(unavailable(brokers, last))
 }
 
 /// Sends one request and returns the answer, without its length.

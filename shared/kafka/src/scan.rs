@@ -4,34 +4,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use kernel::error_chain;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::AdminError;
-use crate::admin::sort;
-use crate::failure::chain;
-use crate::onlooker::{ASK_LIMIT, away, config, look, repeat, unavailable, windows_of};
+use crate::error::{AdminError, away, sort, unavailable};
+use crate::standalone::{ASK_LIMIT, Window, config, repeat, windows_of, with_consumer};
 
 /// How soon a scan notices that it comes no further.
 const POLL: Duration = Duration::from_millis(50);
 
 /// How long a scan may come no further. A broker that restarts is back sooner.
 const STALL_LIMIT: Duration = Duration::from_secs(30);
-
-/// A stretch of one partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Window {
-    /// The topic.
-    pub topic: String,
-    /// Its partition.
-    pub partition: i32,
-    /// The first offset.
-    pub from: i64,
-    /// The offset after the last one.
-    pub to: i64,
-}
 
 /// Which records are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +74,7 @@ pub fn windows(
         return Ok(Vec::new());
     }
     let deadline = Instant::now() + ASK_LIMIT;
-    let mut windows = look(&config(brokers), brokers, |consumer| {
+    let mut windows = with_consumer(&config(brokers), brokers, |consumer| {
         let mut windows = windows_of(consumer, brokers, topics, deadline)?;
         if let Bounds::Times { from, to } = bounds {
             for (time, is_start) in [(from, true), (to, false)] {
@@ -108,7 +94,9 @@ pub fn windows(
 /// Blocks, for ten seconds at most.
 pub fn partitions(brokers: &str, topics: &[String]) -> Result<Vec<Window>, AdminError> {
     let deadline = Instant::now() + ASK_LIMIT;
-    look(&config(brokers), brokers, |consumer| windows_of(consumer, brokers, topics, deadline))
+    with_consumer(&config(brokers), brokers, |consumer| {
+        windows_of(consumer, brokers, topics, deadline)
+    })
 }
 
 /// Moves the windows' starts or ends to the first record of this time or later.
@@ -164,7 +152,7 @@ pub fn scan(
         let scan = |consumer: &_| scan_topic(consumer, brokers, topic, of_topic, &mut each);
         // Each topic has a consumer of its own: that a partition's end is reached comes without the
         // topic's name.
-        if look(&config, brokers, scan)?.is_break() {
+        if with_consumer(&config, brokers, scan)?.is_break() {
             break;
         }
     }
@@ -208,7 +196,7 @@ fn scan_topic<'w>(
                 ends.remove(&partition);
             }
             // Brokers restart, and are found again.
-            Some(Err(error)) => trouble = Some(chain(&error)),
+            Some(Err(error)) => trouble = Some(error_chain(&error)),
             None => {}
         }
         if moved_at.elapsed() > STALL_LIMIT {

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use farandole_messaging::{AdminError, Quota, set_quotas};
+use farandole_kafka::{AdminError, Quota, set_quotas};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use testkit::World;
 
-use crate::stage::PATIENCE;
-use crate::tally::UPSTREAM;
+use crate::PATIENCE;
+/// Whose topic is written to.
+const UPSTREAM: &str = "upstream";
 
 /// How long it takes this client to send half a megabyte, piece by piece.
 async fn send(world: &World, client_id: &str) -> Duration {

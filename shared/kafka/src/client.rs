@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use kernel::error_chain;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -9,8 +10,6 @@ use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use thiserror::Error;
 use tokio::sync::Notify;
-
-use crate::failure::chain;
 
 /// How long Kafka may take to acknowledge a record before the relay sends the batch again.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -35,8 +34,9 @@ const LINGER_MS: &str = "0.5";
 /// topics have Kafka's own limit.
 pub(crate) const MESSAGE_MAX_BYTES: u32 = 4 * 1024 * 1024;
 
-/// Settings that consumer, producer and admin client share.
-pub(crate) fn client_config(brokers: &str) -> ClientConfig {
+/// What consumers, producers and admin clients of these brokers (`host:port`, several separated by
+/// commas) have in common.
+pub fn client_config(brokers: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", brokers)
@@ -48,7 +48,7 @@ pub(crate) fn client_config(brokers: &str) -> ClientConfig {
 }
 
 /// Publishes batches and waits for all acknowledgements together.
-pub(crate) struct Producer {
+pub struct Producer {
     /// For a few records at a time.
     prompt: Renewable,
     /// For more.
@@ -65,20 +65,25 @@ struct Renewable {
 }
 
 /// One record to be published.
-pub(crate) struct Record<'a> {
-    pub(crate) topic: &'a str,
-    pub(crate) key: Option<&'a [u8]>,
-    pub(crate) payload: Option<&'a [u8]>,
-    pub(crate) headers: OwnedHeaders,
+pub struct Record<'a> {
+    /// The topic that it goes to. The key decides on the partition.
+    pub topic: &'a str,
+    /// Its key.
+    pub key: Option<&'a [u8]>,
+    /// What it says.
+    pub payload: Option<&'a [u8]>,
+    /// Its headers, in order.
+    pub headers: OwnedHeaders,
 }
 
 /// Why records are not known to be in the log.
 #[derive(Debug, Clone, Error)]
 #[error("{reason}")]
-pub(crate) struct PublishError {
-    pub(crate) reason: String,
+pub struct PublishError {
+    /// What the client says, and of which topic.
+    pub reason: String,
     /// Kafka will not take the record, however often it is sent.
-    pub(crate) refused: bool,
+    pub refused: bool,
 }
 
 impl PublishError {
@@ -92,12 +97,13 @@ impl PublishError {
                     | RDKafkaErrorCode::InvalidRecord
             )
         );
-        Self { reason: format!("{} to {to}", chain(error)), refused }
+        Self { reason: format!("{} to {to}", error_chain(error)), refused }
     }
 }
 
 impl Producer {
-    pub(crate) fn new(brokers: &str, client_id: &str) -> Result<Self, KafkaError> {
+    /// To these brokers, which know it by this client id. Nothing is connected yet.
+    pub fn new(brokers: &str, client_id: &str) -> Result<Self, KafkaError> {
         let prompt = Renewable::new(brokers, client_id, "0")?;
         let gathering = Renewable::new(brokers, client_id, LINGER_MS)?;
         Ok(Self { prompt, gathering })
@@ -107,7 +113,7 @@ impl Producer {
     /// replicas. On an error some may have been published; the caller publishes all again, and
     /// the readers' inboxes drop what they have seen. Batches that have an order among them must be
     /// published one after the other.
-    pub(crate) async fn publish<'a>(
+    pub async fn publish<'a>(
         &self,
         records: impl ExactSizeIterator<Item = Record<'a>>,
     ) -> Result<(), PublishError> {
@@ -240,6 +246,6 @@ impl ProducerContext for Deliveries {
 }
 
 /// Adds one header.
-pub(crate) fn header(headers: OwnedHeaders, key: &str, value: &[u8]) -> OwnedHeaders {
+pub fn header(headers: OwnedHeaders, key: &str, value: &[u8]) -> OwnedHeaders {
     headers.insert(Header { key, value: Some(value) })
 }

@@ -2,16 +2,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kernel::error_chain;
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigEntry, NewTopic, ResourceSpecifier, TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
-use thiserror::Error;
 
-use crate::failure::chain;
-use crate::kafka::{MESSAGE_MAX_BYTES, client_config};
+use crate::client::{MESSAGE_MAX_BYTES, client_config};
+use crate::error::{AdminError, sort, unavailable};
 
 /// How long Kafka may take to answer a question.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,25 +20,6 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Admin {
     brokers: String,
     client: Arc<AdminClient<DefaultClientContext>>,
-}
-
-/// Why that did not work.
-#[derive(Debug, Error)]
-pub enum AdminError {
-    /// Kafka is away. Trying again may help.
-    #[error("Kafka at {brokers} is not there: {reason}")]
-    Unavailable {
-        /// What was asked.
-        brokers: String,
-        /// What went wrong.
-        reason: String,
-    },
-    /// A topic is not there.
-    #[error("topic {0} does not exist")]
-    Missing(String),
-    /// Kafka refuses.
-    #[error("Kafka refuses: {0}")]
-    Refused(String),
 }
 
 /// A topic as it is.
@@ -98,7 +79,7 @@ impl Admin {
     pub fn new(brokers: &str) -> Result<Self, AdminError> {
         let client = client_config(brokers)
             .create()
-            .map_err(|error: KafkaError| AdminError::Refused(chain(&error)))?;
+            .map_err(|error: KafkaError| AdminError::Refused(error_chain(&error)))?;
         Ok(Self { brokers: brokers.to_owned(), client: Arc::new(client) })
     }
 
@@ -231,14 +212,12 @@ impl Admin {
     /// The size of each topic of the cluster.
     async fn metadata(&self, within: Duration) -> Result<HashMap<String, Size>, AdminError> {
         let client = self.client.clone();
-        let unavailable =
-            |reason| AdminError::Unavailable { brokers: self.brokers.clone(), reason };
         // This call blocks; librdkafka bounds it by the timeout.
         let metadata =
             tokio::task::spawn_blocking(move || client.inner().fetch_metadata(None, within))
                 .await
-                .map_err(|error| unavailable(error.to_string()))?
-                .map_err(|error| unavailable(chain(&error)))?;
+                .map_err(|error| unavailable(&self.brokers, error.to_string()))?
+                .map_err(|error| unavailable(&self.brokers, error_chain(&error)))?;
         Ok(metadata.topics().iter().map(|topic| (topic.name().to_owned(), size(topic))).collect())
     }
 }
@@ -265,37 +244,4 @@ fn retention_ms(plan: &TopicPlan) -> String {
 /// `None`, for ever, when it is -1.
 fn retention_of(entry: &ConfigEntry) -> Option<Duration> {
     entry.value.as_deref()?.parse().ok().map(Duration::from_millis)
-}
-
-/// Tells a Kafka that is away from one that refuses.
-pub(crate) fn sort(brokers: &str, error: &KafkaError) -> AdminError {
-    let code = match error {
-        // Of this one the client's own method does not tell.
-        KafkaError::AdminOp(code) => Some(*code),
-        _ => error.rdkafka_error_code(),
-    };
-    match code {
-        Some(
-            RDKafkaErrorCode::AllBrokersDown
-            | RDKafkaErrorCode::BrokerTransportFailure
-            | RDKafkaErrorCode::OperationTimedOut
-            | RDKafkaErrorCode::RequestTimedOut
-            | RDKafkaErrorCode::TimedOutQueue,
-        ) => AdminError::Unavailable { brokers: brokers.to_owned(), reason: chain(error) },
-        _ => AdminError::Refused(chain(error)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_broken_connection_is_no_refusal() {
-        let sorted = |code| sort("broker", &KafkaError::AdminOp(code));
-        let broken = sorted(RDKafkaErrorCode::BrokerTransportFailure);
-        assert!(matches!(broken, AdminError::Unavailable { .. }), "{broken}");
-        let refused = sorted(RDKafkaErrorCode::TopicAuthorizationFailed);
-        assert!(matches!(refused, AdminError::Refused(_)), "{refused}");
-    }
 }

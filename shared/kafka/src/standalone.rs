@@ -1,4 +1,4 @@
-//! Consumers that look on: they join no group and commit nothing.
+//! Standalone consumers: they read partitions of their choice, join no group and commit nothing.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,8 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 
-use crate::admin::sort;
-use crate::failure::chain;
-use crate::kafka::client_config;
-use crate::{AdminError, Window};
+use crate::client::client_config;
+use crate::error::{AdminError, away, sort};
 
 /// How long Kafka may take to say what the topics hold.
 pub(crate) const ASK_LIMIT: Duration = Duration::from_secs(10);
@@ -17,11 +15,24 @@ pub(crate) const ASK_LIMIT: Duration = Duration::from_secs(10);
 /// The pause before a question is asked again.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// Kafka's client wants a name even from a consumer that joins no group. No group of this name
+/// Kafka's client wants a group's name even from a consumer that joins none. No group of this name
 /// comes to be.
-const GROUP: &str = "farandole-onlooker";
+const GROUP: &str = "farandole-standalone";
 
-/// What a consumer that looks on is set to.
+/// A stretch of one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// The topic.
+    pub topic: String,
+    /// Its partition.
+    pub partition: i32,
+    /// The first offset.
+    pub from: i64,
+    /// The offset after the last one.
+    pub to: i64,
+}
+
+/// What a standalone consumer is set to.
 pub(crate) fn config(brokers: &str) -> ClientConfig {
     let mut config = client_config(brokers);
     config
@@ -42,7 +53,7 @@ pub(crate) fn create(config: &ClientConfig, brokers: &str) -> Result<BaseConsume
 }
 
 /// Has a consumer of this config do some work.
-pub(crate) fn look<T>(
+pub(crate) fn with_consumer<T>(
     config: &ClientConfig,
     brokers: &str,
     work: impl FnOnce(&BaseConsumer) -> Result<T, AdminError>,
@@ -98,12 +109,4 @@ pub(crate) fn repeat<T>(
             result => return result,
         }
     }
-}
-
-pub(crate) fn away(brokers: &str) -> impl Fn(KafkaError) -> AdminError {
-    |error| unavailable(brokers, chain(&error))
-}
-
-pub(crate) fn unavailable(brokers: &str, reason: String) -> AdminError {
-    AdminError::Unavailable { brokers: brokers.to_owned(), reason }
 }

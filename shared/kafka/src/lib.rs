@@ -1,0 +1,42 @@
+//! Kafka and the schema registry, for whoever talks to them.
+//!
+//! A service and a tool configure their clients alike ([`client_config`]) and find errors sorted
+//! alike ([`AdminError`]: away, missing, refused). [`Producer`] publishes batches, and is what the
+//! loop in `messaging` uses; [`Publisher`] is the same for tools. [`Admin`] and [`set_quotas`] look
+//! after topics and clients, [`Registry`] after schemas. Reading without belonging to a consumer
+//! group is what standalone consumers do: [`scan()`] reads stretches of topics, [`follow()`] what
+//! comes from now on, [`EventReader`] events by their writers' schemas, and [`committed()`] tells
+//! how far a group is. None of them commits anything. Consumers that belong to a group, and what is
+//! done with the records, are the business of `messaging`.
+
+mod addresses;
+mod client;
+mod error;
+
+mod admin;
+mod publisher;
+mod quotas;
+mod registry;
+
+mod standalone;
+
+mod committed;
+mod event_reader;
+mod follow;
+mod scan;
+
+mod throttle;
+
+pub use addresses::parse_brokers;
+pub use admin::{Admin, Topic, TopicPlan, TopicReport};
+pub use client::{Producer, PublishError, Record, client_config, header};
+pub use committed::committed;
+pub use error::AdminError;
+pub use event_reader::{EventReader, EventRecord, ReadError, ReadEvent, ReadFrom};
+pub use follow::follow;
+pub use publisher::{PlainRecord, Publisher};
+pub use quotas::{Quota, set_quotas};
+pub use registry::{InvalidRegistryUrl, Registry, RegistryError, RegistrySettings, SchemaVersion};
+pub use scan::{Bounds, Header, Scanned, partitions, scan, windows};
+pub use standalone::Window;
+pub use throttle::Throttle;
