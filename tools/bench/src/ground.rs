@@ -13,11 +13,12 @@ use cli::{
 use contracts::Topics;
 use load::{Arrivals, Length, Load, Mix, Target, open_shop};
 use messaging::{Admin, Registry};
+use sqlx::PgPool;
 use stack::fleet::{FleetOptions, SERVICES, instance};
 use stack::{Options, Part, Stack};
-use tokio_postgres::{Client, NoTls};
 
 use crate::meter::Meter;
+use crate::postgres::{connect, execute, told};
 use crate::show::Show;
 
 /// How long a fleet may take to come to rest, and the audit to look through all it has done.
@@ -36,7 +37,7 @@ pub(crate) struct Ground {
     programs: PathBuf,
     /// Variables of all services of all fleets.
     environment: Vec<(String, String)>,
-    postgres: Client,
+    postgres: PgPool,
 }
 
 /// What a fleet is like.
@@ -79,13 +80,13 @@ impl Ground {
         Ok(fleet)
     }
 
-    pub(crate) fn postgres(&self) -> &Client {
+    pub(crate) fn postgres(&self) -> &PgPool {
         &self.postgres
     }
 
     /// Postgres with what only comes with a restart; no fleet may be running.
     pub(crate) async fn restart_postgres(&mut self, setting: &str) -> anyhow::Result<()> {
-        self.postgres.batch_execute(setting).await?;
+        execute(&self.postgres, setting).await?;
         self.stack.postgres.stop().await;
         self.stack.postgres.start().await?;
         self.postgres = connect(&self.stack.postgres_url("postgres")).await?;
@@ -93,7 +94,7 @@ impl Ground {
     }
 
     pub(crate) async fn stop(self) {
-        drop(self.postgres);
+        self.postgres.close().await;
         self.stack.stop().await;
     }
 }
@@ -186,9 +187,9 @@ impl<'g> Fleet<'g> {
 
     /// How many orders are in the order service's database.
     pub(crate) async fn order_rows(&self) -> anyhow::Result<u64> {
-        let client = connect(&self.database_url("order")).await?;
-        let row = client.query_one("SELECT count(*) FROM orders", &[]).await?;
-        Ok(row.get::<_, i64>(0).unsigned_abs())
+        let database = connect(&self.database_url("order")).await?;
+        let counted = sqlx::query_scalar("SELECT count(*) FROM orders").fetch_one(&database).await;
+        counted.map(i64::unsigned_abs).map_err(told)
     }
 
     pub(crate) fn topics(&self) -> &Topics {
@@ -244,7 +245,7 @@ impl<'g> Fleet<'g> {
         stopping.join_all().await;
         for service in SERVICES {
             let statement = format!("DROP DATABASE \"{prefix}{service}\" WITH (FORCE)");
-            ground.postgres.batch_execute(&statement).await?;
+            execute(&ground.postgres, &statement).await?;
         }
         Ok(())
     }
@@ -273,13 +274,6 @@ pub(crate) fn open(rate: f64, warm_up: Duration, duration: Duration) -> Load {
 
 fn url(part: &Part) -> String {
     format!("http://127.0.0.1:{}", part.port())
-}
-
-pub(crate) async fn connect(url: &str) -> anyhow::Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    // Ends when the client is dropped.
-    tokio::spawn(connection);
-    Ok(client)
 }
 
 /// What `farandole schemas register` and `farandole topics create` do.

@@ -2,7 +2,9 @@ use std::{env, fs, process};
 
 use jiff::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
-use tokio_postgres::Client;
+use sqlx::PgPool;
+
+use crate::postgres::told;
 
 /// Where, when, of what and how it was measured.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -20,8 +22,8 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) async fn look(postgres: &Client) -> anyhow::Result<Self> {
-        let version: String = postgres.query_one("SHOW server_version", &[]).await?.get(0);
+    pub(crate) async fn look(postgres: &PgPool) -> anyhow::Result<Self> {
+        let version = sqlx::query_scalar("SHOW server_version").fetch_one(postgres).await;
         let at = Timestamp::now().round(Unit::Minute)?;
         Ok(Self {
             cpu: line_of("/proc/cpuinfo", "model name"),
@@ -29,7 +31,7 @@ impl Machine {
             memory_gib: gib(&line_of("/proc/meminfo", "MemTotal")),
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
             kafka: stack::KAFKA_VERSION.to_owned(),
-            postgres: version,
+            postgres: version.map_err(told)?,
             rustc: output("rustc", &["--version"]),
             commit: output("git", &["describe", "--always", "--dirty", "--exclude", "*"]),
             command: command(),

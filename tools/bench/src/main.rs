@@ -7,6 +7,7 @@ mod ground;
 mod machine;
 mod measure;
 mod meter;
+mod postgres;
 mod report;
 mod results;
 mod scale;

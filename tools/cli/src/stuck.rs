@@ -5,6 +5,7 @@
 //! it is looked at; so what seems stuck is read once more before it is told.
 
 mod advice;
+mod ask;
 mod letters;
 mod moves;
 mod states;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kernel::OrderId;
 use serde::Serialize;
-use tokio_postgres::Client;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 pub use letters::{Letters, read as read_letters};
@@ -33,25 +34,25 @@ const PAGE: i64 = 10_000;
 #[derive(Debug)]
 pub struct Databases {
     /// The order service's.
-    pub order: Client,
+    pub order: PgConnection,
     /// The inventory service's.
-    pub inventory: Client,
+    pub inventory: PgConnection,
     /// The payment service's.
-    pub payment: Client,
+    pub payment: PgConnection,
     /// The shipping service's.
-    pub shipping: Client,
+    pub shipping: PgConnection,
     /// The notification service's.
-    pub notification: Client,
+    pub notification: PgConnection,
 }
 
 impl Databases {
-    fn all(&self) -> [(&'static str, &Client); 5] {
+    fn all(&mut self) -> [(&'static str, &mut PgConnection); 5] {
         [
-            ("order", &self.order),
-            ("inventory", &self.inventory),
-            ("payment", &self.payment),
-            ("shipping", &self.shipping),
-            ("notification", &self.notification),
+            ("order", &mut self.order),
+            ("inventory", &mut self.inventory),
+            ("payment", &mut self.payment),
+            ("shipping", &mut self.shipping),
+            ("notification", &mut self.notification),
         ]
     }
 }
@@ -97,7 +98,7 @@ pub struct StuckOrder {
 ///
 /// What to do is not in it yet: see [`Stuck::advise`].
 pub async fn find(
-    databases: &Databases,
+    databases: &mut Databases,
     filter: Filter,
     limit: usize,
 ) -> Result<Option<Stuck>, Unreadable> {
@@ -115,7 +116,7 @@ pub async fn find(
 
 /// The first orders of that age about which something is to happen, and how many more there are.
 async fn stalled(
-    databases: &Databases,
+    databases: &mut Databases,
     older_than_s: f64,
     limit: usize,
 ) -> Result<(Vec<Uuid>, usize), Unreadable> {
@@ -136,17 +137,14 @@ async fn stalled(
 
 /// All there is to know of these orders, but of those about which nothing is to happen.
 async fn look_closer(
-    databases: &Databases,
+    databases: &mut Databases,
     mut orders: Vec<Order>,
 ) -> Result<Vec<StuckOrder>, Unreadable> {
     orders.retain(|order| !moves(&order.states).is_empty());
     let ids: Vec<Uuid> = orders.iter().map(|order| order.id.0).collect();
     let mut works = BTreeMap::new();
     for (service, database) in databases.all() {
-        works.insert(
-            service,
-            work::of(service, database, &ids).await.map_err(Unreadable::of(service))?,
-        );
+        works.insert(service, work::of(service, database, &ids).await?);
     }
     let mut take = |service: &str, order| works.get_mut(service)?.remove(&order);
     Ok(orders.into_iter().map(|order| describe(order, &mut take)).collect())

@@ -80,7 +80,7 @@ pub(crate) async fn run(
     }
     let report = match count {
         0 => Report::default(),
-        _ => redrive(arguments, connections, &chosen, how, &observer).await?,
+        _ => redrive(arguments, connections, &chosen, how, observer).await?,
     };
     if arguments.request.json {
         print(&report.as_json(&chosen).to_string())?;
@@ -186,7 +186,7 @@ async fn redrive(
     connections: &Connections,
     chosen: &Chosen<'_>,
     how: Redriven<'_>,
-    observer: &Observer<'_>,
+    observer: Observer<'_>,
 ) -> anyhow::Result<Report> {
     let Redrive { request, reason, .. } = arguments;
     let publisher = Publisher::new(&connections.kafka_brokers)?;

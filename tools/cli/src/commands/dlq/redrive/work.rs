@@ -19,7 +19,7 @@ const AT_ONCE_MAX: usize = 500;
 pub(super) struct Work<'a> {
     publisher: &'a Publisher,
     recorder: &'a Recorder<'a>,
-    observer: &'a Observer<'a>,
+    observer: Observer<'a>,
     how: Redriven<'a>,
     throttle: Throttle,
     bar: ProgressBar,
@@ -30,7 +30,7 @@ impl<'a> Work<'a> {
     pub(super) fn new(
         publisher: &'a Publisher,
         recorder: &'a Recorder<'a>,
-        observer: &'a Observer<'a>,
+        observer: Observer<'a>,
         how: Redriven<'a>,
         rate: u32,
         letters: usize,
@@ -112,7 +112,7 @@ impl<'a> Work<'a> {
 
     /// Waits until it is known of all letters what became of them, or `enough` holds for one.
     async fn watch<'l>(
-        &self,
+        &mut self,
         letters: &[&'l Letter],
         patience: Duration,
         enough: impl Fn(&Outcome) -> bool,
