@@ -1,6 +1,7 @@
 //! Measures a whole fleet on one machine: how much it carries, how fast, at what cost, and how it
 //! takes trouble.
 
+mod bench;
 mod charts;
 mod check;
 mod ground;
@@ -25,11 +26,12 @@ use tokio::select;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
+use crate::bench::Bench;
 use crate::ground::Ground;
 use crate::machine::Machine;
 use crate::results::Results;
 use crate::scale::Scale;
-use crate::sections::{Bench, Section};
+use crate::sections::Section;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

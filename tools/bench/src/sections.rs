@@ -11,14 +11,12 @@ pub(crate) mod latency;
 pub(crate) mod rate;
 pub(crate) mod stall;
 
-use std::cell::Cell;
 use std::fmt;
 
 use clap::ValueEnum;
 
-use crate::ground::{Fleet, Ground, Setup};
+use crate::bench::Bench;
 use crate::results::Results;
-use crate::scale::Scale;
 
 /// One thing to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -76,35 +74,5 @@ impl fmt::Display for Section {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = self.to_possible_value();
         formatter.pad(value.as_ref().map_or("", |value| value.get_name()))
-    }
-}
-
-/// What the sections share.
-pub(crate) struct Bench {
-    pub(crate) ground: Ground,
-    pub(crate) scale: Scale,
-    /// What the fleet can hold, once that is known.
-    pub(crate) rate: Option<f64>,
-    /// Whether a fleet has been at work on it.
-    pub(crate) stack_is_warm: Cell<bool>,
-}
-
-impl Bench {
-    /// A fleet that is warm, on a stack that is.
-    pub(crate) async fn fleet(&self, setup: Setup<'_>) -> anyhow::Result<Fleet<'_>> {
-        let orders = if self.stack_is_warm.replace(true) {
-            self.scale.warm_fleet
-        } else {
-            self.scale.warm_stack
-        };
-        self.ground.fleet(setup, orders).await
-    }
-
-    /// What the fleet can hold; when the section that finds out was left out, an estimate.
-    pub(crate) async fn rate(&self, fleet: &Fleet<'_>) -> anyhow::Result<f64> {
-        match self.rate {
-            Some(rate) => Ok(rate),
-            None => Ok((rate::ceiling(self, fleet).await? * 0.75).round()),
-        }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::Unreadable;
+use crate::unreadable::Unreadable;
 
 /// A number that is missing: a later event of the same order and source has come, this one has
 /// not.

@@ -6,56 +6,31 @@
 
 mod advice;
 mod ask;
+mod databases;
 mod letters;
 mod moves;
+mod order;
 mod states;
 mod work;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use kernel::OrderId;
-use serde::Serialize;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
+pub use databases::Databases;
 pub use letters::{Letters, read as read_letters};
 pub use moves::{Awaited, Move, States, moves};
+pub use order::{Stuck, StuckOrder};
 pub use work::{DeadLetter, Parked, PendingCall, Work};
 
 use self::states::Order;
-use crate::{SERVICES, Unreadable};
+use crate::SERVICES;
+use crate::unreadable::Unreadable;
 
 /// How many orders are read at once: some megabytes.
 const PAGE: i64 = 10_000;
-
-/// Connections to the databases of the five services. They are only read.
-#[derive(Debug)]
-pub struct Databases {
-    /// The order service's.
-    pub order: PgConnection,
-    /// The inventory service's.
-    pub inventory: PgConnection,
-    /// The payment service's.
-    pub payment: PgConnection,
-    /// The shipping service's.
-    pub shipping: PgConnection,
-    /// The notification service's.
-    pub notification: PgConnection,
-}
-
-impl Databases {
-    fn all(&mut self) -> [(&'static str, &mut PgConnection); 5] {
-        [
-            ("order", &mut self.order),
-            ("inventory", &mut self.inventory),
-            ("payment", &mut self.payment),
-            ("shipping", &mut self.shipping),
-            ("notification", &mut self.notification),
-        ]
-    }
-}
 
 /// Which orders are wanted.
 #[derive(Debug, Clone, Copy)]
@@ -64,33 +39,6 @@ pub enum Filter {
     OlderThan(Duration),
     /// This one, whatever its age.
     Order(OrderId),
-}
-
-/// The orders that hang.
-#[derive(Debug, Clone, Serialize)]
-pub struct Stuck {
-    /// The oldest of them, by when they were placed.
-    pub orders: Vec<StuckOrder>,
-    /// How many more there are.
-    pub more: usize,
-}
-
-/// An order that hangs.
-#[derive(Debug, Clone, Serialize)]
-pub struct StuckOrder {
-    /// The order.
-    pub order_id: OrderId,
-    /// What the order service has decided so far.
-    pub status: String,
-    /// Why it is cancelled, if it is.
-    pub cancel_reason: Option<String>,
-    /// When it was placed.
-    pub placed_at: Timestamp,
-    /// When its status changed last.
-    pub since: Timestamp,
-    /// What the services have to do with it: first those whose move it is, in the order in which
-    /// it matters.
-    pub services: Vec<Work>,
 }
 
 /// Finds the orders that hang, and tells of the first `limit`. `None` if a single order was asked

@@ -3,7 +3,7 @@
 use load::Length;
 use serde::{Deserialize, Serialize};
 
-use super::Bench;
+use crate::bench::Bench;
 use crate::ground::{Setup, closed};
 use crate::measure::Measured;
 

@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use load::{Length, Load, Stage};
 use serde::{Deserialize, Serialize};
 
-use super::Bench;
+use crate::bench::Bench;
 use crate::ground::{Fleet, Setup, open};
 
 /// How long all orders may take to end.

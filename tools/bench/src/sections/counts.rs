@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use stack::fleet::SERVICES;
 use tokio::time::sleep;
 
-use super::Bench;
+use crate::bench::Bench;
 use crate::ground::{Fleet, Ground, Setup, closed};
 use crate::postgres::{execute, told};
 

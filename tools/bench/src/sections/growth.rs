@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use stack::fleet::SERVICES;
 use tokio::task::JoinSet;
 
-use super::Bench;
+use crate::bench::Bench;
 use crate::ground::{Fleet, Setup, open};
 use crate::measure::Measured;
 use crate::postgres::{execute, told};

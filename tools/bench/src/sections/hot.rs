@@ -3,7 +3,7 @@
 use load::{Length, Load, Mix};
 use serde::{Deserialize, Serialize};
 
-use super::Bench;
+use crate::bench::Bench;
 use crate::ground::{Setup, closed, open};
 use crate::measure::Measured;
 

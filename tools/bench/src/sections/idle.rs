@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use stack::fleet::SERVICES;
 use tokio::time::sleep;
 
-use super::Bench;
+use crate::bench::Bench;
 use crate::ground::Setup;
 
 /// How much of one core.

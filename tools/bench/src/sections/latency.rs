@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Bench;
+use crate::bench::Bench;
 use crate::ground::{Setup, open};
 use crate::measure::Measured;
 

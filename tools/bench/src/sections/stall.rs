@@ -4,7 +4,7 @@ use load::Stage;
 use serde::{Deserialize, Serialize};
 use stack::fleet::SERVICES;
 
-use super::Bench;
+use crate::bench::Bench;
 use crate::ground::{Setup, open};
 
 /// When it is killed, in halves of a second after measuring began.

@@ -3,8 +3,9 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Connection as _, Error, FromRow, Row as _};
 use uuid::Uuid;
 
+use super::error::AuditError;
 use super::facts::Service;
-use super::{AuditError, rules};
+use super::rules;
 use crate::database::{connect, reason};
 
 /// What a service's database says, all of it at one moment.

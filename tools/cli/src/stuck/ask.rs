@@ -2,7 +2,7 @@ use sqlx::FromRow;
 use sqlx::postgres::{PgConnection, PgRow};
 use uuid::Uuid;
 
-use crate::Unreadable;
+use crate::unreadable::Unreadable;
 
 /// All rows of a service's database that are about these orders, which are the query's parameter.
 pub(super) async fn ask<R: for<'r> FromRow<'r, PgRow> + Send + Unpin>(

@@ -5,8 +5,9 @@ use kernel::OrderId;
 use uuid::Uuid;
 
 use super::ask::ask;
-use super::{Databases, States};
-use crate::Unreadable;
+use super::databases::Databases;
+use super::moves::States;
+use crate::unreadable::Unreadable;
 
 /// An order, and where it is in the five services.
 #[derive(Debug, Clone)]

@@ -6,10 +6,10 @@ use serde::Serialize;
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
-use super::Awaited;
 use super::ask::ask;
-use crate::Unreadable;
+use super::moves::Awaited;
 use crate::gaps::Gap;
+use crate::unreadable::Unreadable;
 
 /// What a service has to do with an order that is stuck.
 #[derive(Debug, Clone, Default, Serialize)]

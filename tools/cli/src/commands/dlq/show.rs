@@ -9,7 +9,8 @@ use messaging::dead_letter_headers as dead;
 use serde_json::{Value, json};
 
 use super::archive::{Archive, State};
-use super::letter::{Letter, LetterId};
+use super::letter::Letter;
+use super::letter_id::LetterId;
 use super::outcome::{Observer, Outcome};
 use super::text::{ago, hex_dump, print, shortened};
 use crate::connections::Connections;

@@ -5,7 +5,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use messaging::{AdminError, PlainRecord, Publisher, Throttle};
 use tokio::time::{Instant, sleep};
 
-use super::super::letter::{Letter, LetterId, Redriven};
+use super::super::letter::{Letter, Redriven};
+use super::super::letter_id::LetterId;
 use super::super::operations::{Handled, Recorder};
 use super::super::outcome::{Observer, Outcome};
 use super::report::Report;
