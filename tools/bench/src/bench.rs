@@ -2,13 +2,17 @@ use std::cell::Cell;
 
 use load::Length;
 
-use crate::ground::{Fleet, Ground, Setup, closed};
+use crate::comparison::Comparison;
+use crate::fleet::{Fleet, Setup};
+use crate::ground::Ground;
+use crate::loads::closed;
 use crate::scale::Scale;
 
 /// What the sections share.
 pub(crate) struct Bench {
     pub(crate) ground: Ground,
     pub(crate) scale: Scale,
+    pub(crate) comparison: Comparison,
     /// What the fleet can hold, once that is known.
     pub(crate) rate: Option<f64>,
     /// Whether a fleet has been at work on it.

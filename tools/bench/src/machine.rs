@@ -4,6 +4,7 @@ use jiff::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
+use crate::build::Build;
 use crate::postgres::told;
 
 /// Where, when, of what and how it was measured.
@@ -22,7 +23,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) async fn look(postgres: &PgPool) -> anyhow::Result<Self> {
+    pub(crate) async fn look(postgres: &PgPool, build: &Build) -> anyhow::Result<Self> {
         let version = sqlx::query_scalar("SHOW server_version").fetch_one(postgres).await;
         let at = Timestamp::now().round(Unit::Minute)?;
         Ok(Self {
@@ -33,7 +34,7 @@ impl Machine {
             kafka: stack::KAFKA_VERSION.to_owned(),
             postgres: version.map_err(told)?,
             rustc: output("rustc", &["--version"]),
-            commit: output("git", &["describe", "--always", "--dirty", "--exclude", "*"]),
+            commit: build.commit().unwrap_or_else(|| "unknown".to_owned()),
             command: command(),
             at: at.to_string(),
         })

@@ -14,6 +14,11 @@ use crate::postgres::told;
 const MICROS_PER_TICK: u64 = 10_000;
 /// The name under which this program's own share is listed.
 pub(crate) const LOAD: &str = "load generator";
+/// Who uses CPU time, in the order in which it is shown.
+pub(crate) const PROCESSES: [&str; 8] =
+    ["order", "inventory", "payment", "shipping", "notification", "Kafka", "Postgres", LOAD];
+/// The first so many are services.
+pub(crate) const SERVICES: usize = 5;
 
 /// What had been used at a moment, since the processes were started.
 pub(crate) struct Reading {

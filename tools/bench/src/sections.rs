@@ -1,5 +1,6 @@
 //! What is measured, one section after the other.
 
+pub(crate) mod against;
 pub(crate) mod alone;
 pub(crate) mod catch_up;
 pub(crate) mod counts;
@@ -12,11 +13,15 @@ pub(crate) mod rate;
 pub(crate) mod stall;
 
 use std::fmt;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
 use crate::bench::Bench;
 use crate::results::Results;
+
+/// More than any section takes, but for the turns of two builds.
+const LIMIT: Duration = Duration::from_mins(20);
 
 /// One thing to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -31,6 +36,7 @@ pub(crate) enum Section {
     Hot,
     Idle,
     Instances,
+    Against,
 }
 
 impl Section {
@@ -46,6 +52,15 @@ impl Section {
             Self::Hot => "all orders for one SKU",
             Self::Idle => "what a fleet uses that has nothing to do",
             Self::Instances => "two and four instances of each service",
+            Self::Against => "this build and another one in turns; needs --against",
+        }
+    }
+
+    /// More than it takes.
+    pub(crate) fn limit(self, bench: &Bench) -> Duration {
+        match self {
+            Self::Against => LIMIT + bench.comparison.limit(),
+            _ => LIMIT,
         }
     }
 
@@ -65,6 +80,7 @@ impl Section {
             Self::Hot => results.hot = hot::measure(bench).await?,
             Self::Idle => results.idle = Some(idle::measure(bench).await?),
             Self::Instances => results.instances = instances::measure(bench).await?,
+            Self::Against => results.against = Some(against::measure(bench).await?),
         }
         Ok(())
     }

@@ -4,7 +4,8 @@ use load::Length;
 use serde::{Deserialize, Serialize};
 
 use crate::bench::Bench;
-use crate::ground::{Setup, closed};
+use crate::fleet::Setup;
+use crate::loads::closed;
 use crate::measure::Measured;
 
 /// For all services: one record in a transaction. Orders that come together are still placed

@@ -7,7 +7,8 @@ use load::{Length, Load, Stage};
 use serde::{Deserialize, Serialize};
 
 use crate::bench::Bench;
-use crate::ground::{Fleet, Setup, open};
+use crate::fleet::{Fleet, Setup};
+use crate::loads::open;
 
 /// How long all orders may take to end.
 const PATIENCE: Duration = Duration::from_mins(10);

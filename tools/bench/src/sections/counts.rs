@@ -9,7 +9,9 @@ use stack::fleet::SERVICES;
 use tokio::time::sleep;
 
 use crate::bench::Bench;
-use crate::ground::{Fleet, Ground, Setup, closed};
+use crate::fleet::{Fleet, Setup};
+use crate::ground::Ground;
+use crate::loads::closed;
 use crate::postgres::{execute, told};
 
 /// How many orders are under way at all times.

@@ -6,7 +6,8 @@ use stack::fleet::SERVICES;
 use tokio::task::JoinSet;
 
 use crate::bench::Bench;
-use crate::ground::{Fleet, Setup, open};
+use crate::fleet::{Fleet, Setup};
+use crate::loads::open;
 use crate::measure::Measured;
 use crate::postgres::{execute, told};
 

@@ -4,7 +4,8 @@ use load::{Length, Load, Mix};
 use serde::{Deserialize, Serialize};
 
 use crate::bench::Bench;
-use crate::ground::{Setup, closed, open};
+use crate::fleet::Setup;
+use crate::loads::{closed, open};
 use crate::measure::Measured;
 
 /// One way.

@@ -7,7 +7,7 @@ use stack::fleet::SERVICES;
 use tokio::time::sleep;
 
 use crate::bench::Bench;
-use crate::ground::Setup;
+use crate::fleet::Setup;
 
 /// How much of one core.
 #[derive(Debug, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rate::{Search, Step};
 use crate::bench::Bench;
-use crate::ground::Setup;
+use crate::fleet::Setup;
 use crate::measure::Measured;
 
 /// How many of each. With four, the topics have four partitions instead of three.

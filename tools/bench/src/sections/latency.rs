@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bench::Bench;
-use crate::ground::{Setup, open};
+use crate::fleet::Setup;
+use crate::loads::open;
 use crate::measure::Measured;
 
 /// What a fleet with little to do is measured at.

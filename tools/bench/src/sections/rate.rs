@@ -6,7 +6,8 @@ use anyhow::bail;
 use serde::{Deserialize, Serialize};
 
 use crate::bench::Bench;
-use crate::ground::{Fleet, Setup, open};
+use crate::fleet::{Fleet, Setup};
+use crate::loads::open;
 use crate::measure::Measured;
 
 /// How often at most a lower rate is tried after one could not be held.

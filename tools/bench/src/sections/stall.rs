@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use stack::fleet::SERVICES;
 
 use crate::bench::Bench;
-use crate::ground::{Setup, open};
+use crate::fleet::Setup;
+use crate::loads::open;
 
 /// When it is killed, in halves of a second after measuring began.
 const KILL_AT: u32 = 6;
