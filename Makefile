@@ -40,6 +40,10 @@ stack: prerequisites ## Start Kafka, the schema registry and Postgres alone, wit
 bench: fleet-and-bench ## Measure rate, latency, cost and more, and write docs/performance (BENCH_ARGS)
 	@$(TARGET_DIR)/release/farandole-bench --out docs $(BENCH_ARGS)
 
+.PHONY: bench-against
+bench-against: release ## Compare with another build, the one in AGAINST, in turns (BENCH_ARGS)
+	@$(TARGET_DIR)/release/farandole-bench --against $(AGAINST) $(BENCH_ARGS)
+
 .PHONY: bench-check
 bench-check: fleet-and-bench ## Check by ratios and counts that batches do what they are for (a minute and a half)
 	@$(TARGET_DIR)/release/farandole-bench check

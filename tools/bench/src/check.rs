@@ -3,7 +3,9 @@
 
 use load::{Arrivals, Length, Load};
 
-use crate::ground::{Ground, Setup, closed};
+use crate::fleet::Setup;
+use crate::ground::Ground;
+use crate::loads::closed;
 use crate::measure::seconds;
 use crate::sections::alone::{ONE_AT_A_TIME, WARM as WARM_ALONE};
 use crate::sections::counts::{begin_counting, count};

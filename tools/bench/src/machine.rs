@@ -2,7 +2,10 @@ use std::{env, fs, process};
 
 use jiff::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
-use tokio_postgres::Client;
+use sqlx::PgPool;
+
+use crate::build::Build;
+use crate::postgres::told;
 
 /// Where, when, of what and how it was measured.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -20,8 +23,8 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) async fn look(postgres: &Client) -> anyhow::Result<Self> {
-        let version: String = postgres.query_one("SHOW server_version", &[]).await?.get(0);
+    pub(crate) async fn look(postgres: &PgPool, build: &Build) -> anyhow::Result<Self> {
+        let version = sqlx::query_scalar("SHOW server_version").fetch_one(postgres).await;
         let at = Timestamp::now().round(Unit::Minute)?;
         Ok(Self {
             cpu: line_of("/proc/cpuinfo", "model name"),
@@ -29,9 +32,9 @@ impl Machine {
             memory_gib: gib(&line_of("/proc/meminfo", "MemTotal")),
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
             kafka: stack::KAFKA_VERSION.to_owned(),
-            postgres: version,
+            postgres: version.map_err(told)?,
             rustc: output("rustc", &["--version"]),
-            commit: output("git", &["describe", "--always", "--dirty", "--exclude", "*"]),
+            commit: build.commit().unwrap_or_else(|| "unknown".to_owned()),
             command: command(),
             at: at.to_string(),
         })

@@ -1,12 +1,18 @@
 //! Measures a whole fleet on one machine: how much it carries, how fast, at what cost, and how it
 //! takes trouble.
 
+mod bench;
+mod build;
 mod charts;
 mod check;
+mod comparison;
+mod fleet;
 mod ground;
+mod loads;
 mod machine;
 mod measure;
 mod meter;
+mod postgres;
 mod report;
 mod results;
 mod scale;
@@ -19,22 +25,24 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand, ValueEnum as _};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum as _};
 use tokio::select;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
+use crate::bench::Bench;
+use crate::build::Build;
+use crate::comparison::Comparison;
 use crate::ground::Ground;
 use crate::machine::Machine;
 use crate::results::Results;
 use crate::scale::Scale;
-use crate::sections::{Bench, Section};
+use crate::sections::Section;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// More than any section takes.
-const SECTION_LIMIT: Duration = Duration::from_mins(20);
 /// A check takes a minute and a half; a slow machine may take twice as long.
 const CHECK_LIMIT: Duration = Duration::from_mins(3);
 /// Parts that hang must not keep a person waiting: services have ten seconds by their own rules.
@@ -43,13 +51,21 @@ const STOP_LIMIT: Duration = Duration::from_secs(15);
 /// Starts Kafka, the schema registry, Postgres and the services on this machine, measures them, and
 /// stops them. After each section all orders must have ended and the audit must be clean.
 ///
-/// The services' programs are expected beside this one: `make bench` builds all of them. Nothing
-/// else should run on the machine meanwhile.
+/// The services' programs, and `farandole`, are expected beside this one: `make bench` builds all of
+/// them. Nothing else should run on the machine meanwhile.
+///
+///   farandole-bench --only rate,latency
+///   farandole-bench --against ../before/target/release --rates 50,1800,max
 ///
 /// Exit codes: 0 measured; 1 something failed, or the audit found something; 2 wrong usage; 128 + N
 /// ended by signal N.
 #[derive(Parser)]
-#[command(version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(
+    version,
+    verbatim_doc_comment,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true
+)]
 struct Arguments {
     #[command(subcommand)]
     action: Option<Action>,
@@ -57,6 +73,8 @@ struct Arguments {
     measure: Measure,
     #[command(flatten)]
     fleet: FleetArguments,
+    #[command(flatten)]
+    comparison: Comparison,
 }
 
 #[derive(Subcommand)]
@@ -92,9 +110,20 @@ struct FleetArguments {
     /// A variable for all services, such as `BATCH_LINGER_MS=5`; may be repeated
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     environment: Vec<(String, String)>,
+    /// Where the programs are that are measured [default: beside this one]
+    #[arg(long, value_name = "DIR", value_parser = Build::parse)]
+    programs: Option<Build>,
     /// Keep data and logs in this directory [default: a temporary one, removed at the end]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+}
+
+impl FleetArguments {
+    /// Starts the stack for it.
+    async fn ground(self) -> anyhow::Result<Ground> {
+        let Self { environment, programs, data } = self;
+        Ground::prepare(data, programs.map_or_else(Build::own, Ok)?, environment).await
+    }
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
@@ -104,7 +133,11 @@ fn variable(text: &str) -> Result<(String, String), String> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { action, measure, fleet } = Arguments::parse();
+    let Arguments { action, measure, fleet, comparison } = Arguments::parse();
+    if measure.only.contains(&Section::Against) && comparison.against.is_none() {
+        let why = "the section against needs --against, the build to compare with";
+        Arguments::command().error(ErrorKind::MissingRequiredArgument, why).exit();
+    }
     if measure.list {
         for section in Section::value_variants() {
             println!("{section:<10} {}", section.about());
@@ -114,7 +147,7 @@ async fn main() -> ExitCode {
     let work = async {
         match action {
             Some(Action::Check(fleet)) => Box::pin(check(fleet)).await,
-            None => Box::pin(bench(measure, fleet)).await,
+            None => Box::pin(bench(measure, fleet, comparison)).await,
         }
     };
     let outcome = select! {
@@ -145,9 +178,9 @@ async fn asked_to_end() -> u8 {
 }
 
 /// Whether all holds.
-async fn check(FleetArguments { environment, data }: FleetArguments) -> anyhow::Result<bool> {
+async fn check(fleet: FleetArguments) -> anyhow::Result<bool> {
     let checked = async {
-        let mut ground = Ground::prepare(data, environment).await?;
+        let mut ground = fleet.ground().await?;
         let holds = check::check(&mut ground).await?;
         // What hangs is killed as it is dropped.
         let _ = timeout(STOP_LIMIT, ground.stop()).await;
@@ -160,24 +193,30 @@ async fn check(FleetArguments { environment, data }: FleetArguments) -> anyhow::
 /// Whether all could be measured.
 async fn bench(
     measure: Measure,
-    FleetArguments { environment, data }: FleetArguments,
+    fleet: FleetArguments,
+    comparison: Comparison,
 ) -> anyhow::Result<bool> {
     let Measure { only, quick, rate, out, add, .. } = measure;
     let scale = if quick { Scale::QUICK } else { Scale::FULL };
-    let ground = Ground::prepare(data, environment).await?;
-    let machine = Machine::look(ground.postgres()).await?;
-    let mut bench = Bench { ground, scale, rate, stack_is_warm: Cell::new(false) };
+    let ground = fleet.ground().await?;
+    let machine = Machine::look(ground.postgres(), &ground.build).await?;
+    let compares = comparison.against.is_some();
+    let wanted = |section: Section| {
+        let by_itself = (section == Section::Against) == compares;
+        if only.is_empty() { by_itself } else { only.contains(&section) }
+    };
+    let stack_is_warm = Cell::new(false);
+    let mut bench = Bench { ground, scale, comparison, rate, stack_is_warm };
     let before = match &out {
         Some(directory) if add => report::read(directory)?,
         _ => Results::default(),
     };
     // An earlier one is not for sections that are measured after a new one.
-    let measures_rate = only.is_empty() || only.contains(&Section::Rate);
-    let earlier = before.rate.as_ref().filter(|_| !measures_rate);
+    let earlier = before.rate.as_ref().filter(|_| !wanted(Section::Rate));
     bench.rate = rate.or(earlier.map(|rate| rate.held.load.offered_per_second));
     let mut results = Results { machine, ..before };
     for section in Section::value_variants() {
-        if only.is_empty() || only.contains(section) {
+        if wanted(*section) {
             run(*section, &mut bench, &mut results).await;
             // What was measured stays measured, whatever comes after it.
             if let Some(directory) = &out {
@@ -193,8 +232,9 @@ async fn bench(
 
 async fn run(section: Section, bench: &mut Bench, results: &mut Results) {
     let began = Instant::now();
-    let measured = timeout(SECTION_LIMIT, section.run(bench, results)).await;
-    let measured = measured.with_context(|| format!("it took over {SECTION_LIMIT:?}"));
+    let limit = section.limit(bench);
+    let measured = timeout(limit, section.run(bench, results)).await;
+    let measured = measured.with_context(|| format!("it took over {limit:?}"));
     let took = began.elapsed().as_secs();
     results.failed.remove(&section.to_string());
     let line = match measured.and_then(|measured| measured) {

@@ -6,11 +6,11 @@ use std::time::Duration;
 use load::{Load, Phase, Stage};
 use serde::{Deserialize, Serialize};
 
-use crate::ground::Fleet;
+use crate::fleet::Fleet;
 use crate::meter::{LOAD, Reading};
 
 /// What came of it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Measured {
     pub(crate) load: Phase,
     /// Microseconds of CPU time per order that ended, by process.

@@ -6,12 +6,19 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use tokio_postgres::Client;
+use sqlx::PgPool;
+
+use crate::postgres::told;
 
 /// Linux tells CPU time in hundredths of a second, whatever the kernel's own tick (time(7)).
 const MICROS_PER_TICK: u64 = 10_000;
 /// The name under which this program's own share is listed.
 pub(crate) const LOAD: &str = "load generator";
+/// Who uses CPU time, in the order in which it is shown.
+pub(crate) const PROCESSES: [&str; 8] =
+    ["order", "inventory", "payment", "shipping", "notification", "Kafka", "Postgres", LOAD];
+/// The first so many are services.
+pub(crate) const SERVICES: usize = 5;
 
 /// What had been used at a moment, since the processes were started.
 pub(crate) struct Reading {
@@ -32,7 +39,7 @@ pub(crate) struct Reading {
 pub(crate) struct Meter<'m> {
     /// The processes, by the name under which they are added up, each with its descendants.
     pub(crate) processes: Vec<(&'static str, Vec<u32>)>,
-    pub(crate) postgres: &'m Client,
+    pub(crate) postgres: &'m PgPool,
     /// Where Kafka keeps its partitions.
     pub(crate) kafka: &'m Path,
     /// With this begin the fleet's topics and databases.
@@ -48,21 +55,21 @@ impl Meter<'_> {
             *cpu_us.entry((*name).to_owned()).or_default() += cpu;
             *memory.entry((*name).to_owned()).or_default() += bytes;
         }
-        let row = self
-            .postgres
-            .query_one(
-                "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint, (SELECT
-                   coalesce(sum(xact_commit), 0)::bigint FROM pg_stat_database
-                   WHERE starts_with(datname, $1))",
-                &[&self.prefix],
-            )
-            .await?;
+        let (wal_bytes, commits): (i64, i64) = sqlx::query_as(
+            "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint, (SELECT
+               coalesce(sum(xact_commit), 0)::bigint FROM pg_stat_database
+               WHERE starts_with(datname, $1))",
+        )
+        .bind(self.prefix)
+        .fetch_one(self.postgres)
+        .await
+        .map_err(told)?;
         Ok(Reading {
             at: Instant::now(),
             cpu_us,
             memory,
-            wal_bytes: row.get::<_, i64>(0).unsigned_abs(),
-            commits: row.get::<_, i64>(1).unsigned_abs(),
+            wal_bytes: wal_bytes.unsigned_abs(),
+            commits: commits.unsigned_abs(),
             kafka_bytes: segment_bytes(self.kafka, self.prefix)?,
         })
     }

@@ -1,5 +1,7 @@
 //! Results as files: JSON, charts, and tables within a document that people write.
 
+mod against;
+mod markdown;
 mod tables;
 
 use std::fs;
@@ -9,6 +11,7 @@ use anyhow::Context as _;
 
 use crate::charts::{Axes, Bar, Line, bars, lines, number};
 use crate::measure::Measured;
+use crate::meter::PROCESSES;
 use crate::results::Results;
 
 /// Between these, and only there, a run writes into the document.
@@ -91,13 +94,13 @@ fn draw(directory: &Path, results: &Results) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What each process costs, in the order of [`tables::PROCESSES`].
+/// What each process costs, in the order of [`PROCESSES`].
 fn bar(name: &str, measured: &Measured) -> Bar {
     let part = |process: &&str| {
         let us = measured.cpu_us.get(*process).copied().unwrap_or_default();
         ((*process).to_owned(), us)
     };
-    (name.to_owned(), tables::PROCESSES.iter().map(part).collect())
+    (name.to_owned(), PROCESSES.iter().map(part).collect())
 }
 
 #[cfg(test)]

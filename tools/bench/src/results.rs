@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
+use crate::sections::against::Against;
 use crate::sections::alone::Alone;
 use crate::sections::catch_up::CatchUp;
 use crate::sections::counts::Counts;
@@ -32,4 +33,5 @@ pub(crate) struct Results {
     pub(crate) hot: Vec<Spread>,
     pub(crate) idle: Option<Idle>,
     pub(crate) instances: Vec<Shared>,
+    pub(crate) against: Option<Against>,
 }

@@ -1,5 +1,6 @@
 //! What is measured, one section after the other.
 
+pub(crate) mod against;
 pub(crate) mod alone;
 pub(crate) mod catch_up;
 pub(crate) mod counts;
@@ -11,14 +12,16 @@ pub(crate) mod latency;
 pub(crate) mod rate;
 pub(crate) mod stall;
 
-use std::cell::Cell;
 use std::fmt;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::ground::{Fleet, Ground, Setup};
+use crate::bench::Bench;
 use crate::results::Results;
-use crate::scale::Scale;
+
+/// More than any section takes, but for the turns of two builds.
+const LIMIT: Duration = Duration::from_mins(20);
 
 /// One thing to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -33,6 +36,7 @@ pub(crate) enum Section {
     Hot,
     Idle,
     Instances,
+    Against,
 }
 
 impl Section {
@@ -48,6 +52,15 @@ impl Section {
             Self::Hot => "all orders for one SKU",
             Self::Idle => "what a fleet uses that has nothing to do",
             Self::Instances => "two and four instances of each service",
+            Self::Against => "this build and another one in turns; needs --against",
+        }
+    }
+
+    /// More than it takes.
+    pub(crate) fn limit(self, bench: &Bench) -> Duration {
+        match self {
+            Self::Against => LIMIT + bench.comparison.limit(),
+            _ => LIMIT,
         }
     }
 
@@ -67,6 +80,7 @@ impl Section {
             Self::Hot => results.hot = hot::measure(bench).await?,
             Self::Idle => results.idle = Some(idle::measure(bench).await?),
             Self::Instances => results.instances = instances::measure(bench).await?,
+            Self::Against => results.against = Some(against::measure(bench).await?),
         }
         Ok(())
     }
@@ -76,35 +90,5 @@ impl fmt::Display for Section {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = self.to_possible_value();
         formatter.pad(value.as_ref().map_or("", |value| value.get_name()))
-    }
-}
-
-/// What the sections share.
-pub(crate) struct Bench {
-    pub(crate) ground: Ground,
-    pub(crate) scale: Scale,
-    /// What the fleet can hold, once that is known.
-    pub(crate) rate: Option<f64>,
-    /// Whether a fleet has been at work on it.
-    pub(crate) stack_is_warm: Cell<bool>,
-}
-
-impl Bench {
-    /// A fleet that is warm, on a stack that is.
-    pub(crate) async fn fleet(&self, setup: Setup<'_>) -> anyhow::Result<Fleet<'_>> {
-        let orders = if self.stack_is_warm.replace(true) {
-            self.scale.warm_fleet
-        } else {
-            self.scale.warm_stack
-        };
-        self.ground.fleet(setup, orders).await
-    }
-
-    /// What the fleet can hold; when the section that finds out was left out, an estimate.
-    pub(crate) async fn rate(&self, fleet: &Fleet<'_>) -> anyhow::Result<f64> {
-        match self.rate {
-            Some(rate) => Ok(rate),
-            None => Ok((rate::ceiling(self, fleet).await? * 0.75).round()),
-        }
     }
 }

@@ -6,30 +6,32 @@
 
 mod books;
 mod checks;
+mod error;
 mod facts;
 mod ledger;
 mod log;
+mod options;
 mod report;
 mod rest;
 mod rules;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use contracts::Topics;
 use jiff::SignedDuration;
-use kafka::{Admin, AdminError, Registry, RegistryError};
-use thiserror::Error;
+use kafka::{Admin, Registry};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
 use self::books::Books;
 use self::checks::Auditor;
+pub use self::error::AuditError;
 use self::facts::Service;
 use self::ledger::Ledger;
 use self::log::{Before, Log, Scribe};
+pub use self::options::AuditOptions;
 pub use self::report::{AuditReport, Check};
-use crate::gaps::Number;
 
 /// Where a fleet is.
 #[derive(Clone)]
@@ -42,60 +44,6 @@ pub struct AuditTargets {
     pub topics: Topics,
     /// By service, the URL of its database.
     pub database_urls: HashMap<String, String>,
-}
-
-/// How to audit.
-#[derive(Debug, Clone)]
-pub struct AuditOptions {
-    /// How many lines are kept of each check; all cases are counted.
-    pub lines: usize,
-    /// Leave out what only holds at rest.
-    pub invariants_only: bool,
-    /// Open dead letters are fine.
-    pub allow_dead_letters: bool,
-    /// Dead letters that an operator has seen to, by topic, partition and offset: they are fine.
-    pub settled_letters: BTreeSet<(String, i32, i64)>,
-    /// Events that an operator knows to be lost for good: their numbers are fine.
-    pub acknowledged: BTreeSet<Number>,
-    /// Charges of cancelled orders may be open: they are followed until the provider answers, and
-    /// it may never do.
-    pub allow_pending_effects: bool,
-}
-
-impl Default for AuditOptions {
-    /// Everything is checked, nothing is allowed, and 20 lines are kept of each check.
-    fn default() -> Self {
-        Self {
-            lines: 20,
-            invariants_only: false,
-            allow_dead_letters: false,
-            settled_letters: BTreeSet::new(),
-            acknowledged: BTreeSet::new(),
-            allow_pending_effects: false,
-        }
-    }
-}
-
-/// Why a fleet could not be audited.
-#[derive(Debug, Error)]
-pub enum AuditError {
-    /// Kafka is away, or a topic is not there.
-    #[error(transparent)]
-    Kafka(#[from] AdminError),
-    /// A schema is needed, and cannot be had.
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
-    /// A database cannot be read.
-    #[error("the {service} service's database: {reason}")]
-    Database {
-        /// Whose it is.
-        service: &'static str,
-        /// What went wrong.
-        reason: String,
-    },
-    /// The audit itself has failed.
-    #[error("the audit was broken off: {0}")]
-    BrokenOff(String),
 }
 
 /// The services whose databases are audited.

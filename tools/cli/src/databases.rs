@@ -1,9 +1,8 @@
 use std::collections::BTreeMap;
 
-use anyhow::Context as _;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
-use farandole_cli::SERVICES;
-use tokio_postgres::{Client, NoTls};
+use farandole_cli::{SERVICES, database};
+use sqlx::PgConnection;
 
 /// Where the services' databases are, by service, as far as anybody has said. The tool only reads
 /// them. There is one flag per service, and a variable of the same name.
@@ -50,26 +49,18 @@ pub(crate) struct NoDatabase(pub(crate) String);
 
 impl Databases {
     /// A connection to a service's database on which nothing can be written.
-    pub(crate) async fn connect(&self, service: &str) -> anyhow::Result<Client> {
-        let variable = Self::variable(service);
-        let url = self.url(service)?;
-        let mut config: tokio_postgres::Config =
-            url.parse().with_context(|| format!("{variable} is no Postgres URL"))?;
-        // Ten minutes are more than any question takes; no question holds a database up for ever.
-        config
-            .options("-c default_transaction_read_only=on -c statement_timeout=600000")
-            .connect_timeout(std::time::Duration::from_secs(5));
-        let (client, connection) = config.connect(NoTls).await.map_err(|error| {
-            let reason = kernel::error_chain(&error);
+    pub(crate) async fn connect(&self, service: &str) -> Result<PgConnection, NoDatabase> {
+        database::connect(self.url(service)?).await.map_err(|error| {
+            let (variable, reason) = (Self::variable(service), database::reason(&error));
             NoDatabase(format!("the {service} service's database ({variable}): {reason}"))
-        })?;
-        // Ends when the client is dropped.
-        tokio::spawn(connection);
-        Ok(client)
+        })
     }
 
     /// The same, or `None` if nobody has said where that database is.
-    pub(crate) async fn connect_if_given(&self, service: &str) -> anyhow::Result<Option<Client>> {
+    pub(crate) async fn connect_if_given(
+        &self,
+        service: &str,
+    ) -> Result<Option<PgConnection>, NoDatabase> {
         if self.url(service).is_err() {
             return Ok(None);
         }

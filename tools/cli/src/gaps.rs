@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use kernel::OrderId;
 use serde::{Deserialize, Serialize};
-use tokio_postgres::{Client, Row};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::Unreadable;
+use crate::unreadable::Unreadable;
 
 /// A number that is missing: a later event of the same order and source has come, this one has
 /// not.
@@ -66,57 +66,74 @@ impl Verdict {
 /// Those that are lost and `acknowledged` are left out.
 pub async fn gaps(
     service: &'static str,
-    database: &Client,
+    database: &mut PgConnection,
     acknowledged: &BTreeSet<Number>,
     limit: i64,
 ) -> Result<(Vec<Gap>, i64), Unreadable> {
     let orders: Vec<Uuid> = acknowledged.iter().map(|number| number.order_id.0).collect();
     let sources: Vec<&str> = acknowledged.iter().map(|number| number.source.as_str()).collect();
     let sequences: Vec<i32> = acknowledged.iter().map(|number| number.sequence).collect();
-    let rows = database
-        .query(
-            "SELECT order_id, source, sequence, noticed_at, verdict, count(*) OVER () FROM gaps
-             WHERE verdict <> 'lost' OR (order_id, source, sequence) NOT IN
-               (SELECT * FROM unnest($2::uuid[], $3::text[], $4::int[]))
-             ORDER BY noticed_at, order_id, source, sequence LIMIT $1",
-            &[&limit, &orders, &sources, &sequences],
-        )
-        .await
-        .map_err(Unreadable::of(service))?;
-    let all = rows.first().map_or(0, |row| row.get(5));
-    Ok((rows.iter().map(|row| gap(service, row)).collect(), all))
+    let rows: Vec<CountedRow> = sqlx::query_as(
+        "SELECT order_id, source, sequence, noticed_at, verdict, count(*) OVER () FROM gaps
+         WHERE verdict <> 'lost' OR (order_id, source, sequence) NOT IN
+           (SELECT * FROM unnest($2::uuid[], $3::text[], $4::int[]))
+         ORDER BY noticed_at, order_id, source, sequence LIMIT $1",
+    )
+    .bind(limit)
+    .bind(orders)
+    .bind(sources)
+    .bind(sequences)
+    .fetch_all(database)
+    .await
+    .map_err(Unreadable::of(service))?;
+    let all = rows.first().map_or(0, |row| row.5);
+    let gap = |(order, source, sequence, since, verdict, _): CountedRow| {
+        Gap::new(service, (order, source, sequence, since, verdict))
+    };
+    Ok((rows.into_iter().map(gap).collect(), all))
 }
 
 /// Whether a service has found this number to be lost.
 pub async fn is_lost(
-    service: &'static str,
-    database: &Client,
+    service: &str,
+    database: &mut PgConnection,
     number: &Number,
 ) -> Result<bool, Unreadable> {
     let Number { order_id, source, sequence } = number;
-    let row = database
-        .query_one(
-            "SELECT EXISTS (SELECT FROM gaps WHERE verdict = 'lost'
-               AND order_id = $1 AND source = $2 AND sequence = $3)",
-            &[&order_id.0, source, sequence],
-        )
-        .await
-        .map_err(Unreadable::of(service))?;
-    Ok(row.get(0))
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM gaps WHERE verdict = 'lost'
+           AND order_id = $1 AND source = $2 AND sequence = $3)",
+    )
+    .bind(order_id.0)
+    .bind(source)
+    .bind(sequence)
+    .fetch_one(database)
+    .await
+    .map_err(Unreadable::of(service))
 }
 
-/// From the columns order, source, sequence, since, verdict.
-pub(crate) fn gap(service: &'static str, row: &Row) -> Gap {
-    Gap {
-        service,
-        order_id: OrderId(row.get(0)),
-        source: row.get(1),
-        sequence: row.get(2),
-        since: row.get(3),
-        verdict: match row.get(4) {
-            "dead" => Verdict::Dead,
-            "lost" => Verdict::Lost,
-            _ => Verdict::Waiting,
-        },
+/// With the number of all rows.
+type CountedRow = (Uuid, String, i32, jiff_sqlx::Timestamp, String, i64);
+
+/// Order, source, sequence, since when, and verdict.
+pub(crate) type GapRow = (Uuid, String, i32, jiff_sqlx::Timestamp, String);
+
+impl Gap {
+    pub(crate) fn new(
+        service: &'static str,
+        (order, source, sequence, since, verdict): GapRow,
+    ) -> Self {
+        Self {
+            service,
+            order_id: OrderId(order),
+            source,
+            sequence,
+            since: since.to_jiff(),
+            verdict: match verdict.as_str() {
+                "dead" => Verdict::Dead,
+                "lost" => Verdict::Lost,
+                _ => Verdict::Waiting,
+            },
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! the topics, reads all events, audits a fleet, finds orders that hang and events that are missing.
 
 mod audit;
+pub mod database;
 pub mod gaps;
 pub mod reader;
 mod schemas;

@@ -4,7 +4,7 @@ use contracts::Topics;
 use kafka::{EventReader, ReadError, ReadFrom, Registry};
 use serde_json::Value;
 
-use crate::Schemas;
+use crate::schemas::Schemas;
 
 /// Opens the events of all services. See [`EventReader::next`].
 pub async fn open(

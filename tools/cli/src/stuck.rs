@@ -5,56 +5,32 @@
 //! it is looked at; so what seems stuck is read once more before it is told.
 
 mod advice;
+mod ask;
+mod databases;
 mod letters;
 mod moves;
+mod order;
 mod states;
 mod work;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use kernel::OrderId;
-use serde::Serialize;
-use tokio_postgres::Client;
 use uuid::Uuid;
 
+pub use databases::Databases;
 pub use letters::{Letters, read as read_letters};
 pub use moves::{Awaited, Move, States, moves};
+pub use order::{Stuck, StuckOrder};
 pub use work::{DeadLetter, Parked, PendingCall, Work};
 
 use self::states::Order;
-use crate::{SERVICES, Unreadable};
+use crate::SERVICES;
+use crate::unreadable::Unreadable;
 
 /// How many orders are read at once: some megabytes.
 const PAGE: i64 = 10_000;
-
-/// Connections to the databases of the five services. They are only read.
-#[derive(Debug)]
-pub struct Databases {
-    /// The order service's.
-    pub order: Client,
-    /// The inventory service's.
-    pub inventory: Client,
-    /// The payment service's.
-    pub payment: Client,
-    /// The shipping service's.
-    pub shipping: Client,
-    /// The notification service's.
-    pub notification: Client,
-}
-
-impl Databases {
-    fn all(&self) -> [(&'static str, &Client); 5] {
-        [
-            ("order", &self.order),
-            ("inventory", &self.inventory),
-            ("payment", &self.payment),
-            ("shipping", &self.shipping),
-            ("notification", &self.notification),
-        ]
-    }
-}
 
 /// Which orders are wanted.
 #[derive(Debug, Clone, Copy)]
@@ -65,39 +41,12 @@ pub enum Filter {
     Order(OrderId),
 }
 
-/// The orders that hang.
-#[derive(Debug, Clone, Serialize)]
-pub struct Stuck {
-    /// The oldest of them, by when they were placed.
-    pub orders: Vec<StuckOrder>,
-    /// How many more there are.
-    pub more: usize,
-}
-
-/// An order that hangs.
-#[derive(Debug, Clone, Serialize)]
-pub struct StuckOrder {
-    /// The order.
-    pub order_id: OrderId,
-    /// What the order service has decided so far.
-    pub status: String,
-    /// Why it is cancelled, if it is.
-    pub cancel_reason: Option<String>,
-    /// When it was placed.
-    pub placed_at: Timestamp,
-    /// When its status changed last.
-    pub since: Timestamp,
-    /// What the services have to do with it: first those whose move it is, in the order in which
-    /// it matters.
-    pub services: Vec<Work>,
-}
-
 /// Finds the orders that hang, and tells of the first `limit`. `None` if a single order was asked
 /// for, and there is none of that id.
 ///
 /// What to do is not in it yet: see [`Stuck::advise`].
 pub async fn find(
-    databases: &Databases,
+    databases: &mut Databases,
     filter: Filter,
     limit: usize,
 ) -> Result<Option<Stuck>, Unreadable> {
@@ -115,7 +64,7 @@ pub async fn find(
 
 /// The first orders of that age about which something is to happen, and how many more there are.
 async fn stalled(
-    databases: &Databases,
+    databases: &mut Databases,
     older_than_s: f64,
     limit: usize,
 ) -> Result<(Vec<Uuid>, usize), Unreadable> {
@@ -136,17 +85,14 @@ async fn stalled(
 
 /// All there is to know of these orders, but of those about which nothing is to happen.
 async fn look_closer(
-    databases: &Databases,
+    databases: &mut Databases,
     mut orders: Vec<Order>,
 ) -> Result<Vec<StuckOrder>, Unreadable> {
     orders.retain(|order| !moves(&order.states).is_empty());
     let ids: Vec<Uuid> = orders.iter().map(|order| order.id.0).collect();
     let mut works = BTreeMap::new();
     for (service, database) in databases.all() {
-        works.insert(
-            service,
-            work::of(service, database, &ids).await.map_err(Unreadable::of(service))?,
-        );
+        works.insert(service, work::of(service, database, &ids).await?);
     }
     let mut take = |service: &str, order| works.get_mut(service)?.remove(&order);
     Ok(orders.into_iter().map(|order| describe(order, &mut take)).collect())

@@ -3,7 +3,7 @@ use std::time::Duration;
 use contracts::Topics;
 use kafka::{Admin, AdminError, TopicPlan, TopicReport};
 
-use crate::Schemas;
+use crate::schemas::Schemas;
 
 /// How the topics are made. Services require equal numbers of partitions of all of them.
 #[derive(Debug, Clone)]

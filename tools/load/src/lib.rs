@@ -10,10 +10,12 @@ mod mix;
 mod preload;
 mod run;
 mod shop;
+mod target;
 
 pub use arrivals::Arrivals;
 pub use ledger::{Latency, Phase};
 pub use mix::{Mix, Outcome};
 pub use preload::Preload;
-pub use run::{Length, Load, Progress, Stage, Target, run};
+pub use run::{Length, Load, Progress, Stage, run};
 pub use shop::open_shop;
+pub use target::Target;

@@ -2,9 +2,12 @@
 //! over whole ranges, a hundred times as fast as a fleet could complete them. The topics stay as
 //! they are.
 
+use std::io;
 use std::ops::Range;
+use std::time::Duration;
 
-use tokio_postgres::{Client, Error, NoTls};
+use sqlx::{AssertSqlSafe, Connection as _, Error, PgConnection};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 /// Each service's table and its rows of completed orders, and which of an order's events it has
@@ -56,6 +59,8 @@ const ROWS: [(&str, &str, &str, [i32; 3]); 5] = [
     ),
 ];
 
+/// A server that is not there may not even refuse.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How many orders one statement writes.
 const AT_ONCE: u32 = 500_000;
 
@@ -82,7 +87,7 @@ impl Preload {
     /// Puts the orders with these numbers into the database at `url`, that of `service`, and tells
     /// the planner.
     pub async fn fill(&self, service: &str, url: &str, numbers: Range<u32>) -> Result<(), Error> {
-        let client = connect(url).await?;
+        let mut database = connect(url).await?;
         let prefix = &self.base.simple().to_string()[..17];
         let id = |add: i32| format!("('{prefix}' || lpad(to_hex(n * 16 + {add}), 15, '0'))::uuid");
         let Some((_, table, rows, read)) = ROWS.into_iter().find(|(name, ..)| *name == service)
@@ -93,11 +98,11 @@ impl Preload {
             let to = numbers.end.min(from + AT_ONCE);
             let all = format!("FROM generate_series({from}::bigint, {}) AS n", to - 1);
             let rows = rows.replace("ID", &id(0));
-            client.batch_execute(&format!("INSERT INTO {table} {rows} {all}")).await?;
+            execute(&mut database, format!("INSERT INTO {table} {rows} {all}")).await?;
             for event in read {
                 let insert =
                     format!("INSERT INTO inbox SELECT {} {all} ON CONFLICT DO NOTHING", id(event));
-                client.batch_execute(&insert).await?;
+                execute(&mut database, insert).await?;
             }
         }
         if service == "inventory" {
@@ -107,19 +112,19 @@ impl Preload {
                  DO UPDATE SET shipped = stock.shipped + {pieces},
                    received = stock.received + {pieces}"
             );
-            client.batch_execute(&stock).await?;
+            execute(&mut database, stock).await?;
         }
-        client.batch_execute("VACUUM ANALYZE").await
+        execute(&mut database, "VACUUM ANALYZE".to_owned()).await
     }
 
     /// Takes all these orders out again. Nothing else may write meanwhile.
     pub async fn remove(&self, service: &str, url: &str) -> Result<(), Error> {
-        let mut client = connect(url).await?;
+        let mut database = connect(url).await?;
         let Some((_, table, ..)) = ROWS.into_iter().find(|(name, ..)| *name == service) else {
             return Ok(());
         };
         let (first, last) = (self.order(0), self.order(u32::MAX));
-        let transaction = client.transaction().await?;
+        let mut transaction = database.begin().await?;
         // By keeping the few others: deleting millions takes minutes.
         for (table, id) in [(table, "order_id"), ("inbox", "event_id")] {
             let statement = format!(
@@ -130,18 +135,22 @@ impl Preload {
                  INSERT INTO {table} SELECT * FROM kept;
                  DROP TABLE kept"
             );
-            transaction.batch_execute(&statement).await?;
+            execute(&mut transaction, statement).await?;
         }
         if service == "inventory" {
-            transaction.batch_execute("DELETE FROM stock WHERE sku = 'tea'").await?;
+            execute(&mut transaction, "DELETE FROM stock WHERE sku = 'tea'".to_owned()).await?;
         }
         transaction.commit().await
     }
 }
 
-async fn connect(url: &str) -> Result<Client, Error> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    // Ends when the client is dropped.
-    tokio::spawn(connection);
-    Ok(client)
+async fn connect(url: &str) -> Result<PgConnection, Error> {
+    timeout(CONNECT_LIMIT, PgConnection::connect(url)).await.unwrap_or_else(|_| {
+        let why = format!("no answer within {CONNECT_LIMIT:?}");
+        Err(Error::Io(io::Error::new(io::ErrorKind::TimedOut, why)))
+    })
+}
+
+async fn execute(database: &mut PgConnection, statements: String) -> Result<(), Error> {
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(database).await.map(|_| ())
 }

@@ -2,7 +2,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use contracts::Topics;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until};
@@ -12,6 +11,7 @@ use crate::client::{Connection, Placed};
 use crate::follow::Follower;
 use crate::ledger::{Ledger, Phase};
 use crate::mix::{Dice, Mix};
+use crate::target::Target;
 
 /// Arrivals that may wait for a free connection. More means that the fleet, or this generator, is
 /// far beyond what it can do; those that come then count as broken.
@@ -20,19 +20,6 @@ const WAITING_MAX: usize = 100_000;
 const TELL_EVERY: Duration = Duration::from_millis(500);
 /// How often it is looked whether something has come to its end.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-
-/// A running fleet.
-#[derive(Debug, Clone)]
-pub struct Target {
-    /// The instances of the order service; they take turns.
-    pub order_urls: Vec<String>,
-    /// The inventory service, to put something in stock.
-    pub inventory_url: String,
-    /// Kafka's brokers, to see orders end.
-    pub kafka_brokers: String,
-    /// The fleet's topics.
-    pub topics: Topics,
-}
 
 /// What to put on a fleet.
 #[derive(Debug, Clone)]

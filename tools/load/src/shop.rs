@@ -6,7 +6,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 
 use crate::mix::Mix;
-use crate::run::Target;
+use crate::target::Target;
 
 /// Enough for any run; a level is a 64-bit number.
 const ON_HAND: u32 = 1_000_000_000;

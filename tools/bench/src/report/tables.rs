@@ -4,15 +4,12 @@ use std::fmt::Write as _;
 
 use load::Latency;
 
+use super::against;
+use super::markdown::{milliseconds, section};
 use crate::charts::number;
 use crate::measure::Measured;
-use crate::meter::LOAD;
+use crate::meter::{LOAD, PROCESSES, SERVICES};
 use crate::results::Results;
-
-/// Who uses CPU time, in the order in which it is shown.
-pub(crate) const PROCESSES: [&str; 8] =
-    ["order", "inventory", "payment", "shipping", "notification", "Kafka", "Postgres", LOAD];
-const SERVICES: usize = 5;
 
 /// All that was measured.
 pub(crate) fn all(results: &Results) -> String {
@@ -28,23 +25,10 @@ pub(crate) fn all(results: &Results) -> String {
         hot(results),
         idle(results),
         instances(results),
+        against::tables(results.against.as_ref()),
         failed(results),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
-}
-
-/// A table with a heading, a sentence and a chart; nothing when it has no rows.
-fn section(title: &str, about: &str, head: &[&str], rows: &[Vec<String>]) -> String {
-    if rows.is_empty() {
-        return String::new();
-    }
-    let rule: Vec<&str> = head.iter().map(|_| "---:").collect();
-    let mut text = format!("### {title}\n\n{about}\n\n");
-    let _ = writeln!(text, "| {} |\n| {} |", head.join(" | "), rule.join(" | "));
-    for row in rows {
-        let _ = writeln!(text, "| {} |", row.join(" | "));
-    }
-    text
 }
 
 fn machine(results: &Results) -> String {
@@ -305,10 +289,6 @@ fn instances(results: &Results) -> String {
 fn failed(results: &Results) -> String {
     let line = |(section, why): (&String, &String)| format!("- **{section} failed**: {why}\n");
     results.failed.iter().map(line).collect()
-}
-
-fn milliseconds(value: f64) -> String {
-    if value < 100.0 { format!("{value:.1}") } else { number(value) }
 }
 
 #[allow(clippy::cast_precision_loss)] // Counts are far below 2^52.

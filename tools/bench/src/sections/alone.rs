@@ -3,8 +3,9 @@
 use load::Length;
 use serde::{Deserialize, Serialize};
 
-use super::Bench;
-use crate::ground::{Setup, closed};
+use crate::bench::Bench;
+use crate::fleet::Setup;
+use crate::loads::closed;
 use crate::measure::Measured;
 
 /// For all services: one record in a transaction. Orders that come together are still placed

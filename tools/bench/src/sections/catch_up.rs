@@ -6,8 +6,9 @@ use anyhow::{Context as _, ensure};
 use load::{Length, Load, Stage};
 use serde::{Deserialize, Serialize};
 
-use super::Bench;
-use crate::ground::{Fleet, Setup, open};
+use crate::bench::Bench;
+use crate::fleet::{Fleet, Setup};
+use crate::loads::open;
 
 /// How long all orders may take to end.
 const PATIENCE: Duration = Duration::from_mins(10);

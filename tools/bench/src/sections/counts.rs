@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 use stack::fleet::SERVICES;
 use tokio::time::sleep;
 
-use super::Bench;
-use crate::ground::{Fleet, Ground, Setup, closed};
+use crate::bench::Bench;
+use crate::fleet::{Fleet, Setup};
+use crate::ground::Ground;
+use crate::loads::closed;
+use crate::postgres::{execute, told};
 
 /// How many orders are under way at all times.
 const AT_ONCE: usize = 500;
@@ -52,8 +55,7 @@ pub(crate) async fn begin_counting(ground: &mut Ground) -> anyhow::Result<()> {
     let library = "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'";
     ground.restart_postgres(library).await?;
     let create = "CREATE EXTENSION IF NOT EXISTS pg_stat_statements";
-    ground.postgres().batch_execute(create).await?;
-    Ok(())
+    execute(ground.postgres(), create).await
 }
 
 /// Counts over so many orders. The fleet must be warm, and without work.
@@ -87,22 +89,21 @@ struct Totals {
 impl Totals {
     async fn read(fleet: &Fleet<'_>) -> anyhow::Result<Self> {
         let databases = SERVICES.map(|service| fleet.database(service)).to_vec();
-        let row = fleet
-            .ground
-            .postgres()
-            .query_one(
-                "SELECT coalesce(sum(calls), 0)::bigint,
-                   coalesce(sum(calls) FILTER (WHERE query = 'COMMIT'), 0)::bigint
-                 FROM pg_stat_statements JOIN pg_database ON oid = dbid
-                 WHERE datname = ANY($1)",
-                &[&databases],
-            )
-            .await?;
+        let (statements, transactions): (i64, i64) = sqlx::query_as(
+            "SELECT coalesce(sum(calls), 0)::bigint,
+               coalesce(sum(calls) FILTER (WHERE query = 'COMMIT'), 0)::bigint
+             FROM pg_stat_statements JOIN pg_database ON oid = dbid
+             WHERE datname = ANY($1)",
+        )
+        .bind(databases)
+        .fetch_one(fleet.ground.postgres())
+        .await
+        .map_err(told)?;
         Ok(Self {
             rows: fleet.order_rows().await?,
             records: records(fleet).await?,
-            statements: row.get::<_, i64>(0).unsigned_abs(),
-            transactions: row.get::<_, i64>(1).unsigned_abs(),
+            statements: statements.unsigned_abs(),
+            transactions: transactions.unsigned_abs(),
         })
     }
 }

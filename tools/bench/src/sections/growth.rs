@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 use stack::fleet::SERVICES;
 use tokio::task::JoinSet;
 
-use super::Bench;
-use crate::ground::{Fleet, Setup, open};
+use crate::bench::Bench;
+use crate::fleet::{Fleet, Setup};
+use crate::loads::open;
 use crate::measure::Measured;
+use crate::postgres::{execute, told};
 
 /// What was measured with so many orders there.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,7 +42,7 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Grown>> {
     }
     // What the topics do not have would look lost to the audit.
     for service in SERVICES {
-        preload.remove(service, &fleet.database_url(service)).await?;
+        preload.remove(service, &fleet.database_url(service)).await.map_err(told)?;
     }
     fleet.close().await?;
     Ok(all)
@@ -58,8 +60,7 @@ async fn fill(fleet: &Fleet<'_>, preload: Preload, from: u32, to: u32) -> anyhow
         filling.spawn(async move { preload.fill(service, &url, from..to).await });
     }
     while let Some(filled) = filling.join_next().await {
-        filled??;
+        filled?.map_err(told)?;
     }
-    fleet.ground.postgres().batch_execute("CHECKPOINT").await?;
-    Ok(())
+    execute(fleet.ground.postgres(), "CHECKPOINT").await
 }

@@ -3,8 +3,9 @@
 use load::{Length, Load, Mix};
 use serde::{Deserialize, Serialize};
 
-use super::Bench;
-use crate::ground::{Setup, closed, open};
+use crate::bench::Bench;
+use crate::fleet::Setup;
+use crate::loads::{closed, open};
 use crate::measure::Measured;
 
 /// One way.

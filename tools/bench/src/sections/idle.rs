@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use stack::fleet::SERVICES;
 use tokio::time::sleep;
 
-use super::Bench;
-use crate::ground::Setup;
+use crate::bench::Bench;
+use crate::fleet::Setup;
 
 /// How much of one core.
 #[derive(Debug, Serialize, Deserialize)]

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Bench;
-use super::rate::{self, Search, Step};
-use crate::ground::Setup;
+use super::rate::{Search, Step};
+use crate::bench::Bench;
+use crate::fleet::Setup;
 use crate::measure::Measured;
 
 /// How many of each. With four, the topics have four partitions instead of three.
@@ -26,7 +26,7 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Shared>> {
     for instances in INSTANCES {
         let name = format!("by-{instances}");
         let fleet = bench.fleet(Setup { instances, ..Setup::plain(&name) }).await?;
-        let closed_per_second = rate::ceiling(bench, &fleet).await?;
+        let closed_per_second = bench.ceiling(&fleet).await?;
         let search = Search { from: 0.70, step: 0.10, hold: bench.scale.sample };
         let (held, steps) = search.run(bench, &fleet, closed_per_second).await?;
         let audited = fleet.close().await?;

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Bench;
-use crate::ground::{Setup, open};
+use crate::bench::Bench;
+use crate::fleet::Setup;
+use crate::loads::open;
 use crate::measure::Measured;
 
 /// What a fleet with little to do is measured at.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::bail;
-use load::Length;
 use serde::{Deserialize, Serialize};
 
-use super::Bench;
-use crate::ground::{Fleet, Setup, closed, open};
+use crate::bench::Bench;
+use crate::fleet::{Fleet, Setup};
+use crate::loads::open;
 use crate::measure::Measured;
 
 /// How often at most a lower rate is tried after one could not be held.
@@ -47,18 +47,10 @@ pub(crate) struct Step {
 
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Rate> {
     let fleet = bench.fleet(Setup::plain("rate")).await?;
-    let closed_per_second = ceiling(bench, &fleet).await?;
+    let closed_per_second = bench.ceiling(&fleet).await?;
     let search = Search { from: 0.60, step: 0.05, hold: bench.scale.hold };
     let (held, steps) = search.run(bench, &fleet, closed_per_second).await?;
     Ok(Rate { closed_per_second, steps, held, audited: fleet.close().await? })
-}
-
-/// Orders a second when as many are under way as the fleet can take.
-pub(crate) async fn ceiling(bench: &Bench, fleet: &Fleet<'_>) -> anyhow::Result<f64> {
-    let load = closed(Length::Time(bench.scale.probe));
-    let measured = fleet.measure("as fast as it goes", &load).await?;
-    bench.ground.show.say(&format!("  closed loop: {:.0}/s", measured.load.ended_per_second));
-    Ok(measured.load.ended_per_second)
 }
 
 impl Search {

@@ -4,8 +4,9 @@ use load::Stage;
 use serde::{Deserialize, Serialize};
 use stack::fleet::SERVICES;
 
-use super::Bench;
-use crate::ground::{Setup, open};
+use crate::bench::Bench;
+use crate::fleet::Setup;
+use crate::loads::open;
 
 /// When it is killed, in halves of a second after measuring began.
 const KILL_AT: u32 = 6;

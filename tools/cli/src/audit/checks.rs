@@ -5,8 +5,9 @@ use super::books::{Books, OrderPage};
 use super::facts::{Fact, Facts, Service};
 use super::ledger::Status;
 use super::log::Event;
+use super::options::AuditOptions;
 use super::report::{AuditReport, Name};
-use super::{AuditOptions, rules};
+use super::rules;
 use crate::gaps::Number;
 
 /// Looks through the books, and writes down what does not hold.

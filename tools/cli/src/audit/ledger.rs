@@ -1,11 +1,12 @@
-use std::pin::pin;
-
 use futures::TryStreamExt as _;
-use tokio_postgres::{IsolationLevel, NoTls, Row, Transaction};
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{Connection as _, Error, FromRow, Row as _};
 use uuid::Uuid;
 
+use super::error::AuditError;
 use super::facts::Service;
-use super::{AuditError, rules};
+use super::rules;
+use crate::database::{connect, reason};
 
 /// What a service's database says, all of it at one moment.
 #[derive(Debug)]
@@ -70,45 +71,40 @@ pub(crate) struct Gap {
 impl Ledger {
     /// Reads a service's database. Nothing can be written meanwhile on this connection.
     pub(crate) async fn read(service: Service, url: &str) -> Result<Self, AuditError> {
-        let failed = |error: tokio_postgres::Error| AuditError::Database {
-            service: service.name(),
-            reason: kernel::error_chain(&error),
-        };
+        let failed =
+            |error| AuditError::Database { service: service.name(), reason: reason(&error) };
         Self::read_from(service, url).await.map_err(failed)
     }
 
-    async fn read_from(service: Service, url: &str) -> Result<Self, tokio_postgres::Error> {
-        let mut config: tokio_postgres::Config = url.parse()?;
-        config
-            .options("-c default_transaction_read_only=on -c statement_timeout=600000")
-            .connect_timeout(std::time::Duration::from_secs(5));
-        let (mut client, connection) = config.connect(NoTls).await?;
-        // Ends when the client is dropped.
-        tokio::spawn(connection);
-        let snapshot = client
-            .build_transaction()
-            .isolation_level(IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()
-            .await?;
-        let (rows, unknown) = statuses(&snapshot, service).await?;
+    async fn read_from(service: Service, url: &str) -> Result<Self, Error> {
+        let mut snapshot = connect(url).await?;
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        sqlx::raw_sql(begin).execute(&mut snapshot).await?;
+        let ledger = Self::read_snapshot(service, &mut snapshot).await?;
+        // That ends the transaction, too.
+        snapshot.close().await?;
+        Ok(ledger)
+    }
+
+    async fn read_snapshot(service: Service, snapshot: &mut PgConnection) -> Result<Self, Error> {
+        let (rows, unknown) = statuses(snapshot, service).await?;
         let stock = match service {
-            Service::Inventory => all(&snapshot, STOCK, stock).await?,
+            Service::Inventory => all(snapshot, STOCK, stock).await?,
             _ => Vec::new(),
         };
-        let mut inbox = all(&snapshot, INBOX, |row| row.get(0)).await?;
+        let mut inbox = all(snapshot, INBOX, |(id,)| id).await?;
         inbox.sort_unstable();
         Ok(Self {
             service,
             rows,
             unknown,
             inbox,
-            inbox_since: inbox_since(&snapshot).await?,
-            outbox: all(&snapshot, OUTBOX, |row| (row.get(0), number(row.get(1)))).await?,
-            calls: all(&snapshot, CALLS, |row| (row.get(0), row.get(1))).await?,
-            parked: all(&snapshot, PARKED, parked).await?,
-            buried: all(&snapshot, BURIED, place).await?,
-            gaps: all(&snapshot, GAPS, gap).await?,
+            inbox_since: inbox_since(snapshot).await?,
+            outbox: all(snapshot, OUTBOX, |(order, sequence)| (order, number(sequence))).await?,
+            calls: all(snapshot, CALLS, |call| call).await?,
+            parked: all(snapshot, PARKED, parked).await?,
+            buried: all(snapshot, BURIED, place).await?,
+            gaps: all(snapshot, GAPS, gap).await?,
             stock,
         })
     }
@@ -134,17 +130,16 @@ impl Ledger {
 }
 
 /// The smallest id of the days for which the inbox has partitions.
-async fn inbox_since(snapshot: &Transaction<'_>) -> Result<Uuid, tokio_postgres::Error> {
-    let oldest = snapshot
-        .query_one(
-            "SELECT (1000 * extract(epoch FROM to_date(min(right(inhrelid::regclass::text, 8)),
-               'YYYYMMDD')))::bigint
-             FROM pg_inherits WHERE inhparent = 'inbox'::regclass
-               AND inhrelid::regclass::text ~ '^inbox_[0-9]{8}$'",
-            &[],
-        )
-        .await?;
-    let milliseconds = oldest.get::<_, Option<i64>>(0).unwrap_or(0);
+async fn inbox_since(snapshot: &mut PgConnection) -> Result<Uuid, Error> {
+    let oldest: Option<i64> = sqlx::query_scalar(
+        "SELECT (1000 * extract(epoch FROM to_date(min(right(inhrelid::regclass::text, 8)),
+           'YYYYMMDD')))::bigint
+         FROM pg_inherits WHERE inhparent = 'inbox'::regclass
+           AND inhrelid::regclass::text ~ '^inbox_[0-9]{8}$'",
+    )
+    .fetch_one(snapshot)
+    .await?;
+    let milliseconds = oldest.unwrap_or(0);
     Ok(Uuid::from_u128(u128::from(milliseconds.unsigned_abs()) << 80))
 }
 
@@ -174,23 +169,19 @@ const STOCK: &str = "
         coalesce(held.shipped, 0)::bigint AS shipped_by_orders
       FROM stock FULL JOIN held USING (sku)
     )
-    SELECT * FROM level
+    SELECT sku, available, reserved, shipped, received, reserved_by_orders, shipped_by_orders
+    FROM level
     WHERE available + reserved + shipped <> received OR least(available, reserved, shipped) < 0
       OR reserved <> reserved_by_orders OR shipped <> shipped_by_orders
     ORDER BY sku";
 
-fn stock(row: &Row) -> String {
-    let pieces = |column: &str| row.get::<_, i64>(column);
+/// A SKU's levels, and what orders hold of it: reserved and shipped.
+type Pieces = (String, i64, i64, i64, i64, i64, i64);
+
+fn stock((sku, available, reserved, shipped, received, held, sent): Pieces) -> String {
     format!(
-        "{}: {} available + {} reserved + {} shipped, of {} received; orders hold {} reserved \
-         and {} shipped",
-        row.get::<_, &str>("sku"),
-        pieces("available"),
-        pieces("reserved"),
-        pieces("shipped"),
-        pieces("received"),
-        pieces("reserved_by_orders"),
-        pieces("shipped_by_orders"),
+        "{sku}: {available} available + {reserved} reserved + {shipped} shipped, of {received} \
+         received; orders hold {held} reserved and {sent} shipped"
     )
 }
 
@@ -219,15 +210,12 @@ fn status_query(service: Service) -> &'static str {
 
 type Statuses = (Vec<Status>, Vec<(Uuid, String)>);
 
-async fn statuses(
-    snapshot: &Transaction<'_>,
-    service: Service,
-) -> Result<Statuses, tokio_postgres::Error> {
+async fn statuses(snapshot: &mut PgConnection, service: Service) -> Result<Statuses, Error> {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
-    let mut rows = pin!(snapshot.query_raw(status_query(service), [0_i32; 0]).await?);
+    let mut rows = sqlx::query(status_query(service)).fetch(snapshot);
     while let Some(row) = rows.try_next().await? {
-        let (order, emitted) = (row.get(0), number(row.get(1)));
-        let text = row.get::<_, Option<&str>>(2).unwrap_or("nothing");
+        let (order, emitted) = (row.try_get(0)?, number(row.try_get(1)?));
+        let text = row.try_get::<Option<&str>, _>(2)?.unwrap_or("nothing");
         match rules::number(service, text) {
             Some(rule) => known.push(Status { order, emitted, rule }),
             None => unknown.push((order, text.to_owned())),
@@ -239,15 +227,18 @@ async fn statuses(
 }
 
 /// All rows of a query, one by one, so that they are held in memory once.
-async fn all<T>(
-    snapshot: &Transaction<'_>,
-    query: &str,
-    read: impl Fn(&Row) -> T,
-) -> Result<Vec<T>, tokio_postgres::Error> {
+async fn all<R, T>(
+    snapshot: &mut PgConnection,
+    query: &'static str,
+    read: impl Fn(R) -> T,
+) -> Result<Vec<T>, Error>
+where
+    R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+{
     let mut found = Vec::new();
-    let mut rows = pin!(snapshot.query_raw(query, [0_i32; 0]).await?);
+    let mut rows = sqlx::query_as(query).fetch(snapshot);
     while let Some(row) = rows.try_next().await? {
-        found.push(read(&row));
+        found.push(read(row));
     }
     found.shrink_to_fit();
     Ok(found)
@@ -258,15 +249,16 @@ fn number(sequence: i32) -> u16 {
     u16::try_from(sequence).unwrap_or(u16::MAX)
 }
 
-fn place(row: &Row) -> Place {
-    Place { topic: row.get(0), partition: row.get(1), offset: row.get(2) }
+fn place((topic, partition, offset): (String, i32, i64)) -> Place {
+    Place { topic, partition, offset }
 }
 
-fn parked(row: &Row) -> Parked {
-    Parked { place: place(row), order: row.get(3), attempts: row.get(4) }
+fn parked(
+    (topic, partition, offset, order, attempts): (String, i32, i64, Option<Uuid>, i32),
+) -> Parked {
+    Parked { place: Place { topic, partition, offset }, order, attempts }
 }
 
-fn gap(row: &Row) -> Gap {
-    let (order, source, sequence) = (row.get(0), row.get(1), row.get(2));
-    Gap { order, source, sequence, verdict: row.get(3) }
+fn gap((order, source, sequence, verdict): (Uuid, String, i32, String)) -> Gap {
+    Gap { order, source, sequence, verdict }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use super::AuditError;
+use super::error::AuditError;
 use super::facts::{Fact, OUTCOMES, Service, Services};
 use super::ledger::Place;
 

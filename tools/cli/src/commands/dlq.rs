@@ -4,7 +4,9 @@ mod archive;
 mod author;
 mod cause;
 mod discard;
+mod left_out;
 mod letter;
+mod letter_id;
 mod list;
 mod log;
 mod operations;
@@ -17,18 +19,12 @@ mod text;
 
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
-
 pub(crate) use self::archive::Archive;
 pub(crate) use self::author::Author;
-pub(crate) use self::letter::LetterId;
+pub(crate) use self::letter_id::LetterId;
 pub(crate) use self::operations::{Kind, OperationLog, Recorder};
-use self::selection::Chosen;
 use crate::connections::Connections;
 use crate::databases::Databases;
-
-/// How many letters that were left out are named.
-const NAMED_MAX: usize = 10;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -87,19 +83,4 @@ pub(crate) async fn run(
         Command::Discard(discard) => discard::run(&discard, connections).await,
         Command::Log(log) => log::run(&log, connections).await,
     }
-}
-
-/// What was asked for and left out, a line each; empty if nothing was.
-fn left_out(chosen: &Chosen<'_>) -> String {
-    let all = &chosen.left_out;
-    let line = |(id, why): &(letter::LetterId, String)| format!("{id} is left out: {why}\n");
-    let named: String = all.iter().take(NAMED_MAX).map(line).collect();
-    match all.len().saturating_sub(NAMED_MAX) {
-        0 => named,
-        more => format!("{named}and {more} more are left out\n"),
-    }
-}
-
-fn left_out_json(chosen: &Chosen<'_>) -> Vec<Value> {
-    chosen.left_out.iter().map(|(id, why)| json!({"letter": id, "why": why})).collect()
 }

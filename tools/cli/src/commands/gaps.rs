@@ -79,7 +79,7 @@ async fn acknowledge(
     let asked_for = format!("{order} {} {sequence}", number.source);
     let mut lost = false;
     for service in SERVICES {
-        lost |= is_lost(service, &databases.connect(service).await?, &number).await?;
+        lost |= is_lost(service, &mut databases.connect(service).await?, &number).await?;
     }
     if !lost {
         print(&format!("No service has found {asked_for} to be lost. Next: farandole gaps"))?;
@@ -120,8 +120,9 @@ async fn list(
     let (mut found, mut all) = (Vec::new(), 0);
     for service in SERVICES {
         if wanted.is_empty() || wanted.iter().any(|name| name == service) {
-            let database = databases.connect(service).await?;
-            let (of_service, number) = gaps(service, &database, &acknowledged, SHOWN_MAX).await?;
+            let mut database = databases.connect(service).await?;
+            let (of_service, number) =
+                gaps(service, &mut database, &acknowledged, SHOWN_MAX).await?;
             found.extend(of_service);
             all += usize::try_from(number)?;
         }

@@ -53,7 +53,7 @@ pub(crate) async fn run(
     databases: &Databases,
 ) -> anyhow::Result<ExitCode> {
     let Command::Stuck(Arguments { older_than, order, limit, json }) = command;
-    let databases = stuck::Databases {
+    let mut databases = stuck::Databases {
         order: databases.connect("order").await?,
         inventory: databases.connect("inventory").await?,
         payment: databases.connect("payment").await?,
@@ -61,7 +61,7 @@ pub(crate) async fn run(
         notification: databases.connect("notification").await?,
     };
     let filter = order.map_or(Filter::OlderThan(older_than), Filter::Order);
-    let Some(mut stuck) = find(&databases, filter, limit.into()).await? else {
+    let Some(mut stuck) = find(&mut databases, filter, limit.into()).await? else {
         anyhow::bail!("there is no such order in the order service's database");
     };
     let letters = dead_letters(connections, &stuck).await;

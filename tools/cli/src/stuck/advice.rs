@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
-use super::{Awaited, StuckOrder, Work};
+use super::moves::Awaited;
+use super::order::StuckOrder;
+use super::work::Work;
 use crate::gaps::{Gap, Verdict};
 
 /// Says what to do about each move.

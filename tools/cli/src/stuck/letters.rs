@@ -5,8 +5,9 @@ use contracts::{Topics, headers};
 use kafka::{AdminError, Bounds, Scanned, scan, windows};
 use kernel::OrderId;
 
-use super::work::text;
-use super::{Awaited, DeadLetter, Stuck, StuckOrder};
+use super::moves::Awaited;
+use super::order::{Stuck, StuckOrder};
+use super::work::{DeadLetter, text};
 
 /// The header with the errors of a dead letter, oldest first, as a JSON array.
 const ERRORS: &str = "farandole_dead_errors";

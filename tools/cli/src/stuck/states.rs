@@ -2,12 +2,12 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use kernel::OrderId;
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
-use super::{Databases, States};
-use crate::Unreadable;
+use super::ask::ask;
+use super::databases::Databases;
+use super::moves::States;
+use crate::unreadable::Unreadable;
 
 /// An order, and where it is in the five services.
 #[derive(Debug, Clone)]
@@ -20,37 +20,42 @@ pub(super) struct Order {
     pub(super) states: States,
 }
 
-/// How much later than its deadline an order may be cancelled: the order service looks every
-/// second.
-const GRACE: &str = "interval '5 seconds'";
-
-fn select(condition: &str) -> String {
-    format!(
-        "SELECT order_id, status, cancel_reason, placed_at, updated_at,
-           status = 'placed' AND deadline_at < now() - {GRACE}
-         FROM orders WHERE {condition}"
-    )
-}
+/// Id, status, reason, when it was placed and changed, and whether it should have been cancelled by
+/// now: the order service looks at deadlines every second, and has five for it.
+type OrderRow = (Uuid, String, Option<String>, jiff_sqlx::Timestamp, jiff_sqlx::Timestamp, bool);
 
 /// The first orders, by their ids, after `after` whose status has not changed for some seconds.
 pub(super) async fn page(
-    databases: &Databases,
+    databases: &mut Databases,
     after: Uuid,
     older_than_s: f64,
     size: i64,
 ) -> Result<Vec<Order>, Unreadable> {
-    let condition = "order_id > $1 AND updated_at <= now() - $2 * interval '1 second'
-         ORDER BY order_id LIMIT $3";
-    let orders =
-        ask("order", &databases.order, &select(condition), &[&after, &older_than_s, &size]).await?;
-    with_services(databases, &orders).await
+    let rows = sqlx::query_as(
+        "SELECT order_id, status, cancel_reason, placed_at, updated_at,
+           status = 'placed' AND deadline_at < now() - interval '5 seconds'
+         FROM orders WHERE order_id > $1 AND updated_at <= now() - $2 * interval '1 second'
+         ORDER BY order_id LIMIT $3",
+    )
+    .bind(after)
+    .bind(older_than_s)
+    .bind(size)
+    .fetch_all(&mut databases.order)
+    .await
+    .map_err(Unreadable::of("order"))?;
+    with_services(databases, rows).await
 }
 
 /// These orders, as far as they exist.
-pub(super) async fn these(databases: &Databases, ids: &[Uuid]) -> Result<Vec<Order>, Unreadable> {
-    let condition = "order_id = ANY($1) ORDER BY order_id";
-    let orders = ask("order", &databases.order, &select(condition), &[&ids]).await?;
-    with_services(databases, &orders).await
+pub(super) async fn these(
+    databases: &mut Databases,
+    ids: &[Uuid],
+) -> Result<Vec<Order>, Unreadable> {
+    let select = "SELECT order_id, status, cancel_reason, placed_at, updated_at,
+           status = 'placed' AND deadline_at < now() - interval '5 seconds'
+         FROM orders WHERE order_id = ANY($1) ORDER BY order_id";
+    let rows = ask("order", &mut databases.order, select, ids).await?;
+    with_services(databases, rows).await
 }
 
 // Never the whole state: some hold personal data.
@@ -64,60 +69,59 @@ const NOTIFICATIONS: &str = "SELECT order_id, state#>>'{messages,confirmed,statu
        state#>>'{messages,completed,status}', state#>>'{messages,cancelled,status}'
      FROM notifications WHERE order_id = ANY($1)";
 
+/// An order, and the statuses of its messages: confirmed, completed, cancelled.
+type Messages = (Uuid, Option<String>, Option<String>, Option<String>);
+
 /// The orders of these rows, with what the other services know. They are asked after the order
 /// service, so that what it has decided is older than what they say.
-async fn with_services(databases: &Databases, rows: &[Row]) -> Result<Vec<Order>, Unreadable> {
+async fn with_services(
+    databases: &mut Databases,
+    rows: Vec<OrderRow>,
+) -> Result<Vec<Order>, Unreadable> {
     let mut orders: Vec<Order> = rows
-        .iter()
-        .map(|row| Order {
-            id: OrderId(row.get(0)),
-            cancel_reason: row.get(2),
-            placed_at: row.get(3),
-            since: row.get(4),
-            states: States { overdue: row.get(5), ..States::new(row.get::<_, String>(1)) },
+        .into_iter()
+        .map(|(id, status, cancel_reason, placed_at, since, overdue)| Order {
+            id: OrderId(id),
+            cancel_reason,
+            placed_at: placed_at.to_jiff(),
+            since: since.to_jiff(),
+            states: States { overdue, ..States::new(status) },
         })
         .collect();
     let ids: Vec<Uuid> = orders.iter().map(|order| order.id.0).collect();
-    let of_these: [&(dyn ToSql + Sync); 1] = [&ids];
+    let Databases { inventory, payment, shipping, notification, .. } = databases;
     let (inventory, payment, shipping, notification) = tokio::try_join!(
-        ask("inventory", &databases.inventory, RESERVATIONS, &of_these),
-        ask("payment", &databases.payment, PAYMENTS, &of_these),
-        ask("shipping", &databases.shipping, SHIPMENTS, &of_these),
-        ask("notification", &databases.notification, NOTIFICATIONS, &of_these),
+        ask::<(Uuid, Option<String>)>("inventory", inventory, RESERVATIONS, &ids),
+        ask::<(Uuid, Option<String>, bool)>("payment", payment, PAYMENTS, &ids),
+        ask::<(Uuid, Option<String>)>("shipping", shipping, SHIPMENTS, &ids),
+        ask::<Messages>("notification", notification, NOTIFICATIONS, &ids),
     )?;
-    let places: HashMap<Uuid, usize> = ids.into_iter().zip(0..).collect();
-    let mut fill = |rows: &[Row], fill: fn(&mut States, &Row)| {
-        for row in rows {
-            if let Some(place) = places.get(&row.get(0)) {
-                fill(&mut orders[*place].states, row);
-            }
+    let mut known: HashMap<Uuid, &mut States> =
+        orders.iter_mut().map(|order| (order.id.0, &mut order.states)).collect();
+    for (order, status) in inventory {
+        let Some(states) = known.get_mut(&order) else { continue };
+        set(&mut states.inventory, status);
+    }
+    for (order, status, refund_follows) in payment {
+        let Some(states) = known.get_mut(&order) else { continue };
+        set(&mut states.payment, status);
+        states.refund_follows = refund_follows;
+    }
+    for (order, status) in shipping {
+        let Some(states) = known.get_mut(&order) else { continue };
+        set(&mut states.shipping, status);
+    }
+    for (order, confirmed, completed, cancelled) in notification {
+        let Some(states) = known.get_mut(&order) else { continue };
+        for (message, status) in states.messages.iter_mut().zip([confirmed, completed, cancelled]) {
+            set(message, status);
         }
-    };
-    fill(&inventory, |states, row| set(&mut states.inventory, row, 1));
-    fill(&payment, |states, row| {
-        set(&mut states.payment, row, 1);
-        states.refund_follows = row.get(2);
-    });
-    fill(&shipping, |states, row| set(&mut states.shipping, row, 1));
-    fill(&notification, |states, row| {
-        for (message, column) in states.messages.iter_mut().zip(1..) {
-            set(message, row, column);
-        }
-    });
+    }
     Ok(orders)
 }
 
-async fn ask(
-    service: &'static str,
-    database: &Client,
-    select: &str,
-    parameters: &[&(dyn ToSql + Sync)],
-) -> Result<Vec<Row>, Unreadable> {
-    database.query(select, parameters).await.map_err(Unreadable::of(service))
-}
-
-fn set(state: &mut String, row: &Row, column: usize) {
-    if let Some(value) = row.get(column) {
+fn set(state: &mut String, value: Option<String>) {
+    if let Some(value) = value {
         *state = value;
     }
 }

@@ -3,12 +3,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use kernel::OrderId;
 use serde::Serialize;
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Error, Row};
+use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
-use super::Awaited;
-use crate::gaps::{Gap, gap};
+use super::ask::ask;
+use super::moves::Awaited;
+use crate::gaps::Gap;
+use crate::unreadable::Unreadable;
 
 /// What a service has to do with an order that is stuck.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -81,41 +82,40 @@ pub struct DeadLetter {
 /// What a service has to do with these orders, but for what it waits for.
 pub(super) async fn of(
     service: &'static str,
-    database: &Client,
+    database: &mut PgConnection,
     orders: &[Uuid],
-) -> Result<BTreeMap<OrderId, Work>, Error> {
+) -> Result<BTreeMap<OrderId, Work>, Unreadable> {
     let instances = format!("SELECT count(*) FROM {} AS live", messaging::LIVE_INSTANCES);
-    let of_these: [&(dyn ToSql + Sync); 1] = [&orders];
-    let (instances, unpublished, parked, calls, missing) = tokio::try_join!(
-        database.query_one(&instances, &[]),
-        database.query(UNPUBLISHED, &of_these),
-        database.query(PARKED, &of_these),
-        database.query(CALLS, &of_these),
-        database.query(MISSING, &of_these),
-    )?;
-    let instances = instances.get(0);
+    let instances = sqlx::query_scalar(AssertSqlSafe(instances)).fetch_one(&mut *database).await;
+    let instances = instances.map_err(Unreadable::of(service))?;
     let mut all: BTreeMap<OrderId, Work> = orders
         .iter()
         .map(|order| (OrderId(*order), Work { service, instances, ..Work::default() }))
         .collect();
-    let mut fill = |rows: &[Row], fill: &dyn Fn(&mut Work, &Row)| {
-        for row in rows {
-            if let Some(work) = all.get_mut(&OrderId(row.get(0))) {
-                fill(work, row);
-            }
-        }
-    };
-    fill(&unpublished, &|work, row| work.unpublished.push(row.get(1)));
-    fill(&parked, &|work, row| work.parked = Some(parked_from(row)));
-    fill(&calls, &|work, row| work.calls.push(call_from(row)));
-    fill(&missing, &|work, row| work.missing.push(gap(service, row)));
+    for (order, event) in ask(service, database, UNPUBLISHED, orders).await? {
+        let Some(work) = all.get_mut(&OrderId(order)) else { continue };
+        work.unpublished.push(event);
+    }
+    for row in ask(service, database, PARKED, orders).await? {
+        let (order, parked) = parked(row);
+        let Some(work) = all.get_mut(&order) else { continue };
+        work.parked = Some(parked);
+    }
+    for row in ask(service, database, CALLS, orders).await? {
+        let (order, call) = call(row);
+        let Some(work) = all.get_mut(&order) else { continue };
+        work.calls.push(call);
+    }
+    for row in ask(service, database, MISSING, orders).await? {
+        let gap = Gap::new(service, row);
+        let Some(work) = all.get_mut(&gap.order_id) else { continue };
+        work.missing.push(gap);
+    }
     Ok(all)
 }
 
 const UNPUBLISHED: &str = "SELECT order_id, event_type FROM outbox WHERE order_id = ANY($1)
      ORDER BY order_id, sequence";
-const CALLS: &str = "SELECT order_id, step, attempts, last_error, due_at, created_at FROM effects
-     WHERE order_id = ANY($1) ORDER BY order_id, created_at";
 const MISSING: &str = "SELECT order_id, source, sequence, noticed_at, verdict FROM gaps
      WHERE order_id = ANY($1) ORDER BY order_id, source, sequence";
 /// The first of each order, for the others wait behind it.
@@ -124,26 +124,40 @@ const PARKED: &str = "SELECT DISTINCT ON (order_id) order_id,
        errors[array_length(errors, 1)], dead, count(*) OVER (PARTITION BY order_id) - 1
      FROM retry_queue WHERE order_id = ANY($1) ORDER BY order_id, dead, id";
 
-fn parked_from(row: &Row) -> Parked {
-    Parked {
-        event: row.get::<_, Option<&[u8]>>(1).map(text),
-        attempts: row.get(2),
-        due_at: row.get(3),
-        first_failed_at: row.get(4),
-        last_error: row.get(5),
-        dead: row.get(6),
-        behind: row.get(7),
-    }
+type ParkedRow = (
+    Uuid,
+    Option<Vec<u8>>,
+    i32,
+    jiff_sqlx::Timestamp,
+    Option<jiff_sqlx::Timestamp>,
+    Option<String>,
+    bool,
+    i64,
+);
+
+fn parked(
+    (order, event, attempts, due_at, first_failed_at, last_error, dead, behind): ParkedRow,
+) -> (OrderId, Parked) {
+    let parked = Parked {
+        event: event.as_deref().map(text),
+        attempts,
+        due_at: due_at.to_jiff(),
+        first_failed_at: first_failed_at.map(jiff_sqlx::Timestamp::to_jiff),
+        last_error,
+        dead,
+        behind,
+    };
+    (OrderId(order), parked)
 }
 
-fn call_from(row: &Row) -> PendingCall {
-    PendingCall {
-        step: row.get(1),
-        attempts: row.get(2),
-        last_error: row.get(3),
-        due_at: row.get(4),
-        since: row.get(5),
-    }
+const CALLS: &str = "SELECT order_id, step, attempts, last_error, due_at, created_at FROM effects
+     WHERE order_id = ANY($1) ORDER BY order_id, created_at";
+
+type CallRow = (Uuid, String, i32, Option<String>, jiff_sqlx::Timestamp, jiff_sqlx::Timestamp);
+
+fn call((order, step, attempts, last_error, due_at, since): CallRow) -> (OrderId, PendingCall) {
+    let (due_at, since) = (due_at.to_jiff(), since.to_jiff());
+    (OrderId(order), PendingCall { step, attempts, last_error, due_at, since })
 }
 
 pub(super) fn text(bytes: &[u8]) -> String {

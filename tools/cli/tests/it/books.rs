@@ -1,10 +1,9 @@
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use farandole_cli::SERVICES;
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use testkit::World;
-use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
 use crate::{Run, output, program};
@@ -12,30 +11,27 @@ use crate::{Run, output, program};
 /// The five services' databases, as the services make them, for a test to write into.
 pub(crate) struct Books {
     pub(crate) world: World,
-    databases: BTreeMap<&'static str, Client>,
 }
 
 impl Books {
     /// With nothing in them.
     pub(crate) async fn new() -> Self {
         let world = World::new();
-        let mut databases = BTreeMap::new();
         for service in SERVICES {
             let url = world.database(service).await;
-            let (mut client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
-            tokio::spawn(connection);
-            messaging::migrations().run_async(&mut client).await.unwrap();
-            for migration in migrations(service) {
-                client.batch_execute(&migration).await.unwrap();
-            }
-            databases.insert(service, client);
+            let mut database = PgConnection::connect(&url).await.unwrap();
+            migrate(&mut database, "shared/messaging").await;
+            migrate(&mut database, &format!("services/{service}")).await;
         }
-        Self { world, databases }
+        Self { world }
     }
 
-    /// Writes something into a service's database.
-    pub(crate) async fn write(&self, service: &str, sql: &str) {
-        self.databases[service].batch_execute(sql).await.unwrap();
+    /// Writes something into a service's database. Locks are held until the connection is dropped.
+    pub(crate) async fn write(&self, service: &str, sql: &str) -> PgConnection {
+        let url = self.world.database_url(service);
+        let mut database = PgConnection::connect(&url).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut database).await.unwrap();
+        database
     }
 
     /// An order whose status has not changed for ten minutes.
@@ -84,11 +80,14 @@ impl Books {
     }
 }
 
-/// A service's own migrations, in order.
-fn migrations(service: &str) -> Vec<String> {
-    let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../services");
-    let entries = std::fs::read_dir(services.join(service).join("migrations")).unwrap();
+/// Runs the migrations of a crate, in order.
+pub(crate) async fn migrate(database: &mut PgConnection, of: &str) {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(of).join("migrations");
+    let entries = std::fs::read_dir(directory).unwrap();
     let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
+    for file in files {
+        let migration = std::fs::read_to_string(file).unwrap();
+        sqlx::raw_sql(AssertSqlSafe(migration)).execute(&mut *database).await.unwrap();
+    }
 }

@@ -5,10 +5,11 @@ use contracts::dead_letter_headers as dead;
 use kafka::{Bounds, PlainRecord, Publisher, Registry, scan, windows};
 use kernel::OrderId;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 use testkit::{World, eventually};
-use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
+use crate::books::migrate;
 use crate::{Run, envelope, order, program, run};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -113,13 +114,18 @@ impl Graveyard {
     }
 
     /// The payment service's database, as its loop makes it; and the flag that names it.
-    async fn database(&self) -> (Client, String) {
+    async fn database(&self) -> (PgConnection, String) {
         let url = self.world.database("payment").await;
-        let (mut client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
-        tokio::spawn(connection);
-        messaging::migrations().run_async(&mut client).await.unwrap();
-        (client, format!("--payment-database-url {url}"))
+        let mut database = PgConnection::connect(&url).await.unwrap();
+        migrate(&mut database, "shared/messaging").await;
+        (database, format!("--payment-database-url {url}"))
     }
+}
+
+/// Puts an id into an inbox.
+async fn see(database: &mut PgConnection, id: Uuid) {
+    let insert = sqlx::query("INSERT INTO inbox VALUES ($1)").bind(id);
+    insert.execute(database).await.unwrap();
 }
 
 fn value<'h>(headers: &'h Headers, name: &str) -> &'h str {
@@ -343,21 +349,28 @@ async fn what_kafka_does_not_take_stays_open_and_the_others_go() {
 async fn each_outcome_is_told() {
     let graves = Graveyard::new().await;
     graves.bury_some("payment", 4).await;
-    let (client, database) = graves.database().await;
+    let (mut payment, database) = graves.database().await;
     let open = graves.open().await;
     let mut ids = Vec::new();
     for id in &open {
         let shown = graves.json(&format!("show {id}")).await;
         ids.push(shown["redrive_id"].as_str().unwrap().parse::<Uuid>().unwrap());
     }
-    client.execute("INSERT INTO inbox VALUES ($1)", &[&ids[0]]).await.unwrap();
+    see(&mut payment, ids[0]).await;
     for (id, attempts, error) in [(ids[1], 1, "still no"), (ids[2], 0, "")] {
         let insert = "INSERT INTO retry_queue (topic, partition, record_offset, header_names,
                header_values, attempts, due_at, errors)
              VALUES ('t', 0, $1, ARRAY['a', 'farandole_redrive'], $2, $3, now(), ARRAY[$4])";
         let offset = i64::from(attempts);
         let values = vec![None, Some(id.to_string().into_bytes())];
-        client.execute(insert, &[&offset, &values, &attempts, &error]).await.unwrap();
+        sqlx::query(insert)
+            .bind(offset)
+            .bind(values)
+            .bind(attempts)
+            .bind(error)
+            .execute(&mut payment)
+            .await
+            .unwrap();
     }
     let mut own = event("OrderPlaced", order());
     own.push(header(contracts::REDRIVE, ids[3].to_string()));
@@ -384,7 +397,7 @@ async fn each_outcome_is_told() {
 async fn a_canary_that_fails_again_stops_the_rest() {
     let graves = Graveyard::new().await;
     graves.bury_some("payment", 5).await;
-    let (client, database) = graves.database().await;
+    let (mut payment, database) = graves.database().await;
     graves.run("redrive --all-open --canary 2").await.exits(3).says("set PAYMENT_DATABASE_URL");
     assert_eq!(graves.put_back().await.len(), 0);
     graves
@@ -398,7 +411,7 @@ async fn a_canary_that_fails_again_stops_the_rest() {
     assert_eq!(open.len(), 3);
     let shown = graves.json(&format!("show {}", open[0])).await;
     let id: Uuid = shown["redrive_id"].as_str().unwrap().parse().unwrap();
-    client.execute("INSERT INTO inbox VALUES ($1)", &[&id]).await.unwrap();
+    see(&mut payment, id).await;
     graves
         .run(&format!("redrive --all-open --canary 1 --outcome-wait 1 {database}"))
         .await

@@ -6,6 +6,7 @@
 mod audit;
 mod books;
 mod connections;
+mod database;
 mod dlq;
 mod events;
 mod gaps;

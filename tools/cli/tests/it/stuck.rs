@@ -93,7 +93,7 @@ async fn a_call_without_an_outcome_holds_up_a_compensation() {
              '{{c,c}}', '{{null,null}}');
            SELECT pg_advisory_lock(1178686031, 1)"#
     );
-    books.write("payment", &charging).await;
+    let _instance = books.write("payment", &charging).await;
     let told = books.ask(&[&STUCK[..], &["--json"]].concat()).await.exits(1);
     let told: Value = serde_json::from_str(&told.output).unwrap();
     let work = &told["orders"][0]["services"][0];

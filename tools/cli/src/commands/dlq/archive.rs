@@ -6,7 +6,8 @@ use kafka::{AdminError, Bounds, scan, windows};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use super::letter::{Letter, LetterId};
+use super::letter::Letter;
+use super::letter_id::LetterId;
 use super::operations::{Act, Kind, OperationLog};
 use crate::connections::Connections;
 

@@ -5,10 +5,10 @@ use kafka::Publisher;
 use serde_json::json;
 
 use super::archive::Archive;
+use super::left_out::{left_out, left_out_json};
 use super::operations::{Handled, Kind, Recorder};
 use super::request::Request;
 use super::text::{letters, print};
-use super::{left_out, left_out_json};
 use crate::connections::Connections;
 
 #[derive(clap::Args)]

@@ -1,17 +1,17 @@
 use std::fmt;
-use std::str::FromStr;
 
 use contracts::dead_letter_headers as dead;
 use contracts::{DEAD_HISTORY, REDRIVE, TARGET_GROUP, headers};
 use jiff::Timestamp;
 use kafka::{PlainRecord, Scanned};
 use kernel::OrderId;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::cause;
+use super::letter_id::LetterId;
 use super::operations::Handled;
 
 /// Headers with this prefix are ours. They say how a record fared, and are no part of the event.
@@ -21,50 +21,6 @@ const OURS: &str = "farandole_";
 /// into its topic again, where Kafka allows a megabyte.
 const ROUNDS_MAX: usize = 20;
 const HISTORY_BYTES_MAX: usize = 64 * 1024;
-
-/// Where a dead letter is, as people write it: service/partition/offset, such as `payment/0/17`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub(crate) struct LetterId {
-    pub(crate) service: String,
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
-}
-
-impl fmt::Display for LetterId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.service, self.partition, self.offset)
-    }
-}
-
-impl From<LetterId> for String {
-    fn from(id: LetterId) -> Self {
-        id.to_string()
-    }
-}
-
-impl FromStr for LetterId {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parsed = || {
-            let (service, place) = text.split_once('/')?;
-            let (partition, offset) = place.split_once('/')?;
-            let (partition, offset) = (partition.parse().ok()?, offset.parse().ok()?);
-            let fits = !service.is_empty() && partition >= 0 && offset >= 0;
-            fits.then(|| Self { service: service.to_owned(), partition, offset })
-        };
-        parsed().ok_or_else(|| "expected service/partition/offset, such as payment/0/17".to_owned())
-    }
-}
-
-impl TryFrom<String> for LetterId {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
 
 /// A record's place in the topic that it failed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -309,15 +265,6 @@ pub(crate) mod tests {
         let place = back.headers.iter_mut().find(|(name, _)| name == dead::OFFSET).unwrap();
         place.1 = Some(offset.into());
         back
-    }
-
-    #[test]
-    fn an_id_is_written_as_it_is_read() {
-        let id: LetterId = "payment/0/17".parse().unwrap();
-        assert_eq!(serde_json::to_string(&id).unwrap(), "\"payment/0/17\"");
-        for bad in ["", "payment", "payment/0", "/0/17", "payment/-1/17", "payment/0/17/1"] {
-            assert!(bad.parse::<LetterId>().is_err(), "{bad}");
-        }
     }
 
     #[test]

@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::archive::{Archive, State};
-use super::letter::{Letter, LetterId};
+use super::letter::Letter;
+use super::letter_id::LetterId;
 use super::selection::Filter;
 use super::text::{ago, letters, print, shortened};
 use crate::connections::Connections;

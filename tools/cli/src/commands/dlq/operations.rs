@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use super::letter::LetterId;
+use super::letter_id::LetterId;
 use crate::connections::Connections;
 
 /// How many letters one entry names at most, so that it stays far below what Kafka takes.

@@ -1,13 +1,15 @@
 use std::collections::HashMap;
 
 use contracts::REDRIVE;
+use farandole_cli::Unreadable;
 use jiff::{SignedDuration, Timestamp};
 use kafka::Bounds;
-use tokio_postgres::{Client, Row};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::archive::letters;
-use super::letter::{Letter, LetterId};
+use super::letter::Letter;
+use super::letter_id::LetterId;
 use crate::connections::Connections;
 use crate::databases::Databases;
 
@@ -49,7 +51,7 @@ impl Outcome {
 /// Sees what becomes of redriven letters, in the databases and in the dead-letter topics.
 pub(crate) struct Observer<'a> {
     connections: &'a Connections,
-    databases: HashMap<String, Client>,
+    databases: HashMap<String, PgConnection>,
     /// What comes back comes after this.
     since: Timestamp,
 }
@@ -65,8 +67,8 @@ impl<'a> Observer<'a> {
         let since = now.checked_sub(CLOCKS_DIFFER).unwrap_or(now);
         let mut databases = HashMap::new();
         for service in services {
-            if let Some(client) = given.connect_if_given(service).await? {
-                databases.insert(service.to_owned(), client);
+            if let Some(database) = given.connect_if_given(service).await? {
+                databases.insert(service.to_owned(), database);
             }
         }
         Ok(Self { connections, databases, since })
@@ -79,22 +81,22 @@ impl<'a> Observer<'a> {
 
     /// Which of these ids a service's inbox has; `None` if its database is not given.
     pub(crate) async fn seen(
-        &self,
+        &mut self,
         service: &str,
         ids: &[Uuid],
-    ) -> anyhow::Result<Option<Vec<Uuid>>> {
-        let Some(client) = self.databases.get(service) else { return Ok(None) };
-        let select = "SELECT event_id FROM inbox WHERE event_id = ANY($1)
-                      UNION ALL SELECT redrive_id FROM redriven WHERE redrive_id = ANY($1)";
-        let rows = client.query(select, &[&ids]).await?;
-        Ok(Some(rows.iter().map(|row| row.get(0)).collect()))
+    ) -> Result<Option<Vec<Uuid>>, Unreadable> {
+        let Some(database) = self.databases.get_mut(service) else { return Ok(None) };
+        seen(database, ids).await.map(Some).map_err(Unreadable::of(service))
     }
 
     /// What became of letters that were redriven, by their redrive ids.
     ///
     /// A record goes from the retry queue into the dead-letter topic before it leaves the queue,
     /// so that in this order one of the looks meets it.
-    pub(crate) async fn look(&self, letters: &[&Letter]) -> anyhow::Result<HashMap<Uuid, Outcome>> {
+    pub(crate) async fn look(
+        &mut self,
+        letters: &[&Letter],
+    ) -> anyhow::Result<HashMap<Uuid, Outcome>> {
         let mut outcomes: HashMap<Uuid, Outcome> = letters
             .iter()
             .map(|letter| {
@@ -102,12 +104,13 @@ impl<'a> Observer<'a> {
                 (letter.redrive_id(), if blind { Outcome::Unknown } else { Outcome::Unread })
             })
             .collect();
-        for (service, client) in &self.databases {
+        for (service, database) in &mut self.databases {
             let of_service = letters.iter().filter(|letter| letter.id.service == *service);
             let ids: Vec<Uuid> = of_service.map(|letter| letter.redrive_id()).collect();
-            let applied = self.seen(service, &ids).await?.unwrap_or_default();
+            let unreadable = Unreadable::of(service);
+            let applied = seen(database, &ids).await.map_err(&unreadable)?;
             outcomes.extend(applied.into_iter().map(|id| (id, Outcome::Applied)));
-            for (id, outcome) in failing(client, &ids).await? {
+            for (id, outcome) in failing(database, &ids).await.map_err(&unreadable)? {
                 if let Some(is @ Outcome::Unread) = outcomes.get_mut(&id) {
                     *is = outcome;
                 }
@@ -139,20 +142,36 @@ impl<'a> Observer<'a> {
     }
 }
 
-/// The redrives that are in the retry queue because they failed.
-async fn failing(client: &Client, ids: &[Uuid]) -> anyhow::Result<Vec<(Uuid, Outcome)>> {
-    let wanted: Vec<Vec<u8>> = ids.iter().map(|id| id.to_string().into_bytes()).collect();
-    // A record without attempts has not failed: it waits behind another one of its order.
-    let select = "SELECT redrive, errors[cardinality(errors)] FROM (
-           SELECT header_values[array_position(header_names, $1)] AS redrive, errors
-           FROM retry_queue WHERE $1 = ANY(header_names) AND attempts > 0) AS redriven
-         WHERE redrive = ANY($2)";
-    let rows = client.query(select, &[&REDRIVE, &wanted]).await?;
-    Ok(rows.iter().filter_map(failure).collect())
+/// Which of these ids the inbox has.
+async fn seen(database: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT event_id FROM inbox WHERE event_id = ANY($1)
+         UNION ALL SELECT redrive_id FROM redriven WHERE redrive_id = ANY($1)",
+    )
+    .bind(ids)
+    .fetch_all(database)
+    .await
 }
 
-fn failure(row: &Row) -> Option<(Uuid, Outcome)> {
-    let id = Uuid::try_parse_ascii(row.get(0)).ok()?;
-    let error: Option<String> = row.get(1);
-    Some((id, Outcome::Failing(error.unwrap_or_default())))
+/// The redrives that are in the retry queue because they failed.
+async fn failing(
+    database: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<Vec<(Uuid, Outcome)>, sqlx::Error> {
+    let wanted: Vec<Vec<u8>> = ids.iter().map(|id| id.to_string().into_bytes()).collect();
+    // A record without attempts has not failed: it waits behind another one of its order.
+    let rows: Vec<(Vec<u8>, Option<String>)> = sqlx::query_as(
+        "SELECT redrive, errors[cardinality(errors)] FROM (
+           SELECT header_values[array_position(header_names, $1)] AS redrive, errors
+           FROM retry_queue WHERE $1 = ANY(header_names) AND attempts > 0) AS redriven
+         WHERE redrive = ANY($2)",
+    )
+    .bind(REDRIVE)
+    .bind(wanted)
+    .fetch_all(database)
+    .await?;
+    let failure = |(id, error): (Vec<u8>, Option<String>)| {
+        Some((Uuid::try_parse_ascii(&id).ok()?, Outcome::Failing(error.unwrap_or_default())))
+    };
+    Ok(rows.into_iter().filter_map(failure).collect())
 }

@@ -12,13 +12,13 @@ use serde_json::json;
 use self::report::Report;
 use self::work::Work;
 use super::archive::Archive;
+use super::left_out::{left_out, left_out_json};
 use super::letter::{Letter, Redriven};
 use super::operations::{Kind, Recorder};
 use super::outcome::Observer;
 use super::request::Request;
 use super::selection::Chosen;
 use super::text::{letters, print};
-use super::{left_out, left_out_json};
 use crate::connections::Connections;
 use crate::databases::{Databases, NoDatabase};
 use crate::table::table;
@@ -80,7 +80,7 @@ pub(crate) async fn run(
     }
     let report = match count {
         0 => Report::default(),
-        _ => redrive(arguments, connections, &chosen, how, &observer).await?,
+        _ => redrive(arguments, connections, &chosen, how, observer).await?,
     };
     if arguments.request.json {
         print(&report.as_json(&chosen).to_string())?;
@@ -186,7 +186,7 @@ async fn redrive(
     connections: &Connections,
     chosen: &Chosen<'_>,
     how: Redriven<'_>,
-    observer: &Observer<'_>,
+    observer: Observer<'_>,
 ) -> anyhow::Result<Report> {
     let Redrive { request, reason, .. } = arguments;
     let publisher = Publisher::new(&connections.kafka_brokers)?;

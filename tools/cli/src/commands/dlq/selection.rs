@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use kernel::OrderId;
 
 use super::archive::{Archive, State};
-use super::letter::{Letter, LetterId};
+use super::letter::Letter;
+use super::letter_id::LetterId;
 
 /// Which letters are meant; all of it must fit.
 #[derive(Debug, Clone, Default, clap::Args)]

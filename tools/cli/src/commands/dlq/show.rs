@@ -4,12 +4,13 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use contracts::dead_letter_headers as dead;
 use contracts::{WriterSchema, frame_schema_id};
-use farandole_cli::reader;
+use farandole_cli::{Unreadable, reader};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::archive::{Archive, State};
-use super::letter::{Letter, LetterId};
+use super::letter::Letter;
+use super::letter_id::LetterId;
 use super::outcome::{Observer, Outcome};
 use super::text::{ago, hex_dump, print, shortened};
 use crate::connections::Connections;
@@ -59,13 +60,13 @@ pub(crate) async fn run(
             arguments.id
         )
     })?;
-    let observer = Observer::new(connections, databases, [service.as_str()]).await?;
+    let mut observer = Observer::new(connections, databases, [service.as_str()]).await?;
     let findings = Findings {
         letter,
         state,
         payload: decode(letter, connections).await,
-        event_seen: event_seen(letter, &observer).await?,
-        outcome: outcome(letter, state, &observer).await?,
+        event_seen: event_seen(letter, &mut observer).await?,
+        outcome: outcome(letter, state, &mut observer).await?,
     };
     if arguments.json {
         print(&findings.as_json(arguments.raw).to_string())?;
@@ -87,7 +88,10 @@ async fn decode(letter: &Letter, connections: &Connections) -> Result<Value, Str
     Ok(value)
 }
 
-async fn event_seen(letter: &Letter, observer: &Observer<'_>) -> anyhow::Result<Option<bool>> {
+async fn event_seen(
+    letter: &Letter,
+    observer: &mut Observer<'_>,
+) -> Result<Option<bool>, Unreadable> {
     let Some(event) = letter.event_id() else { return Ok(None) };
     let seen = observer.seen(&letter.id.service, &[event]).await?;
     Ok(seen.map(|seen| !seen.is_empty()))
@@ -96,7 +100,7 @@ async fn event_seen(letter: &Letter, observer: &Observer<'_>) -> anyhow::Result<
 async fn outcome(
     letter: &Letter,
     state: State<'_>,
-    observer: &Observer<'_>,
+    observer: &mut Observer<'_>,
 ) -> anyhow::Result<Option<Outcome>> {
     match state {
         State::Redriven { came_back: Some(id), .. } => Ok(Some(Outcome::DeadAgain(id.clone()))),

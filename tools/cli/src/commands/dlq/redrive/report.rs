@@ -1,7 +1,8 @@
 use serde_json::{Value, json};
 
-use super::super::left_out_json;
-use super::super::letter::{Letter, LetterId};
+use super::super::left_out::left_out_json;
+use super::super::letter::Letter;
+use super::super::letter_id::LetterId;
 use super::super::outcome::Outcome;
 use super::super::selection::Chosen;
 use crate::databases::Databases;

@@ -5,7 +5,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use kafka::{AdminError, PlainRecord, Publisher, Throttle};
 use tokio::time::{Instant, sleep};
 
-use super::super::letter::{Letter, LetterId, Redriven};
+use super::super::letter::{Letter, Redriven};
+use super::super::letter_id::LetterId;
 use super::super::operations::{Handled, Recorder};
 use super::super::outcome::{Observer, Outcome};
 use super::report::Report;
@@ -19,7 +20,7 @@ const AT_ONCE_MAX: usize = 500;
 pub(super) struct Work<'a> {
     publisher: &'a Publisher,
     recorder: &'a Recorder<'a>,
-    observer: &'a Observer<'a>,
+    observer: Observer<'a>,
     how: Redriven<'a>,
     throttle: Throttle,
     bar: ProgressBar,
@@ -30,7 +31,7 @@ impl<'a> Work<'a> {
     pub(super) fn new(
         publisher: &'a Publisher,
         recorder: &'a Recorder<'a>,
-        observer: &'a Observer<'a>,
+        observer: Observer<'a>,
         how: Redriven<'a>,
         rate: u32,
         letters: usize,
@@ -112,7 +113,7 @@ impl<'a> Work<'a> {
 
     /// Waits until it is known of all letters what became of them, or `enough` holds for one.
     async fn watch<'l>(
-        &self,
+        &mut self,
         letters: &[&'l Letter],
         patience: Duration,
         enough: impl Fn(&Outcome) -> bool,
