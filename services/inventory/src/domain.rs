@@ -1,9 +1,9 @@
 //! The reservation of an order: – → Reserved | Rejected | Void; Reserved → Released | Shipped.
 //! And the stock it is made from.
 //!
-//! Pure and total: any input in any state, in any order, any number of times. Stock is given:
-//! load the levels of all SKUs of a batch, decide one input after the other, apply the movements
-//! of each, and write the levels back.
+//! Pure and total: any input in any state, in any order, any number of times. Stock is given: the
+//! levels of all SKUs that orders ask for. Decide one input after the other, apply the movements of
+//! each, and write by how much the levels have changed.
 
 use std::collections::BTreeMap;
 
@@ -202,9 +202,14 @@ impl Stock {
         self.0.get(sku).copied()
     }
 
-    /// All levels, in the order of the SKUs' names: the order to lock and write them in.
+    /// All levels, in the order of the SKUs' names.
     pub fn levels(&self) -> impl Iterator<Item = (&Sku, Level)> {
         self.0.iter().map(|(sku, level)| (sku, *level))
+    }
+
+    /// Says where the pieces of `sku` are.
+    pub fn put(&mut self, sku: Sku, level: Level) {
+        self.0.insert(sku, level);
     }
 
     /// Moves the pieces. After an error the stock is unchanged.

@@ -1,7 +1,7 @@
 use axum::Router;
 use axum::extract::State;
-use deadpool_postgres::Pool;
 use kernel::{InvalidSku, OrderId, Quantity, Sku};
+use messaging::Pool;
 use runtime::http::{Json, Path};
 use runtime::{FieldError, Parts, Problem};
 use serde::{Deserialize, Serialize};

@@ -8,13 +8,13 @@ mod store;
 
 use axum::Router;
 use contracts::{Compensates, Consumes, Declaration, Emits};
-use kernel::OrderId;
-use messaging::{Call, CallError, Db, Failure, Reaction, Service};
+use kernel::{Decision, OrderId};
+use messaging::{Call, CallError, Failure, Service, StateTable};
 use runtime::{App, Parts};
 
-use crate::domain::{Effect, Input};
+use crate::domain::{Effect, Input, State};
 use crate::events::{Event, reads};
-use crate::store::{Settings, World};
+use crate::store::{RESERVATIONS, Settings, Shelf};
 
 /// The inventory service, as the loop runs it.
 #[derive(Debug)]
@@ -24,7 +24,10 @@ impl Service for Inventory {
     type Input = Input;
     type Event = Event;
     type Effect = Effect;
-    type World = World;
+    type State = State;
+    type Shared = Shelf;
+
+    const STATES: StateTable = RESERVATIONS;
 
     fn declaration() -> Declaration<Input> {
         Declaration {
@@ -72,29 +75,19 @@ impl Service for Inventory {
         }
     }
 
-    async fn load(&self, db: &Db<'_>, batch: &[(OrderId, &Input)]) -> Result<World, Failure> {
-        store::load(db, batch).await
-    }
-
     fn decide(
         &self,
-        world: &mut World,
         order: OrderId,
+        state: &State,
         input: &Input,
-    ) -> Result<Reaction<Event, Effect>, Failure> {
-        let state = world.states.state(order);
-        let (decision, movements) = domain::decide(order, state, &world.stock, input);
+        shared: &mut Shelf,
+    ) -> Result<Decision<State, Event, Effect>, Failure> {
+        let (decision, movements) = domain::decide(order, state, shared.stock(), input);
         for movement in &movements {
-            let moved = world.stock.apply(movement);
+            let moved = shared.apply(movement);
             moved.map_err(|error| Failure::Message(format!("{}: {error}", movement.sku)))?;
         }
-        let (state, reaction) = Reaction::of(decision);
-        world.states.set(order, state);
-        Ok(reaction)
-    }
-
-    async fn save(&self, db: &Db<'_>, world: World) -> Result<(), Failure> {
-        store::save(db, world).await
+        Ok(decision)
     }
 
     async fn perform(&self, call: &Call<Effect>) -> Result<Input, CallError> {
@@ -123,7 +116,7 @@ impl App for Program {
     type Settings = Settings;
     const PORT: u16 = 8082;
 
-    fn migrations() -> refinery::Runner {
+    fn migrations() -> sqlx::migrate::Migrator {
         store::migrations()
     }
 

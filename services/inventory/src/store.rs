@@ -1,132 +1,150 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use deadpool_postgres::Pool;
-use kernel::{OrderId, Sku};
-use messaging::{Db, Failure, StateTable, States, Stream};
-use tokio_postgres::Row;
+use futures::FutureExt as _;
+use kernel::Sku;
+use messaging::{Columns, Failure, Found, Pool, Read, Shared, StateTable, Write};
 
-use crate::domain::{Input, Level, State, Stock};
+use crate::domain::{Action, Impossible, Input, Level, Movement, Stock};
 use crate::events::Line;
 
 /// One row per order.
 pub(crate) const RESERVATIONS: StateTable = StateTable::new("reservations");
 
-// The macro makes undocumented public items.
-#[allow(missing_docs)]
-mod embedded {
-    refinery::embed_migrations!("migrations");
-}
-
-pub(crate) fn migrations() -> refinery::Runner {
-    embedded::migrations::runner()
+pub(crate) fn migrations() -> sqlx::migrate::Migrator {
+    sqlx::migrate!()
 }
 
 /// The inventory service has no settings of its own.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Settings {}
 
-/// The reservations of a batch's orders, and the levels of all SKUs they touch.
-#[derive(Debug)]
-pub struct World {
-    pub(crate) states: States<State>,
-    pub(crate) stock: Stock,
-    loaded: Stock,
+/// The stock that a batch touches: the levels that were read, which reserving needs, and what the
+/// batch changes. Nothing is locked between the two: changes are written, not levels, and only if
+/// the pieces are there.
+#[derive(Debug, Default)]
+pub struct Shelf {
+    stock: Stock,
+    changes: BTreeMap<Sku, Change>,
 }
 
-impl messaging::World for World {
-    fn stream(&mut self, order: OrderId) -> &mut Stream {
-        self.states.stream(order)
-    }
-
-    fn saw(&mut self, order: OrderId, source: &str, sequence: u32) -> Vec<u32> {
-        self.states.saw(order, source, sequence)
-    }
+/// By how much a level changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Change {
+    available: i64,
+    reserved: i64,
+    shipped: i64,
 }
 
-/// Loads the reservations, then the levels they touch. Those are locked until the commit, in the
-/// order of the SKUs, so that two instances wait for each other instead of deadlocking.
-pub(crate) async fn load(db: &Db<'_>, batch: &[(OrderId, &Input)]) -> Result<World, Failure> {
-    let states = RESERVATIONS.load(db, batch.iter().map(|(order, _)| *order)).await?;
-    let mut skus = BTreeSet::new();
-    for (order, input) in batch {
-        let lines = match (input, states.get(*order)) {
-            (Input::OrderPlaced(placed), _) => placed.lines.as_slice(),
-            (_, Some(State::Reserved { lines })) => lines.as_slice(),
-            _ => &[],
+impl Shelf {
+    /// The levels, as far as they are known, with what the batch has changed so far.
+    pub(crate) fn stock(&self) -> &Stock {
+        &self.stock
+    }
+
+    /// Moves pieces.
+    pub(crate) fn apply(&mut self, movement: &Movement) -> Result<(), Impossible> {
+        let Movement { action, sku, quantity } = movement;
+        // What is released or shipped was reserved before: that the level allows it is checked
+        // where it is written.
+        if self.stock.level(sku).is_some() {
+            self.stock.apply(movement)?;
+        }
+        let pieces = i64::from(quantity.get());
+        let change = self.changes.entry(sku.clone()).or_default();
+        let (from, to) = match action {
+            Action::Reserve => (&mut change.available, &mut change.reserved),
+            Action::Release => (&mut change.reserved, &mut change.available),
+            Action::Ship => (&mut change.reserved, &mut change.shipped),
         };
-        skus.extend(lines.iter().map(|Line { sku, .. }| sku.as_str()));
+        *from -= pieces;
+        *to += pieces;
+        Ok(())
     }
-    let stock = levels(db, &skus.into_iter().collect::<Vec<_>>()).await?;
-    Ok(World { states, loaded: stock.clone(), stock })
 }
 
-async fn levels(db: &Db<'_>, skus: &[&str]) -> Result<Stock, Failure> {
-    if skus.is_empty() {
-        return Ok(Stock::default());
+impl Shared<Input> for Shelf {
+    fn read<'i>(
+        inputs: impl Iterator<Item = &'i Input>,
+        read: &mut Read,
+    ) -> Result<Option<usize>, Failure> {
+        let lines = inputs.filter_map(|input| match input {
+            Input::OrderPlaced(placed) => Some(&placed.lines),
+            Input::ShipmentCreated(_) | Input::OrderCancelled(_) => None,
+        });
+        let mut skus: Vec<&str> = lines.flatten().map(|Line { sku, .. }| sku.as_str()).collect();
+        if skus.is_empty() {
+            return Ok(None);
+        }
+        skus.sort_unstable();
+        skus.dedup();
+        let skus = read.bind(skus)?;
+        let columns = Columns {
+            text: "sku",
+            numbers: ["available", "reserved", "shipped"],
+            ..Columns::default()
+        };
+        Ok(Some(read.part(columns, &format!("FROM stock WHERE sku = ANY({skus})"))))
     }
-    let select = db
-        .prepare_cached(
-            "SELECT sku, available, reserved, shipped FROM stock WHERE sku = ANY($1)
-             ORDER BY sku FOR UPDATE",
+
+    fn take(&mut self, row: &Found) -> Result<(), Failure> {
+        let sku: Sku = row
+            .text()?
+            .parse()
+            .map_err(|error: kernel::InvalidSku| Failure::Message(error.to_string()))?;
+        let level = level(row.number(0)?, row.number(1)?, row.number(2)?)?;
+        self.stock.put(sku, level);
+        Ok(())
+    }
+
+    /// By the SKUs' index and not by a join: so rows are locked in the order of their names by
+    /// everybody, and Postgres 18 does not leave out rows that change while it waits for them.
+    fn write(&self, write: &mut Write) -> Result<(), Failure> {
+        let changed: Vec<(&Sku, Change)> = self
+            .changes
+            .iter()
+            .filter(|(_, change)| **change != Change::default())
+            .map(|(sku, change)| (sku, *change))
+            .collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let column = |of: fn(&Change) -> i64| -> Vec<i64> {
+            changed.iter().map(|(_, change)| of(change)).collect()
+        };
+        let skus = changed.iter().map(|(sku, _)| sku.as_str()).collect::<Vec<_>>();
+        let skus = write.bind(skus)?;
+        let [available, reserved, shipped] = [
+            write.bind(column(|change| change.available))?,
+            write.bind(column(|change| change.reserved))?,
+            write.bind(column(|change| change.shipped))?,
+        ];
+        let of = |column: &str| format!("({column})[array_position({skus}, sku)]");
+        let [available, reserved, shipped] = [of(&available), of(&reserved), of(&shipped)];
+        write.part_of(
+            changed.len(),
+            &format!(
+                "UPDATE stock SET available = available + {available},
+                   reserved = reserved + {reserved}, shipped = shipped + {shipped}
+                 WHERE sku = ANY({skus}) AND available + {available} >= 0
+                   AND reserved + {reserved} >= 0"
+            ),
         )
-        .await?;
-    let rows = db.query(&select, &[&skus]).await?;
-    rows.iter()
-        .map(|row| {
-            let sku: Result<Sku, _> = row.get::<_, &str>(0).parse();
-            let sku = sku.map_err(|error| Failure::Message(error.to_string()))?;
-            Ok((sku, level(row, 1)?))
-        })
-        .collect()
-}
-
-/// Writes what has changed.
-pub(crate) async fn save(db: &Db<'_>, world: World) -> Result<(), Failure> {
-    let World { states, stock, loaded } = world;
-    tokio::try_join!(biased; RESERVATIONS.save(db, states), save_levels(db, &stock, &loaded))?;
-    Ok(())
-}
-
-async fn save_levels(db: &Db<'_>, stock: &Stock, loaded: &Stock) -> Result<(), Failure> {
-    let changed: Vec<(&Sku, Level)> =
-        stock.levels().filter(|(sku, level)| loaded.level(sku) != Some(*level)).collect();
-    if changed.is_empty() {
-        return Ok(());
     }
-    let update = db
-        .prepare_cached(
-            "UPDATE stock SET available = row.available, reserved = row.reserved,
-               shipped = row.shipped
-             FROM (SELECT unnest($1::text[]) AS sku, unnest($2::bigint[]) AS available,
-               unnest($3::bigint[]) AS reserved, unnest($4::bigint[]) AS shipped) AS row
-             WHERE stock.sku = row.sku",
-        )
-        .await?;
-    let skus: Vec<&str> = changed.iter().map(|(sku, _)| sku.as_str()).collect();
-    let column = |of: fn(&Level) -> u64| -> Vec<i64> {
-        changed.iter().map(|(_, level)| of(level).cast_signed()).collect()
-    };
-    db.execute(
-        &update,
-        &[
-            &skus,
-            &column(|level| level.available),
-            &column(|level| level.reserved),
-            &column(|level| level.shipped),
-        ],
-    )
-    .await?;
-    Ok(())
 }
 
 /// The level of one SKU, if it was ever put on hand.
 pub(crate) async fn find_level(pool: &Pool, sku: &Sku) -> Result<Option<Level>, Failure> {
-    let client = pool.get().await?;
-    let select = client
-        .prepare_cached("SELECT available, reserved, shipped FROM stock WHERE sku = $1")
+    let row = pool
+        .run(|connection| {
+            sqlx::query!(
+                "SELECT available, reserved, shipped FROM stock WHERE sku = $1",
+                sku.as_str()
+            )
+            .fetch_optional(connection)
+            .boxed()
+        })
         .await?;
-    let row = client.query_opt(&select, &[&sku.as_str()]).await?;
-    row.map(|row| level(&row, 0)).transpose()
+    row.map(|row| level(row.available, row.reserved, row.shipped)).transpose()
 }
 
 /// Says how many pieces are on hand: available and reserved together. `None`, and nothing is
@@ -136,27 +154,61 @@ pub(crate) async fn put_on_hand(
     sku: &Sku,
     pieces: i64,
 ) -> Result<Option<Level>, Failure> {
-    let client = pool.get().await?;
-    let upsert = client
-        .prepare_cached(
-            "INSERT INTO stock (sku, available, reserved, shipped, received)
-             VALUES ($1, $2, 0, 0, $2)
-             ON CONFLICT (sku) DO UPDATE SET available = $2 - stock.reserved,
-               received = $2 + stock.shipped
-             WHERE stock.reserved <= $2
-             RETURNING available, reserved, shipped",
-        )
+    let row = pool
+        .run(|connection| {
+            sqlx::query!(
+                "INSERT INTO stock (sku, available, reserved, shipped, received)
+                 VALUES ($1, $2, 0, 0, $2)
+                 ON CONFLICT (sku) DO UPDATE SET available = $2 - stock.reserved,
+                   received = $2 + stock.shipped
+                 WHERE stock.reserved <= $2
+                 RETURNING available, reserved, shipped",
+                sku.as_str(),
+                pieces
+            )
+            .fetch_optional(connection)
+            .boxed()
+        })
         .await?;
-    let row = client.query_opt(&upsert, &[&sku.as_str(), &pieces]).await?;
-    row.map(|row| level(&row, 0)).transpose()
+    row.map(|row| level(row.available, row.reserved, row.shipped)).transpose()
 }
 
-/// A level from three columns, the first at `at`.
-fn level(row: &Row, at: usize) -> Result<Level, Failure> {
-    let pieces = |at| {
-        let pieces: i64 = row.get(at);
+fn level(available: i64, reserved: i64, shipped: i64) -> Result<Level, Failure> {
+    let pieces = |pieces: i64| {
         u64::try_from(pieces)
             .map_err(|_| Failure::Message(format!("a stock level says {pieces} pieces")))
     };
-    Ok(Level { available: pieces(at)?, reserved: pieces(at + 1)?, shipped: pieces(at + 2)? })
+    Ok(Level {
+        available: pieces(available)?,
+        reserved: pieces(reserved)?,
+        shipped: pieces(shipped)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn movement(action: Action, pieces: u32) -> Movement {
+        Movement {
+            action,
+            sku: "tea".parse().unwrap(),
+            quantity: kernel::Quantity::new(pieces).unwrap(),
+        }
+    }
+
+    #[test]
+    fn changes_add_up_whether_or_not_the_level_is_known() {
+        let mut shelf = Shelf::default();
+        shelf.apply(&movement(Action::Release, 2)).unwrap();
+        shelf.apply(&movement(Action::Ship, 3)).unwrap();
+        let change = Change { available: 2, reserved: -5, shipped: 3 };
+        assert_eq!(shelf.changes.values().collect::<Vec<_>>(), [&change]);
+
+        let mut shelf = Shelf::default();
+        shelf.stock.put("tea".parse().unwrap(), Level { available: 4, ..Level::default() });
+        shelf.apply(&movement(Action::Reserve, 3)).unwrap();
+        assert!(shelf.apply(&movement(Action::Reserve, 2)).is_err(), "one is left");
+        assert_eq!(shelf.changes.values().next().unwrap().available, -3);
+    }
 }

@@ -1,7 +1,7 @@
 use axum::Router;
 use axum::extract::State;
-use deadpool_postgres::Pool;
 use kernel::OrderId;
+use messaging::Pool;
 use runtime::http::{Json, Path};
 use runtime::{Parts, Problem};
 use serde::Serialize;

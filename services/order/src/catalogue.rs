@@ -1,9 +1,9 @@
 use std::collections::HashMap;
 
-use deadpool_postgres::Pool;
+use futures::FutureExt as _;
+use jiff::Timestamp;
 use kernel::{Money, Sku};
-use messaging::{Db, Failure};
-use tokio_postgres::Row;
+use messaging::{Columns, Failure, Found, Pool, Read, Session};
 
 /// Something for sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,44 +13,38 @@ pub(crate) struct Product {
     pub(crate) unit_price: Money,
 }
 
-fn product(row: &Row) -> Result<Product, Failure> {
-    let broken = |error: String| Failure::Message(format!("a product's row is broken: {error}"));
-    let currency = row.get::<_, &str>("currency");
-    Ok(Product {
-        sku: row
-            .get::<_, &str>("sku")
-            .parse()
-            .map_err(|e: kernel::InvalidSku| broken(e.to_string()))?,
-        name: row.get("name"),
-        unit_price: Money {
-            amount: row.get("amount"),
-            currency: currency
-                .parse()
-                .map_err(|e: kernel::InvalidCurrency| broken(e.to_string()))?,
-        },
-    })
+fn parse_sku(text: &str) -> Result<Sku, Failure> {
+    text.parse().map_err(|error: kernel::InvalidSku| broken(&error))
+}
+
+fn price(amount: i64, currency: &str) -> Result<Money, Failure> {
+    let currency = currency.parse().map_err(|error: kernel::InvalidCurrency| broken(&error))?;
+    Ok(Money { amount, currency })
+}
+
+fn broken(error: &dyn std::error::Error) -> Failure {
+    Failure::Message(format!("a product's row is broken: {error}"))
 }
 
 /// Puts a product into the catalogue, or changes it. Orders that are placed keep their prices.
 /// True if it is new.
 pub(crate) async fn put(pool: &Pool, product: &Product) -> Result<bool, Failure> {
-    let client = pool.get().await?;
-    let upsert = client
-        .prepare_cached(
+    let Product { sku, name, unit_price } = product;
+    pool.run(|connection| {
+        sqlx::query_scalar!(
             "INSERT INTO products (sku, name, amount, currency) VALUES ($1, $2, $3, $4)
              ON CONFLICT (sku) DO UPDATE SET name = excluded.name, amount = excluded.amount,
                currency = excluded.currency
-             RETURNING xmax = 0",
+             RETURNING xmax = 0 AS \"is_new!\"",
+            sku.as_str(),
+            name,
+            unit_price.amount,
+            unit_price.currency.as_str()
         )
-        .await?;
-    let Product { sku, name, unit_price } = product;
-    let row = client
-        .query_one(
-            &upsert,
-            &[&sku.as_str(), name, &unit_price.amount, &unit_price.currency.as_str()],
-        )
-        .await?;
-    Ok(row.get(0))
+        .fetch_one(connection)
+        .boxed()
+    })
+    .await
 }
 
 /// A page of the catalogue, by SKU.
@@ -59,25 +53,62 @@ pub(crate) async fn list(
     after: Option<&Sku>,
     limit: i64,
 ) -> Result<Vec<Product>, Failure> {
-    let client = pool.get().await?;
-    let select = client
-        .prepare_cached(
-            "SELECT sku, name, amount, currency FROM products
-             WHERE $1::text IS NULL OR sku > $1 ORDER BY sku LIMIT $2",
-        )
+    // No SKU is empty, so all come after that.
+    let after = after.map_or("", Sku::as_str);
+    let rows = pool
+        .run(|connection| {
+            sqlx::query!(
+                "SELECT sku, name, amount, currency FROM products
+                 WHERE sku > $1 ORDER BY sku LIMIT $2",
+                after,
+                limit
+            )
+            .fetch_all(connection)
+            .boxed()
+        })
         .await?;
-    let rows = client.query(&select, &[&after.map(Sku::as_str), &limit]).await?;
-    rows.iter().map(product).collect()
+    rows.into_iter()
+        .map(|row| {
+            Ok(Product {
+                sku: parse_sku(&row.sku)?,
+                name: row.name,
+                unit_price: price(row.amount, &row.currency)?,
+            })
+        })
+        .collect()
 }
 
-/// The prices of these SKUs, of those that are for sale.
-pub(crate) async fn prices(db: &Db<'_>, skus: &[&str]) -> Result<HashMap<Sku, Money>, Failure> {
-    let select = db
-        .prepare_cached("SELECT sku, name, amount, currency FROM products WHERE sku = ANY($1)")
-        .await?;
-    db.query(&select, &[&skus])
-        .await?
-        .iter()
-        .map(|row| product(row).map(|product| (product.sku, product.unit_price)))
-        .collect()
+/// What an order is placed by: the prices of these SKUs, of those that are for sale, and the
+/// database's time, which is that of deadlines, too.
+pub(crate) async fn prices(
+    session: &mut Session,
+    skus: Vec<String>,
+) -> Result<(HashMap<Sku, Money>, Timestamp), Failure> {
+    let mut read = Read::default();
+    let now = "(1000 * extract(epoch FROM now()))::bigint";
+    let time = read.part(Columns { numbers: [now, "", ""], ..Columns::default() }, "");
+    let skus = read.bind(skus)?;
+    let columns = Columns {
+        text: "sku",
+        numbers: ["amount", "", ""],
+        json: ["to_json(currency)", ""],
+        ..Columns::default()
+    };
+    read.part(columns, &format!("FROM products WHERE sku = ANY({skus})"));
+    let (mut prices, mut placed_at) = (HashMap::new(), Timestamp::now());
+    for row in read.run(session).await? {
+        if row.part == time {
+            placed_at = Timestamp::from_millisecond(row.number(0)?)
+                .map_err(|error| Failure::Infrastructure(format!("postgres: {error}")))?;
+        } else {
+            let (sku, price) = priced(&row)?;
+            prices.insert(sku, price);
+        }
+    }
+    Ok((prices, placed_at))
+}
+
+fn priced(row: &Found) -> Result<(Sku, Money), Failure> {
+    let currency: String = row.json(0)?;
+    Ok((parse_sku(row.text()?)?, price(row.number(0)?, &currency)?))
 }

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
-use deadpool_postgres::Pool;
-use messaging::{Failure, Handle};
+use messaging::{Failure, Handle, Session};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -15,17 +14,21 @@ const FORGET_MAX: u32 = 1_000;
 
 /// Brings the passed deadlines into the loop, where they race with payment and customer for the
 /// order's row. Several instances may bring the same one: the row takes it once.
-pub(crate) async fn watch(pool: Pool, handle: Handle<Order>, shutdown: CancellationToken) {
+pub(crate) async fn watch(
+    mut session: Session,
+    handle: Handle<Order>,
+    shutdown: CancellationToken,
+) {
     while shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
-        if let Err(failure) = pass(&pool, &handle).await {
+        if let Err(failure) = pass(&mut session, &handle).await {
             warn!(%failure, "cannot look for passed deadlines, trying again");
         }
     }
 }
 
-async fn pass(pool: &Pool, handle: &Handle<Order>) -> Result<(), Failure> {
-    while store::forget_deadlines(pool, FORGET_MAX).await? == u64::from(FORGET_MAX) {}
-    let overdue = store::overdue(pool).await?;
+async fn pass(session: &mut Session, handle: &Handle<Order>) -> Result<(), Failure> {
+    while store::forget_deadlines(session, FORGET_MAX).await? == u64::from(FORGET_MAX) {}
+    let overdue = store::overdue(session).await?;
     if overdue.is_empty() {
         return Ok(());
     }

@@ -9,10 +9,9 @@ use axum::http::header::LOCATION;
 use axum::http::request::Parts as RequestParts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use deadpool_postgres::Pool;
 use jiff::Timestamp;
 use kernel::{Money, OrderId, Quantity, Sku};
-use messaging::Handle;
+use messaging::{Handle, Pool, Purpose};
 use runtime::http::{Json, Path, Query, RequestCause};
 use runtime::{FieldError, Parts, Problem};
 use serde::{Deserialize, Serialize};
@@ -32,6 +31,8 @@ use crate::store::{self, Filter};
 use crate::waiters::Waiters;
 use crate::{Order, Program};
 
+/// How long a statement of placing may take before its requests are told to come again.
+const PLACING_LIMIT: Duration = Duration::from_secs(7);
 /// The longest `Prefer: wait`, in seconds; longer wishes are cut to it.
 const WAIT_MAX_S: u64 = 60;
 /// While waiting, the row is looked at this often for changes by other instances.
@@ -72,8 +73,8 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
 
 pub(crate) fn router(parts: Parts<Program>) -> Router {
     let placing = Placing::start(
-        parts.pool.clone(),
-        parts.handle.clone(),
+        parts.database.session(Purpose::new("placing").limited_to(PLACING_LIMIT)),
+        &parts.handle,
         Duration::from_millis(parts.settings.place_linger_ms),
         Duration::from_secs(parts.settings.order_deadline_s.into()),
     );

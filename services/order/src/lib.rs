@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use contracts::{Consumes, Declaration, Emits};
-use kernel::OrderId;
-use messaging::{Call, CallError, Db, Failure, Reaction, Service, States};
+use kernel::{Decision, OrderId};
+use messaging::{Call, CallError, Failure, Purpose, Service, StateTable};
 use runtime::{App, Parts};
 
 use crate::domain::{Effect, Input, State};
@@ -32,7 +32,10 @@ impl Service for Order {
     type Input = Input;
     type Event = Event;
     type Effect = Effect;
-    type World = States<State>;
+    type State = State;
+    type Shared = ();
+
+    const STATES: StateTable = store::ORDERS;
 
     fn declaration() -> Declaration<Input> {
         Declaration {
@@ -96,26 +99,19 @@ impl Service for Order {
         }
     }
 
-    async fn load(&self, db: &Db<'_>, batch: &[(OrderId, &Input)]) -> Result<Self::World, Failure> {
-        store::load(db, batch.iter().map(|(order, _)| *order)).await
-    }
-
     fn decide(
         &self,
-        world: &mut Self::World,
         order: OrderId,
+        state: &State,
         input: &Input,
-    ) -> Result<Reaction<Event, Effect>, Failure> {
-        let Some(state) = world.get(order) else {
-            return Err(Failure::Message(format!("order {order} was never placed here")));
-        };
-        let (state, reaction) = Reaction::of(domain::decide(order, state, input));
-        world.set(order, state);
-        Ok(reaction)
-    }
-
-    async fn save(&self, db: &Db<'_>, world: Self::World) -> Result<(), Failure> {
-        store::save(db, world).await
+        (): &mut (),
+    ) -> Result<Decision<State, Event, Effect>, Failure> {
+        if *state == State::Unseen {
+            return Err(Failure::Message(format!(
+                "order {order} was never placed here; is it another fleet's (TOPIC_PREFIX)?"
+            )));
+        }
+        Ok(domain::decide(order, state, input))
     }
 
     async fn perform(&self, call: &Call<Effect>) -> Result<Input, CallError> {
@@ -170,7 +166,7 @@ impl App for Program {
     type Settings = Settings;
     const PORT: u16 = 8081;
 
-    fn migrations() -> refinery::Runner {
+    fn migrations() -> sqlx::migrate::Migrator {
         store::migrations()
     }
 
@@ -183,11 +179,9 @@ impl App for Program {
     }
 
     fn api(parts: Parts<Self>) -> Router {
-        tokio::spawn(deadline::watch(
-            parts.pool.clone(),
-            parts.handle.clone(),
-            parts.shutdown.clone(),
-        ));
+        let session = parts.database.session(Purpose::new("deadlines"));
+        let watch = deadline::watch(session, parts.handle.clone(), parts.shutdown.clone());
+        parts.handle.spawn("the watch over deadlines", watch);
         http::router(parts)
     }
 }

@@ -2,11 +2,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::Pool;
 use jiff::Timestamp;
 use kernel::{Money, OrderId, Quantity, Sku};
 use messaging::{
-    Bundle, BundleId, Cause, Db, Failure, Handle, Outgoing, Pace, Stream, crash_point,
+    BundleId, Cause, Failure, Handle, Outgoing, Pace, Row, Session, Stream, Write, crash_point,
 };
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -21,8 +20,6 @@ const BATCH_MAX: usize = 1_000;
 const QUEUE_MAX: usize = 10_000;
 /// How often a transaction is repeated because another instance came in between.
 const CONFLICTS_MAX: u32 = 5;
-/// How long one transaction may take before its requests are told to come again.
-const TRANSACTION_LIMIT: Duration = Duration::from_secs(10);
 
 /// A checked request to place an order.
 #[derive(Debug)]
@@ -91,14 +88,14 @@ impl Drop for Running {
 impl Placing {
     /// Starts the worker. It ends when the last clone is dropped.
     pub(crate) fn start(
-        pool: Pool,
-        handle: Handle<Service>,
+        session: Session,
+        handle: &Handle<Service>,
         linger: Duration,
         deadline: Duration,
     ) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
-        let worker = Worker { pool, handle, deadline };
-        tokio::spawn(worker.run(jobs, Pace::new(linger)));
+        let worker = Worker { session, handle: handle.clone(), deadline, expects_repeats: true };
+        handle.spawn("placing", worker.run(jobs, Pace::new(linger)));
         Self { queue, running: Arc::default() }
     }
 
@@ -119,13 +116,16 @@ impl Placing {
 }
 
 struct Worker {
-    pool: Pool,
+    session: Session,
     handle: Handle<Service>,
     deadline: Duration,
+    /// Whether the next batch is likely to have requests that were answered before. If not, all
+    /// are taken for new, and looked up if one turns out not to be.
+    expects_repeats: bool,
 }
 
 impl Worker {
-    async fn run(self, mut jobs: mpsc::Receiver<Job>, mut pace: Pace) {
+    async fn run(mut self, mut jobs: mpsc::Receiver<Job>, mut pace: Pace) {
         while let Some(first) = jobs.recv().await {
             pace.wait().await;
             let mut batch = vec![first];
@@ -134,51 +134,35 @@ impl Worker {
             {
                 batch.push(job);
             }
-            pace.count(batch.len());
+            let count = batch.len();
             metrics::histogram!("farandole_place_batch_size")
                 .record(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
             self.place(batch).await;
+            pace.done(count);
         }
     }
 
     /// Places a batch; if a request in it cannot be stored, each for itself.
-    async fn place(&self, batch: Vec<Job>) {
+    async fn place(&mut self, batch: Vec<Job>) {
         match self.transaction(&batch).await {
             Err(Failure::Message(_)) if batch.len() > 1 => {
                 for job in batch {
-                    self.finish(vec![job]).await;
+                    let alone = vec![job];
+                    let result = self.transaction(&alone).await;
+                    reply(alone, result);
                 }
             }
             result => reply(batch, result),
         }
     }
 
-    async fn finish(&self, batch: Vec<Job>) {
-        let result = self.transaction(&batch).await;
-        reply(batch, result);
-    }
-
-    async fn transaction(&self, batch: &[Job]) -> Result<Vec<Answer>, Failure> {
-        let placed = tokio::time::timeout(TRANSACTION_LIMIT, self.commit_again(batch)).await;
-        let placed = placed.unwrap_or_else(|_| {
-            Err(Failure::Infrastructure(format!("postgres: no answer in {TRANSACTION_LIMIT:?}")))
-        });
-        if matches!(placed, Err(Failure::Infrastructure(_))) {
-            // What is wrong may be the connections, such as their prepared statements.
-            self.pool.retain(|_, _| false);
-        }
-        let (answers, bundle) = placed?;
-        crash_point("placing-before-answer");
-        self.handle.publish(bundle);
-        Ok(answers)
-    }
-
-    /// Again when another instance was placing one of the same orders: the insert has waited for it,
-    /// so now its order can be seen.
-    async fn commit_again(&self, batch: &[Job]) -> Result<(Vec<Answer>, Bundle), Failure> {
+    /// Again when one of the requests has placed an order before, be it a moment ago in another
+    /// instance: now it can be seen.
+    async fn transaction(&mut self, batch: &[Job]) -> Result<Vec<Answer>, Failure> {
         for _ in 0..CONFLICTS_MAX {
             match self.commit(batch).await {
                 Err(Failure::Conflict) => {
+                    self.expects_repeats = true;
                     metrics::counter!("farandole_conflicts_total").increment(1);
                 }
                 result => return result,
@@ -187,25 +171,16 @@ impl Worker {
         Err(Failure::Infrastructure(format!("{CONFLICTS_MAX} conflicts in a row")))
     }
 
-    async fn commit(&self, batch: &[Job]) -> Result<(Vec<Answer>, Bundle), Failure> {
-        let client = self.pool.get().await?;
-        let db = Db::new(&client);
+    async fn commit(&mut self, batch: &[Job]) -> Result<Vec<Answer>, Failure> {
         let requests = || batch.iter().map(|job| &job.request);
-        let keys: Vec<&str> = requests().map(|r| r.idempotency_key.as_str()).collect();
-        let skus: Vec<&str> =
-            requests().flat_map(|r| r.lines.iter().map(|(sku, _)| sku.as_str())).collect();
-        let ((), before, prices) = tokio::try_join!(
-            biased;
-            db.open(),
-            placed_before(&db, &keys),
-            catalogue::prices(&db, &skus),
-        )?;
+        let before = self.placed_before(requests()).await?;
+        let skus = requests().flat_map(|r| r.lines.iter().map(|(sku, _)| sku.as_str().to_owned()));
+        let (prices, now) = catalogue::prices(&mut self.session, skus.collect()).await?;
 
-        let bundle = self.handle.outbox().next_bundle();
         let answers: Vec<Answer> = requests()
             .map(|request| match before.get(&request.idempotency_key) {
                 Some(order) => answer_again(order, request),
-                None => self.price(request, &prices),
+                None => self.price(request, &prices, now),
             })
             .collect();
         let placed = answers.iter().zip(requests()).filter_map(|(answer, request)| match answer {
@@ -215,14 +190,38 @@ impl Worker {
             _ => None,
         });
         let mut placed: Vec<(&store::Order, &Request)> = placed.collect();
-        if placed.is_empty() {
-            return Ok((answers, Bundle::default()));
+        if !placed.is_empty() {
+            // In the same order everywhere, so that two instances with the same keys wait for each
+            // other instead of deadlocking.
+            placed.sort_by(|(one, _), (other, _)| one.idempotency_key.cmp(&other.idempotency_key));
+            self.write(&placed).await?;
         }
-        // In the same order everywhere, so that two instances with the same keys wait for each
-        // other instead of deadlocking.
-        placed.sort_by(|(one, _), (other, _)| one.idempotency_key.cmp(&other.idempotency_key));
-        let events = placed.iter().map(|(order, request)| self.draft(bundle, order, request));
-        let events: Vec<Outgoing> = events.collect::<Result<_, _>>()?;
+        crash_point("placing-before-answer");
+        self.expects_repeats = !before.is_empty();
+        Ok(answers)
+    }
+
+    /// The orders that these requests have placed before, by idempotency key, as far as that is
+    /// looked up.
+    async fn placed_before(
+        &mut self,
+        requests: impl Iterator<Item = &Request>,
+    ) -> Result<HashMap<String, store::Order>, Failure> {
+        if !self.expects_repeats {
+            return Ok(HashMap::new());
+        }
+        let keys = requests.map(|request| request.idempotency_key.clone()).collect();
+        let orders = store::placed_before(&mut self.session, keys).await?;
+        Ok(orders.into_iter().map(|order| (order.idempotency_key.clone(), order)).collect())
+    }
+
+    /// Writes orders and their events, and has the loop publish those.
+    async fn write(&mut self, placed: &[(&store::Order, &Request)]) -> Result<(), Failure> {
+        let outbox = self.handle.outbox();
+        let bundle = outbox.next_bundle();
+        let drafted = placed.iter().map(|(order, request)| self.draft(bundle, order, request));
+        let drafted: Vec<(Outgoing, Stream)> = drafted.collect::<Result<_, _>>()?;
+        let (events, streams): (Vec<Outgoing>, Vec<Stream>) = drafted.into_iter().unzip();
         let new: Vec<store::New<'_>> = placed
             .iter()
             .zip(&events)
@@ -232,18 +231,26 @@ impl Worker {
                 cause: &request.cause,
             })
             .collect();
-        let ((), bundle) = tokio::try_join!(
-            biased;
-            store::insert(&db, &new, bundle),
-            self.handle.outbox().append(&db, bundle, events),
-        )?;
-        crash_point("placing-before-commit");
-        db.commit().await?;
-        Ok((answers, bundle))
+        let mut write = Write::default();
+        store::insert(&new, bundle, &mut write)?;
+        outbox.append(bundle, &events, &mut write)?;
+        let clearing = outbox.clear(&mut write)?;
+        write.run(&mut self.session).await?;
+        clearing.done();
+        let rows = placed.iter().zip(streams).map(|((order, _), stream)| {
+            (order.id, Row { version: 1, stream, state: order.state.clone() })
+        });
+        self.handle.publish(bundle, events, rows);
+        Ok(())
     }
 
     /// Prices a request from the catalogue; the client's idea of prices does not count.
-    fn price(&self, request: &Request, prices: &HashMap<Sku, Money>) -> Answer {
+    fn price(
+        &self,
+        request: &Request,
+        prices: &HashMap<Sku, Money>,
+        placed_at: Timestamp,
+    ) -> Answer {
         let mut lines = Vec::with_capacity(request.lines.len());
         let mut not_for_sale = Vec::new();
         for (at, (sku, quantity)) in request.lines.iter().enumerate() {
@@ -260,7 +267,6 @@ impl Worker {
             return Answer::NotForSale(not_for_sale);
         }
         let Some(total) = total(&lines) else { return Answer::NoTotal };
-        let placed_at = now_in_millis();
         Answer::Placed(Box::new(store::Order {
             id: OrderId(Uuid::now_v7()),
             state: State::Placed,
@@ -280,7 +286,7 @@ impl Worker {
         bundle: BundleId,
         order: &store::Order,
         request: &Request,
-    ) -> Result<Outgoing, Failure> {
+    ) -> Result<(Outgoing, Stream), Failure> {
         let event = Event::OrderPlaced(Box::new(OrderPlaced {
             order_id: order.id,
             customer_id: order.customer_id.clone(),
@@ -291,7 +297,9 @@ impl Worker {
             placed_at: order.placed_at,
         }));
         let mut stream = Stream::default();
-        self.handle.outbox().draft(bundle, order.id, &event, &mut stream, &request.cause)
+        let outbox = self.handle.outbox();
+        let event = outbox.draft(bundle, order.id, &event, &mut stream, &request.cause)?;
+        Ok((event, stream))
     }
 }
 
@@ -312,15 +320,6 @@ fn reply(batch: Vec<Job>, result: Result<Vec<Answer>, Failure>) {
     }
 }
 
-/// The orders that these requests have placed before, by idempotency key.
-async fn placed_before(
-    db: &Db<'_>,
-    keys: &[&str],
-) -> Result<HashMap<String, store::Order>, Failure> {
-    let orders = store::placed_before(db, keys).await?;
-    Ok(orders.into_iter().map(|order| (order.idempotency_key.clone(), order)).collect())
-}
-
 /// The answer to a request whose key has placed an order: for the same request the order as it
 /// was when it was answered first, whatever has become of it.
 fn answer_again(order: &store::Order, request: &Request) -> Answer {
@@ -335,10 +334,4 @@ fn total(lines: &[Line]) -> Option<Money> {
     let mut sums = lines.iter().map(|line| line.unit_price.times(line.quantity));
     let first = sums.next()?.ok()?;
     sums.try_fold(first, |total, sum| total.plus(sum.ok()?).ok())
-}
-
-/// The event keeps milliseconds; the row and the answer say the same.
-fn now_in_millis() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }

@@ -1,101 +1,24 @@
-use deadpool_postgres::Pool;
+use futures::FutureExt as _;
 use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
 use kernel::{Currency, Money, OrderId};
-use messaging::{BundleId, Cause, Changed, Db, Failure, Row, Seen, States, Stream};
-use tokio_postgres::types::{Json, ToSql};
+use messaging::{BundleId, Cause, Failure, JsonText, Pool, Session, StateTable, Write};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::types::Json;
+use sqlx::{Arguments as _, AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 use crate::domain::State;
-use crate::events::{CancelReason, Line};
+use crate::events::Line;
 
-// The macro makes undocumented public items.
-#[allow(missing_docs)]
-mod embedded {
-    refinery::embed_migrations!("migrations");
-}
+/// One row per order; new ones are written by placing.
+pub(crate) const ORDERS: StateTable = StateTable::new("orders").also_setting(
+    "updated_at = CASE WHEN orders.status = changed.state->>'status' THEN orders.updated_at
+       ELSE now() END",
+);
 
-pub(crate) fn migrations() -> refinery::Runner {
-    embedded::migrations::runner()
-}
-
-/// The states of a batch's orders.
-pub(crate) async fn load(
-    db: &Db<'_>,
-    orders: impl Iterator<Item = OrderId>,
-) -> Result<States<State>, Failure> {
-    let select = db
-        .prepare_cached(
-            "SELECT order_id, version, emitted, last_bundle, seen, status, cancel_reason
-             FROM orders WHERE order_id = ANY($1)",
-        )
-        .await?;
-    let orders: Vec<Uuid> = orders.map(|order| order.0).collect();
-    let rows = db.query(&select, &[&orders]).await?;
-    let rows: Result<Vec<_>, Failure> = rows
-        .iter()
-        .map(|row| {
-            let Json(seen) = row.try_get::<_, Json<Seen>>(4)?;
-            let stream = Stream { emitted: row.get(2), last_bundle: row.get(3), seen };
-            let state = state(row.get(5), row.get(6))?;
-            Ok((OrderId(row.get(0)), Row { version: row.get(1), stream, state }))
-        })
-        .collect();
-    Ok(States::new(rows?))
-}
-
-/// Writes the changed orders, with one statement. New ones are never here: placing writes those.
-pub(crate) async fn save(db: &Db<'_>, states: States<State>) -> Result<(), Failure> {
-    let (_, known) = states.into_changed();
-    if known.is_empty() {
-        return Ok(());
-    }
-    let update = db
-        .prepare_cached(
-            "UPDATE orders SET version = orders.version + 1, emitted = row.emitted,
-               last_bundle = row.last_bundle, seen = row.seen, status = row.status,
-               cancel_reason = row.cancel_reason, updated_at =
-                 CASE WHEN orders.status = row.status THEN orders.updated_at ELSE now() END
-             FROM (SELECT unnest($1::uuid[]) AS order_id, unnest($2::int[]) AS version,
-               unnest($3::int[]) AS emitted, unnest($4::bigint[]) AS last_bundle,
-               unnest($5::json[]) AS seen, unnest($6::text[]) AS status,
-               unnest($7::text[]) AS cancel_reason) AS row
-             WHERE orders.order_id = row.order_id AND orders.version = row.version",
-        )
-        .await?;
-    let rows = || known.iter().map(|Changed { row, .. }| row);
-    let versions: Vec<i32> = rows().map(|row| row.version).collect();
-    let emitted: Vec<i32> = rows().map(|row| row.stream.emitted).collect();
-    let bundles: Vec<i64> = rows().map(|row| row.stream.last_bundle).collect();
-    let orders: Vec<Uuid> = known.iter().map(|changed| changed.order.0).collect();
-    let seen: Vec<Json<&Seen>> = rows().map(|row| Json(&row.stream.seen)).collect();
-    let (statuses, reasons): (Vec<&str>, Vec<Option<&str>>) =
-        rows().map(|row| columns(&row.state)).unzip();
-    let written = db
-        .execute(&update, &[&orders, &versions, &emitted, &bundles, &seen, &statuses, &reasons])
-        .await?;
-    if written == known.len() as u64 { Ok(()) } else { Err(Failure::Conflict) }
-}
-
-fn columns(state: &State) -> (&'static str, Option<&'static str>) {
-    match state {
-        State::Unseen | State::Placed => ("placed", None),
-        State::ShippedAhead => ("shipped_ahead", None),
-        State::Confirmed => ("confirmed", None),
-        State::Completed => ("completed", None),
-        State::Cancelled { reason } => ("cancelled", Some(reason.as_str())),
-    }
-}
-
-fn state(status: &str, reason: Option<&str>) -> Result<State, Failure> {
-    let known = |text: &str| CancelReason::ALL.into_iter().find(|known| known.as_str() == text);
-    match (status, reason.map(known)) {
-        ("placed", None) => Ok(State::Placed),
-        ("shipped_ahead", None) => Ok(State::ShippedAhead),
-        ("confirmed", None) => Ok(State::Confirmed),
-        ("completed", None) => Ok(State::Completed),
-        ("cancelled", Some(Some(reason))) => Ok(State::Cancelled { reason }),
-        _ => Err(Failure::Message(format!("an order's row says {status:?}, {reason:?}"))),
-    }
+pub(crate) fn migrations() -> sqlx::migrate::Migrator {
+    sqlx::migrate!()
 }
 
 /// An order, whole.
@@ -113,42 +36,55 @@ pub(crate) struct Order {
     pub(crate) deadline_at: Timestamp,
 }
 
-const ORDER: &str = "order_id, status, cancel_reason, customer_id, lines, total, currency,
-    idempotency_key, request_hash, placed_at, updated_at, deadline_at";
+const ORDER: &str = "order_id, state, customer_id, lines, total, currency, idempotency_key,
+    request_hash, placed_at, updated_at, deadline_at";
 
-fn order(row: &tokio_postgres::Row) -> Result<Order, Failure> {
+fn order(row: &PgRow) -> Result<Order, Failure> {
     let currency: Currency = row
-        .get::<_, &str>("currency")
+        .try_get::<&str, _>("currency")?
         .parse()
         .map_err(|error: kernel::InvalidCurrency| Failure::Message(error.to_string()))?;
+    let time = |column| -> Result<Timestamp, Failure> {
+        Ok(row.try_get::<jiff_sqlx::Timestamp, _>(column)?.to_jiff())
+    };
     Ok(Order {
-        id: OrderId(row.get("order_id")),
-        state: state(row.get("status"), row.get("cancel_reason"))?,
-        customer_id: row.get("customer_id"),
-        lines: row.try_get::<_, Json<Vec<Line>>>("lines")?.0,
-        total: Money { amount: row.get("total"), currency },
-        idempotency_key: row.get("idempotency_key"),
-        request_hash: row.get("request_hash"),
-        placed_at: row.get("placed_at"),
-        updated_at: row.get("updated_at"),
-        deadline_at: row.get("deadline_at"),
+        id: OrderId(row.try_get("order_id")?),
+        state: row.try_get::<Json<State>, _>("state")?.0,
+        customer_id: row.try_get("customer_id")?,
+        lines: row.try_get::<Json<Vec<Line>>, _>("lines")?.0,
+        total: Money { amount: row.try_get("total")?, currency },
+        idempotency_key: row.try_get("idempotency_key")?,
+        request_hash: row.try_get("request_hash")?,
+        placed_at: time("placed_at")?,
+        updated_at: time("updated_at")?,
+        deadline_at: time("deadline_at")?,
     })
 }
 
 /// One order.
 pub(crate) async fn find(pool: &Pool, id: OrderId) -> Result<Option<Order>, Failure> {
-    let client = pool.get().await?;
-    let select =
-        client.prepare_cached(&format!("SELECT {ORDER} FROM orders WHERE order_id = $1")).await?;
-    client.query_opt(&select, &[&id.0]).await?.as_ref().map(order).transpose()
+    let select = AssertSqlSafe(format!("SELECT {ORDER} FROM orders WHERE order_id = $1"));
+    let row = pool
+        .run(|connection| {
+            async move { sqlx::query(select).bind(id.0).fetch_optional(connection).await }.boxed()
+        })
+        .await?;
+    row.as_ref().map(order).transpose()
 }
 
 /// The orders that these requests have placed before.
-pub(crate) async fn placed_before(db: &Db<'_>, keys: &[&str]) -> Result<Vec<Order>, Failure> {
-    let select = db
-        .prepare_cached(&format!("SELECT {ORDER} FROM orders WHERE idempotency_key = ANY($1)"))
+pub(crate) async fn placed_before(
+    session: &mut Session,
+    keys: Vec<String>,
+) -> Result<Vec<Order>, Failure> {
+    let select =
+        AssertSqlSafe(format!("SELECT {ORDER} FROM orders WHERE idempotency_key = ANY($1)"));
+    let rows = session
+        .run(|connection| {
+            async move { sqlx::query(select).bind(keys).fetch_all(connection).await }.boxed()
+        })
         .await?;
-    db.query(&select, &[&keys]).await?.iter().map(order).collect()
+    rows.iter().map(order).collect()
 }
 
 /// An order to be written, with the id of its event and what led to it.
@@ -159,68 +95,45 @@ pub(crate) struct New<'a> {
     pub(crate) cause: &'a Cause,
 }
 
-/// Writes new orders and their deadline; [`Failure::Conflict`] if another instance has taken one of
-/// the same requests in between.
-pub(crate) async fn insert(db: &Db<'_>, new: &[New<'_>], bundle: BundleId) -> Result<(), Failure> {
-    tokio::try_join!(biased; insert_orders(db, new, bundle), insert_deadline(db, new, bundle))?;
-    Ok(())
-}
-
-async fn insert_orders(db: &Db<'_>, new: &[New<'_>], bundle: BundleId) -> Result<(), Failure> {
-    let insert = db
-        .prepare_cached(
-            "INSERT INTO orders (order_id, emitted, last_bundle, customer_id, lines, total,
-               currency, idempotency_key, request_hash, placed_at, updated_at, deadline_at,
-               placed_event_id, correlation_id, traceparent)
-             SELECT unnest($2::uuid[]), 1, $1, unnest($3::text[]), unnest($4::json[]),
-               unnest($5::bigint[]), unnest($6::text[]), unnest($7::text[]), unnest($8::bytea[]),
-               unnest($9::timestamptz[]), unnest($9::timestamptz[]), unnest($10::timestamptz[]),
-               unnest($11::uuid[]), unnest($12::text[]), unnest($13::text[])",
-        )
-        .await?;
+/// Has new orders and their deadline written; that one of the same requests has placed an order
+/// already is a [`Failure::Conflict`].
+pub(crate) fn insert(new: &[New<'_>], bundle: BundleId, write: &mut Write) -> Result<(), Failure> {
     let orders = || new.iter().map(|new| new.order);
     let causes = || new.iter().map(|new| new.cause);
-    let ids: Vec<Uuid> = orders().map(|order| order.id.0).collect();
-    let customers: Vec<&str> = orders().map(|order| order.customer_id.as_str()).collect();
-    let lines: Vec<Json<&Vec<Line>>> = orders().map(|order| Json(&order.lines)).collect();
-    let totals: Vec<i64> = orders().map(|order| order.total.amount).collect();
-    let currencies: Vec<&str> = orders().map(|order| order.total.currency.as_str()).collect();
-    let keys: Vec<&str> = orders().map(|order| order.idempotency_key.as_str()).collect();
-    let hashes: Vec<&[u8]> = orders().map(|order| order.request_hash.as_slice()).collect();
-    let placed: Vec<Timestamp> = orders().map(|order| order.placed_at).collect();
-    let deadlines: Vec<Timestamp> = orders().map(|order| order.deadline_at).collect();
-    let event_ids: Vec<Uuid> = new.iter().map(|new| new.event_id).collect();
-    let correlations: Vec<&str> = causes().map(|cause| cause.correlation_id.as_str()).collect();
-    let traces: Vec<Option<&str>> = causes().map(|cause| cause.traceparent.as_deref()).collect();
-    db.execute(
-        &insert,
-        &[
-            &bundle.0,
-            &ids,
-            &customers,
-            &lines,
-            &totals,
-            &currencies,
-            &keys,
-            &hashes,
-            &placed,
-            &deadlines,
-            &event_ids,
-            &correlations,
-            &traces,
-        ],
-    )
-    .await
-    .map_err(Failure::of_insert)?;
-    Ok(())
-}
-
-/// Orders of one transaction have the same deadline, give or take a millisecond: the last one's.
-async fn insert_deadline(db: &Db<'_>, new: &[New<'_>], bundle: BundleId) -> Result<(), Failure> {
-    let insert = db.prepare_cached("INSERT INTO deadlines VALUES ($1, $2, $3)").await?;
-    let deadline = new.iter().map(|new| new.order.deadline_at).max();
-    let ids: Vec<Uuid> = new.iter().map(|new| new.order.id.0).collect();
-    db.execute(&insert, &[&deadline, &bundle.0, &ids]).await?;
+    let texts = |of: fn(&Order) -> &str| -> Vec<String> {
+        orders().map(|order| of(order).to_owned()).collect()
+    };
+    let bundle = write.bind(bundle.0)?;
+    let ids = write.bind(orders().map(|order| order.id.0).collect::<Vec<Uuid>>())?;
+    let states = orders().map(|order| JsonText::of(&order.state)).collect::<Result<Vec<_>, _>>()?;
+    let lines = orders().map(|order| JsonText::of(&order.lines)).collect::<Result<Vec<_>, _>>()?;
+    let placed = write.bind(orders().map(|order| order.placed_at.to_sqlx()).collect::<Vec<_>>())?;
+    let columns = [
+        write.bind(states)?,
+        write.bind(texts(|order| &order.customer_id))?,
+        write.bind(lines)?,
+        write.bind(orders().map(|order| order.total.amount).collect::<Vec<i64>>())?,
+        write.bind(texts(|order| order.total.currency.as_str()))?,
+        write.bind(texts(|order| &order.idempotency_key))?,
+        write.bind(orders().map(|order| order.request_hash.as_slice()).collect::<Vec<&[u8]>>())?,
+        placed.clone(),
+        placed,
+        write.bind(orders().map(|order| order.deadline_at.to_sqlx()).collect::<Vec<_>>())?,
+        write.bind(new.iter().map(|new| new.event_id).collect::<Vec<Uuid>>())?,
+        write.bind(causes().map(|cause| cause.correlation_id.clone()).collect::<Vec<String>>())?,
+        write.bind(causes().map(|cause| cause.traceparent.clone()).collect::<Vec<_>>())?,
+    ];
+    let columns = columns.map(|column| format!("unnest({column})")).join(", ");
+    write.part(&format!(
+        "INSERT INTO orders (order_id, version, emitted, last_bundle, state, customer_id, lines,
+           total, currency, idempotency_key, request_hash, placed_at, updated_at, deadline_at,
+           placed_event_id, correlation_id, traceparent)
+         SELECT unnest({ids}), 1, 1, {bundle}, {columns}"
+    ));
+    // Orders of one transaction have the same deadline.
+    let deadline =
+        write.bind(orders().map(|order| order.deadline_at).max().map(ToSqlx::to_sqlx))?;
+    write.part(&format!("INSERT INTO deadlines VALUES ({deadline}, {bundle}, {ids})"));
     Ok(())
 }
 
@@ -236,68 +149,79 @@ pub(crate) struct Filter {
 /// A page of orders, newest first. Each combination of filters is a statement of its own: with
 /// "or is null" in one for all, no plan could use the customers' index.
 pub(crate) async fn list(pool: &Pool, filter: &Filter) -> Result<Vec<Order>, Failure> {
-    let after = filter.after.map(|order| order.0);
     let mut conditions = vec!["true".to_owned()];
-    let mut parameters: Vec<&(dyn ToSql + Sync)> = Vec::new();
+    let mut values = PgArguments::default();
+    let unwritable = |error| Failure::Message(format!("a filter cannot be written: {error}"));
     if let Some(customer) = &filter.customer_id {
-        parameters.push(customer);
-        conditions.push(format!("customer_id = ${}", parameters.len()));
+        values.add(customer).map_err(unwritable)?;
+        conditions.push(format!("customer_id = ${}", values.len()));
     }
-    if let Some(statuses) = &filter.statuses {
-        parameters.push(statuses);
-        conditions.push(format!("status = ANY(${})", parameters.len()));
+    if let Some(statuses) = filter.statuses {
+        values.add(statuses).map_err(unwritable)?;
+        conditions.push(format!("status = ANY(${})", values.len()));
     }
-    if let Some(after) = &after {
-        parameters.push(after);
-        conditions.push(format!("order_id < ${}", parameters.len()));
+    if let Some(after) = filter.after {
+        values.add(after.0).map_err(unwritable)?;
+        conditions.push(format!("order_id < ${}", values.len()));
     }
-    parameters.push(&filter.limit);
-    let sql = format!(
+    values.add(filter.limit).map_err(unwritable)?;
+    let select = AssertSqlSafe(format!(
         "SELECT {ORDER} FROM orders WHERE {} ORDER BY order_id DESC LIMIT ${}",
         conditions.join(" AND "),
-        parameters.len()
-    );
-    let client = pool.get().await?;
-    let select = client.prepare_cached(&sql).await?;
-    client.query(&select, &parameters).await?.iter().map(order).collect()
+        values.len()
+    ));
+    let rows = pool
+        .run(|connection| {
+            async move { sqlx::query_with(select, values).fetch_all(connection).await }.boxed()
+        })
+        .await?;
+    rows.iter().map(order).collect()
 }
 
 /// Forgets deadlines that have passed with all their orders decided, so many at most, and says how many.
-pub(crate) async fn forget_deadlines(pool: &Pool, max: u32) -> Result<u64, Failure> {
-    let client = pool.get().await?;
-    let delete = client
-        .prepare_cached(
-            "DELETE FROM deadlines WHERE (deadline_at, bundle_id) IN (
-             SELECT deadline_at, bundle_id FROM deadlines
-             WHERE deadline_at < now() AND NOT EXISTS (
-               SELECT FROM unnest(order_ids) AS placed (order_id) JOIN orders USING (order_id)
-               WHERE status = 'placed')
-             ORDER BY deadline_at LIMIT $1 FOR UPDATE SKIP LOCKED)",
-        )
+pub(crate) async fn forget_deadlines(session: &mut Session, max: u32) -> Result<u64, Failure> {
+    let max = i64::from(max);
+    let done = session
+        .run(|connection| {
+            sqlx::query!(
+                "DELETE FROM deadlines WHERE (deadline_at, bundle_id) IN (
+                 SELECT deadline_at, bundle_id FROM deadlines
+                 WHERE deadline_at < now() AND NOT EXISTS (
+                   SELECT FROM unnest(order_ids) AS placed (order_id) JOIN orders USING (order_id)
+                   WHERE status = 'placed')
+                 ORDER BY deadline_at LIMIT $1 FOR UPDATE SKIP LOCKED)",
+                max
+            )
+            .execute(connection)
+            .boxed()
+        })
         .await?;
-    Ok(client.execute(&delete, &[&i64::from(max)]).await?)
+    Ok(done.rows_affected())
 }
 
 /// Orders whose deadline has passed without a payment, oldest first, and what their cancellation
 /// goes back to: that they were placed.
-pub(crate) async fn overdue(pool: &Pool) -> Result<Vec<(OrderId, Cause)>, Failure> {
-    let client = pool.get().await?;
-    let select = client
-        .prepare_cached(
-            "SELECT order_id, placed_event_id, correlation_id, traceparent
-             FROM deadlines, unnest(order_ids) AS placed (order_id) JOIN orders USING (order_id)
-             WHERE deadlines.deadline_at < now() AND status = 'placed'
-             ORDER BY deadlines.deadline_at LIMIT 1000",
-        )
+pub(crate) async fn overdue(session: &mut Session) -> Result<Vec<(OrderId, Cause)>, Failure> {
+    let rows = session
+        .run(|connection| {
+            sqlx::query!(
+                "SELECT orders.order_id, placed_event_id, correlation_id, traceparent
+                 FROM deadlines, unnest(order_ids) AS placed (order_id)
+                   JOIN orders USING (order_id)
+                 WHERE deadlines.deadline_at < now() AND status = 'placed'
+                 ORDER BY deadlines.deadline_at LIMIT 1000"
+            )
+            .fetch_all(connection)
+            .boxed()
+        })
         .await?;
-    let rows = client.query(&select, &[]).await?;
-    let overdue = rows.iter().map(|row| {
+    let overdue = rows.into_iter().map(|row| {
         let cause = Cause {
-            causation_id: row.get::<_, Uuid>(1).to_string(),
-            correlation_id: row.get(2),
-            traceparent: row.get(3),
+            causation_id: row.placed_event_id.to_string(),
+            correlation_id: row.correlation_id,
+            traceparent: row.traceparent,
         };
-        (OrderId(row.get(0)), cause)
+        (OrderId(row.order_id), cause)
     });
     Ok(overdue.collect())
 }

@@ -7,10 +7,12 @@ mod gateway;
 mod http;
 mod store;
 
+use std::borrow::Cow;
+
 use axum::Router;
 use contracts::{Compensates, Consumes, Declaration, Emits};
-use kernel::OrderId;
-use messaging::{Call, CallError, Db, Failure, Reaction, Service, States};
+use kernel::{Decision, OrderId};
+use messaging::{Call, CallError, Failure, Service, StateTable};
 use runtime::{App, Parts};
 
 use crate::domain::{Effect, Input, State};
@@ -28,7 +30,10 @@ impl Service for Payment {
     type Input = Input;
     type Event = Event;
     type Effect = Effect;
-    type World = States<State>;
+    type State = State;
+    type Shared = ();
+
+    const STATES: StateTable = PAYMENTS;
 
     fn declaration() -> Declaration<Input> {
         Declaration {
@@ -75,23 +80,14 @@ impl Service for Payment {
         }
     }
 
-    async fn load(&self, db: &Db<'_>, batch: &[(OrderId, &Input)]) -> Result<Self::World, Failure> {
-        PAYMENTS.load(db, batch.iter().map(|(order, _)| *order)).await
-    }
-
     fn decide(
         &self,
-        world: &mut Self::World,
         order: OrderId,
+        state: &State,
         input: &Input,
-    ) -> Result<Reaction<Event, Effect>, Failure> {
-        let (state, reaction) = Reaction::of(domain::decide(order, world.state(order), input));
-        world.set(order, state);
-        Ok(reaction)
-    }
-
-    async fn save(&self, db: &Db<'_>, world: Self::World) -> Result<(), Failure> {
-        PAYMENTS.save(db, world).await
+        (): &mut (),
+    ) -> Result<Decision<State, Event, Effect>, Failure> {
+        Ok(domain::decide(order, state, input))
     }
 
     async fn perform(&self, call: &Call<Effect>) -> Result<Input, CallError> {
@@ -108,6 +104,17 @@ impl Service for Payment {
                 Ok(Input::Refunded { refund_id })
             }
         }
+    }
+
+    fn destination(&self, call: &Call<Effect>) -> Cow<'static, str> {
+        Cow::Borrowed(match &call.effect {
+            Effect::Charge { payment_method, .. } => Gateway::network(payment_method),
+            Effect::Refund { .. } => "",
+        })
+    }
+
+    fn is_abandoned(&self, state: &State, effect: &Effect) -> bool {
+        matches!((state, effect), (State::Charging { cancelled: true, .. }, Effect::Charge { .. }))
     }
 }
 
@@ -132,7 +139,7 @@ impl App for Program {
     type Settings = gateway::Settings;
     const PORT: u16 = 8083;
 
-    fn migrations() -> refinery::Runner {
+    fn migrations() -> sqlx::migrate::Migrator {
         store::migrations()
     }
 

@@ -8,8 +8,8 @@ mod store;
 
 use axum::Router;
 use contracts::{Consumes, Declaration, Emits};
-use kernel::OrderId;
-use messaging::{Call, CallError, Db, Failure, Reaction, Service, States};
+use kernel::{Decision, OrderId};
+use messaging::{Call, CallError, Failure, Service, StateTable};
 use runtime::{App, Parts};
 
 use crate::domain::{Effect, Input, State};
@@ -27,7 +27,10 @@ impl Service for Shipping {
     type Input = Input;
     type Event = Event;
     type Effect = Effect;
-    type World = States<State>;
+    type State = State;
+    type Shared = ();
+
+    const STATES: StateTable = SHIPMENTS;
 
     fn declaration() -> Declaration<Input> {
         Declaration {
@@ -69,23 +72,14 @@ impl Service for Shipping {
         }
     }
 
-    async fn load(&self, db: &Db<'_>, batch: &[(OrderId, &Input)]) -> Result<Self::World, Failure> {
-        SHIPMENTS.load(db, batch.iter().map(|(order, _)| *order)).await
-    }
-
     fn decide(
         &self,
-        world: &mut Self::World,
         order: OrderId,
+        state: &State,
         input: &Input,
-    ) -> Result<Reaction<Event, Effect>, Failure> {
-        let (state, reaction) = Reaction::of(domain::decide(order, world.state(order), input));
-        world.set(order, state);
-        Ok(reaction)
-    }
-
-    async fn save(&self, db: &Db<'_>, world: Self::World) -> Result<(), Failure> {
-        SHIPMENTS.save(db, world).await
+        (): &mut (),
+    ) -> Result<Decision<State, Event, Effect>, Failure> {
+        Ok(domain::decide(order, state, input))
     }
 
     async fn perform(&self, call: &Call<Effect>) -> Result<Input, CallError> {
@@ -120,7 +114,7 @@ impl App for Program {
     type Settings = gateway::Settings;
     const PORT: u16 = 8084;
 
-    fn migrations() -> refinery::Runner {
+    fn migrations() -> sqlx::migrate::Migrator {
         store::migrations()
     }
 

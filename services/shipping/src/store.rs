@@ -3,12 +3,6 @@ use messaging::StateTable;
 /// One row per order.
 pub(crate) const SHIPMENTS: StateTable = StateTable::new("shipments");
 
-// The macro makes undocumented public items.
-#[allow(missing_docs)]
-mod embedded {
-    refinery::embed_migrations!("migrations");
-}
-
-pub(crate) fn migrations() -> refinery::Runner {
-    embedded::migrations::runner()
+pub(crate) fn migrations() -> sqlx::migrate::Migrator {
+    sqlx::migrate!()
 }

@@ -1,5 +1,5 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use kernel::error_chain;
@@ -13,6 +13,9 @@ use tokio::sync::Notify;
 
 /// How long Kafka may take to acknowledge a record before the relay sends the batch again.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How much later the client may tell what has become of a record.
+const REPORT_GRACE: Duration = Duration::from_secs(10);
 
 /// How long to wait for acknowledgements before looking whether somebody still wants them. rdkafka
 /// spins for the last millisecond of each wait (its `ThreadedProducer`, with a hundredth of this,
@@ -109,19 +112,24 @@ impl Producer {
         Ok(Self { prompt, gathering })
     }
 
-    /// Publishes all records, in order per partition, and returns when each is on all in-sync
-    /// replicas. On an error some may have been published; the caller publishes all again, and
-    /// the readers' inboxes drop what they have seen. Batches that have an order among them must be
-    /// published one after the other.
+    /// Publishes all records, in order per partition, and returns for each whether it is on all
+    /// in-sync replicas, in the order in which they came. One that failed may be in the log all the
+    /// same; when it is published again, the readers' inboxes drop what they have seen. Records that
+    /// have an order among them must be published one after the other. Bounded in time.
     pub async fn publish<'a>(
         &self,
         records: impl ExactSizeIterator<Item = Record<'a>>,
-    ) -> Result<(), PublishError> {
-        let flight = Arc::new(Flight::new(records.len()));
-        let producer = if records.len() <= FEW { &self.prompt } else { &self.gathering };
-        let producer = producer.current()?;
-        for record in records {
-            send(&producer, &flight, record).await;
+    ) -> Vec<Result<(), PublishError>> {
+        let count = records.len();
+        let flight = Arc::new(Flight::new(count));
+        let producer = if count <= FEW { &self.prompt } else { &self.gathering };
+        let producer = match producer.current() {
+            Ok(producer) => producer,
+            Err(error) => return vec![Err(error); count],
+        };
+        for (number, record) in records.enumerate() {
+            let ticket = Box::new(Ticket { flight: flight.clone(), number });
+            send(&producer, ticket, record).await;
         }
         flight.landed().await
     }
@@ -176,15 +184,15 @@ fn take_acknowledgements(producer: &Weak<BaseProducer<Deliveries>>) {
     }
 }
 
-async fn send(producer: &BaseProducer<Deliveries>, flight: &Arc<Flight>, record: Record<'_>) {
+async fn send(producer: &BaseProducer<Deliveries>, ticket: Box<Ticket>, record: Record<'_>) {
     let record_topic = record.topic;
-    let mut base: BaseRecord<'_, [u8], [u8], Arc<Flight>> =
-        BaseRecord::with_opaque_to(record.topic, flight.clone()).headers(record.headers);
+    let mut base: BaseRecord<'_, [u8], [u8], Box<Ticket>> =
+        BaseRecord::with_opaque_to(record.topic, ticket).headers(record.headers);
     base.key = record.key;
     base.payload = record.payload;
     while let Err((error, back)) = producer.send(base) {
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
-            flight.land(Some(PublishError::new(&error, record_topic)));
+            back.delivery_opaque.land(Err(PublishError::new(&error, record_topic)));
             return;
         }
         // librdkafka's queue is full: it drains as acknowledgements arrive, or times out.
@@ -193,36 +201,66 @@ async fn send(producer: &BaseProducer<Deliveries>, flight: &Arc<Flight>, record:
     }
 }
 
-/// Counts the records of one batch that are still on their way.
-pub(crate) struct Flight {
+/// The records of one batch that are on their way.
+struct Flight {
     aloft: AtomicUsize,
-    error: Mutex<Option<PublishError>>,
+    /// What has become of those that did not arrive, by their numbers.
+    failed: Mutex<Vec<(usize, PublishError)>>,
+    records: usize,
     done: Notify,
+}
+
+/// What a record is known by while it is on its way.
+pub(crate) struct Ticket {
+    flight: Arc<Flight>,
+    number: usize,
+}
+
+impl Ticket {
+    fn land(self, result: Result<(), PublishError>) {
+        if let Err(error) = result {
+            self.flight.failed().push((self.number, error));
+        }
+        if self.flight.aloft.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.flight.done.notify_one();
+        }
+    }
 }
 
 impl Flight {
     fn new(records: usize) -> Self {
-        Self { aloft: AtomicUsize::new(records), error: Mutex::new(None), done: Notify::new() }
-    }
-
-    fn land(&self, error: Option<PublishError>) {
-        if error.is_some() {
-            *self.error.lock().unwrap_or_else(PoisonError::into_inner) = error;
-        }
-        if self.aloft.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.done.notify_one();
+        Self {
+            aloft: AtomicUsize::new(records),
+            failed: Mutex::default(),
+            records,
+            done: Notify::new(),
         }
     }
 
-    /// Bounded by the producer's delivery timeout, after which librdkafka reports every record.
-    async fn landed(&self) -> Result<(), PublishError> {
-        while self.aloft.load(Ordering::Acquire) > 0 {
-            self.done.notified().await;
+    /// Waits until every record has landed: librdkafka reports each within the delivery timeout.
+    async fn landed(&self) -> Vec<Result<(), PublishError>> {
+        let all = async {
+            while self.aloft.load(Ordering::Acquire) > 0 {
+                self.done.notified().await;
+            }
+        };
+        let in_time = tokio::time::timeout(DELIVERY_TIMEOUT + REPORT_GRACE, all).await.is_ok();
+        let mut results = vec![Ok(()); self.records];
+        if !in_time {
+            // Which ones are missing is not known.
+            let reason = format!("no acknowledgement within {DELIVERY_TIMEOUT:?}");
+            results.fill(Err(PublishError { reason, refused: false }));
         }
-        match self.error.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            None => Ok(()),
-            Some(error) => Err(error),
+        for (number, error) in self.failed().drain(..) {
+            if let Some(result) = results.get_mut(number) {
+                *result = Err(error);
+            }
         }
+        results
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Vec<(usize, PublishError)>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -236,12 +274,11 @@ impl ClientContext for Deliveries {
 }
 
 impl ProducerContext for Deliveries {
-    type DeliveryOpaque = Arc<Flight>;
+    type DeliveryOpaque = Box<Ticket>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, flight: Self::DeliveryOpaque) {
-        flight.land(
-            result.as_ref().err().map(|(error, record)| PublishError::new(error, record.topic())),
-        );
+    fn delivery(&self, result: &DeliveryResult<'_>, ticket: Self::DeliveryOpaque) {
+        let landed = result.as_ref().map(|_| ());
+        ticket.land(landed.map_err(|(error, record)| PublishError::new(error, record.topic())));
     }
 }
 

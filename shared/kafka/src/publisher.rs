@@ -44,7 +44,7 @@ impl Publisher {
             .iter()
             .fold(OwnedHeaders::new(), |all, (name, value)| header(all, name, value.as_bytes()));
         let record = Record { topic, key: Some(key), payload: Some(payload), headers };
-        self.producer.publish([record].into_iter()).await.map_err(|error| self.explain(error))
+        self.all(self.producer.publish([record].into_iter()).await)
     }
 
     /// Publishes several records at once, in order per partition; otherwise like
@@ -57,7 +57,16 @@ impl Publisher {
             });
             Record { topic, key: key.as_deref(), payload: payload.as_deref(), headers }
         });
-        self.producer.publish(records).await.map_err(|error| self.explain(error))
+        self.all(self.producer.publish(records).await)
+    }
+
+    /// What became of all: that one is refused says more than that another failed.
+    fn all(&self, results: Vec<Result<(), PublishError>>) -> Result<(), AdminError> {
+        let errors = results.into_iter().filter_map(Result::err);
+        match errors.max_by_key(|error| error.refused) {
+            None => Ok(()),
+            Some(error) => Err(self.explain(error)),
+        }
     }
 
     fn explain(&self, PublishError { reason, refused }: PublishError) -> AdminError {

@@ -1,6 +1,7 @@
+use std::borrow::Cow;
+
 use kernel::error_chain;
 use thiserror::Error;
-use tokio_postgres::error::SqlState;
 
 /// Why a batch did not go through, by whose fault it is; that decides what happens next.
 #[derive(Debug, Error)]
@@ -8,8 +9,11 @@ pub enum Failure {
     /// A broken or absent dependency. Never a message's fault: pause, back off, try again.
     #[error("{0}")]
     Infrastructure(String),
-    /// Another instance changed a state row in between, or a statement came after one that failed
-    /// and whose error is not known. Try again at once.
+    /// A statement took longer than its limit: the server may be slow, or the batch too large.
+    #[error("postgres: {0}")]
+    TooSlow(String),
+    /// Something in the database is not as it was taken for: another instance changed it, or it
+    /// was not read. Read, and try again at once.
     #[error("another instance changed the order in between")]
     Conflict,
     /// A message that cannot be processed, or a bug: isolate it from its batch.
@@ -17,40 +21,65 @@ pub enum Failure {
     Message(String),
 }
 
-impl From<tokio_postgres::Error> for Failure {
-    /// Data exceptions and violated constraints come from what a message says; everything else
-    /// that Postgres can report is about the connection, the server or the deployment.
-    fn from(error: tokio_postgres::Error) -> Self {
-        let text = error_chain(&error);
-        match error.code() {
-            Some(code) if is_data_error(code) => Self::Message(text),
-            Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => Self::Conflict,
-            // The client could not write a value down. It has no name for this but the text.
-            None if text.starts_with("error serializing parameter") => Self::Message(text),
+impl From<sqlx::Error> for Failure {
+    /// Data exceptions and violated constraints come from what a message says; what somebody else
+    /// has changed, or changes at this moment, is a conflict; everything else that Postgres can
+    /// report is about the connection, the server or the deployment.
+    fn from(error: sqlx::Error) -> Self {
+        let text = database_error(&error);
+        match (&error, sql_state(&error)) {
+            (_, Some(code)) => match code.as_ref() {
+                UNIQUE_VIOLATION | SERIALIZATION_FAILURE | DEADLOCK_DETECTED => Self::Conflict,
+                QUERY_CANCELED => Self::TooSlow(text),
+                code if is_data_error(code) => Self::Message(text),
+                _ => Self::Infrastructure(format!("postgres: {text}")),
+            },
+            // A value cannot be written down, or a row does not say what the program understands.
+            (
+                sqlx::Error::Encode(_)
+                | sqlx::Error::Decode(_)
+                | sqlx::Error::ColumnDecode { .. }
+                | sqlx::Error::ColumnNotFound(_),
+                None,
+            ) => Self::Message(text),
             _ => Self::Infrastructure(format!("postgres: {text}")),
         }
     }
 }
 
-impl From<deadpool_postgres::PoolError> for Failure {
-    fn from(error: deadpool_postgres::PoolError) -> Self {
-        Self::Infrastructure(format!("postgres: {}", error_chain(&error)))
-    }
-}
+// SQLSTATE codes; PostgreSQL documentation, appendix A.
+const UNIQUE_VIOLATION: &str = "23505";
+const SERIALIZATION_FAILURE: &str = "40001";
+const DEADLOCK_DETECTED: &str = "40P01";
+const QUERY_CANCELED: &str = "57014";
 
-impl Failure {
-    /// For an insert of rows that were not there when they were looked for: if one is there after
-    /// all, somebody came in between.
-    pub fn of_insert(error: tokio_postgres::Error) -> Self {
-        match error.code() {
-            Some(&SqlState::UNIQUE_VIOLATION) => Self::Conflict,
-            _ => Self::from(error),
-        }
-    }
+/// The `SQLSTATE` that Postgres answered with, if it answered.
+fn sql_state(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error()?.code()
 }
 
 /// `SQLSTATE` classes 22 (data exception), 23 (integrity constraint violation) and 54 (program limit
-/// exceeded, such as a value too large for an index); `PostgreSQL` documentation, appendix A. Failing to serialize and deadlocks are class 40.
-fn is_data_error(code: &SqlState) -> bool {
-    ["22", "23", "54"].iter().any(|class| code.code().starts_with(class))
+/// exceeded, such as a value too large for an index).
+fn is_data_error(code: &str) -> bool {
+    ["22", "23", "54"].iter().any(|class| code.starts_with(class))
+}
+
+/// What Postgres says is wrong, without the values of rows: those may be personal data.
+pub fn database_error(error: &sqlx::Error) -> String {
+    let Some(database) = error.as_database_error() else { return error_chain(error) };
+    let code = database.code().unwrap_or_default();
+    match database.constraint() {
+        Some(constraint) => format!("{} (SQLSTATE {code}, {constraint})", database.message()),
+        None => format!("{} (SQLSTATE {code})", database.message()),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    format!("it panicked: {text}")
 }

@@ -3,20 +3,35 @@ use std::sync::Arc;
 use kernel::OrderId;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::message::{Cause, Local, Message, Origin};
-use crate::relay::Relay;
-use crate::{Bundle, Failure, Outbox, Service};
+use crate::after_commit::relay::Relay;
+use crate::cause::Cause;
+use crate::failure::Failure;
+use crate::record::message::{Local, Message, Origin};
+use crate::service::Service;
+use crate::tables::bundle::{Bundle, BundleId, Outgoing};
+use crate::tables::outbox::Outbox;
+use crate::tables::states::Row;
+use crate::tasks::Tasks;
+use crate::transaction::cache::Cache;
 
 /// What a service's HTTP handlers and timers use to take part in the loop.
 pub struct Handle<S: Service> {
     pub(crate) locals: mpsc::Sender<Local<S::Input>>,
     pub(crate) outbox: Outbox,
     pub(crate) relay: Arc<Relay>,
+    pub(crate) cache: Arc<Cache<S::State>>,
+    pub(crate) tasks: Tasks,
 }
 
 impl<S: Service> Clone for Handle<S> {
     fn clone(&self) -> Self {
-        Self { locals: self.locals.clone(), outbox: self.outbox.clone(), relay: self.relay.clone() }
+        Self {
+            locals: self.locals.clone(),
+            outbox: self.outbox.clone(),
+            relay: self.relay.clone(),
+            cache: self.cache.clone(),
+            tasks: self.tasks.clone(),
+        }
     }
 }
 
@@ -42,13 +57,28 @@ impl<S: Service> Handle<S> {
         &self.outbox
     }
 
-    /// Hands committed events to the relay.
-    pub fn publish(&self, bundle: Bundle) {
-        self.relay.hand(bundle);
+    /// After the commit: has the loop publish events that a transaction of the service's own has
+    /// appended under this number, and know the rows that it has written.
+    pub fn publish(
+        &self,
+        bundle: BundleId,
+        events: Vec<Outgoing>,
+        rows: impl Iterator<Item = (OrderId, Row<S::State>)>,
+    ) {
+        self.cache.put(rows);
+        if !events.is_empty() {
+            self.relay.hand(Bundle { id: bundle, events });
+        }
     }
 
     /// Whether publishing has fallen so far behind that no new work should be taken in.
     pub fn is_behind(&self) -> bool {
         self.relay.is_behind()
+    }
+
+    /// Starts something that runs beside the loop until the service stops. The service stops, too,
+    /// and says why, if it ends before.
+    pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(name, task);
     }
 }

@@ -1,71 +1,73 @@
 //! The loop that every service runs.
 //!
-//! One transaction per batch: the ids go into the inbox, the orders' states are loaded, the
-//! service decides in memory, and states, outgoing events and intended calls are written set-wise.
-//! Only after the commit are offsets stored. The [`Service`] trait is what a service brings; this
-//! crate brings the rest.
+//! The [`Service`] trait is what a service brings; this crate brings the rest. An event's way goes
+//! through the folders:
+//!
+//! - `intake`: the loop polls what is there and gathers a batch;
+//! - `record`: each record is read by its writer's schema, and kept whole until it is done with;
+//! - `transaction`: a batch is one read and one write: what is remembered need not be read, the
+//!   service decides in memory, and states, outgoing events and intended calls are written by one
+//!   statement. Only after that are offsets stored;
+//! - `tables`: what is in the database, a file per table, and how statements are put together;
+//! - `after_commit`: the relay publishes, the calls to the outside are made, dead letters are moved,
+//!   gaps are repaired;
+//! - `lifecycle`: how all of it starts and ends; and replays.
 //!
 //! What is guaranteed: an event's effect happens once (inbox), an event that was decided is
 //! published at least once and in order per order (outbox and relay), a call to the outside is
 //! made until its outcome is known, always with the same key (effects), and a record that cannot
 //! be processed is kept, first in the retry queue, then in the dead-letter topic.
 
-mod backlog;
-mod batch;
-mod breaker;
+mod call;
+mod cause;
 mod counters;
 mod crash;
-mod db;
-mod dead_letters;
-mod effects;
-mod engine;
+mod database;
 mod failure;
-mod gaps;
-mod handle;
-mod inbox;
-mod instance;
-mod intents;
-mod lag;
-mod message;
-mod outbox;
+mod never;
 mod pace;
-mod readers;
-mod relay;
-mod replay;
-mod retry;
-mod service;
 mod settings;
-mod start;
-mod state_table;
-mod states;
+mod tasks;
 mod trace;
 
+mod tables;
+
+mod service;
+
+mod record;
+
+mod transaction;
+
+mod after_commit;
+
+mod handle;
+mod intake;
+mod lifecycle;
+
+pub use after_commit::dispatcher::{Dispatcher, Lane};
+pub use after_commit::resequencer::{Resequencer, Sequenced, Whose};
+pub use call::{Call, CallError, Effect};
+pub use cause::Cause;
 pub use crash::point as crash_point;
-pub use db::Db;
-pub use effects::{Call, CallError};
-pub use engine::Engine;
-pub use failure::Failure;
+pub use database::{Database, InvalidDatabaseUrl, Pool, Purpose, Session};
+pub use failure::{Failure, database_error};
 pub use handle::Handle;
-pub use inbox::{forget as forget_inbox, prepare as prepare_inbox};
-pub use instance::LIVE as LIVE_INSTANCES;
-pub use message::Cause;
-pub use outbox::{Bundle, BundleId, Outbox, Outgoing};
+pub use lifecycle::engine::Engine;
+pub use lifecycle::replay::{Replay, ReplayError, ReplayFailure, Replayed, Stretch};
+pub use lifecycle::start::StartError;
 pub use pace::Pace;
-pub use replay::{Replay, ReplayError, ReplayFailure, Replayed, Stretch};
-pub use service::{Effect, Monitor, Reaction, Service, World};
+pub use service::{DecisionOf, Monitor, Service, Shared};
 pub use settings::{RetryPolicy, Settings};
-pub use start::StartError;
-pub use state_table::StateTable;
-pub use states::{Changed, Row, Seen, States, Stream};
+pub use tables::bundle::{BundleId, Outgoing};
+pub use tables::inbox::{forget as forget_inbox, prepare as prepare_inbox};
+pub use tables::instance::LIVE as LIVE_INSTANCES;
+pub use tables::outbox::{Clearing, Outbox};
+pub use tables::state_table::StateTable;
+pub use tables::statement::{Columns, Found, JsonText, Placeholder, Read, Write};
+pub use tables::states::{Row, Seen, State, Stream};
 pub use trace::{remote_context, trace_parent};
 
-// The macro makes undocumented public items; what leaves this crate is documented below.
-#[allow(missing_docs)]
-mod embedded {
-    refinery::embed_migrations!("migrations");
-}
-
 /// The migrations of the loop's tables, to be run before the service's own.
-pub fn migrations() -> refinery::Runner {
-    embedded::migrations::runner()
+pub fn migrations() -> sqlx::migrate::Migrator {
+    sqlx::migrate!()
 }

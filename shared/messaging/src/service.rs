@@ -1,17 +1,24 @@
-use std::fmt::Debug;
+use std::borrow::Cow;
 use std::future::Future;
 
 use contracts::{Declaration, Event};
 use kernel::{Decision, OrderId};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::{Call, CallError, Db, Failure, Stream};
+use crate::call::{Call, CallError, Effect};
+use crate::failure::Failure;
+use crate::tables::state_table::StateTable;
+use crate::tables::statement::{Found, Read, Write};
+use crate::tables::states::State;
+
+/// What a service's decisions are.
+pub type DecisionOf<S> =
+    Decision<<S as Service>::State, <S as Service>::Event, <S as Service>::Effect>;
 
 /// What a service brings to the loop.
 ///
-/// `load`, `decide` and `save` are called once, many times and once per batch. The number of SQL
-/// statements in `load` and `save` must not depend on how many messages the batch has.
+/// The loop keeps a state per order. For a batch it reads the states that it does not remember,
+/// has `decide` called for one message after the other, and writes what changed: with one
+/// statement that reads, if anything is to be read, and one that writes.
 pub trait Service: Send + Sync + 'static {
     /// Everything that can happen to an order here: events read, outcomes of calls, commands.
     type Input: Send + Sync + 'static;
@@ -19,42 +26,49 @@ pub trait Service: Send + Sync + 'static {
     type Event: Event;
     /// The calls it makes to the outside; an empty enum if none.
     type Effect: Effect;
-    /// All that a batch's inputs can touch, in memory.
-    type World: World;
+    /// Where an order is. The default is that of an order this service has never heard of.
+    type State: State;
+    /// What an input may touch beside its order's state; `()` if nothing.
+    type Shared: Shared<Self::Input>;
+
+    /// Where the states are kept.
+    const STATES: StateTable;
 
     /// What the service consumes, emits and compensates.
     fn declaration() -> Declaration<Self::Input>;
 
-    /// Loads what the inputs of a batch can touch. Orders may appear several times.
-    fn load(
-        &self,
-        db: &Db<'_>,
-        batch: &[(OrderId, &Self::Input)],
-    ) -> impl Future<Output = Result<Self::World, Failure>> + Send;
-
-    /// Decides on one input and puts its result into the world, or leaves the world as it is and
-    /// says why the message cannot be processed. No I/O, no clock, no randomness.
+    /// Decides on one input, or says why the message cannot be processed. No I/O, no clock, no
+    /// randomness.
     fn decide(
         &self,
-        world: &mut Self::World,
         order: OrderId,
+        state: &Self::State,
         input: &Self::Input,
-    ) -> Result<Reaction<Self::Event, Self::Effect>, Failure>;
-
-    /// Writes what changed in the world. Reports [`Failure::Conflict`] when a row is no longer as
-    /// it was loaded.
-    fn save(
-        &self,
-        db: &Db<'_>,
-        world: Self::World,
-    ) -> impl Future<Output = Result<(), Failure>> + Send;
+        shared: &mut Self::Shared,
+    ) -> Result<DecisionOf<Self>, Failure>;
 
     /// Makes one call to the outside and says what came of it. Must be safe to repeat with the
-    /// same idempotency key. The caller sees to timeouts and repetition.
+    /// same idempotency key. The caller sees to timeouts and repetition; a panic is a call without
+    /// a known outcome.
     fn perform(
         &self,
         call: &Call<Self::Effect>,
     ) -> impl Future<Output = Result<Self::Input, CallError>> + Send;
+
+    /// Who answers this call, such as a card network or a mail domain. Calls to different
+    /// destinations don't wait for each other, and one that is down is told apart from the others.
+    /// There should be a handful: what a client may choose freely must not be one.
+    fn destination(&self, call: &Call<Self::Effect>) -> Cow<'static, str> {
+        let _ = call;
+        Cow::Borrowed("")
+    }
+
+    /// Whether nobody waits for this call any more, for its order has ended meanwhile; its outcome
+    /// is still to be known, but others go first.
+    fn is_abandoned(&self, state: &Self::State, effect: &Self::Effect) -> bool {
+        let _ = (state, effect);
+        false
+    }
 
     /// What to make of a call that failed this often without a known outcome: `Some` input gives
     /// up, `None` goes on for ever. Money must be followed to its known end; a mail need not.
@@ -69,39 +83,40 @@ pub trait Service: Send + Sync + 'static {
     }
 }
 
-/// A call to the outside, as data. Stored as JSON, so that it survives a crash. Its `Debug` must
-/// not show personal data.
-pub trait Effect: Serialize + DeserializeOwned + Debug + Send + Sync + 'static {
-    /// Which step of the order this is, such as `charge`. An order makes each step once; (order,
-    /// step) is the idempotency key.
-    fn step(&self) -> &'static str;
+/// Rows that several orders share, such as the pieces of a SKU. They are not locked between the
+/// read and the write; what is written are changes, guarded by the statement itself.
+pub trait Shared<I>: Default + Send {
+    /// Adds what must be read for these inputs. The number of parts must not depend on how many
+    /// inputs there are. Returns the part, if there is one.
+    fn read<'i>(
+        inputs: impl Iterator<Item = &'i I>,
+        read: &mut Read,
+    ) -> Result<Option<usize>, Failure>
+    where
+        I: 'i;
+
+    /// Takes in a row that was read.
+    fn take(&mut self, row: &Found) -> Result<(), Failure>;
+
+    /// Adds what is to be written. The number of parts must not depend on how many rows change.
+    fn write(&self, write: &mut Write) -> Result<(), Failure>;
 }
 
-/// What deciding leads to, beside the changed world.
-#[derive(Debug)]
-pub struct Reaction<E, F> {
-    /// Facts to publish, in order.
-    pub events: Vec<E>,
-    /// Calls to make once this is on disk.
-    pub effects: Vec<F>,
-}
-
-impl<E, F> Reaction<E, F> {
-    /// Splits a state machine's decision into the state and what else follows.
-    pub fn of<S>(decision: Decision<S, E, F>) -> (S, Self) {
-        (decision.state, Self { events: decision.events, effects: decision.effects })
+impl<I> Shared<I> for () {
+    fn read<'i>(_: impl Iterator<Item = &'i I>, _: &mut Read) -> Result<Option<usize>, Failure>
+    where
+        I: 'i,
+    {
+        Ok(None)
     }
-}
 
-/// What a batch touches, in memory.
-pub trait World: Send {
-    /// The order's place in this service's stream of events. Asking for it means that an event
-    /// will be appended, so the order's row counts as changed.
-    fn stream(&mut self, order: OrderId) -> &mut Stream;
+    fn take(&mut self, _: &Found) -> Result<(), Failure> {
+        Ok(())
+    }
 
-    /// Takes note that the order's event with this source and number was read, if the order has a
-    /// row to keep that in, and returns the lower numbers that have not come.
-    fn saw(&mut self, order: OrderId, source: &str, sequence: u32) -> Vec<u32>;
+    fn write(&self, _: &mut Write) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 /// Where the loop tells how it is doing. Parts are `postgres`, `kafka`, `schema registry`.
@@ -112,10 +127,10 @@ pub trait Monitor: Send + Sync + 'static {
     fn down(&self, part: &'static str, reason: &str);
     /// The loop has turned once more.
     fn beat(&self);
-    /// The circuit breaker of a step's calls is `closed`, `half-open` or `open`. That does not make
-    /// the service unready: it takes in events, and the calls wait.
-    fn circuit(&self, step: &'static str, state: &'static str) {
-        let _ = (step, state);
+    /// The circuit breaker of a step's calls to a destination is `closed`, `half-open` or `open`.
+    /// That does not make the service unready: it takes in events, and the calls wait.
+    fn circuit(&self, step: &'static str, destination: &str, state: &'static str) {
+        let _ = (step, destination, state);
     }
     /// Why no events are taken in at the moment, or that they are again.
     fn intake(&self, held_up: Option<&'static str>) {

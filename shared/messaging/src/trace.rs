@@ -12,7 +12,7 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, KeyValue};
 
-use crate::message::Cause;
+use crate::cause::Cause;
 
 static ENABLED: AtomicBool = AtomicBool::new(false);
 

@@ -12,8 +12,8 @@ use kafka::{Bounds, Window};
 use messaging::{Monitor, Replay, Replayed, Stretch};
 use tokio_util::sync::CancellationToken;
 
+use crate::Settings;
 use crate::run::App;
-use crate::{Settings, database};
 
 /// What to read again, and how.
 #[derive(Debug, Clone, clap::Args)]
@@ -101,7 +101,6 @@ pub(crate) async fn replay<A: App>(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let stretch = arguments.stretch()?;
-    let pool = database::pool(&settings.database_url, settings.database_pool_max)?;
     let rate = NonZeroU32::new(arguments.rate);
     let replay = Replay { stretch, rate, with_effects: arguments.with_effects };
     let bar = progress_bar();
@@ -110,8 +109,9 @@ pub(crate) async fn replay<A: App>(
         bar.set_position(replayed.read);
         bar.set_message(counts(replayed));
     };
-    let (service, settings) = (A::service(own), settings.messaging());
-    let replayed = replay.run(service, pool, settings, Arc::new(Waits), stop, show).await;
+    let (database, messaging) = (settings.database(), settings.messaging());
+    let service = A::service(own);
+    let replayed = replay.run(service, &database, messaging, Arc::new(Waits), stop, show).await;
     bar.finish_and_clear();
     let replayed = replayed.context("the replay did not come to its end")?;
     report(&replayed);

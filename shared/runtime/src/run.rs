@@ -7,8 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use deadpool_postgres::Pool;
-use messaging::{Engine, Handle, Monitor, Service, StartError};
+use messaging::{Database, Engine, Handle, Monitor, Pool, Purpose, Service, StartError};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +21,11 @@ use crate::{Health, Settings, Telemetry, shutdown};
 
 /// How long to wait between two attempts to reach the database at start.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long a statement of a request may take, in Postgres.
+const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+/// Connections that a service holds beside those for requests: the loop, the relay, the calls, the
+/// sign of life, the housekeeping, and one or two of its own.
+const HELD_CONNECTIONS: usize = 7;
 /// What a service needs in order to be ready: its dependencies, and its own API, which is there a
 /// moment after them.
 const PARTS: [&str; 4] = ["postgres", "schema registry", "kafka", API];
@@ -42,7 +46,7 @@ pub trait App: Sized + 'static {
     const BATCH_LINGER_MIN_MS: u64 = 0;
 
     /// The service's tables.
-    fn migrations() -> refinery::Runner;
+    fn migrations() -> sqlx::migrate::Migrator;
 
     /// The description of its API.
     fn openapi() -> utoipa::openapi::OpenApi;
@@ -60,7 +64,9 @@ pub struct Parts<A: App> {
     pub service: Arc<A::Service>,
     /// Its settings.
     pub settings: A::Settings,
-    /// Connections to its database.
+    /// Its database, for what runs beside the loop and needs a connection of its own.
+    pub database: Database,
+    /// Connections to it for requests, which come and go.
     pub pool: Pool,
     /// The way into the loop.
     pub handle: Handle<A::Service>,
@@ -157,7 +163,7 @@ fn parse<A: App>(name: &'static str) -> Cli<A::Settings> {
 }
 
 async fn migrate<A: App>(settings: &Settings) -> anyhow::Result<()> {
-    database::migrate(&settings.database_url, A::migrations()).await?;
+    database::migrate(&settings.database(), A::migrations()).await?;
     println!("the database is up to date");
     Ok(())
 }
@@ -200,17 +206,19 @@ async fn dance<A: App>(
     if !migrated::<A>(settings, health, stop).await? {
         return Ok(());
     }
-    let pool = database::pool(&settings.database_url, settings.database_pool_max)?;
+    let database = settings.database();
     let service = Arc::new(A::service(&own));
     let monitor = Arc::new(Reporting { health: health.clone(), circuits: Mutex::default() });
     let started =
-        Engine::start(service.clone(), pool.clone(), settings.messaging(), monitor, stop.clone());
+        Engine::start(service.clone(), &database, settings.messaging(), monitor, stop.clone());
     let (handle, engine) = match started.await {
         Ok(started) => started,
         Err(StartError::Stopped) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    let parts = Parts { service, settings: own, pool, handle, shutdown: stop.clone() };
+    let requests = settings.database_pool_max.saturating_sub(HELD_CONNECTIONS).max(2);
+    let pool = database.pool(Purpose::new("requests").limited_to(REQUEST_LIMIT), requests);
+    let parts = Parts { service, settings: own, database, pool, handle, shutdown: stop.clone() };
     slot.install(A::api(parts));
     health.set_ready(API);
     engine.run().await.map_err(anyhow::Error::msg)
@@ -223,7 +231,7 @@ async fn migrated<A: App>(
     stop: &CancellationToken,
 ) -> anyhow::Result<bool> {
     loop {
-        match database::migrate(&settings.database_url, A::migrations()).await {
+        match database::migrate(&settings.database(), A::migrations()).await {
             Ok(()) => return Ok(true),
             Err(error @ DatabaseError::Unavailable(_)) => {
                 warn!(%error, "waiting for the database");
@@ -241,8 +249,8 @@ async fn migrated<A: App>(
 /// Lets the loop's reports show in the service's health.
 struct Reporting {
     health: Health,
-    /// The circuit breakers' states, by step.
-    circuits: Mutex<BTreeMap<&'static str, &'static str>>,
+    /// The circuit breakers' states, by step and destination.
+    circuits: Mutex<BTreeMap<String, &'static str>>,
 }
 
 impl Monitor for Reporting {
@@ -258,10 +266,14 @@ impl Monitor for Reporting {
         self.health.beat();
     }
 
-    fn circuit(&self, step: &'static str, state: &'static str) {
+    fn circuit(&self, step: &'static str, destination: &str, state: &'static str) {
+        let name = match destination {
+            "" => step.to_owned(),
+            destination => format!("{step}/{destination}"),
+        };
         let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
-        if circuits.insert(step, state) != Some(state) {
-            info!(step, state, "circuit breaker");
+        if circuits.insert(name.clone(), state) != Some(state) {
+            info!(circuit = name, state, "circuit breaker");
             self.health.set_detail("circuits", serde_json::json!(*circuits));
         }
     }

@@ -2,13 +2,12 @@ mod retry_by_type;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 use contracts::Topics;
 use kafka::{RegistrySettings, parse_brokers};
-use messaging::RetryPolicy;
+use messaging::{Database, InvalidDatabaseUrl, RetryPolicy};
 
 use self::retry_by_type::{RetryByType, retry_by_type};
 
@@ -19,14 +18,16 @@ use self::retry_by_type::{RetryByType, retry_by_type};
 #[group(skip)]
 pub struct Settings {
     /// Postgres, the service's own database.
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", value_parser = postgres_url)]
-    pub database_url: String,
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", value_parser = postgres_url,
+          hide_env_values = true)]
+    pub database_url: DatabaseUrl,
     /// Threads that the service runs on, beside those of the Kafka client. One is all that a loop can
     /// use, and the cheapest; an order service with far more requests than orders can use more.
     #[arg(long, env = "WORKER_THREADS", value_name = "THREADS", default_value_t = 1,
           value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
     pub worker_threads: usize,
-    /// The most connections to Postgres.
+    /// The most connections to Postgres. The service holds seven, whatever is set here; the others,
+    /// at least two, are for requests.
     #[arg(long, env = "DATABASE_POOL_MAX", value_name = "CONNECTIONS", default_value_t = 16,
           value_parser = RangedU64ValueParser::<usize>::new().range(4..=1000))]
     pub database_pool_max: usize,
@@ -55,6 +56,10 @@ pub struct Settings {
     #[command(flatten)]
     delivery: Delivery,
 }
+
+/// A Postgres URL that was checked. It does not show, for it holds a password.
+#[derive(Debug, Clone)]
+pub struct DatabaseUrl(Database);
 
 /// How the message loop works.
 #[derive(Debug, Clone, clap::Args)]
@@ -124,6 +129,11 @@ struct Delivery {
 }
 
 impl Settings {
+    /// The service's database.
+    pub fn database(&self) -> Database {
+        self.database_url.0.clone()
+    }
+
     /// What of them is the loop's.
     pub fn messaging(&self) -> messaging::Settings {
         let delivery = &self.delivery;
@@ -155,11 +165,6 @@ impl Settings {
     }
 }
 
-fn postgres_url(text: &str) -> Result<String, String> {
-    let shape = "expected postgres://user:password@host:port/database";
-    match tokio_postgres::Config::from_str(text) {
-        Ok(config) if config.get_hosts().is_empty() => Err(shape.to_owned()),
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(format!("{error}; {shape}")),
-    }
+fn postgres_url(text: &str) -> Result<DatabaseUrl, InvalidDatabaseUrl> {
+    Database::new(text).map(DatabaseUrl)
 }

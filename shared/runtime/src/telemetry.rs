@@ -110,14 +110,13 @@ fn init_logs() -> Result<(), TelemetryError> {
     let filter = variable("RUST_LOG").unwrap_or_else(|| "info".to_owned());
     // Below info the Postgres client logs the parameters of statements, and personal data with
     // them; the last directive wins.
-    let filter =
-        EnvFilter::builder().parse(format!("{filter},tokio_postgres=info")).map_err(|error| {
-            TelemetryError::Setting {
-                name: "RUST_LOG",
-                value: filter,
-                wanted: format!("{error}; info, or info,farandole_messaging=debug, would be right"),
-            }
-        })?;
+    let filter = EnvFilter::builder().parse(format!("{filter},sqlx=warn")).map_err(|error| {
+        TelemetryError::Setting {
+            name: "RUST_LOG",
+            value: filter,
+            wanted: format!("{error}; info, or info,farandole_messaging=debug, would be right"),
+        }
+    })?;
     let human = match variable("LOG_FORMAT").as_deref() {
         None => io::stdout().is_terminal(),
         Some("human") => true,

@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use contracts::Topics;
-use deadpool_postgres::Pool;
 use kafka::{Admin, Registry, TopicPlan};
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
 use stack::fleet::{FleetOptions, SERVICES, instance};
 use stack::{Connections, Options, Part, Stack};
 use uuid::Uuid;
@@ -84,9 +85,9 @@ impl World {
         self.stack.postgres_url(&name)
     }
 
-    /// A pool of connections as services have it.
-    pub fn pool(url: &str) -> Pool {
-        runtime::database::pool(url, 16).unwrap()
+    /// A pool of connections for looking at a database, and for changing it.
+    pub fn pool(url: &str) -> PgPool {
+        PgPoolOptions::new().max_connections(8).connect_lazy(url).unwrap()
     }
 
     /// Creates `<service>.events` and `<service>.dead-letters` for each of the services.

@@ -14,9 +14,9 @@ use contracts::{Encoder, Envelope};
 use kafka::{PlainRecord, Publisher, Registry};
 use kernel::OrderId;
 use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
 use testkit::World;
 use testkit::http::order;
-use tokio_postgres::NoTls;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -113,13 +113,11 @@ impl Fallen {
     }
 
     async fn execute(&self, service: &str, sql: &str) {
-        let url = self.world.database_url(service);
-        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
-        tokio::spawn(connection);
+        let database = World::pool(&self.world.database_url(service));
         let sql = sql
             .replace("DONE", &format!("'{}'", self.done))
             .replace("DECLINED", &format!("'{}'", self.declined));
-        client.batch_execute(&sql).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&database).await.unwrap();
     }
 
     /// Says something that no service has said.
@@ -176,15 +174,15 @@ const WRONGS: [Wrong; 17] = [
     (
         &["I6-fates", "I7-effects", "settled"],
         "order",
-        "UPDATE orders SET status = 'completed', cancel_reason = NULL WHERE order_id = DECLINED",
-        "UPDATE orders SET status = 'cancelled', cancel_reason = 'payment_failed'
+        "UPDATE orders SET state = '{\"status\": \"completed\"}' WHERE order_id = DECLINED",
+        "UPDATE orders SET state = '{\"status\": \"cancelled\", \"reason\": \"payment_failed\"}'
          WHERE order_id = DECLINED",
     ),
     (
         &["I6-fates", "I7-effects", "orders"],
         "order",
-        "UPDATE orders SET status = 'placed' WHERE order_id = DONE",
-        "UPDATE orders SET status = 'completed' WHERE order_id = DONE",
+        "UPDATE orders SET state = '{\"status\": \"placed\"}' WHERE order_id = DONE",
+        "UPDATE orders SET state = '{\"status\": \"completed\"}' WHERE order_id = DONE",
     ),
     (
         &["I7-effects", "settled"],
@@ -258,9 +256,9 @@ const WRONGS: [Wrong; 17] = [
         &["outbox"],
         "shipping",
         "INSERT INTO outbox_bundles (bundle_id, instance, event_ids, order_ids, sequences,
-           event_types, times, correlation_ids, causation_ids, traceparents, payloads)
+           event_types, times, correlation_ids, causation_ids, traceparents, payloads, follows)
          VALUES (1, 1, ARRAY[gen_random_uuid()], ARRAY[DONE::uuid], '{1}', '{ShipmentCreated}',
-           ARRAY[now()], '{c}', '{r}', '{NULL}', '{\"\"}')",
+           ARRAY[now()], '{c}', '{r}', '{NULL}', '{\"\"}', '{NULL}')",
         "DELETE FROM outbox_bundles",
     ),
     (

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use kafka::ReadEvent;
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, PgPool};
 use stack::fleet::SERVICES;
 use testkit::World;
-use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
 use crate::architecture::reads;
@@ -48,7 +48,7 @@ impl Books {
     pub(crate) async fn open(world: &World) -> Self {
         let mut books = Self::default();
         for service in SERVICES {
-            let database = connect(&world.database_url(service)).await;
+            let database = World::pool(&world.database_url(service));
             books.read_loop_tables(service, &database).await;
             match service {
                 "order" => books.orders = orders(&database).await,
@@ -72,28 +72,42 @@ impl Books {
         books
     }
 
-    async fn read_loop_tables(&mut self, service: &'static str, database: &Client) {
-        let gaps = database.query("SELECT verdict FROM gaps", &[]).await.unwrap();
-        self.gaps.extend(gaps.iter().map(|row| (service, row.get(0))));
-        let seen = database.query("SELECT event_id FROM inbox", &[]).await.unwrap();
-        self.inboxes.insert(service, seen.iter().map(|row| row.get(0)).collect());
+    async fn read_loop_tables(&mut self, service: &'static str, database: &PgPool) {
+        let gaps = sqlx::query_scalar("SELECT verdict FROM gaps").fetch_all(database);
+        self.gaps.extend(gaps.await.unwrap().into_iter().map(|verdict| (service, verdict)));
+        let seen = sqlx::query_scalar("SELECT event_id FROM inbox").fetch_all(database);
+        self.inboxes.insert(service, seen.await.unwrap().into_iter().collect());
         for table in ["outbox", "effects", "retry_queue"] {
             let select = format!("SELECT coalesce(order_id, gen_random_uuid()) FROM {table}");
-            let rows = database.query(&select, &[]).await.unwrap();
-            self.under_way.extend(rows.iter().map(|row| (service, table, row.get(0))));
+            let orders = sqlx::query_scalar(AssertSqlSafe(select)).fetch_all(database);
+            let orders: Vec<Uuid> = orders.await.unwrap();
+            self.under_way.extend(orders.into_iter().map(|order| (service, table, order)));
         }
     }
 
     /// Whether nothing is in flight but the calls for these orders, whose outcome nobody knows.
     pub(crate) fn at_rest(&self, unknowable: &HashSet<Uuid>) -> bool {
-        let decided = |(status, _): &(String, _)| status == "completed" || status == "cancelled";
-        self.orders.values().all(decided)
-            && self
-                .under_way
-                .iter()
-                .all(|(_, table, order)| *table == "effects" && unknowable.contains(order))
-            && self.gaps.iter().all(|(_, verdict)| verdict != "waiting")
-            && self.unread().is_empty()
+        self.in_flight(unknowable).is_empty()
+    }
+
+    /// What is in flight, but for the calls for these orders.
+    pub(crate) fn in_flight(&self, unknowable: &HashSet<Uuid>) -> Vec<String> {
+        let decided = |status: &str| status == "completed" || status == "cancelled";
+        let undecided = self.orders.iter().filter(|(_, (status, _))| !decided(status));
+        let mut found: Vec<String> =
+            undecided.map(|(order, (status, _))| format!("{order} is {status}")).collect();
+        let known = |(_, table, order): &&(&str, &str, Uuid)| {
+            *table == "effects" && unknowable.contains(order)
+        };
+        let under_way = self.under_way.iter().filter(|it| !known(it));
+        found
+            .extend(under_way.map(|(service, table, order)| format!("{order}: {service} {table}")));
+        let waiting = self.gaps.iter().filter(|(_, verdict)| verdict == "waiting");
+        found.extend(waiting.map(|(service, _)| format!("{service} misses an event")));
+        found.extend(self.unread().into_iter().map(|(service, event)| {
+            format!("{service} has not read {}", event.envelope.event_type)
+        }));
+        found
     }
 
     /// Leaves out what somebody else has brought in: what was said of these orders, what is no
@@ -267,32 +281,25 @@ impl Books {
     }
 }
 
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
+async fn orders(database: &PgPool) -> BTreeMap<Uuid, (String, Option<String>)> {
+    let orders = sqlx::query_as("SELECT order_id, status, cancel_reason FROM orders");
+    let orders: Vec<(Uuid, String, Option<String>)> = orders.fetch_all(database).await.unwrap();
+    orders.into_iter().map(|(order, status, reason)| (order, (status, reason))).collect()
 }
 
-async fn orders(database: &Client) -> BTreeMap<Uuid, (String, Option<String>)> {
-    let rows = database.query("SELECT order_id, status, cancel_reason FROM orders", &[]).await;
-    rows.unwrap().iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect()
+async fn states(database: &PgPool, table: &str) -> BTreeMap<Uuid, Value> {
+    let states = sqlx::query_as(AssertSqlSafe(format!("SELECT order_id, state FROM {table}")));
+    let states: Vec<(Uuid, Value)> = states.fetch_all(database).await.unwrap();
+    states.into_iter().collect()
 }
 
-async fn states(database: &Client, table: &str) -> BTreeMap<Uuid, Value> {
-    let rows = database.query(&format!("SELECT order_id, state FROM {table}"), &[]).await;
-    rows.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect()
-}
-
-async fn stock(database: &Client) -> BTreeMap<String, Level> {
-    let select = "SELECT sku, available, reserved, shipped, received FROM stock";
-    let rows = database.query(select, &[]).await.unwrap();
-    let level = |row: &tokio_postgres::Row| Level {
-        available: row.get(1),
-        reserved: row.get(2),
-        shipped: row.get(3),
-        received: row.get(4),
-    };
-    rows.iter().map(|row| (row.get(0), level(row))).collect()
+async fn stock(database: &PgPool) -> BTreeMap<String, Level> {
+    let levels = sqlx::query_as("SELECT sku, available, reserved, shipped, received FROM stock");
+    let levels: Vec<(String, i64, i64, i64, i64)> = levels.fetch_all(database).await.unwrap();
+    let levels = levels.into_iter().map(|(sku, available, reserved, shipped, received)| {
+        (sku, Level { available, reserved, shipped, received })
+    });
+    levels.collect()
 }
 
 /// Books of one completed order, with nothing wrong.

@@ -174,7 +174,8 @@ impl Stage {
             if books.at_rest(&placed.unknowable) && violations.is_empty() {
                 return books;
             }
-            assert!(began.elapsed() < SETTLING, "not at rest, or not sound: {violations:#?}");
+            let in_flight = books.in_flight(&placed.unknowable);
+            assert!(began.elapsed() < SETTLING, "in flight: {in_flight:#?}; {violations:#?}");
             sleep(Duration::from_secs(1)).await;
         }
     }

@@ -115,11 +115,12 @@ impl Stage {
             .await;
         }
         let pool = World::pool(&self.world.database_url("payment"));
-        let count = "SELECT (SELECT count(*) FROM inbox) + (SELECT count(*) FROM redriven),
-            (SELECT count(*) FROM retry_queue)";
-        let row = pool.get().await.unwrap().query_one(count, &[]).await.unwrap();
-        let inbox = i64::try_from(2 * orders.len()).unwrap();
-        assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (inbox, 0));
+        let counts = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM inbox) + (SELECT count(*) FROM redriven),
+               (SELECT count(*) FROM retry_queue)",
+        );
+        let counts: (i64, i64) = counts.fetch_one(&pool).await.unwrap();
+        assert_eq!(counts, (i64::try_from(2 * orders.len()).unwrap(), 0));
     }
 }
 

@@ -16,10 +16,10 @@ const ROWS: [(&str, &str, &str, [i32; 3]); 5] = [
     (
         "order",
         "orders",
-        "(order_id, emitted, last_bundle, status, customer_id, lines, total, currency,
+        "(order_id, version, emitted, last_bundle, state, customer_id, lines, total, currency,
            idempotency_key, request_hash, placed_at, updated_at, deadline_at, placed_event_id,
            correlation_id)
-         SELECT ID, 3, 1, 'completed', 'c-' || n % 100000,
+         SELECT ID, 3, 3, 1, '{\"status\": \"completed\"}', 'c-' || n % 100000,
            '[{\"sku\": \"tea\", \"quantity\": 2}]', 500, 'EUR', gen_random_uuid()::text, '', now(),
            now(), now(), ID, 'c'",
         [3, 5, 5],

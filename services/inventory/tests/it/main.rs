@@ -1,8 +1,9 @@
-//! The inventory service's events and state machine.
+//! The inventory service's events and state machine, and its stock in the hands of several instances.
 // A panic in a test's helper is the report, as in the test itself.
 #![allow(clippy::unwrap_used)]
 
 mod domain;
+mod hot_stock;
 mod properties;
 mod schemas;
 

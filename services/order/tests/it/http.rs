@@ -11,10 +11,10 @@ mod waiting;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sqlx::PgPool;
 use testkit::http::{Api, order};
 use testkit::{Part, World, api};
 use tokio::sync::OnceCell;
-use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
 /// For what takes a second or two, on a machine that is busy.
@@ -44,8 +44,9 @@ impl Shop {
         api(&self.service)
     }
 
-    pub(crate) async fn database(&self) -> Client {
-        connect(&self.world.database_url("order")).await
+    /// Connections are a test's own: they end with its runtime.
+    pub(crate) fn database(&self) -> PgPool {
+        World::pool(&self.world.database_url("order"))
     }
 }
 
@@ -60,12 +61,6 @@ pub(crate) async fn stock_catalogue(api: &Api) {
 
 pub(crate) fn product(amount: i64, currency: &str) -> Value {
     json!({"name": "Something", "unit_price": {"amount": amount, "currency": currency}})
-}
-
-pub(crate) async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
 }
 
 /// A text that no other test has.
@@ -91,7 +86,7 @@ pub(crate) fn path_of(order: &Value) -> String {
 }
 
 /// How many orders this customer has in the table.
-pub(crate) async fn count(database: &Client, customer: &str) -> i64 {
-    let count = "SELECT count(*) FROM orders WHERE customer_id = $1";
-    database.query_one(count, &[&customer]).await.unwrap().get(0)
+pub(crate) async fn count(database: &PgPool, customer: &str) -> i64 {
+    let count = sqlx::query_scalar("SELECT count(*) FROM orders WHERE customer_id = $1");
+    count.bind(customer).fetch_one(database).await.unwrap()
 }

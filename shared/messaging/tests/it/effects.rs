@@ -130,6 +130,7 @@ async fn after_a_kill_during_the_call_the_next_process_calls_with_the_same_key()
     assert_answered(&stage, order, &format!("answer to {key}")).await;
 }
 
+/// Of one destination no more than half of them, rounded up: the rest is for others.
 #[tokio::test]
 async fn no_more_calls_run_at_once_than_are_allowed() {
     let stage = Stage::set().await;
@@ -138,10 +139,17 @@ async fn no_more_calls_run_at_once_than_are_allowed() {
     let instance = stage.start_with(settings).await;
     stage.send(&ask(&stage, &new_orders(30))).await;
     stage.until_count("effects", 30).await;
+    until_calls(&stage, "two calls", |calls| calls.running == 2).await;
+    instance.reports.until_turned().await;
+    assert_eq!(stage.gateway.calls().most_running, 2);
+
+    let letter = |order| Letter::new(stage.ids, order, 1, Action::AskElsewhere);
+    stage.send(&new_orders(30).into_iter().map(letter).collect::<Vec<_>>()).await;
+    stage.until_count("effects", 60).await;
     until_calls(&stage, "three calls", |calls| calls.running == 3).await;
     instance.reports.until_turned().await;
     stage.gateway.set(Mood::Answer);
-    stage.until_done(30).await;
+    stage.until_done(60).await;
     instance.stop().await;
     assert_eq!(stage.gateway.calls().most_running, 3);
 }
@@ -179,6 +187,21 @@ async fn a_call_is_given_up_when_the_service_says_so() {
     instance.stop().await;
     assert_eq!(u32::try_from(stage.gateway.calls().keys.len()), Ok(FEW_TIMES));
     assert_answered(&stage, order, "given up").await;
+}
+
+#[tokio::test]
+async fn a_call_that_panics_is_made_again() {
+    let stage = Stage::set().await;
+    let orders = new_orders(20);
+    let letter = |order: &OrderId| Letter::new(stage.ids, *order, 1, Action::AskClumsily);
+    stage.send(&orders.iter().map(letter).collect::<Vec<_>>()).await;
+    let instance = stage.start().await;
+    let done = tokio::time::timeout(Duration::from_secs(30), stage.until_done(orders.len()));
+    done.await.expect("all are known within half a minute");
+    instance.stop().await;
+    for order in orders {
+        assert_answered(&stage, order, &format!("answer to {order}/ask")).await;
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use farandole_messaging::CallError;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -17,8 +17,16 @@ pub(crate) enum Mood {
     Slow(Duration),
     /// The call waits until the mood is another.
     Wait,
+    /// The same at this destination; at others the call is answered.
+    WaitAt(&'static str),
     /// The connection is closed without an answer.
     HangUp,
+}
+
+impl Mood {
+    fn waits(self, destination: &str) -> bool {
+        self == Self::Wait || matches!(self, Self::WaitAt(there) if there == destination)
+    }
 }
 
 /// What was seen of the calls.
@@ -26,6 +34,8 @@ pub(crate) enum Mood {
 pub(crate) struct Calls {
     /// The idempotency keys, in the order in which the calls came.
     pub(crate) keys: Vec<String>,
+    /// When they came.
+    pub(crate) times: Vec<Instant>,
     pub(crate) running: usize,
     pub(crate) most_running: usize,
 }
@@ -65,19 +75,21 @@ impl Gateway {
 async fn attend(stream: TcpStream, mut moods: watch::Receiver<Mood>, calls: Arc<Mutex<Calls>>) {
     let (reading, mut writing) = stream.into_split();
     let mut reading = BufReader::new(reading);
-    let mut key = String::new();
-    if reading.read_line(&mut key).await.is_err() {
+    let mut line = String::new();
+    if reading.read_line(&mut line).await.is_err() {
         return;
     }
+    let (key, destination) = line.trim_end().split_once(' ').unwrap_or((line.trim_end(), ""));
     {
         let mut calls = calls.lock().unwrap();
-        calls.keys.push(key.trim_end().to_owned());
+        calls.keys.push(key.to_owned());
+        calls.times.push(Instant::now());
         calls.running += 1;
         calls.most_running = calls.most_running.max(calls.running);
     }
     let mut gone = [0];
     let mood = tokio::select! {
-        mood = moods.wait_for(|mood| *mood != Mood::Wait) => mood.map(|mood| *mood).ok(),
+        mood = moods.wait_for(|mood| !mood.waits(destination)) => mood.map(|mood| *mood).ok(),
         // Whoever called does not wait any longer.
         _ = reading.read(&mut gone) => None,
     };
@@ -85,16 +97,20 @@ async fn attend(stream: TcpStream, mut moods: watch::Receiver<Mood>, calls: Arc<
         tokio::time::sleep(wait).await;
     }
     calls.lock().unwrap().running -= 1;
-    if matches!(mood, Some(Mood::Answer | Mood::Slow(_))) {
-        let _ = writing.write_all(format!("answer to {key}").as_bytes()).await;
+    if matches!(mood, Some(Mood::Answer | Mood::Slow(_) | Mood::WaitAt(_))) {
+        let _ = writing.write_all(format!("answer to {key}\n").as_bytes()).await;
     }
 }
 
 /// Asks the gateway, as the service does.
-pub(crate) async fn ask(gateway: SocketAddr, key: &str) -> Result<String, CallError> {
+pub(crate) async fn ask(
+    gateway: SocketAddr,
+    key: &str,
+    destination: &str,
+) -> Result<String, CallError> {
     let unknown = |error: std::io::Error| CallError(error.to_string());
     let mut stream = TcpStream::connect(gateway).await.map_err(unknown)?;
-    stream.write_all(format!("{key}\n").as_bytes()).await.map_err(unknown)?;
+    stream.write_all(format!("{key} {destination}\n").as_bytes()).await.map_err(unknown)?;
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer).await.map_err(unknown)?;
     match answer.trim_end() {

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use farandole_messaging::{Engine, Handle, Monitor, Settings, StartError};
+use farandole_messaging::{Database, Engine, Handle, Monitor, Settings, StartError};
 use serde::{Deserialize, Serialize};
-use testkit::{World, eventually};
+use testkit::eventually;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
@@ -24,6 +24,8 @@ use crate::tally::Tally;
 #[derive(Debug, Default)]
 pub(crate) struct Reports {
     parts: Mutex<HashMap<&'static str, Result<(), String>>>,
+    /// All that was said against parts, also if it was soon over.
+    complaints: Mutex<Vec<(&'static str, String)>>,
     beats: AtomicUsize,
     held_up: AtomicBool,
 }
@@ -34,6 +36,7 @@ impl Monitor for Reports {
     }
 
     fn down(&self, part: &'static str, reason: &str) {
+        self.complaints.lock().unwrap().push((part, reason.to_owned()));
         self.parts.lock().unwrap().insert(part, Err(reason.to_owned()));
     }
 
@@ -57,6 +60,12 @@ impl Reports {
     pub(crate) async fn until_down(&self, part: &'static str) -> String {
         let down = || async { self.parts.lock().unwrap().get(part)?.clone().err() };
         eventually(&format!("{part} is down"), PATIENCE, down).await
+    }
+
+    /// Whether this was ever said against the part.
+    pub(crate) fn has_complained(&self, part: &str, of: &str) -> bool {
+        let complaints = self.complaints.lock().unwrap();
+        complaints.iter().any(|(about, reason)| *about == part && reason.contains(of))
     }
 
     /// Waits until events are held up, or taken in again.
@@ -101,9 +110,9 @@ impl Instance {
     ) -> Result<Self, StartError> {
         let service = Arc::new(Tally { gateway, refusing: AtomicBool::new(true) });
         let shutdown = CancellationToken::new();
-        let pool = World::pool(database);
+        let database = Database::new(database).unwrap();
         let (handle, engine) =
-            Engine::start(service.clone(), pool, settings, reports.clone(), shutdown.clone())
+            Engine::start(service.clone(), &database, settings, reports.clone(), shutdown.clone())
                 .await?;
         let running = tokio::spawn(engine.run());
         Ok(Self { service, handle, reports, shutdown, running })

@@ -5,13 +5,18 @@
 mod gateway;
 mod instance;
 mod letter;
+mod proxy;
 mod stage;
 mod tally;
 mod topic;
 
+mod backlog;
 mod crash;
+mod dropped;
 mod effects;
 mod gaps;
+mod lanes;
+mod life;
 mod once;
 mod outage;
 mod poison;
@@ -19,5 +24,7 @@ mod rebalance;
 mod redrive;
 mod relay;
 mod replay;
+mod slow;
 mod start;
 mod unregistered;
+mod vanished;

@@ -84,72 +84,78 @@ async fn the_statements_of_a_batch_do_not_depend_on_its_size() {
     let log = stage.world.stack.directory.join("postgres.log");
     let begin = fs::metadata(&log).unwrap().len();
 
-    let (few, many) = (new_orders(1), new_orders(200));
-    let instance = stage.start().await;
-    for number in 1..=2 {
-        // First the orders are new, then they are known: that is what statements depend on.
-        let one = Letter::new(stage.ids, few[0], number, Action::Ask);
-        stage.send(&[one]).await;
-        stage.until_done(usize::try_from(number).unwrap()).await;
-    }
-    instance.stop().await;
-    for number in 1..=2 {
-        let letter = |order| Letter::new(stage.ids, order, number, Action::Ask);
-        stage.send(&many.iter().copied().map(letter).collect::<Vec<_>>()).await;
+    let mut sent = 0;
+    for orders in [new_orders(1), new_orders(200)] {
+        let round = |number| -> Vec<Letter> {
+            let letter = |order| Letter::new(stage.ids, order, number, Action::Ask);
+            orders.iter().copied().map(letter).collect()
+        };
+        // New orders, to an instance that has read nothing yet; then the same, which it remembers.
+        stage.send(&round(1)).await;
         let instance = stage.start().await;
-        stage.until_done(2 + 200 * usize::try_from(number).unwrap()).await;
+        stage.until_done(sent + orders.len()).await;
+        stage.send(&round(2)).await;
+        stage.until_done(sent + 2 * orders.len()).await;
+        instance.stop().await;
+        // Known ones, to an instance that does not remember them.
+        stage.send(&round(3)).await;
+        let instance = stage.start().await;
+        sent += 3 * orders.len();
+        stage.until_done(sent).await;
         instance.stop().await;
     }
     let text =
         String::from_utf8_lossy(&fs::read(&log).unwrap()[begin.try_into().unwrap()..]).into_owned();
-    let mut batches: Vec<Transaction> =
-        transactions(&text).into_iter().filter(|transaction| transaction.ids > 0).collect();
+    let batches: Vec<Batch> = batches(&text).into_iter().filter(|batch| batch.ids > 0).collect();
     let sizes: Vec<usize> = batches.iter().map(|batch| batch.ids).collect();
-    assert_eq!(sizes, [1, 1, 200, 200], "as they were sent, each in one transaction");
-    // Those that are on their way together arrive in any order.
-    for batch in &mut batches {
-        batch.statements.sort();
-    }
+    assert_eq!(sizes, [1, 1, 1, 200, 200, 200], "as they were sent, each in one transaction");
     let statements: Vec<_> = batches.iter().map(|batch| &batch.statements).collect();
-    assert_eq!(statements[0], statements[2], "new orders");
-    assert_eq!(statements[1], statements[3], "known orders");
-    for statements in statements {
-        assert_eq!(statements.iter().filter(|one| *one == "COMMIT").count(), 1);
-        assert!(statements.len() <= 10, "{statements:?}");
+    for (at, count) in [2, 1, 2].into_iter().enumerate() {
+        assert_eq!(statements[at], statements[at + 3]);
+        assert_eq!(statements[at].len(), count, "{:?}", statements[at]);
+        assert!(statements[at].iter().all(|one| !one.starts_with("BEGIN")), "it is one by itself");
     }
 }
 
 const DASHES_IN_A_UUID: usize = 4;
 
-/// What a connection did between BEGIN and COMMIT.
-#[derive(Default)]
-struct Transaction {
+/// What the loop's connection did for a batch: up to the statement that writes, and with it.
+#[derive(Debug, Default)]
+struct Batch {
     statements: Vec<String>,
     /// How many ids were given to the inbox.
     ids: usize,
 }
 
-/// Reads Postgres's log: `… [process] LOG:  execute s1: SELECT …`, and the parameters as DETAIL.
-fn transactions(log: &str) -> Vec<Transaction> {
-    let mut open: BTreeMap<&str, Transaction> = BTreeMap::new();
+/// Reads Postgres's log: `… [process] LOG:  execute s1: SELECT …`, with more lines that begin with a
+/// tab, and the parameters as DETAIL.
+fn batches(log: &str) -> Vec<Batch> {
+    let mut open: BTreeMap<&str, Batch> = BTreeMap::new();
     let mut done = Vec::new();
+    let mut last = "";
     for line in log.lines() {
+        if line.starts_with('\t') {
+            if let Some(statement) = open.get_mut(last).and_then(|it| it.statements.last_mut()) {
+                statement.push_str(line);
+            }
+            continue;
+        }
         let Some((process, text)) = line.split_once("] ") else { continue };
-        let process = process.rsplit('[').next().unwrap();
+        last = process.rsplit('[').next().unwrap();
+        let batch = open.entry(last).or_default();
         if let Some((_, sql)) = text.strip_prefix("LOG:  ").and_then(|text| text.split_once(": ")) {
-            if sql.starts_with("BEGIN") || sql.starts_with("START") {
-                open.insert(process, Transaction::default());
-            } else if let Some(transaction) = open.get_mut(process) {
-                transaction.statements.push(sql.to_owned());
+            batch.statements.push(sql.to_owned());
+        } else if let Some((_, parameters)) = text.split_once("arameters: $1 = ") {
+            // Looking for what is due goes on all the time.
+            batch.statements.retain(|sql| !sql.starts_with("SELECT topic, "));
+            let Some(statement) = batch.statements.last() else { continue };
+            if statement.starts_with("WITH part0 AS (INSERT INTO inbox ") {
+                let ids = parameters.split(", $2 = ").next().unwrap();
+                batch.ids = ids.matches('-').count() / DASHES_IN_A_UUID;
             }
-            if sql == "COMMIT" {
-                done.extend(open.remove(process));
+            if statement.starts_with("WITH part0 AS ") {
+                done.extend(open.remove(last));
             }
-        } else if let (Some(transaction), Some(parameters)) =
-            (open.get_mut(process), text.strip_prefix("DETAIL:  Parameters: "))
-            && transaction.statements.last().is_some_and(|sql| sql.starts_with("INSERT INTO inbox"))
-        {
-            transaction.ids = parameters.matches('-').count() / DASHES_IN_A_UUID;
         }
     }
     done

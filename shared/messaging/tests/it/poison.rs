@@ -7,6 +7,7 @@ use contracts::headers;
 use farandole_messaging::{RetryPolicy, Settings};
 use kafka::{EventReader, ReadFrom, Registry};
 use kernel::OrderId;
+use sqlx::AssertSqlSafe;
 use testkit::raw::{self, RawRecord};
 
 use crate::instance::Instance;
@@ -47,7 +48,7 @@ fn poisons(ids: SchemaIds, tries: u32) -> Vec<Poison> {
         once(Letter { key: b"another".to_vec(), ..good() }, "not the order id in ce_subject"),
         often(payload(|bytes| bytes[1] = 0x7f), "is not in the schema registry"),
         often(failing(1, Action::Refuse), "1 is refused"),
-        often(failing(2, Action::Panic), "deciding panicked: 2 is too much"),
+        often(failing(2, Action::Panic), "it panicked: 2 is too much"),
         often(failing(NOT_TAKEN, Action::Count), "violates check constraint"),
     ]
 }
@@ -297,11 +298,9 @@ async fn a_record_that_fails_again_while_it_is_moved_to_the_dead_letters_is_ther
                due_at, dead) VALUES ({place}, '{{}}', '{{}}', now() + interval '1 hour', true)"
         ))
         .await;
-    let mut client = stage.pool.get().await.unwrap();
-    let undertaker = client.transaction().await.unwrap();
-    undertaker.execute("DELETE FROM retry_queue", &[]).await.unwrap();
-    let bury = format!("INSERT INTO dead_lettered VALUES ({place})");
-    undertaker.execute(&bury, &[]).await.unwrap();
+    let mut undertaker = stage.pool.begin().await.unwrap();
+    let bury = format!("DELETE FROM retry_queue; INSERT INTO dead_lettered VALUES ({place})");
+    sqlx::raw_sql(AssertSqlSafe(bury)).execute(&mut *undertaker).await.unwrap();
 
     let instance = stage.start().await;
     let [refused, good] = [Action::Refuse, Action::Count]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contracts::{DEAD_HISTORY, REDRIVE, TARGET_GROUP};
-use farandole_messaging::forget_inbox;
+use farandole_messaging::{Database, Purpose, forget_inbox};
 use uuid::Uuid;
 
 use crate::letter::{Letter, new_orders};
@@ -110,7 +110,8 @@ async fn an_old_letter_passes_once_too_for_as_long_as_the_topic_has_it() {
     let instance = stage.start().await;
     stage.send(std::slice::from_ref(&again)).await;
     stage.until_count("redriven", 1).await;
-    forget_inbox(&stage.pool, Duration::from_hours(1)).await.unwrap();
+    let mut session = Database::new(&stage.database).unwrap().session(Purpose::new("test"));
+    forget_inbox(&mut session, Duration::from_hours(1)).await.unwrap();
     let last = Letter::new(stage.ids, new_orders(1)[0], 1, Action::Count);
     stage.send(&[again, last]).await;
     stage.until_done(2).await;

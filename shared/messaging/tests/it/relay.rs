@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use contracts::Encoder;
-use deadpool_postgres::GenericClient;
 use kernel::OrderId;
 use serde_json::json;
+use sqlx::PgExecutor;
 use testkit::eventually;
 use uuid::Uuid;
 
 use crate::instance::Instance;
 use crate::letter::{Letter, new_orders, rounds};
-use crate::stage::{PATIENCE, Stage, in_order};
+use crate::stage::{LOCK_CLASS, PATIENCE, Stage, in_order};
 use crate::tally::{Action, Added, COUNTED, Input, TALLY};
 
 /// An advisory lock that no instance takes.
@@ -32,9 +32,9 @@ async fn guard_deletes(stage: &Stage) {
 async fn what_was_published_by_an_instance_killed_before_the_delete_keeps_its_id() {
     let stage = Stage::set().await;
     guard_deletes(&stage).await;
-    let mut holder = stage.pool.get().await.unwrap();
-    let lock = holder.transaction().await.unwrap();
-    lock.execute("SELECT pg_advisory_xact_lock($1)", &[&i64::from(DELETES)]).await.unwrap();
+    let mut lock = stage.pool.begin().await.unwrap();
+    let take = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(i64::from(DELETES));
+    take.execute(&mut *lock).await.unwrap();
 
     let letters = rounds(stage.ids, &new_orders(10), 5);
     stage.send(&letters).await;
@@ -43,6 +43,11 @@ async fn what_was_published_by_an_instance_killed_before_the_delete_keeps_its_id
     let before = eventually("all is published", PATIENCE, published).await;
     assert_eq!(stage.count("outbox").await, 50, "and still to be deleted");
     process.kill().await;
+    // The server has what the process asked of it last, and would do it once it can.
+    let sessions = "pg_stat_activity WHERE datname = current_database()
+        AND application_name LIKE 'farandole %'";
+    stage.execute(&format!("SELECT pg_terminate_backend(pid) FROM {sessions}")).await;
+    stage.until_count(sessions, 0).await;
     lock.rollback().await.unwrap();
 
     let instance = stage.start().await;
@@ -66,13 +71,11 @@ async fn times_published(stage: &Stage) -> HashMap<Uuid, usize> {
 }
 
 /// The number of an instance that there never was.
-const OTHER: i32 = 1_000_000;
-/// The class of the locks by which instances show that they live.
-const LOCK_CLASS: i32 = 0x4641_524F;
+pub(crate) const OTHER: i32 = 1_000_000;
 
 /// Puts an order's first event into the outbox, as an instance may have left it. Returns the bundle.
 async fn leave_behind(
-    db: &impl GenericClient,
+    db: impl PgExecutor<'_>,
     instance: i32,
     id: Uuid,
     order: OrderId,
@@ -81,19 +84,22 @@ async fn leave_behind(
     let encoder = Encoder::new(id_of_schema, COUNTED).unwrap();
     let payload = encoder.encode(&json!({"number": 1})).unwrap();
     let bundle = i64::from(instance) << 32 | i64::from(fastrand::u32(1_000_000..));
-    let insert = "INSERT INTO outbox_bundles (bundle_id, instance, event_ids, order_ids, sequences,
-          event_types, times, correlation_ids, causation_ids, traceparents, payloads)
+    let insert = sqlx::query(
+        "INSERT INTO outbox_bundles (bundle_id, instance, event_ids, order_ids, sequences,
+          event_types, times, correlation_ids, causation_ids, traceparents, payloads, follows)
         VALUES ($1, $2, ARRAY[$3::uuid], ARRAY[$4::uuid], '{1}', '{Counted}', ARRAY[now()], '{c}',
-          '{r}', '{NULL}', ARRAY[$5::bytea])";
-    db.execute(insert, &[&bundle, &instance, &id, &order.0, &payload]).await.unwrap();
+          '{r}', '{NULL}', ARRAY[$5::bytea], '{NULL}')",
+    );
+    let insert = insert.bind(bundle).bind(instance).bind(id).bind(order.0).bind(payload);
+    insert.execute(db).await.unwrap();
     bundle
 }
 
 /// Writes the state of an order whose first event is in that bundle.
-async fn remember(db: &impl GenericClient, order: OrderId, bundle: i64) {
+async fn remember(db: impl PgExecutor<'_>, order: OrderId, bundle: i64) {
     let state = json!({"numbers": [1], "answers": []});
-    let insert = "INSERT INTO tallies VALUES ($1, 1, 1, $2, '{}', $3)";
-    db.execute(insert, &[&order.0, &bundle, &state]).await.unwrap();
+    let insert = sqlx::query("INSERT INTO tallies VALUES ($1, 1, 1, $2, '{}', $3::jsonb::json)");
+    insert.bind(order.0).bind(bundle).bind(state).execute(db).await.unwrap();
 }
 
 #[tokio::test]
@@ -102,10 +108,9 @@ async fn a_row_with_an_old_id_that_commits_late_is_published() {
     let counted = stage.world.register(TALLY, "Counted", COUNTED).await;
     let (late, early) = (new_orders(1)[0], new_orders(1)[0]);
     let (late_id, early_id) = (Uuid::now_v7(), Uuid::now_v7());
-    let mut client = stage.pool.get().await.unwrap();
-    let open = client.transaction().await.unwrap();
-    leave_behind(&open, OTHER, late_id, late, counted).await;
-    leave_behind(&stage.pool.get().await.unwrap(), OTHER, early_id, early, counted).await;
+    let mut open = stage.pool.begin().await.unwrap();
+    leave_behind(&mut *open, OTHER, late_id, late, counted).await;
+    leave_behind(&stage.pool, OTHER, early_id, early, counted).await;
 
     let instance = stage.start().await;
     let letters = rounds(stage.ids, &new_orders(10), 1);
@@ -129,10 +134,11 @@ async fn an_event_waits_for_the_one_before_it_and_other_orders_do_not() {
     let stage = Stage::set().await;
     let counted = stage.world.register(TALLY, "Counted", COUNTED).await;
     let (held, free) = (new_orders(1)[0], new_orders(1)[0]);
-    let other = stage.pool.get().await.unwrap();
-    other.execute("SELECT pg_advisory_lock($1, $2)", &[&LOCK_CLASS, &OTHER]).await.unwrap();
-    let bundle = leave_behind(&other, OTHER, Uuid::now_v7(), held, counted).await;
-    remember(&other, held, bundle).await;
+    let mut other = stage.pool.acquire().await.unwrap();
+    let live = sqlx::query("SELECT pg_advisory_lock($1, $2)").bind(LOCK_CLASS).bind(OTHER);
+    live.execute(&mut *other).await.unwrap();
+    let bundle = leave_behind(&mut *other, OTHER, Uuid::now_v7(), held, counted).await;
+    remember(&mut *other, held, bundle).await;
 
     let instance = stage.start().await;
     let letters = [(held, 2), (free, 1)]
@@ -140,10 +146,34 @@ async fn an_event_waits_for_the_one_before_it_and_other_orders_do_not() {
     stage.send(&letters).await;
     let of_free = || async { in_order(&stage.published().await).remove(&free) };
     eventually("the other order is published", PATIENCE, of_free).await;
-    other.execute("SELECT pg_advisory_unlock_all()", &[]).await.unwrap();
+    sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut *other).await.unwrap();
     stage.until_done(2).await;
     instance.stop().await;
     assert_eq!(in_order(&stage.published().await)[&held], [1, 2]);
+}
+
+/// As when the server crashes before the delete is on its disk.
+#[tokio::test]
+async fn a_row_that_comes_back_is_deleted_again() {
+    let stage = Stage::set().await;
+    stage
+        .execute(
+            "CREATE TABLE deleted (LIKE outbox_bundles);
+             CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS
+               $$ BEGIN INSERT INTO deleted VALUES (OLD.*); RETURN OLD; END $$;
+             CREATE TRIGGER keep BEFORE DELETE ON outbox_bundles
+               FOR EACH ROW EXECUTE FUNCTION keep()",
+        )
+        .await;
+    let instance = stage.start().await;
+    stage.send(&rounds(stage.ids, &new_orders(3), 1)).await;
+    stage.until_done(3).await;
+    stage.until_count("outbox", 0).await;
+    stage.execute("INSERT INTO outbox_bundles SELECT * FROM deleted").await;
+    assert_eq!(stage.count("outbox").await, 3);
+    stage.until_count("outbox", 0).await;
+    instance.stop().await;
+    assert_eq!(stage.published().await.len(), 3, "they were in the log");
 }
 
 /// As when the answer to a commit is lost: the event is in the table, and in nobody's memory.
@@ -153,12 +183,10 @@ async fn an_event_whose_commit_was_not_answered_goes_before_the_next_of_its_orde
     let counted = stage.world.register(TALLY, "Counted", COUNTED).await;
     let order = new_orders(1)[0];
     let instance = stage.start().await;
-    let mut client = stage.pool.get().await.unwrap();
-    let number = client.query_one("SELECT last_value::int FROM instance_numbers", &[]).await;
-    let unanswered = client.transaction().await.unwrap();
-    let bundle =
-        leave_behind(&unanswered, number.unwrap().get(0), Uuid::now_v7(), order, counted).await;
-    remember(&unanswered, order, bundle).await;
+    let number = stage.last_instance().await;
+    let mut unanswered = stage.pool.begin().await.unwrap();
+    let bundle = leave_behind(&mut *unanswered, number, Uuid::now_v7(), order, counted).await;
+    remember(&mut *unanswered, order, bundle).await;
     unanswered.commit().await.unwrap();
     stage.send(&[Letter::new(stage.ids, order, 2, Action::Count)]).await;
     stage.until_done(1).await;
@@ -195,7 +223,6 @@ async fn two_instances_with_the_same_orders_lose_nothing_and_publish_in_order() 
     }
     assert_eq!(in_order(&stage.published().await), numbers, "in the order of the commits");
     let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
-    let client = stage.pool.get().await.unwrap();
-    let deadlocks: i64 = client.query_one(deadlocks, &[]).await.unwrap().get(0);
+    let deadlocks: i64 = sqlx::query_scalar(deadlocks).fetch_one(&stage.pool).await.unwrap();
     assert_eq!(deadlocks, 0, "both lock rows in the same order");
 }

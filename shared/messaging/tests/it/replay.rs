@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use farandole_messaging::{Replay, Replayed, Stretch};
+use farandole_messaging::{Database, Replay, Replayed, Stretch};
 use kafka::{Bounds, Window};
 use tokio_util::sync::CancellationToken;
 
@@ -24,11 +24,11 @@ async fn replay(
     stop: CancellationToken,
 ) -> Result<Replayed, String> {
     let service = Tally { gateway: stage.gateway.address, refusing: AtomicBool::new(true) };
-    let (pool, settings) = (stage.pool.clone(), stage.settings());
+    let (database, settings) = (Database::new(&stage.database).unwrap(), stage.settings());
     let reports = Arc::<Reports>::default();
     let mut last = Replayed::default();
     let done = replay
-        .run(service, pool, settings, reports, stop, |replayed| last = replayed.clone())
+        .run(service, &database, settings, reports, stop, |replayed| last = replayed.clone())
         .await
         .map_err(|error| error.to_string())?;
     assert_eq!(done.read, last.read, "progress comes to the end");

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use contracts::Topics;
-use deadpool_postgres::Pool;
-use farandole_messaging::{RetryPolicy, Settings};
+use contracts::{Topics, WriterSchema};
+use farandole_messaging::{Database, RetryPolicy, Settings};
 use kernel::OrderId;
 use rdkafka::producer::FutureProducer;
 use serde::Deserialize;
+use sqlx::migrate::Migrator;
+use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, PgPool};
 use testkit::{World, eventually};
-use tokio_postgres::types::Json;
+use uuid::Uuid;
 
 use crate::gateway::Gateway;
 use crate::instance::{Instance, Process};
@@ -21,10 +23,13 @@ use crate::topic::{self, Record};
 /// No test should come near it on an idle machine; it turns a hang into a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
+/// The class of the locks by which instances show that they live.
+pub(crate) const LOCK_CLASS: i32 = 0x4641_524F;
+
 pub(crate) struct Stage {
     pub(crate) world: World,
     pub(crate) database: String,
-    pub(crate) pool: Pool,
+    pub(crate) pool: PgPool,
     pub(crate) gateway: Gateway,
     pub(crate) ids: SchemaIds,
     producer: FutureProducer,
@@ -105,8 +110,8 @@ impl Stage {
     }
 
     pub(crate) async fn count(&self, table: &str) -> i64 {
-        let client = self.pool.get().await.unwrap();
-        client.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await.unwrap().get(0)
+        let count = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        sqlx::query_scalar(count).fetch_one(&self.pool).await.unwrap()
     }
 
     /// Waits until there are so many rows in the table.
@@ -134,27 +139,26 @@ impl Stage {
     }
 
     pub(crate) async fn execute(&self, sql: &str) {
-        self.pool.get().await.unwrap().batch_execute(sql).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&self.pool).await.unwrap();
     }
 
     /// How many events each transaction brought in.
     pub(crate) async fn batch_sizes(&self) -> Vec<i64> {
-        let client = self.pool.get().await.unwrap();
-        let sizes = "SELECT count(*) FROM inbox GROUP BY xmin::text";
-        let rows = client.query(sizes, &[]).await.unwrap();
-        rows.iter().map(|row| row.get(0)).collect()
+        let sizes = sqlx::query_scalar("SELECT count(*) FROM inbox GROUP BY xmin::text");
+        sizes.fetch_all(&self.pool).await.unwrap()
+    }
+
+    /// The number of the instance that was started last.
+    pub(crate) async fn last_instance(&self) -> i32 {
+        let number = sqlx::query_scalar("SELECT last_value::int FROM instance_numbers");
+        number.fetch_one(&self.pool).await.unwrap()
     }
 
     /// The states of all orders.
     pub(crate) async fn states(&self) -> BTreeMap<OrderId, State> {
-        let client = self.pool.get().await.unwrap();
-        let rows = client.query("SELECT order_id, state FROM tallies", &[]).await.unwrap();
-        rows.iter()
-            .map(|row| {
-                let Json(state) = row.get(1);
-                (OrderId(row.get(0)), state)
-            })
-            .collect()
+        let select = sqlx::query_as("SELECT order_id, state FROM tallies");
+        let rows: Vec<(Uuid, Json<State>)> = select.fetch_all(&self.pool).await.unwrap();
+        rows.into_iter().map(|(order, Json(state))| (OrderId(order), state)).collect()
     }
 
     pub(crate) async fn numbers(&self, order: OrderId) -> Vec<i64> {
@@ -190,8 +194,9 @@ pub(crate) async fn register(world: &World) -> SchemaIds {
 /// The service's database, with all its tables.
 pub(crate) async fn database(world: &World) -> String {
     let database = world.database(TALLY).await;
-    testkit::database::migrate(&database, refinery::Runner::new(&[])).await.unwrap();
-    World::pool(&database).get().await.unwrap().batch_execute(TABLE).await.unwrap();
+    let none_of_its_own = Migrator::with_migrations(vec![]);
+    testkit::database::migrate(&Database::new(&database).unwrap(), none_of_its_own).await.unwrap();
+    sqlx::raw_sql(TABLE).execute(&World::pool(&database)).await.unwrap();
     database
 }
 
@@ -232,6 +237,7 @@ pub(crate) fn settings(brokers: String, registry: &str, topics: Topics) -> Setti
 /// come in the order of their sequence numbers, from 1 and without gaps, and that an id is one
 /// event's only.
 pub(crate) fn in_order(records: &[Record]) -> BTreeMap<OrderId, Vec<i64>> {
+    let counted = WriterSchema::parse(COUNTED).unwrap();
     let mut seen = HashSet::new();
     let mut last: BTreeMap<OrderId, u32> = BTreeMap::new();
     let mut numbers: BTreeMap<OrderId, Vec<i64>> = BTreeMap::new();
@@ -243,7 +249,7 @@ pub(crate) fn in_order(records: &[Record]) -> BTreeMap<OrderId, Vec<i64>> {
             assert_eq!(envelope.sequence, *last + 1, "of order {}", envelope.order);
             *last += 1;
             if envelope.event_type == "Counted" {
-                let Counted { number } = record.decode(COUNTED);
+                let Counted { number } = record.decode(&counted);
                 numbers.entry(envelope.order).or_default().push(number);
             }
         }

@@ -9,9 +9,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use testkit::World;
 
 use crate::instance::Instance;
-use crate::letter::{new_orders, rounds};
+use crate::letter::{Letter, new_orders, rounds};
 use crate::stage::{PATIENCE, Stage, database, register, settings_in};
-use crate::tally::{ANSWERED, COUNTED, INSERTED, SIDESTREAM, TALLY, UPSTREAM};
+use crate::tally::{ANSWERED, Action, COUNTED, INSERTED, SIDESTREAM, TALLY, UPSTREAM};
 
 async fn refusal(world: &World, settings: Settings) -> String {
     let nobody = "127.0.0.1:9".parse().unwrap();
@@ -111,6 +111,40 @@ async fn an_instance_that_is_shut_out_once_joins_again() {
     stage.until_done(2).await;
     instance.stop().await;
 }
+
+/// Nobody listens to Kafka's word during the batch; it is heard after that.
+#[tokio::test]
+async fn an_instance_that_is_shut_out_during_a_long_batch_joins_again() {
+    let stage = Stage::set_narrow().await;
+    let named = Settings { group_instance_id: Some("a".to_owned()), ..stage.settings() };
+    let instance = stage.start_with(named.clone()).await;
+    let orders = new_orders(5);
+    let [first, second, third] = [1, 2, 3].map(|number| {
+        let letter = |order| Letter::new(stage.ids, order, number, Action::Count);
+        orders.iter().copied().map(letter).collect::<Vec<Letter>>()
+    });
+    stage.send(&first).await;
+    stage.until_done(5).await;
+
+    let mut lock = stage.pool.begin().await.unwrap();
+    let table = sqlx::query("LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE");
+    table.execute(&mut *lock).await.unwrap();
+    stage.send(&second).await;
+    tokio::time::sleep(LONG).await;
+    let impostor = tokio::task::spawn_blocking(move || take_the_place_of(&named));
+    tokio::time::sleep(PAST_A_HEARTBEAT).await;
+    lock.rollback().await.unwrap();
+    stage.send(&third).await;
+    stage.until_done(15).await;
+    impostor.await.unwrap();
+    instance.stop().await;
+    stage.assert_took_effect_once(&[first, second, third].concat()).await;
+}
+
+/// After so long the instance polls beside its work.
+const LONG: Duration = Duration::from_secs(25);
+/// By then Kafka has told an instance that it is shut out.
+const PAST_A_HEARTBEAT: Duration = Duration::from_secs(8);
 
 /// Joins as the member of that name, as Kafka sees it when an answer is lost, and returns when the
 /// other has taken its place back.

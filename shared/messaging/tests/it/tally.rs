@@ -1,12 +1,13 @@
 //! The service under test: it keeps the numbers that an order was told, in the order in which it
 //! was told them, and tells the world each of them.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use contracts::{Consumes, Declaration, Emits};
-use farandole_messaging::{Call, CallError, Db, Failure, Reaction, Service, StateTable, States};
-use kernel::OrderId;
+use farandole_messaging::{Call, CallError, Failure, Service, StateTable};
+use kernel::{Decision, OrderId};
 use serde::{Deserialize, Serialize};
 
 use crate::gateway;
@@ -28,9 +29,10 @@ pub(crate) const ANSWERED: &str = r#"{"type":"record","name":"farandole.tally.An
 /// The check stands for all constraints that a message can violate.
 pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS tallies (
     order_id uuid PRIMARY KEY, version int NOT NULL, emitted int NOT NULL,
-    last_bundle bigint NOT NULL, seen json NOT NULL, state json NOT NULL CHECK (NOT state::jsonb -> 'numbers' @> '[666]'))";
+    last_bundle bigint, seen json NOT NULL, state json NOT NULL CHECK (NOT state::jsonb -> 'numbers' @> '[666]'))";
 
-const TALLIES: StateTable = StateTable::new("tallies");
+/// Where [`Action::AskElsewhere`] asks.
+pub(crate) const ELSEWHERE: &str = "elsewhere";
 
 /// After so many tries a call marked [`Action::AskFewTimes`] is given up.
 pub(crate) const FEW_TIMES: u32 = 4;
@@ -45,6 +47,10 @@ pub(crate) enum Action {
     Ask,
     /// The same, but not for ever.
     AskFewTimes,
+    /// The same, at another [destination](ELSEWHERE).
+    AskElsewhere,
+    /// The same, and the first try panics.
+    AskClumsily,
     /// Keep it unless [`Tally::refusing`].
     Refuse,
     Panic,
@@ -79,11 +85,9 @@ impl contracts::Event for Event {
     }
 }
 
-/// A question to the gateway.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Ask {
-    few_times: bool,
-}
+/// A question to the gateway, and how to ask it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Ask(Action);
 
 impl farandole_messaging::Effect for Ask {
     fn step(&self) -> &'static str {
@@ -108,7 +112,10 @@ impl Service for Tally {
     type Input = Input;
     type Event = Event;
     type Effect = Ask;
-    type World = States<State>;
+    type State = State;
+    type Shared = ();
+
+    const STATES: StateTable = StateTable::new("tallies");
 
     fn declaration() -> Declaration<Input> {
         Declaration {
@@ -125,18 +132,14 @@ impl Service for Tally {
         }
     }
 
-    async fn load(&self, db: &Db<'_>, batch: &[(OrderId, &Input)]) -> Result<Self::World, Failure> {
-        TALLIES.load(db, batch.iter().map(|(order, _)| *order)).await
-    }
-
     fn decide(
         &self,
-        world: &mut Self::World,
-        order: OrderId,
+        _: OrderId,
+        state: &State,
         input: &Input,
-    ) -> Result<Reaction<Event, Ask>, Failure> {
-        let mut state = world.state(order).clone();
-        let mut reaction = Reaction { events: vec![], effects: vec![] };
+        (): &mut (),
+    ) -> Result<Decision<State, Event, Ask>, Failure> {
+        let mut decision = Decision::silent(state.clone());
         match input {
             Input::Added(added) => {
                 let refusing = self.refusing.load(Ordering::SeqCst);
@@ -146,32 +149,31 @@ impl Service for Tally {
                         return Err(Failure::Message(format!("{} is refused\0", added.number)));
                     }
                     Action::Panic => panic!("{} is too much", added.number),
-                    Action::Ask => reaction.effects.push(Ask { few_times: false }),
-                    Action::AskFewTimes => reaction.effects.push(Ask { few_times: true }),
                     Action::Count | Action::Refuse => {}
+                    ask => decision = decision.perform(Ask(ask)),
                 }
-                state.numbers.push(added.number);
-                reaction.events.push(Event::Counted { number: added.number });
+                decision.state.numbers.push(added.number);
+                Ok(decision.emit(Event::Counted { number: added.number }))
             }
             Input::Answered(answer) => {
-                state.answers.push(answer.clone());
-                reaction.events.push(Event::Answered { answer: answer.clone() });
+                decision.state.answers.push(answer.clone());
+                Ok(decision.emit(Event::Answered { answer: answer.clone() }))
             }
         }
-        world.set(order, state);
-        Ok(reaction)
-    }
-
-    async fn save(&self, db: &Db<'_>, world: Self::World) -> Result<(), Failure> {
-        TALLIES.save(db, world).await
     }
 
     async fn perform(&self, call: &Call<Ask>) -> Result<Input, CallError> {
-        gateway::ask(self.gateway, &call.idempotency_key()).await.map(Input::Answered)
+        assert!(call.effect.0 != Action::AskClumsily || call.attempts > 0, "butterfingers");
+        let (key, destination) = (call.idempotency_key(), self.destination(call));
+        gateway::ask(self.gateway, &key, &destination).await.map(Input::Answered)
+    }
+
+    fn destination(&self, call: &Call<Ask>) -> Cow<'static, str> {
+        Cow::Borrowed(if call.effect.0 == Action::AskElsewhere { ELSEWHERE } else { "" })
     }
 
     fn give_up(&self, call: &Call<Ask>) -> Option<Input> {
-        let enough = call.effect.few_times && call.attempts >= FEW_TIMES;
+        let enough = call.effect.0 == Action::AskFewTimes && call.attempts >= FEW_TIMES;
         enough.then(|| Input::Answered("given up".to_owned()))
     }
 }

@@ -33,8 +33,7 @@ impl Record {
             .unwrap()
     }
 
-    pub(crate) fn decode<T: serde::de::DeserializeOwned>(&self, schema: &str) -> T {
-        let writer = WriterSchema::parse(schema).unwrap();
+    pub(crate) fn decode<T: serde::de::DeserializeOwned>(&self, writer: &WriterSchema) -> T {
         writer.decode(self.payload.as_ref().unwrap()).unwrap()
     }
 }

@@ -1,46 +1,54 @@
 //! The database, where it goes away in the middle of something.
 
 use farandole_runtime::database::{DatabaseError, migrate};
-use refinery::{Migration, Runner};
+use messaging::Database;
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 use testkit::World;
+
+async fn database(name: &str) -> Database {
+    Database::new(&World::new().database(name).await).unwrap()
+}
+
+/// Migrations with the numbers 1, 2, ….
+fn steps(steps: &[&'static str]) -> Migrator {
+    let step = |(number, sql): (i64, &&'static str)| {
+        Migration::new(number, "step".into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations((1..).zip(steps).map(step).collect())
+}
 
 #[tokio::test]
 async fn a_migration_that_lost_its_connection_may_be_tried_again() {
-    let database = World::new().database("migrated").await;
-    let with = |sql| Runner::new(&[Migration::unapplied("V1__step", sql).unwrap()]);
-    let lost = migrate(&database, with("SELECT pg_terminate_backend(pg_backend_pid())")).await;
+    let database = database("migrated").await;
+    let lost = migrate(&database, steps(&["SELECT pg_terminate_backend(pg_backend_pid())"])).await;
     assert!(matches!(lost, Err(DatabaseError::Unavailable(_))), "{lost:?}");
-    let wrong = migrate(&database, with("SELECT nothing")).await;
+    let wrong = migrate(&database, steps(&["SELECT nothing"])).await;
     assert!(matches!(wrong, Err(DatabaseError::Migration(_))), "{wrong:?}");
-    migrate(&database, with("SELECT 1")).await.unwrap();
+    migrate(&database, steps(&["SELECT 1"])).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_migration_that_takes_too_long_is_given_up() {
-    let database = World::new().database("slow").await;
+    let database = database("slow").await;
     let limited = "DO $$ BEGIN
            ASSERT current_setting('statement_timeout') = '10min';
          END $$";
     let slow = "SET LOCAL statement_timeout = 50; SELECT pg_sleep(60)";
-    let steps = [("V1__limited", limited), ("V2__slow", slow)];
-    let steps = steps.map(|(name, sql)| Migration::unapplied(name, sql).unwrap());
-    let given_up = migrate(&database, Runner::new(&steps)).await;
+    let given_up = migrate(&database, steps(&[limited, slow])).await;
     let Err(DatabaseError::Migration(why)) = given_up else { panic!("{given_up:?}") };
     assert!(why.contains("statement timeout"), "{why}");
+    assert!(why.contains("migration 2"), "{why}");
 }
 
 #[tokio::test]
 async fn a_release_starts_on_the_database_of_the_next_one() {
-    let database = World::new().database("ahead").await;
-    let with = |steps: &[(&str, &str)]| {
-        let steps = steps.iter().map(|(name, sql)| Migration::unapplied(name, sql).unwrap());
-        Runner::new(&steps.collect::<Vec<_>>())
-    };
-    let (first, second) = (("V1__first", "SELECT 1"), ("V2__second", "SELECT 2"));
-    migrate(&database, with(&[first, second])).await.unwrap();
-    migrate(&database, with(&[first])).await.unwrap();
+    let database = database("ahead").await;
+    let (first, second) = ("SELECT 1", "SELECT 2");
+    migrate(&database, steps(&[first, second])).await.unwrap();
+    migrate(&database, steps(&[first])).await.unwrap();
 
-    let edited = migrate(&database, with(&[("V1__first", "SELECT 3"), second])).await;
+    let edited = migrate(&database, steps(&["SELECT 3", second])).await;
     let Err(DatabaseError::Migration(why)) = edited else { panic!("{edited:?}") };
-    assert!(why.contains("V1__first is different"), "{why}");
+    assert!(why.contains("migration 1 was previously applied but has been modified"), "{why}");
 }

@@ -36,12 +36,15 @@ impl Books {
 
     /// An order whose status has not changed for ten minutes.
     pub(crate) async fn order(&self, order: Uuid, status: &str, reason: Option<&str>) {
-        let reason = reason.map_or("NULL".to_owned(), |reason| format!("'{reason}'"));
+        let state = match reason {
+            Some(reason) => json!({ "status": status, "reason": reason }),
+            None => json!({ "status": status }),
+        };
         let insert = format!(
-            "INSERT INTO orders (order_id, emitted, last_bundle, status, cancel_reason, customer_id,
+            "INSERT INTO orders (order_id, version, emitted, last_bundle, state, customer_id,
                lines, total, currency, idempotency_key, request_hash, placed_at, updated_at,
                deadline_at, placed_event_id, correlation_id)
-             VALUES ('{order}', 1, 1, '{status}', {reason}, 'c', '[]', 1, 'EUR', '{order}', '',
+             VALUES ('{order}', 1, 1, 1, '{state}', 'c', '[]', 1, 'EUR', '{order}', '',
                now() - interval '10 minutes', now() - interval '10 minutes',
                now() + interval '5 minutes', gen_random_uuid(), 'c')"
         );

@@ -118,9 +118,9 @@ async fn what_was_not_published_or_is_lost_is_told() {
     books.order(unsaid, "placed", None).await;
     let outbox = format!(
         "INSERT INTO outbox_bundles (bundle_id, instance, event_ids, order_ids, sequences,
-           event_types, times, correlation_ids, causation_ids, traceparents, payloads)
+           event_types, times, correlation_ids, causation_ids, traceparents, payloads, follows)
          VALUES (1, 1, ARRAY[gen_random_uuid()], ARRAY['{unsaid}'::uuid], '{{1}}',
-           '{{OrderPlaced}}', ARRAY[now()], '{{c}}', '{{c}}', '{{NULL}}', '{{\"\"}}')"
+           '{{OrderPlaced}}', ARRAY[now()], '{{c}}', '{{c}}', '{{NULL}}', '{{\"\"}}', '{{NULL}}')"
     );
     books.write("order", &outbox).await;
     books.order(lost, "confirmed", None).await;

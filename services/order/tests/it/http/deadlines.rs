@@ -10,14 +10,16 @@ use super::{path_of, placed, shop};
 #[tokio::test]
 async fn an_order_is_cancelled_when_its_time_is_up_whatever_else_is_up_then() {
     let shop = shop().await;
-    let (api, database) = (shop.api(), shop.database().await);
+    let (api, database) = (shop.api(), shop.database());
     let order = placed(&api).await;
     let id: Uuid = order["order_id"].as_str().unwrap().parse().unwrap();
-    let pass = "INSERT INTO deadlines
+    let pass = sqlx::query(
+        "INSERT INTO deadlines
          SELECT now() - interval '1 hour', number, ARRAY[gen_random_uuid()]
          FROM generate_series(1, 2500) AS number
-         UNION ALL SELECT now() - interval '1 minute', 0, ARRAY[$1::uuid]";
-    database.execute(pass, &[&id]).await.unwrap();
+         UNION ALL SELECT now() - interval '1 minute', 0, ARRAY[$1::uuid]",
+    );
+    pass.bind(id).execute(&database).await.unwrap();
     let cancelled = || async {
         let order = api.get(&path_of(&order)).await.expect(200);
         (order["status"] == "cancelled").then_some(order)
@@ -26,7 +28,8 @@ async fn an_order_is_cancelled_when_its_time_is_up_whatever_else_is_up_then() {
     assert_eq!(order["cancel_reason"], "timed_out");
     let forgotten = || async {
         let left = "SELECT count(*) FROM deadlines WHERE deadline_at < now()";
-        (database.query_one(left, &[]).await.unwrap().get::<_, i64>(0) == 0).then_some(())
+        let left: i64 = sqlx::query_scalar(left).fetch_one(&database).await.unwrap();
+        (left == 0).then_some(())
     };
     eventually("what has passed is forgotten", super::SOON, forgotten).await;
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use testkit::http::{Answer, order, send};
 use testkit::{World, api};
 
-use super::{connect, count, fresh, order_of, path_of, product, shop, stock_catalogue};
+use super::{count, fresh, order_of, path_of, product, shop, stock_catalogue};
 
 #[tokio::test]
 async fn a_request_without_a_usable_key_is_refused() {
@@ -73,7 +73,7 @@ async fn the_same_key_with_any_other_body_is_refused() {
         *other.pointer_mut(pointer).unwrap() = value;
         api.place(&key, &other).await.problem(422, "idempotency-key-reused");
     }
-    assert_eq!(count(&shop.database().await, &customer).await, 1);
+    assert_eq!(count(&shop.database(), &customer).await, 1);
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn of_fifty_at_once_one_places_the_order() {
     let order = order_of(&customer);
     let answers = join_all((0..50).map(|_| api.place(&key, &order))).await;
     assert_one_order(&answers);
-    assert_eq!(count(&shop.database().await, &customer).await, 1);
+    assert_eq!(count(&shop.database(), &customer).await, 1);
     api.place(&key, &order).await.expect(201);
 }
 
@@ -105,7 +105,7 @@ async fn two_instances_and_a_restart_give_one_order_and_one_answer() {
     tokio::try_join!(one.start(), two.start()).unwrap();
     let apis = [api(&one), api(&two)];
     stock_catalogue(&apis[0]).await;
-    let database = connect(&world.database_url("order")).await;
+    let database = World::pool(&world.database_url("order"));
 
     // Several rounds, since each is a race for one row.
     let mut first = None;

@@ -150,8 +150,8 @@ async fn prices_that_do_not_add_up_are_refused() {
     largest["lines"] = Value::Array(vec![largest["lines"][0].clone(); 100]);
     let total = api.place(&fresh("key"), &largest).await.expect(201)["total"]["amount"].clone();
     assert_eq!(total, 1_000_000_000_000_000_000_i64);
-    let raise = "UPDATE products SET amount = 9223372036854775807 WHERE sku = $1";
-    shop.database().await.execute(raise, &[&dear]).await.unwrap();
+    let raise = sqlx::query("UPDATE products SET amount = 9223372036854775807 WHERE sku = $1");
+    raise.bind(&dear).execute(&shop.database()).await.unwrap();
     assert_pointers(&api.place(&fresh("key"), &order(&dear, 2)).await, &["/lines"]);
 }
 
@@ -241,10 +241,11 @@ async fn orders_that_come_at_once_share_transactions() {
     orders.dedup();
     assert_eq!(orders.len(), 200);
 
-    let database = shop.database().await;
+    let database = shop.database();
     assert_eq!(count(&database, &customer).await, 200);
     let transactions = "SELECT count(DISTINCT xmin::text) FROM orders WHERE customer_id = $1";
-    let transactions: i64 = database.query_one(transactions, &[&customer]).await.unwrap().get(0);
+    let transactions = sqlx::query_scalar(transactions).bind(&customer).fetch_one(&database);
+    let transactions: i64 = transactions.await.unwrap();
     assert!(transactions <= 50, "{transactions} transactions for 200 orders");
 }
 
@@ -274,9 +275,10 @@ async fn an_order_is_cancelled_once_and_not_after_it_is_confirmed() {
 /// As if the other services had moved the order on.
 async fn set_status(shop: &super::Shop, order: &Value, status: &str) {
     let id: uuid::Uuid = order["order_id"].as_str().unwrap().parse().unwrap();
-    let update = "UPDATE orders SET status = $2, version = version + 1 WHERE order_id = $1";
-    let updated = shop.database().await.execute(update, &[&id, &status]).await.unwrap();
-    assert_eq!(updated, 1);
+    let update = "UPDATE orders SET state = json_build_object('status', $2::text),
+        version = version + 1 WHERE order_id = $1";
+    let update = sqlx::query(update).bind(id).bind(status).execute(&shop.database()).await;
+    assert_eq!(update.unwrap().rows_affected(), 1);
 }
 
 /// The answer says which values are wrong: exactly those.

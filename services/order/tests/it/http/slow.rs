@@ -76,7 +76,7 @@ async fn a_body_without_end_is_answered_with_413() {
 #[tokio::test]
 async fn who_leaves_right_after_asking_has_placed_the_order() {
     let shop = shop().await;
-    let database = shop.database().await;
+    let database = shop.database();
     for _ in 0..20 {
         let (key, customer) = (fresh("key"), fresh("c"));
         let order = order_of(&customer);
@@ -107,9 +107,9 @@ async fn half_a_request_places_nothing() {
     stream.shutdown().await.unwrap();
     let mut answer = Vec::new();
     let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("it stayed open");
-    let placed = "SELECT count(*) FROM orders WHERE idempotency_key = $1";
-    let row = shop.database().await.query_one(placed, &[&key]).await.unwrap();
-    assert_eq!(row.get::<_, i64>(0), 0);
+    let placed = sqlx::query_scalar("SELECT count(*) FROM orders WHERE idempotency_key = $1");
+    let placed: i64 = placed.bind(&key).fetch_one(&shop.database()).await.unwrap();
+    assert_eq!(placed, 0);
 }
 
 /// The answer says when to come again, and then the order is taken.

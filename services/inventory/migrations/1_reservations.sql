@@ -1,0 +1,24 @@
+-- Where the pieces of each SKU are. received is all that was ever put on hand, and the check says
+-- that none is lost or made up.
+CREATE TABLE stock (
+    sku       text   NOT NULL PRIMARY KEY,
+    available bigint NOT NULL CHECK (available >= 0),
+    reserved  bigint NOT NULL CHECK (reserved >= 0),
+    shipped   bigint NOT NULL CHECK (shipped >= 0),
+    received  bigint NOT NULL,
+    CHECK (available + reserved + shipped = received)
+) WITH (fillfactor = 50,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000000);
+
+-- One row per order: its state as JSON. version guards against two instances at once; emitted and
+-- last_bundle are the order's place in this service's stream of events; seen says which events of
+-- the order were read, by source, as bits.
+CREATE TABLE reservations (
+    order_id   uuid    NOT NULL PRIMARY KEY,
+    version    integer NOT NULL,
+    emitted    integer NOT NULL,
+    last_bundle bigint,
+    seen       json   NOT NULL DEFAULT '{}',
+    state      json   NOT NULL
+) WITH (fillfactor = 50,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000000);

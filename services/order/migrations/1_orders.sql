@@ -1,0 +1,51 @@
+-- What is for sale, and at which price.
+CREATE TABLE products (
+    sku      text   NOT NULL PRIMARY KEY,
+    name     text   NOT NULL,
+    amount   bigint NOT NULL CHECK (amount >= 0),
+    currency text   NOT NULL
+);
+
+-- The orders. The recipient is not here: personal data is in the event OrderPlaced alone. status and
+-- cancel_reason are what the state says, for lists and for whoever looks.
+CREATE TABLE orders (
+    order_id        uuid        NOT NULL PRIMARY KEY,
+    version         integer     NOT NULL,
+    emitted         integer     NOT NULL,
+    last_bundle     bigint,
+    seen            json        NOT NULL DEFAULT '{}',
+    state           json        NOT NULL,
+    status          text        NOT NULL GENERATED ALWAYS AS (state->>'status') STORED
+        CHECK (status IN ('placed', 'shipped_ahead', 'confirmed', 'completed', 'cancelled')),
+    cancel_reason   text        GENERATED ALWAYS AS (state->>'reason') STORED
+        CHECK ((cancel_reason IS NOT NULL) = (status = 'cancelled')),
+    customer_id     text        NOT NULL,
+    lines           json       NOT NULL,
+    total           bigint      NOT NULL,
+    currency        text        NOT NULL,
+    -- The request that placed it, so that the same request again gets the same answer.
+    idempotency_key text        NOT NULL UNIQUE,
+    request_hash    bytea       NOT NULL,
+    placed_at       timestamptz NOT NULL,
+    updated_at      timestamptz NOT NULL,
+    deadline_at     timestamptz NOT NULL,
+    -- Its OrderPlaced, and what that carries on: the cause of a cancellation when time is up.
+    placed_event_id uuid        NOT NULL,
+    correlation_id  text        NOT NULL,
+    traceparent     text
+) WITH (fillfactor = 50,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000000);
+
+CREATE INDEX orders_by_customer ON orders (customer_id, order_id);
+
+-- Until when orders may wait for their payment: a row per transaction that placed some, for they have
+-- the same time. It is looked at when the time has passed, and goes when none of its orders waits any
+-- more. Not a column of the orders with an index: an index that has to do with their status would make
+-- each change of status write all indexes (HOT updates need every indexed column to stay as it is).
+CREATE TABLE deadlines (
+    deadline_at timestamptz NOT NULL,
+    bundle_id   bigint      NOT NULL,
+    order_ids   uuid[]      NOT NULL,
+    PRIMARY KEY (deadline_at, bundle_id)
+);
+ALTER TABLE deadlines ALTER order_ids SET STORAGE EXTERNAL;

@@ -1,0 +1,124 @@
+//! Counts what waits in the loop's tables.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use metrics::gauge;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::housekeeping::Housekeeping;
+use crate::failure::Failure;
+
+/// How often the tables are counted.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// What waits in the loop's tables, and whether it is too much.
+pub(crate) struct Backlog {
+    max: u32,
+    /// Which of [`REASONS`] holds, plus one; 0 for none.
+    too_long: AtomicU8,
+    /// The steps that had calls open: one that has none any more is told to have 0.
+    steps: Mutex<BTreeSet<String>>,
+}
+
+const REASONS: [&str; 2] = [
+    "more records wait in the retry queue than BACKLOG_MAX",
+    "more calls to the outside are open than BACKLOG_MAX",
+];
+
+impl Backlog {
+    pub(crate) fn new(max: u32) -> Self {
+        Self { max, too_long: AtomicU8::new(0), steps: Mutex::default() }
+    }
+
+    /// Why no more events should be taken in, if so.
+    pub(crate) fn too_long(&self) -> Option<&'static str> {
+        let reason = usize::from(self.too_long.load(Ordering::Relaxed));
+        reason.checked_sub(1).and_then(|reason| REASONS.get(reason)).copied()
+    }
+
+    /// Counts until `shutdown`.
+    pub(crate) async fn watch(
+        self: Arc<Self>,
+        database: Housekeeping,
+        shutdown: CancellationToken,
+    ) {
+        loop {
+            if let Err(failure) = self.measure(&database).await {
+                warn!(%failure, "cannot measure backlogs, trying again");
+            }
+            if shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn measure(&self, database: &Housekeeping) -> Result<(), Failure> {
+        let rows = database
+            .session()
+            .await
+            .run(|connection| {
+                sqlx::query!(
+                    "SELECT kind AS \"kind!\", name, count AS \"count!\",
+                       coalesce(extract(epoch FROM now() - since), 0)::float8 AS \"age!\" FROM (
+                       SELECT 'outbox' AS kind, NULL AS name,
+                         coalesce(sum(cardinality(sequences)), 0)::bigint AS count,
+                         min(committed_at) AS since FROM outbox_bundles
+                       UNION ALL SELECT 'retries', NULL, count(*), min(first_failed_at)
+                         FROM retry_queue WHERE NOT dead
+                       UNION ALL SELECT 'effects', step, count(*), min(created_at)
+                         FROM effects GROUP BY step
+                       UNION ALL SELECT 'gaps', verdict, count(order_id), min(noticed_at)
+                         FROM unnest(ARRAY['waiting', 'lost', 'dead']) AS verdict
+                         LEFT JOIN gaps USING (verdict) GROUP BY verdict) AS waiting"
+                )
+                .fetch_all(connection)
+                .boxed()
+            })
+            .await?;
+        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        for step in steps.iter() {
+            tell_effects(step, 0, 0.0);
+        }
+        let (mut retries, mut effects) = (0, 0);
+        for row in rows {
+            let (count, age) = (row.count, row.age);
+            let name = row.name.unwrap_or_default();
+            match row.kind.as_str() {
+                "outbox" => {
+                    gauge!("farandole_outbox_backlog").set(float(count));
+                    gauge!("farandole_outbox_age_seconds").set(age);
+                }
+                "retries" => {
+                    retries = count;
+                    gauge!("farandole_retry_queue_records").set(float(count));
+                    gauge!("farandole_retry_queue_age_seconds").set(age);
+                }
+                "effects" => {
+                    effects += count;
+                    tell_effects(&name, count, age);
+                    steps.insert(name);
+                }
+                _ => gauge!("farandole_gaps", "verdict" => name).set(float(count)),
+            }
+        }
+        let max = i64::from(self.max);
+        let too_long = if retries > max { 1 } else { 2 * u8::from(effects > max) };
+        self.too_long.store(too_long, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn tell_effects(step: &str, count: i64, age: f64) {
+    gauge!("farandole_effects_pending", "step" => step.to_owned()).set(float(count));
+    gauge!("farandole_effects_age_seconds", "step" => step.to_owned()).set(age);
+}
+
+#[allow(clippy::cast_precision_loss)] // Gauges; counts are far below 2^52.
+fn float(count: i64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,463 @@
+//! The relay: publishes committed events, in order per order, and sees to it that the rows of those
+//! that are in the log go.
+//!
+//! Events are handed over in memory after the commit. Whatever else is in the table (what a crash
+//! left, what memory did not hold, what a commit wrote whose answer was lost) is found by one sweep:
+//! the rows that are this instance's or of one that is gone, and that are not in memory. There is
+//! no cursor that outlives a sweep: rows that commit late would be skipped by one.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use kafka::{Producer, Record, Throttle, header};
+use kernel::OrderId;
+use rdkafka::message::OwnedHeaders;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::resequencer::{Resequencer, Sequenced, Whose};
+use super::sweep::{self, Page};
+use crate::counters::count_by_type;
+use crate::crash;
+use crate::database::Session;
+use crate::failure::Failure;
+use crate::pace::Pace;
+use crate::settings::backoff;
+use crate::tables::bundle::{Bundle, BundleId, Bundled, Outgoing};
+use crate::tables::outbox::Outbox;
+use crate::tables::statement::Write;
+
+/// The most events held in memory. Past it they are in the table only, and are found there when
+/// there is room; at 500 bytes each this is 25 MB.
+const QUEUE_MAX: usize = 50_000;
+/// The most events published before the acknowledgements are awaited.
+const BATCH_MAX: usize = 2_000;
+/// How often the table is swept.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How long a sweep is put off for which memory has no room.
+const NO_ROOM_FOR: Duration = Duration::from_millis(50);
+/// Rows that are younger are on their way here through memory, as a rule.
+const OVERLOOKED_AFTER: Duration = Duration::from_secs(2);
+/// How often it is asked whether what an event follows is gone.
+const ASK_EVERY: Duration = Duration::from_millis(10);
+/// How long published rows may wait for a statement that deletes them by the way.
+const DELETE_AFTER: Duration = Duration::from_millis(100);
+/// How long an event that Kafka refuses waits before it is tried again.
+const REFUSED_FOR: Duration = Duration::from_secs(30);
+/// Longest wait between two attempts to reach Kafka or Postgres.
+const BACKOFF_CAP: Duration = Duration::from_secs(2);
+
+impl Sequenced for Bundled {
+    fn order(&self) -> OrderId {
+        self.event.envelope.order
+    }
+
+    fn sequence(&self) -> u32 {
+        self.event.envelope.sequence
+    }
+
+    fn follows(&self) -> Option<BundleId> {
+        self.event.follows
+    }
+}
+
+/// What is handed to the relay, in memory.
+pub(crate) struct Relay {
+    queue: Mutex<Queue>,
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    bundles: VecDeque<Bundle>,
+    /// Events here and with the worker.
+    events: usize,
+    /// More came than memory holds, and is to be found in the table.
+    overflowed: bool,
+    /// That, and it has not been found yet.
+    behind: bool,
+}
+
+impl Relay {
+    pub(crate) fn new() -> Self {
+        Self { queue: Mutex::default(), wake: Notify::new() }
+    }
+
+    /// Hands over committed events.
+    pub(crate) fn hand(&self, bundle: Bundle) {
+        let mut queue = self.lock();
+        if queue.events + bundle.events.len() <= QUEUE_MAX {
+            queue.events += bundle.events.len();
+            queue.bundles.push_back(bundle);
+        } else {
+            (queue.overflowed, queue.behind) = (true, true);
+        }
+        drop(queue);
+        self.wake.notify_one();
+    }
+
+    /// Whether more is waiting than memory holds: the sign to take no new work in.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.lock().behind
+    }
+
+    fn take(&self) -> Vec<Bundle> {
+        let mut queue = self.lock();
+        let (mut count, mut events) = (0, 0);
+        while let Some(bundle) = queue.bundles.get(count)
+            && events < BATCH_MAX
+        {
+            events += bundle.events.len();
+            count += 1;
+        }
+        queue.bundles.drain(..count).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The relay's worker.
+pub(crate) struct RelayWorker {
+    relay: Arc<Relay>,
+    session: Session,
+    outbox: Outbox,
+    producer: Arc<Producer>,
+    topic: String,
+    /// Commits come from two sides, the loop's and those of commands such as placing: what the one
+    /// brings must not wait for long because of the other.
+    pace: Pace,
+    throttle: Throttle,
+    events: Resequencer<Bundled>,
+    started: Instant,
+    sweep: Sweep,
+    next_question: Instant,
+    /// How often Postgres has failed in a row, and until when it is left alone.
+    failures: u32,
+    rest_until: Instant,
+}
+
+/// How far the sweep has come.
+struct Sweep {
+    next: Instant,
+    /// The last bundle of the page before.
+    after: Option<BundleId>,
+    /// Rows however young: it makes up for an overflow.
+    catches_up: bool,
+}
+
+/// What the worker publishes with.
+pub(crate) struct Outlet {
+    pub(crate) producer: Arc<Producer>,
+    pub(crate) topic: String,
+    pub(crate) linger: Duration,
+    pub(crate) rate: Option<NonZeroU32>,
+}
+
+impl RelayWorker {
+    /// `session` should be one whose commits need not wait for the disk: a delete that is lost in a
+    /// crash of the server only means that a row is published again.
+    pub(crate) fn new(
+        relay: Arc<Relay>,
+        session: Session,
+        outbox: Outbox,
+        Outlet { producer, topic, linger, rate }: Outlet,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            relay,
+            session,
+            outbox,
+            producer,
+            topic,
+            pace: Pace::new(linger / 2),
+            throttle: Throttle::new(rate),
+            events: Resequencer::default(),
+            started: now,
+            sweep: Sweep { next: now, after: None, catches_up: false },
+            next_question: now,
+            failures: 0,
+            rest_until: now,
+        }
+    }
+
+    /// Publishes until `shutdown`, then what is still in memory; the caller bounds that wait.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        loop {
+            self.take_in();
+            self.look_at_the_table().await;
+            let events = self.events.fly(self.throttle.batch(BATCH_MAX));
+            if !events.is_empty() {
+                let count = events.len();
+                self.throttle.wait(count).await;
+                self.publish(events).await;
+                self.pace.done(count);
+                continue;
+            }
+            if shutdown.is_cancelled() && (self.events.is_empty() || self.events.has_only_refused())
+            {
+                break;
+            }
+            let until = self.next_look();
+            tokio::select! {
+                () = self.relay.wake.notified() => self.pace.wait().await,
+                () = tokio::time::sleep_until(until) => {}
+                () = shutdown.cancelled(), if !shutdown.is_cancelled() => {}
+            }
+        }
+        if let Err(failure) = self.delete_published().await {
+            warn!(%failure, "leaving published events in the outbox for the next start");
+        }
+    }
+
+    /// Takes in what was handed over.
+    fn take_in(&mut self) {
+        let now = self.now();
+        self.events.deleted(self.outbox.deleted());
+        self.events.try_again(now);
+        while self.events.ready() < BATCH_MAX {
+            let bundles = self.relay.take();
+            if bundles.is_empty() {
+                break;
+            }
+            for bundle in bundles {
+                let (id, count) = (bundle.id, bundle.events.len());
+                if !self.events.take_in(id, bundle.into_events(), now) {
+                    // The sweep was quicker.
+                    self.forget(count);
+                }
+            }
+        }
+    }
+
+    /// Does what is to be done in the table: asks about what events follow, sweeps, deletes.
+    async fn look_at_the_table(&mut self) {
+        if Instant::now() < self.rest_until {
+            return;
+        }
+        match self.ask_and_sweep().await {
+            Ok(()) => self.failures = 0,
+            Err(failure) => {
+                self.failures += 1;
+                let wait = backoff(self.failures, Duration::from_millis(100), BACKOFF_CAP);
+                self.rest_until = Instant::now() + wait.max(Duration::from_millis(20));
+                warn!(%failure, "cannot look at the outbox, trying again");
+            }
+        }
+    }
+
+    async fn ask_and_sweep(&mut self) -> Result<(), Failure> {
+        let questions = self.events.questions();
+        if !questions.is_empty() && Instant::now() >= self.next_question {
+            self.ask(questions).await?;
+            self.next_question = Instant::now() + ASK_EVERY;
+        }
+        let overflowed = self.relay.lock().overflowed;
+        if overflowed || Instant::now() >= self.sweep.next {
+            if self.has_room() {
+                self.sweep().await?;
+            } else {
+                self.sweep.next = Instant::now() + NO_ROOM_FOR;
+            }
+        }
+        let waiting = self.outbox.waiting_since();
+        if waiting.is_some_and(|since| since.elapsed() >= DELETE_AFTER) {
+            self.delete_published().await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a page of the table fits into memory beside what waits there.
+    fn has_room(&self) -> bool {
+        self.events.ready() < BATCH_MAX && self.relay.lock().events + BATCH_MAX <= QUEUE_MAX
+    }
+
+    /// Asks whether what events follow is in the table still, and takes up what is this instance's
+    /// to publish.
+    async fn ask(&mut self, questions: BTreeSet<BundleId>) -> Result<(), Failure> {
+        let instance = self.outbox.instance();
+        let there: BTreeMap<BundleId, Whose> =
+            sweep::whose(&mut self.session, instance, &questions).await?;
+        let now = self.now();
+        let to_take_up = self.events.answer(&questions, &there, now);
+        if !to_take_up.is_empty() {
+            info!(bundles = to_take_up.len(), "publishing what others wait for");
+            let taken = sweep::take_over(&mut self.session, &self.outbox, &to_take_up).await?;
+            self.take_up(taken);
+        }
+        Ok(())
+    }
+
+    /// Looks through a page of the table.
+    async fn sweep(&mut self) -> Result<(), Failure> {
+        if self.sweep.after.is_none() {
+            // What comes from here on goes to memory again, or says so. What came before is in the
+            // table, and found below.
+            let mut queue = self.relay.lock();
+            self.sweep.catches_up = std::mem::take(&mut queue.overflowed) || queue.behind;
+        }
+        let older_than = if self.sweep.catches_up { Duration::ZERO } else { OVERLOOKED_AFTER };
+        let instance = self.outbox.instance();
+        let after = self.sweep.after;
+        let page = sweep::page(&mut self.session, instance, after, older_than, BATCH_MAX).await;
+        let Page { mut bundles, is_last, last } = match page {
+            Ok(page) => page,
+            Err(failure) => {
+                if self.sweep.catches_up {
+                    self.relay.lock().overflowed = true;
+                }
+                self.sweep.after = None;
+                return Err(failure);
+            }
+        };
+        // What the relay's own statements delete may come back when the server crashes.
+        let back = bundles.iter().copied().filter(|bundle| self.events.is_deleted(*bundle));
+        self.outbox.are_published(back);
+        bundles.retain(|bundle| !self.events.knows(*bundle));
+        if !bundles.is_empty() {
+            let taken = sweep::take_left(&mut self.session, &self.outbox, &bundles).await?;
+            if !taken.is_empty() {
+                let events: usize = taken.iter().map(|bundle| bundle.events.len()).sum();
+                info!(events, "publishing events that were found in the outbox");
+            }
+            self.take_up(taken);
+        }
+        self.sweep.after = if is_last { None } else { last };
+        self.sweep.next = Instant::now() + if is_last { SWEEP_EVERY } else { Duration::ZERO };
+        if is_last {
+            let mut queue = self.relay.lock();
+            queue.behind = queue.overflowed;
+        }
+        Ok(())
+    }
+
+    fn take_up(&mut self, bundles: Vec<Bundle>) {
+        let now = self.now();
+        for bundle in bundles {
+            let (id, count) = (bundle.id, bundle.events.len());
+            if self.events.take_in(id, bundle.into_events(), now) {
+                self.relay.lock().events += count;
+            }
+        }
+    }
+
+    /// Publishes events, once. Those that are not known to be in the log go again.
+    async fn publish(&mut self, events: Vec<Bundled>) {
+        let keys: Vec<String> = events.iter().map(|one| one.order().to_string()).collect();
+        let records =
+            events.iter().zip(&keys).map(|(one, key)| record(&self.topic, &one.event, key));
+        let results = self.producer.publish(records).await;
+        crash::point("after-publish");
+        let now = self.now();
+        let (mut landed, mut failed, mut reason) = (Vec::with_capacity(events.len()), 0, None);
+        // The last first: what failed goes back to the front.
+        for (event, result) in events.into_iter().zip(results).rev() {
+            match result {
+                Ok(()) => landed.push(event),
+                Err(error) if error.refused => {
+                    tell_refused(&event, &error.reason);
+                    self.events.refused(event, now + REFUSED_FOR);
+                }
+                Err(error) => {
+                    (failed, reason) = (failed + 1, Some(error.reason));
+                    self.events.failed(event);
+                }
+            }
+        }
+        for event in &landed {
+            self.events.landed(event, now);
+        }
+        self.forget(landed.len());
+        tell_published(landed.iter().map(|one| &one.event));
+        self.outbox.are_published(landed.iter().filter_map(Bundled::published));
+        if let Some(reason) = reason {
+            warn!(reason, events = failed, "cannot publish, trying again");
+            self.failures += 1;
+            let wait = backoff(self.failures, Duration::from_millis(50), BACKOFF_CAP);
+            tokio::time::sleep(wait).await;
+        } else {
+            self.failures = 0;
+        }
+    }
+
+    /// Has published rows deleted that no other statement has deleted by the way.
+    async fn delete_published(&mut self) -> Result<(), Failure> {
+        while self.outbox.waiting_since().is_some() {
+            let mut write = Write::default();
+            let clearing = self.outbox.clear(&mut write)?;
+            write.run(&mut self.session).await?;
+            clearing.done();
+        }
+        Ok(())
+    }
+
+    /// So many events are in memory no more.
+    fn forget(&self, events: usize) {
+        let mut queue = self.relay.lock();
+        queue.events = queue.events.saturating_sub(events);
+    }
+
+    /// When there is something to do without anybody waking this.
+    fn next_look(&self) -> Instant {
+        let mut next = self.sweep.next;
+        if !self.events.questions().is_empty() {
+            next = next.min(self.next_question);
+        }
+        if let Some(since) = self.outbox.waiting_since() {
+            next = next.min(since + DELETE_AFTER);
+        }
+        if let Some(until) = self.events.next_try() {
+            next = next.min(self.started + until);
+        }
+        next.max(self.rest_until)
+    }
+
+    /// The time since this began.
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+fn record<'a>(topic: &'a str, event: &'a Outgoing, key: &'a str) -> Record<'a> {
+    let all = event.envelope.headers();
+    let headers =
+        all.iter().fold(OwnedHeaders::new_with_capacity(all.len()), |headers, (name, value)| {
+            header(headers, name, value.as_bytes())
+        });
+    Record { topic, key: Some(key.as_bytes()), payload: Some(event.payload.as_slice()), headers }
+}
+
+fn tell_published<'a>(events: impl Iterator<Item = &'a Outgoing> + Clone) {
+    for Outgoing { envelope, .. } in events.clone() {
+        debug!(
+            order_id = %envelope.order,
+            r#type = envelope.event_type,
+            event_id = %envelope.id,
+            correlation_id = envelope.correlation_id,
+            "published"
+        );
+    }
+    let types = events.map(|event| event.envelope.event_type.as_str());
+    count_by_type("farandole_events_published_total", types);
+}
+
+fn tell_refused(event: &Bundled, reason: &str) {
+    let envelope = &event.event.envelope;
+    metrics::counter!("farandole_events_refused_total", "type" => envelope.event_type.clone())
+        .increment(1);
+    error!(
+        order_id = %envelope.order,
+        r#type = envelope.event_type,
+        event_id = %envelope.id,
+        bundle_id = event.bundle().0,
+        bytes = event.event.payload.len(),
+        reason,
+        "Kafka refuses an event; it stays in the outbox and is tried again, and its order's later \
+         events wait behind it"
+    );
+}

@@ -1,0 +1,43 @@
+use std::fmt::Debug;
+
+use kernel::OrderId;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use crate::cause::Cause;
+
+/// A call to the outside, as data. Stored as JSON, so that it survives a crash. Its `Debug` must
+/// not show personal data.
+pub trait Effect: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {
+    /// Which step of the order this is, such as `charge`. An order makes each step once; (order,
+    /// step) is the idempotency key.
+    fn step(&self) -> &'static str;
+}
+
+/// A call to the outside that is to be made, perhaps not for the first time.
+#[derive(Debug, Clone)]
+pub struct Call<F> {
+    /// For which order.
+    pub order: OrderId,
+    /// What to do.
+    pub effect: F,
+    /// How many tries there were before this one without a known outcome.
+    pub attempts: u32,
+    /// What led to it.
+    pub cause: Cause,
+}
+
+impl<F: Effect> Call<F> {
+    /// The key under which the provider knows this call: the same for every try, also after a
+    /// crash.
+    pub fn idempotency_key(&self) -> String {
+        format!("{}/{}", self.order, self.effect.step())
+    }
+}
+
+/// A call whose outcome is not known: it was not answered, or the answer says to come again. It
+/// will be repeated with the same key.
+#[derive(Debug, Clone, Error)]
+#[error("{0}")]
+pub struct CallError(pub String);

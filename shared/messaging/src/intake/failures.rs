@@ -1,0 +1,143 @@
+//! What becomes of records that fail: they are set aside, tried again, and buried.
+
+use contracts::headers;
+use metrics::counter;
+use rdkafka::consumer::StreamConsumer;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::consumer_loop::{ConsumerLoop, Interrupted, RETRY_TURN, assigned};
+use super::listener::Listener;
+use crate::failure::Failure;
+use crate::record::message::{Message, Origin};
+use crate::record::readers::Unreadable;
+use crate::service::Service;
+use crate::settings::RetryPolicy;
+use crate::tables::intents::{self, Deferral};
+use crate::tables::parked::Parked;
+use crate::tables::retry::{self, Fate};
+
+impl<S: Service> ConsumerLoop<S> {
+    /// Keeps a message that failed.
+    pub(super) async fn set_aside(
+        &mut self,
+        message: Message<'_, S::Input>,
+        error: String,
+    ) -> Result<(), Interrupted> {
+        let Message { order, name, .. } = message;
+        self.unfinished -= 1;
+        warn!(order_id = %order, message = name, error, "a message failed and is set aside");
+        match message.origin {
+            Origin::Event { record, .. } => {
+                self.retry_or_bury(record.parked(order).failed(&error)).await
+            }
+            Origin::Parked { row, .. } => self.retry_or_bury(row.failed(&error)).await,
+            Origin::Effect { intent } => {
+                // The intent stays, so the call is repeated and its outcome comes again.
+                counter!("farandole_outcomes_refused_total", "step" => name).increment(1);
+                let error = format!("its outcome cannot be taken: {error}");
+                let deferral =
+                    Deferral { id: intent, attempts: 0, wait: self.settings.retry.cap, error };
+                let processor = &mut self.processor;
+                let deferred =
+                    intents::defer(&mut processor.session, &processor.outbox, vec![deferral]);
+                if let Err(failure) = deferred.await {
+                    warn!(%failure, "cannot put a call off; it is repeated after its lease");
+                }
+                Ok(())
+            }
+            Origin::Command { done } => {
+                let _ = done.send(Err(Failure::Message(error)));
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) async fn retry_or_bury(&mut self, parked: Parked) -> Result<(), Interrupted> {
+        match self.policy(&parked).next(parked.attempts, parked.age) {
+            None => self.bury(&parked).await,
+            Some(wait) => {
+                counter!("farandole_retries_total").increment(1);
+                self.keep(&parked, Fate::Retry(wait)).await
+            }
+        }
+    }
+
+    /// How a record of this type is to be retried.
+    fn policy(&self, parked: &Parked) -> RetryPolicy {
+        let event_type = parked.headers().find(|(name, _)| *name == headers::TYPE);
+        event_type
+            .and_then(|(_, value)| std::str::from_utf8(value?).ok())
+            .and_then(|event_type| self.settings.retry_by_type.get(event_type))
+            .copied()
+            .unwrap_or(self.settings.retry)
+    }
+
+    pub(super) async fn bury(&mut self, parked: &Parked) -> Result<(), Interrupted> {
+        self.keep(parked, Fate::Dead).await?;
+        self.dead.notify_one();
+        Ok(())
+    }
+
+    /// Writes a record into the retry queue, however long that takes.
+    async fn keep(&mut self, parked: &Parked, fate: Fate) -> Result<(), Interrupted> {
+        for attempt in 1.. {
+            match self.write(parked, fate).await {
+                Ok(()) => break,
+                Err(failure) => self.pause("postgres", &failure.to_string(), attempt).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What is said of the record gives way if the database does not take it, as one may that
+    /// cannot hold every character.
+    async fn write(&mut self, parked: &Parked, fate: Fate) -> Result<(), Failure> {
+        let session = &mut self.processor.session;
+        match retry::set_aside(session, parked, fate).await {
+            Err(Failure::Message(error)) => {
+                warn!(error, "a record that is set aside is kept with plain texts");
+                retry::set_aside(session, &parked.clone().in_ascii(), fate).await
+            }
+            done => done,
+        }
+    }
+
+    /// Tries records of the retry queue that are due, one by one, for a while: new records don't
+    /// wait until all that failed has been tried. Says whether more may be due.
+    pub(super) async fn retry_what_is_due(&mut self, consumer: &StreamConsumer<Listener>) -> bool {
+        let due = match retry::due(&mut self.processor.session, assigned(consumer)).await {
+            Ok(due) => due,
+            Err(failure) => {
+                self.monitor.down("postgres", &failure.to_string());
+                return false;
+            }
+        };
+        self.monitor.up("postgres");
+        let end = Instant::now() + RETRY_TURN;
+        let more = !due.is_empty();
+        for parked in due {
+            if Instant::now() >= end || self.retry(parked).await.is_err() {
+                break;
+            }
+        }
+        more
+    }
+
+    async fn retry(&mut self, parked: Parked) -> Result<(), Interrupted> {
+        let read =
+            self.readers.read(parked.headers(), parked.key.as_deref(), parked.payload.as_deref());
+        match read.await {
+            Ok(read) => {
+                let row = Box::new(parked);
+                let message = Message::new(read, |event| Origin::Parked { event, row });
+                self.process(vec![message]).await
+            }
+            Err(Unreadable::Garbage(error)) => self.bury(&parked.failed(&error)).await,
+            Err(Unreadable::NotYet { reason, .. }) => {
+                self.retry_or_bury(parked.failed(&reason)).await
+            }
+            Err(Unreadable::RegistryAway(error)) => self.pause("schema registry", &error, 1).await,
+        }
+    }
+}

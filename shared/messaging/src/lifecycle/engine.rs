@@ -1,0 +1,196 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka::Producer;
+use kernel::error_chain;
+use rdkafka::error::KafkaError;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{info, warn};
+
+use super::start::{Start, StartError, check_types, sources};
+use super::upkeep::upkeep;
+use crate::after_commit::backlog::Backlog;
+use crate::after_commit::dead_letters::DeadLetterMover;
+use crate::after_commit::effects::{Effects, EffectsWorker};
+use crate::after_commit::gap_repair::GapRepairer;
+use crate::after_commit::housekeeping::Housekeeping;
+use crate::after_commit::relay::{Outlet, Relay, RelayWorker};
+use crate::database::{Database, Purpose};
+use crate::failure::Failure;
+use crate::handle::Handle;
+use crate::intake::consumer_loop::ConsumerLoop;
+use crate::intake::group::join;
+use crate::record::skipped::Skipped;
+use crate::service::{Monitor, Service};
+use crate::settings::Settings;
+use crate::tables::outbox::Outbox;
+use crate::tasks::Tasks;
+use crate::trace;
+use crate::transaction::batch::Processor;
+use crate::transaction::cache::Cache;
+
+/// Outcomes and commands that may wait for the loop; a full queue holds up whoever brings more.
+const LOCALS_MAX: usize = 4_096;
+/// How long the relay may take at shutdown to publish what is in memory. The rest is in the table.
+const FLUSH_LIMIT: Duration = Duration::from_secs(4);
+
+/// A service's loop with all that runs beside it, ready to run.
+pub struct Engine<S: Service> {
+    consumer_loop: ConsumerLoop<S>,
+    tasks: Tasks,
+    relay_stop: CancellationToken,
+    relay_done: CancellationToken,
+    /// While this is here the others leave this instance's rows alone.
+    life: DropGuard,
+}
+
+impl<S: Service> Engine<S> {
+    /// Connects everything. Waits for Postgres, the registry and Kafka as long as they are away,
+    /// telling the monitor why; fails when they are there but don't have what is needed.
+    pub async fn start(
+        service: Arc<S>,
+        database: &Database,
+        settings: Settings,
+        monitor: Arc<dyn Monitor>,
+        shutdown: CancellationToken,
+    ) -> Result<(Handle<S>, Self), StartError> {
+        if settings.tracing {
+            trace::enable();
+        }
+        let declaration = S::declaration();
+        let name = declaration.service;
+        let topics = settings.topics.clone();
+        let start = Start { database, settings: &settings, monitor: &monitor, shutdown: &shutdown };
+        let sign = start.postgres().await?;
+        let (encoders, readers) = start.registry(declaration).await?;
+        check_types(&settings, &readers)?;
+        let readers = Arc::new(readers);
+        let sources = sources(&readers, &topics);
+        start.kafka(&sources, name).await?;
+
+        let client = |error: KafkaError| StartError::Client(error_chain(&error));
+        let consumer = join(&settings, &sources, name, monitor.clone()).map_err(client)?;
+        let producer =
+            Arc::new(Producer::new(&settings.kafka_brokers, &topics.group(name)).map_err(client)?);
+        let outbox = Outbox::new(name, sign.number(), encoders);
+        let (locals_in, locals) = mpsc::channel(LOCALS_MAX);
+        let session = database.session(Purpose::new("loop"));
+        let (skipped, cache) = (Arc::new(Skipped::default()), Arc::new(Cache::new()));
+        let consumer_loop = ConsumerLoop {
+            processor: Processor::new(service, session, outbox.clone(), skipped, cache.clone()),
+            readers,
+            sources,
+            consumer: Arc::new(consumer),
+            locals,
+            relay: Arc::new(Relay::new()),
+            backlog: Arc::new(Backlog::new(settings.backlog_max)),
+            effects: Arc::new(Effects::new()),
+            dead: Arc::new(Notify::new()),
+            settings,
+            monitor: monitor.clone(),
+            shutdown: shutdown.clone(),
+            unfinished: 0,
+            taken: 0,
+        };
+        let tasks = Tasks::new(shutdown);
+        let relay = consumer_loop.relay.clone();
+        let handle = Handle { locals: locals_in, outbox, relay, cache, tasks: tasks.clone() };
+        let life = CancellationToken::new();
+        let engine = Self {
+            consumer_loop,
+            tasks,
+            relay_stop: CancellationToken::new(),
+            relay_done: CancellationToken::new(),
+            life: life.clone().drop_guard(),
+        };
+        engine.start_tasks(&handle, database, producer, sign.keep(life, tell_of(monitor)));
+        Ok((handle, engine))
+    }
+
+    /// Starts what runs beside the loop.
+    fn start_tasks(
+        &self,
+        handle: &Handle<S>,
+        database: &Database,
+        producer: Arc<Producer>,
+        living: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let turning = &self.consumer_loop;
+        let (settings, shutdown) = (&turning.settings, &turning.shutdown);
+        let (topics, name) = (&settings.topics, S::declaration().service);
+        let housekeeping = Housekeeping::new(database);
+
+        self.tasks.spawn("the sign of life", living);
+        let outlet = Outlet {
+            producer: producer.clone(),
+            topic: topics.events(name),
+            linger: settings.batch_linger,
+            rate: settings.publish_rate,
+        };
+        let session = database.session(Purpose::new("relay").may_be_undone());
+        let relay = RelayWorker::new(turning.relay.clone(), session, handle.outbox.clone(), outlet);
+        let (stop, done) = (self.relay_stop.clone(), self.relay_done.clone());
+        self.tasks.spawn("the relay", async move {
+            relay.run(stop).await;
+            done.cancel();
+        });
+        let effects = EffectsWorker::new(
+            turning.effects.clone(),
+            turning.processor.service.clone(),
+            database.session(Purpose::new("effects")),
+            handle.outbox.clone(),
+            settings,
+            turning.monitor.clone(),
+            handle.locals.clone(),
+        );
+        self.tasks.spawn("the calls to the outside", effects.run(shutdown.clone()));
+        let mover = DeadLetterMover {
+            database: housekeeping.clone(),
+            producer,
+            topic: topics.dead_letters(name),
+            group: topics.group(name),
+            wake: turning.dead.clone(),
+        };
+        self.tasks.spawn("the mover of dead letters", mover.run(shutdown.clone()));
+        let repairer = GapRepairer {
+            database: housekeeping.clone(),
+            brokers: settings.kafka_brokers.clone(),
+            topics: topics.clone(),
+            readers: turning.readers.clone(),
+            skipped: turning.processor.skipped.clone(),
+            grace: settings.gap_grace,
+        };
+        self.tasks.spawn("the repair of gaps", repairer.run(shutdown.clone()));
+        let backlog = turning.backlog.clone().watch(housekeeping.clone(), shutdown.clone());
+        self.tasks.spawn("the watch over backlogs", backlog);
+        let upkeep = upkeep(housekeeping, settings.inbox_retention, shutdown.clone());
+        self.tasks.spawn("the upkeep of the inbox", upkeep);
+    }
+
+    /// Runs until shutdown: finishes the batch, flushes the relay, leaves the group. Fails when
+    /// Kafka fences this consumer for good, or when something that runs beside the loop ends.
+    pub async fn run(mut self) -> Result<(), String> {
+        let end = tokio::select! {
+            end = self.consumer_loop.run() => end,
+            why = self.tasks.ended() => Err(why),
+        };
+        info!("stopping: the batch is done, publishing what is left");
+        self.relay_stop.cancel();
+        if tokio::time::timeout(FLUSH_LIMIT, self.relay_done.cancelled()).await.is_err() {
+            warn!("not all events could be published in time; they go out at the next start");
+        }
+        drop(self.life);
+        self.tasks.abort();
+        self.consumer_loop.close().await;
+        end
+    }
+}
+
+/// Tells whether Postgres answers: an idle service would not notice otherwise.
+fn tell_of(monitor: Arc<dyn Monitor>) -> impl Fn(Result<(), &Failure>) + Send {
+    move |answer| match answer {
+        Ok(()) => monitor.up("postgres"),
+        Err(failure) => monitor.down("postgres", &failure.to_string()),
+    }
+}

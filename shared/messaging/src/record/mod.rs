@@ -1,0 +1,5 @@
+//! One record: what it says, by its writer's schema, and whether it is for this service.
+
+pub(crate) mod message;
+pub(crate) mod readers;
+pub(crate) mod skipped;

@@ -1,0 +1,195 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use contracts::{
+    CodecError, Consumes, Envelope, REDRIVE, TARGET_GROUP, WriterSchema, frame_schema_id, headers,
+};
+use kafka::{Registry, RegistryError};
+use kernel::OrderId;
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::message::ReadRecord;
+use crate::service::Monitor;
+
+/// Reads records into inputs: skips what is not for this service, resolves the writer's schema
+/// onto the reader's, decodes.
+pub(crate) struct Readers<I> {
+    group: String,
+    by_type: HashMap<&'static str, Consumes<I>>,
+    registry: Registry,
+    monitor: Arc<dyn Monitor>,
+    /// Per event type and schema id: the schema, once found readable; or why it is not.
+    schemas: Mutex<HashMap<(&'static str, i32), Writer>>,
+}
+
+type Writer = Result<Arc<WriterSchema>, String>;
+
+/// Why a record gives no input.
+#[derive(Debug, Error)]
+pub(crate) enum Unreadable {
+    /// It can never be decoded.
+    #[error("{0}")]
+    Garbage(String),
+    /// The registry does not have its schema, which may be registered late.
+    #[error("{reason}")]
+    NotYet { order: OrderId, reason: String },
+    /// The registry is needed and away.
+    #[error("{0}")]
+    RegistryAway(String),
+}
+
+impl<I: 'static> Readers<I> {
+    pub(crate) fn new(
+        group: String,
+        consumes: Vec<Consumes<I>>,
+        registry: Registry,
+        monitor: Arc<dyn Monitor>,
+    ) -> Self {
+        let by_type = consumes.into_iter().map(|one| (one.event_type, one)).collect();
+        Self { group, by_type, registry, monitor, schemas: Mutex::default() }
+    }
+
+    pub(crate) fn consumed(&self) -> impl Iterator<Item = &Consumes<I>> {
+        self.by_type.values()
+    }
+
+    /// Whether a record should be processed now, and not together with whatever comes next.
+    pub(crate) fn is_urgent<'a>(
+        &self,
+        mut all: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+    ) -> bool {
+        let event_type = all.find(|(name, _)| *name == headers::TYPE).map(|(_, value)| value);
+        event_type.and_then(text).is_none_or(|event_type| {
+            self.by_type.get(event_type).is_some_and(|consumes| !consumes.at_leisure)
+        })
+    }
+
+    /// Whether a record is for this service at all, judged by two headers.
+    pub(crate) fn concerns<'a>(
+        &self,
+        mut all: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+    ) -> bool {
+        let mut known_or_untyped = true;
+        all.all(|(name, value)| {
+            if name == headers::TYPE {
+                known_or_untyped =
+                    text(value).is_none_or(|event_type| self.by_type.contains_key(event_type));
+            }
+            known_or_untyped && (name != TARGET_GROUP || value == Some(self.group.as_bytes()))
+        })
+    }
+
+    /// The input that a record is.
+    pub(crate) async fn read<'a>(
+        &self,
+        all: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+        key: Option<&[u8]>,
+        payload: Option<&[u8]>,
+    ) -> Result<ReadRecord<I>, Unreadable> {
+        let garbage = |error: &dyn ToString| Unreadable::Garbage(error.to_string());
+        let mut redrive = None;
+        let all = all.inspect(|(name, value)| {
+            if *name == REDRIVE {
+                redrive = Some(value.unwrap_or_default());
+            }
+        });
+        let envelope = Envelope::parse(all).map_err(|error| garbage(&error))?;
+        let redrive = redrive.map(Uuid::try_parse_ascii).transpose();
+        let redrive = redrive.map_err(|error| garbage(&format!("header {REDRIVE}: {error}")))?;
+        if key != Some(envelope.order.to_string().as_bytes()) {
+            return Err(garbage(&"the record's key is not the order id in ce_subject"));
+        }
+        let consumes = self
+            .by_type
+            .get(envelope.event_type.as_str())
+            .ok_or_else(|| garbage(&"the event type is not one that this service consumes"))?;
+        let payload = payload.ok_or_else(|| garbage(&"the record has no payload"))?;
+        let id = frame_schema_id(payload).map_err(|error| garbage(&error))?;
+        let writer = match self.known(consumes.event_type, id) {
+            Some(writer) => writer,
+            None => self.resolve(consumes, id, envelope.order).await?,
+        };
+        let writer = writer.map_err(Unreadable::Garbage)?;
+        let input = consumes.decode(&writer, payload).map_err(|error| garbage(&error))?;
+        Ok(ReadRecord { envelope, redrive, event_type: consumes.event_type, input })
+    }
+
+    fn known(&self, event_type: &'static str, id: i32) -> Option<Writer> {
+        self.schemas.lock().unwrap_or_else(PoisonError::into_inner).get(&(event_type, id)).cloned()
+    }
+
+    /// Asks the registry for a schema seen for the first time, and remembers the answer. That the
+    /// registry does not have it is not remembered: it may be registered late.
+    async fn resolve(
+        &self,
+        consumes: &Consumes<I>,
+        id: i32,
+        order: OrderId,
+    ) -> Result<Writer, Unreadable> {
+        let answer = self.registry.schema(id).await;
+        if let Err(error @ RegistryError::Unavailable(_)) = answer {
+            return Err(Unreadable::RegistryAway(error.to_string()));
+        }
+        self.monitor.up("schema registry");
+        match answer {
+            Ok(text) => Ok(self.learn(consumes, id, &text)),
+            Err(RegistryError::Missing(schema)) => {
+                let reason = format!("{schema} is not in the schema registry");
+                Err(Unreadable::NotYet { order, reason })
+            }
+            Err(error) => Err(Unreadable::Garbage(error.to_string())),
+        }
+    }
+
+    /// Checks once whether what this schema writes can be read here.
+    pub(crate) fn learn(&self, consumes: &Consumes<I>, id: i32, text: &str) -> Writer {
+        let writer = readable(consumes, text).map_err(|error| error.to_string());
+        let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        schemas.insert((consumes.event_type, id), writer.clone());
+        writer
+    }
+}
+
+fn readable<I: 'static>(
+    consumes: &Consumes<I>,
+    text: &str,
+) -> Result<Arc<WriterSchema>, CodecError> {
+    let writer = WriterSchema::parse(text)?;
+    writer.check_readable_as(consumes.reader_schema)?;
+    Ok(Arc::new(writer))
+}
+
+fn text(value: Option<&[u8]>) -> Option<&str> {
+    std::str::from_utf8(value?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl Monitor for Nobody {
+        fn up(&self, _: &'static str) {}
+        fn down(&self, _: &'static str, _: &str) {}
+        fn beat(&self) {}
+    }
+
+    #[test]
+    fn what_is_only_remembered_or_for_others_is_not_urgent() {
+        let consumes = vec![
+            Consumes::new::<()>("order", "OrderConfirmed", "", |()| ()),
+            Consumes::new::<()>("order", "OrderPlaced", "", |()| ()).at_leisure(),
+        ];
+        let registry = Registry::new(&"http://localhost:1".parse().unwrap()).unwrap();
+        let readers = Readers::new("shipping".to_owned(), consumes, registry, Arc::new(Nobody));
+        let urgent =
+            |value| readers.is_urgent([("other", None), (headers::TYPE, value)].into_iter());
+        assert!(urgent(Some(b"OrderConfirmed")));
+        assert!(!urgent(Some(b"OrderPlaced")));
+        assert!(!urgent(Some(b"OrderCompleted")), "not for this service");
+        assert!(urgent(None) && urgent(Some(b"\xff")), "what is broken is looked at");
+        assert!(readers.is_urgent(std::iter::empty()));
+    }
+}

@@ -1,0 +1,70 @@
+//! Numbers that are missing in orders' streams of events.
+
+use kernel::OrderId;
+use uuid::Uuid;
+
+use super::statement::{Columns, Read, Write};
+use crate::failure::Failure;
+
+/// A number in an order's stream of events.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Numbered {
+    pub(crate) order: OrderId,
+    pub(crate) source: String,
+    pub(crate) sequence: u32,
+    pub(crate) partition: i32,
+}
+
+/// Has numbers written down that are missing.
+pub(crate) fn notice(missing: &[Numbered], write: &mut Write) -> Result<(), Failure> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let [orders, sources, sequences] = columns(missing, write)?;
+    let partitions = missing.iter().map(|one| one.partition).collect::<Vec<i32>>();
+    let partitions = write.bind(partitions)?;
+    write.part(&format!(
+        "INSERT INTO gaps (order_id, source, sequence, partition)
+         SELECT unnest({orders}), unnest({sources}), unnest({sequences}), unnest({partitions})
+         ON CONFLICT DO NOTHING"
+    ));
+    Ok(())
+}
+
+/// Has numbers struck out: they have come, or are none of this service's business.
+pub(crate) fn close(come: &[Numbered], write: &mut Write) -> Result<(), Failure> {
+    if come.is_empty() {
+        return Ok(());
+    }
+    let [orders, sources, sequences] = columns(come, write)?;
+    write.part(&format!(
+        "DELETE FROM gaps WHERE (order_id, source, sequence) IN (
+           SELECT unnest({orders}), unnest({sources}), unnest({sequences}))"
+    ));
+    Ok(())
+}
+
+/// Has it read which of these orders have a number missing. Returns the part.
+pub(crate) fn read(orders: &[Uuid], read: &mut Read) -> Result<usize, Failure> {
+    let orders = read.bind(orders)?;
+    let columns = Columns { id: "order_id", ..Columns::default() };
+    Ok(read.part(columns, &format!("FROM {}", of(&orders))))
+}
+
+/// The condition that none of these orders has a number missing.
+pub(crate) fn none(orders: &str) -> String {
+    format!("NOT EXISTS (SELECT FROM {})", of(orders))
+}
+
+/// Nearly always there is none, and then there is nothing to search for.
+fn of(orders: &str) -> String {
+    format!("gaps WHERE EXISTS (SELECT FROM gaps) AND order_id = ANY({orders})")
+}
+
+fn columns(numbers: &[Numbered], write: &mut Write) -> Result<[String; 3], Failure> {
+    Ok([
+        write.bind(numbers.iter().map(|one| one.order.0).collect::<Vec<Uuid>>())?,
+        write.bind(numbers.iter().map(|one| one.source.as_str()).collect::<Vec<&str>>())?,
+        write.bind(numbers.iter().map(|one| one.sequence.cast_signed()).collect::<Vec<i32>>())?,
+    ])
+}

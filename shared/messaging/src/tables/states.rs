@@ -1,0 +1,251 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Debug;
+
+use kernel::OrderId;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::bundle::BundleId;
+
+/// A state: kept as JSON, compared to see whether it changed.
+pub trait State:
+    Serialize + DeserializeOwned + Default + Clone + PartialEq + Debug + Send + Sync + 'static
+{
+}
+
+impl<T> State for T where
+    T: Serialize + DeserializeOwned + Default + Clone + PartialEq + Debug + Send + Sync + 'static
+{
+}
+
+/// An order's place in this service's stream of events, and in those that it reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stream {
+    /// How many events of the order this service has emitted; the last one's `ce_sequence`.
+    pub emitted: i32,
+    /// The bundle with the last one. By it the relay keeps an order's events in order.
+    pub last_bundle: Option<BundleId>,
+    /// Which events of the order it has read.
+    pub seen: Seen,
+}
+
+/// The numbers (`ce_sequence`) of an order's events that a service has read, by their source: bit
+/// 0 for number 1. Later numbers than [`Seen::LAST`] are not followed; an order has a handful.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seen(BTreeMap<String, u64>);
+
+impl Seen {
+    /// The highest number that is followed.
+    pub const LAST: u32 = 63;
+
+    /// Takes note of a number. Returns the lower ones that have not come.
+    pub fn add(&mut self, source: &str, sequence: u32) -> Vec<u32> {
+        if !(1..=Self::LAST).contains(&sequence) {
+            return Vec::new();
+        }
+        let bit = 1u64 << (sequence - 1);
+        let numbers = match self.0.get_mut(source) {
+            Some(numbers) => numbers,
+            None => self.0.entry(source.to_owned()).or_default(),
+        };
+        *numbers |= bit;
+        let missing = !*numbers & (bit - 1);
+        (1..sequence).filter(|number| missing & (1 << (number - 1)) != 0).collect()
+    }
+}
+
+/// An order's row, as the database has it or as it is to be written.
+#[derive(Debug, Clone, Default)]
+pub struct Row<S> {
+    /// How often the row was written; 0 if it is not there yet.
+    pub version: i32,
+    /// The order's place in the stream of events.
+    pub stream: Stream,
+    /// The state.
+    pub state: S,
+}
+
+/// What is known of a row before a batch is decided on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// It was read for this batch.
+    Read,
+    /// It is what this instance wrote last. Another instance may have written since.
+    Remembered,
+    /// Nothing: the order is taken for new.
+    Assumed,
+}
+
+/// A batch's orders: known or read once, changed in memory, written once.
+#[derive(Debug)]
+pub(crate) struct States<S> {
+    rows: HashMap<OrderId, Entry<S>>,
+    /// Orders that a decision has been made on.
+    decided: HashSet<OrderId>,
+}
+
+#[derive(Debug)]
+struct Entry<S> {
+    row: Row<S>,
+    source: Source,
+    changed: bool,
+}
+
+/// A row that has changed, with the order it belongs to.
+#[derive(Debug)]
+pub(crate) struct Changed<'s, S> {
+    pub(crate) order: OrderId,
+    /// The row to write, still with the version that it was known with.
+    pub(crate) row: &'s Row<S>,
+}
+
+impl<S: State> States<S> {
+    pub(crate) fn new() -> Self {
+        Self { rows: HashMap::new(), decided: HashSet::new() }
+    }
+
+    /// Takes a row as it was just read.
+    pub(crate) fn read(&mut self, order: OrderId, row: Row<S>) {
+        self.rows.insert(order, Entry { row, source: Source::Read, changed: false });
+    }
+
+    /// Takes note that the order has no row; that was just read.
+    pub(crate) fn read_none(&mut self, order: OrderId) {
+        self.rows.entry(order).or_insert_with(|| Entry {
+            row: Row::default(),
+            source: Source::Read,
+            changed: false,
+        });
+    }
+
+    /// Takes a row as this instance wrote it last.
+    pub(crate) fn remember(&mut self, order: OrderId, row: Row<S>) {
+        self.rows.insert(order, Entry { row, source: Source::Remembered, changed: false });
+    }
+
+    /// The order's state; the default state if this service has never heard of it.
+    pub(crate) fn state(&mut self, order: OrderId) -> &S {
+        &self.entry(order).row.state
+    }
+
+    /// Sets the order's state. An equal state is no change.
+    pub(crate) fn set(&mut self, order: OrderId, state: S) {
+        self.decided.insert(order);
+        let entry = self.entry(order);
+        if entry.row.state != state {
+            entry.row.state = state;
+            entry.changed = true;
+        }
+    }
+
+    /// The order's place in this service's stream of events. Asking for it means that an event
+    /// will be appended, so the order's row counts as changed.
+    pub(crate) fn stream(&mut self, order: OrderId) -> &mut Stream {
+        let entry = self.entry(order);
+        entry.changed = true;
+        &mut entry.row.stream
+    }
+
+    /// Takes note that the order's event with this source and number was read, and returns the
+    /// lower numbers that have not come. An event always leaves a row.
+    pub(crate) fn saw(&mut self, order: OrderId, source: &str, sequence: u32) -> Vec<u32> {
+        self.stream(order).seen.add(source, sequence)
+    }
+
+    /// Whether all that was decided on is either read or guarded by what is written: a new row by
+    /// its key, a remembered one by its version. If not, it must be read.
+    pub(crate) fn is_certain(&self) -> bool {
+        let certain = |order| match self.rows.get(order) {
+            Some(entry) => entry.changed || entry.source == Source::Read,
+            None => false,
+        };
+        self.decided.iter().all(certain)
+    }
+
+    /// The rows to insert, and those to update. Sorted, so that two instances that write the same
+    /// rows wait for each other instead of deadlocking.
+    pub(crate) fn changed(&self) -> (Vec<Changed<'_, S>>, Vec<Changed<'_, S>>) {
+        let changed = self.rows.iter().filter(|(_, entry)| entry.changed);
+        let mut changed: Vec<Changed<'_, S>> =
+            changed.map(|(order, Entry { row, .. })| Changed { order: *order, row }).collect();
+        changed.sort_unstable_by_key(|changed| changed.order);
+        changed.into_iter().partition(|changed| changed.row.version == 0)
+    }
+
+    /// The rows as they are after the write.
+    pub(crate) fn written(self) -> impl Iterator<Item = (OrderId, Row<S>)> {
+        self.rows.into_iter().filter(|(_, entry)| entry.changed || entry.row.version > 0).map(
+            |(order, Entry { mut row, changed, .. })| {
+                row.version += i32::from(changed);
+                (order, row)
+            },
+        )
+    }
+
+    fn entry(&mut self, order: OrderId) -> &mut Entry<S> {
+        self.rows.entry(order).or_insert_with(|| Entry {
+            row: Row::default(),
+            source: Source::Assumed,
+            changed: false,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn tells_which_numbers_are_missing_until_they_come() {
+        let mut seen = Seen::default();
+        assert_eq!(seen.add("/order", 1), [0; 0]);
+        assert_eq!(seen.add("/order", 4), [2, 3]);
+        assert_eq!(seen.add("/payment", 2), [1]);
+        assert_eq!(seen.add("/order", 2), [0; 0]);
+        assert_eq!(seen.add("/order", 5), [3]);
+        assert_eq!(seen.add("/order", 64), [0; 0], "not followed");
+        assert_eq!(serde_json::to_value(&seen).unwrap()["/payment"], 2);
+    }
+
+    fn remembered() -> Row<u32> {
+        Row { version: 3, stream: Stream::default(), state: 7 }
+    }
+
+    #[test]
+    fn what_was_not_read_is_certain_only_if_its_write_guards_it() {
+        let order = OrderId(Uuid::now_v7());
+        for (known, state, certain) in [
+            (None, 0, false),
+            (None, 1, true),
+            (Some(remembered()), 7, false),
+            (Some(remembered()), 8, true),
+        ] {
+            let mut states = States::<u32>::new();
+            if let Some(row) = known.clone() {
+                states.remember(order, row);
+            }
+            states.set(order, state);
+            assert_eq!(states.is_certain(), certain, "{known:?} and then {state}");
+        }
+        let mut states = States::<u32>::new();
+        states.read_none(order);
+        states.set(order, 0);
+        assert!(states.is_certain(), "it was read");
+    }
+
+    #[test]
+    fn what_is_written_has_the_next_version() {
+        let (known, new) = (OrderId(Uuid::now_v7()), OrderId(Uuid::now_v7()));
+        let mut states = States::<u32>::new();
+        states.remember(known, remembered());
+        states.set(known, 8);
+        states.set(new, 1);
+        let (inserts, updates) = states.changed();
+        assert_eq!((inserts[0].order, updates[0].order), (new, known));
+        let written: HashMap<_, _> = states.written().collect();
+        assert_eq!((written[&known].version, written[&new].version), (4, 1));
+    }
+}

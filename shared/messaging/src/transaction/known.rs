@@ -1,0 +1,146 @@
+//! What is known about a batch before it is decided on: which of its messages are new, and which
+//! must wait.
+
+use std::collections::HashSet;
+
+use kernel::OrderId;
+use uuid::Uuid;
+
+use super::cache::Cache;
+use crate::failure::Failure;
+use crate::record::message::{EventId, Message, Origin};
+use crate::tables::intents::{self, IntentId};
+use crate::tables::statement::{Found, Read};
+use crate::tables::{gaps, inbox, retry};
+
+/// What has been read about a batch; or nothing, and then everything is taken for new.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    parts: Option<Parts>,
+    /// Events and redrives whose effect is in the database.
+    seen: HashSet<Uuid>,
+    /// What a message of this batch has been let through for; a second copy is not.
+    passed: HashSet<Uuid>,
+    settled: HashSet<IntentId>,
+    /// Calls whose outcome is not known.
+    open: HashSet<IntentId>,
+    /// Orders with records that wait in the retry queue.
+    waiting: HashSet<OrderId>,
+    /// Orders with numbers that are missing in their streams.
+    gaps: HashSet<OrderId>,
+    /// Orders with a row.
+    rows: HashSet<OrderId>,
+}
+
+/// Which part of the statement says what.
+#[derive(Debug)]
+struct Parts {
+    inbox: usize,
+    redriven: usize,
+    intents: usize,
+    waiting: usize,
+    gaps: usize,
+}
+
+pub(crate) enum Verdict {
+    Process,
+    /// Records of its order wait in the retry queue; it goes behind them.
+    Hold,
+    /// It has been processed before.
+    Drop,
+}
+
+impl Known {
+    /// Nothing was read.
+    pub(crate) fn all_new() -> Self {
+        Self::default()
+    }
+
+    /// What the statement will tell.
+    pub(crate) fn reading<I>(batch: &[Message<'_, I>], read: &mut Read) -> Result<Self, Failure> {
+        let events = || batch.iter().filter_map(Message::event);
+        let orders: HashSet<Uuid> =
+            batch.iter().filter(|one| one.event().is_some()).map(|one| one.order.0).collect();
+        let orders: Vec<Uuid> = orders.into_iter().collect();
+        let parts = Parts {
+            inbox: inbox::read(events().map(|event| event.id).collect(), read)?,
+            redriven: inbox::read_redriven(events().filter_map(|one| one.redrive).collect(), read)?,
+            intents: intents::read(batch.iter().filter_map(Message::intent), read)?,
+            waiting: retry::read_waiting(&orders, read)?,
+            gaps: gaps::read(&orders, read)?,
+        };
+        Ok(Self { parts: Some(parts), ..Self::default() })
+    }
+
+    /// Takes in a row of one of the parts.
+    pub(crate) fn take(&mut self, row: &Found) -> Result<(), Failure> {
+        let Some(parts) = &self.parts else { return Ok(()) };
+        match row.part {
+            part if part == parts.inbox || part == parts.redriven => {
+                self.seen.insert(row.id()?);
+            }
+            part if part == parts.intents => self.open.extend(intents::open(row)?),
+            part if part == parts.waiting => {
+                self.waiting.insert(row.order()?);
+            }
+            part if part == parts.gaps => {
+                self.gaps.insert(row.order()?);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes note that the order has a row.
+    pub(crate) fn has_row(&mut self, order: OrderId) {
+        self.rows.insert(order);
+    }
+
+    /// Whether the batch would have gone through with nothing read but what is remembered; then
+    /// the next one is tried so.
+    pub(crate) fn as_trusted<S: Clone>(&self, cache: &Cache<S>) -> bool {
+        self.seen.is_empty()
+            && self.waiting.is_empty()
+            && self.gaps.is_empty()
+            && self.rows.iter().all(|order| cache.get(*order).is_some())
+    }
+
+    /// Whether the event's effect is in the database.
+    pub(crate) fn has_seen(&self, id: Uuid) -> bool {
+        self.seen.contains(&id)
+    }
+
+    /// Whether numbers are missing in the order's streams.
+    pub(crate) fn has_gaps(&self, order: OrderId) -> bool {
+        self.gaps.contains(&order)
+    }
+
+    /// Whether the call's outcome is not known, as far as anybody has looked.
+    pub(crate) fn is_open(&self, intent: IntentId) -> bool {
+        self.parts.is_none() || self.open.contains(&intent)
+    }
+
+    /// Whether an event is new; a second copy in the same batch is not.
+    fn pass(&mut self, event: &EventId) -> bool {
+        let key = event.key();
+        !self.seen.contains(&key) && self.passed.insert(key)
+    }
+
+    pub(crate) fn verdict<I>(&mut self, message: &Message<'_, I>) -> Verdict {
+        match &message.origin {
+            Origin::Event { event, .. } if !self.pass(event) => Verdict::Drop,
+            Origin::Event { .. } if self.waiting.contains(&message.order) => Verdict::Hold,
+            Origin::Parked { event, .. } if !self.pass(event) => Verdict::Drop,
+            Origin::Effect { intent } => {
+                if self.is_open(*intent) && self.settled.insert(*intent) {
+                    Verdict::Process
+                } else {
+                    Verdict::Drop
+                }
+            }
+            Origin::Event { .. } | Origin::Parked { .. } | Origin::Command { .. } => {
+                Verdict::Process
+            }
+        }
+    }
+}
