@@ -1,34 +1,34 @@
-//! Checks the model within larger bounds than the tests do.
+//! Checks the models within larger bounds than the tests do.
 
+use std::hash::Hash;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use farandole_model::{Bounds, Fleet, Report};
-use stateright::{Checker, Model};
+use farandole_model::fleet::{self, Fleet};
+use farandole_model::relay::{self, Relay};
+use farandole_model::{Report, Telling};
+use stateright::Checker;
 
-/// The smaller ones first: what they find is easier to read.
-const BOUNDS: [Bounds; 4] = [
-    Bounds::ONE_ORDER,
-    Bounds::TWO_ORDERS,
-    Bounds::TWO_PIECES_WITH_MAILS,
-    Bounds::TWO_ORDERS_WITH_MAILS,
-];
 /// How often to say how far it is.
 const EVERY: Duration = Duration::from_secs(10);
 
+/// The smaller ones first: what they find is easier to read.
 fn main() -> ExitCode {
-    let all_hold = BOUNDS.into_iter().all(|bounds| {
-        let report = check(bounds);
-        report.failures.is_empty()
-    });
-    if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let all_holds = relay::Bounds::SMALL.into_iter().all(|bounds| holds(Relay::new(bounds)))
+        && relay::Bounds::LARGE.into_iter().all(|bounds| holds(Relay::new(bounds)))
+        && fleet::Bounds::ALL.into_iter().all(|bounds| holds(Fleet::new(bounds)));
+    if all_holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn check(bounds: Bounds) -> Report {
+/// Whether all holds in a model.
+fn holds<M>(model: M) -> bool
+where
+    M: Telling<State: Hash + Send + Sync, Action: Send + Sync> + Send + Sync + 'static,
+{
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let began = Instant::now();
-    let checker = Fleet::new(bounds).checker().threads(threads).spawn_bfs();
+    let checker = model.checker().threads(threads).spawn_bfs();
     let mut told = began;
     while !checker.is_done() {
         thread::sleep(Duration::from_millis(20));
@@ -39,5 +39,5 @@ fn check(bounds: Bounds) -> Report {
     }
     let report = Report::of(&checker.join());
     println!("{report} ({:.1} s)", began.elapsed().as_secs_f64());
-    report
+    report.failures.is_empty()
 }

@@ -2,15 +2,20 @@ use std::fmt::{self, Write};
 
 use stateright::{Checker, Expectation, Model, Path};
 
-use crate::bounds::Bounds;
-use crate::fleet::Fleet;
-use crate::world::{Action, World};
+/// A model that can tell of itself.
+pub trait Telling: Model<State: Clone + PartialEq, Action: fmt::Debug + Clone + PartialEq> {
+    /// How much of the world is in it.
+    fn bounds(&self) -> String;
+
+    /// Where everything is, in full.
+    fn describe(&self, world: &Self::State) -> String;
+}
 
 /// What a check has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// What was in the model.
-    pub bounds: Bounds,
+    pub bounds: String,
     /// How many different worlds were looked at.
     pub worlds: usize,
     /// How many ways lead from one to another.
@@ -23,19 +28,19 @@ pub struct Report {
 
 impl Report {
     /// Of a check that is done.
-    pub fn of(checker: &impl Checker<Fleet>) -> Self {
-        let (fleet, found) = (checker.model(), checker.discoveries());
+    pub fn of<M: Telling>(checker: &impl Checker<M>) -> Self {
+        let (model, found) = (checker.model(), checker.discoveries());
         let failure = |expectation: Expectation, name: &'static str| match expectation {
             Expectation::Sometimes => {
                 (!found.contains_key(name)).then(|| format!("never reached: {name}"))
             }
             Expectation::Always | Expectation::Eventually => {
-                found.get(name).map(|path| format!("broken: {name}\n{}", story(fleet, path)))
+                found.get(name).map(|path| format!("broken: {name}\n{}", story(model, path)))
             }
         };
-        let properties = fleet.properties().into_iter();
+        let properties = model.properties().into_iter();
         Self {
-            bounds: fleet.bounds,
+            bounds: model.bounds(),
             worlds: checker.unique_state_count(),
             steps: checker.state_count(),
             depth: checker.max_depth(),
@@ -57,12 +62,12 @@ impl fmt::Display for Report {
 }
 
 /// What has happened, step by step, and where that has led.
-fn story(fleet: &Fleet, path: &Path<World, Action>) -> String {
+fn story<M: Telling>(model: &M, path: &Path<M::State, M::Action>) -> String {
     let mut text = String::new();
     for action in path.clone().into_actions() {
         // Writing to a string does not fail.
         let _ = writeln!(text, "  {action:?}");
     }
-    let _ = write!(text, "{}", fleet.describe(path.last_state()));
+    let _ = write!(text, "{}", model.describe(path.last_state()));
     text
 }

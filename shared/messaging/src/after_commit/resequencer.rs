@@ -33,7 +33,7 @@ pub trait Sequenced {
 }
 
 /// Whose a row is that is in the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Whose {
     /// This instance's, or of one that is gone: it is to be taken up here.
     Ours,

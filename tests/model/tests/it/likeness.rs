@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use farandole_model::{Fact, Service, reads};
+use farandole_model::fleet::{Fact, Service, reads};
 
 /// The events that a service says it consumes.
 fn consumed<S: messaging::Service>() -> BTreeSet<String> {

@@ -3,6 +3,6 @@
 // A panic in a test's helper is the report, as in the test itself.
 #![allow(clippy::unwrap_used)]
 
-mod everything;
-mod guards;
+mod fleet;
 mod likeness;
+mod relay;

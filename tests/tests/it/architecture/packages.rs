@@ -94,7 +94,8 @@ const IMPURE: [&str; 9] = [
     "tracing",
 ];
 
-/// The services' decisions in a model checker.
+/// What must hold whatever happens, in a model checker. It runs the pure parts of crates that do
+/// more than that; itself it does no I/O, and so names nothing that does.
 const MODEL: &str = "tests/model";
 
 /// Dependencies of kernel, contracts and the model that are not pure.

@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
 
-use farandole_model::{Bounds, Fleet, Report};
-use stateright::{Checker, Model};
+use farandole_model::Report;
+use farandole_model::fleet::{Bounds, Fleet, Mutant};
+use stateright::{Checker, HasDiscoveries, Model};
 
 /// Explores all of it, and returns what no run has needed.
 fn assert_all_holds(bounds: Bounds) -> BTreeSet<String> {
@@ -38,4 +39,18 @@ fn all_holds_in_every_world_that_can_be_reached() {
 #[test]
 fn no_machine_goes_back() {
     assert_eq!(Fleet::new(Bounds::TWO_ORDERS_WITH_MAILS).going_back(), []);
+}
+
+/// A check that finds nothing may be blind. This one sees what each guard is for.
+#[test]
+fn no_guard_can_be_removed_unseen() {
+    for mutant in Mutant::ALL {
+        let broken = HasDiscoveries::AllOf([mutant.breaks()].into());
+        let fleet = Fleet::without_guard(mutant.bounds(), mutant);
+        let checker = fleet.checker().finish_when(broken).spawn_bfs().join();
+        let found = checker.discovery(mutant.breaks());
+        assert!(found.is_some(), "{mutant:?} breaks nothing: not {:?}", mutant.breaks());
+        let steps = found.map_or(0, |path| path.into_actions().len());
+        println!("{mutant:?}: {} ({steps} steps)", mutant.breaks());
+    }
 }

@@ -1,5 +1,5 @@
-use crate::machine::StateId;
-use crate::vocabulary::{Answer, Call, Fact, Service, Set};
+use super::machine::StateId;
+use super::vocabulary::{Answer, Call, Fact, Service, Set};
 
 /// Where the fleet is: what is on everybody's disk, on the log, and at the providers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

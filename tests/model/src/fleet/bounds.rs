@@ -22,6 +22,14 @@ impl Bounds {
     /// Two orders, a piece for each, seen by all five services.
     pub const TWO_PIECES_WITH_MAILS: Self = Self { pieces: 2, ..Self::TWO_ORDERS_WITH_MAILS };
 
+    /// All of them, the smaller ones first.
+    pub const ALL: [Self; 4] = [
+        Self::ONE_ORDER,
+        Self::TWO_ORDERS,
+        Self::TWO_PIECES_WITH_MAILS,
+        Self::TWO_ORDERS_WITH_MAILS,
+    ];
+
     /// Whether an order may find no stock.
     pub(crate) fn is_short(self) -> bool {
         self.orders > self.pieces as usize
@@ -32,6 +40,6 @@ impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { orders, pieces, mails } = self;
         let services = if *mails { "five services" } else { "four services" };
-        write!(f, "{orders} × order of 1 piece, {pieces} on hand, {services}")
+        write!(f, "fleet: {orders} × order of 1 piece, {pieces} on hand, {services}")
     }
 }

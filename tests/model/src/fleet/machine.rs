@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kernel::Decision;
 
-use crate::vocabulary::{Call, Fact, Set, Stimulus};
+use super::vocabulary::{Call, Fact, Set, Stimulus};
 
 /// A state of a [`Machine`], by its place in the table.
 pub(crate) type StateId = u16;

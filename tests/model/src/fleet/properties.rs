@@ -4,10 +4,10 @@ use order::domain::State as Row;
 use order::events::CancelReason;
 use stateright::Property;
 
-use crate::bounds::Bounds;
-use crate::fleet::Fleet;
-use crate::vocabulary::Call;
-use crate::world::{Order, Record, World};
+use super::bounds::Bounds;
+use super::model::Fleet;
+use super::vocabulary::Call;
+use super::world::{Order, Record, World};
 
 /// I1.
 pub const PIECES_ADD_UP: &str = "I1: available + reserved + shipped is what was put on hand";

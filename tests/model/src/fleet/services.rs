@@ -3,9 +3,9 @@
 use kernel::{Currency, Money, OrderId, Quantity, Sku};
 use uuid::Uuid;
 
-use crate::machine::{Decided, Machine};
-use crate::mutant::Mutant;
-use crate::vocabulary::{Answer, Call, Fact, Service, Stimulus};
+use super::machine::{Decided, Machine};
+use super::mutant::Mutant;
+use super::vocabulary::{Answer, Call, Fact, Service, Stimulus};
 
 /// Decisions only copy the order's id into their events, so one stands for all.
 const ORDER: OrderId = OrderId(Uuid::from_u128(1));

@@ -2,13 +2,14 @@ use std::fmt;
 
 use stateright::{Model, Property};
 
-use crate::bounds::Bounds;
-use crate::machine::{Machine, StateId, Step, Table};
-use crate::mutant::Mutant;
-use crate::properties;
-use crate::services::{self, Inventory};
-use crate::vocabulary::{Answer, Call, Fact, Service, Set, Stimulus};
-use crate::world::{Action, Order, Record, World};
+use super::bounds::Bounds;
+use super::machine::{Machine, StateId, Step, Table};
+use super::mutant::Mutant;
+use super::properties;
+use super::services::{self, Inventory};
+use super::vocabulary::{Answer, Call, Fact, Service, Set, Stimulus};
+use super::world::{Action, Order, Record, World};
+use crate::Telling;
 
 /// The fleet, as the checker explores it.
 #[derive(Debug)]
@@ -59,22 +60,6 @@ impl Fleet {
             Service::Shipping => self.shipping.table(),
             Service::Notification => self.notification.table(),
         }
-    }
-
-    /// What everybody has on disk, in full.
-    pub(crate) fn describe(&self, world: &World) -> String {
-        let orders = world.orders.iter().map(|order| {
-            format!(
-                "  order: {:?}, payment: {:?}, shipment: {:?}, {:?}, intents: {:?}, providers: {:?}\n",
-                self.order.state(order.row),
-                self.payment.state(order.payment),
-                self.shipping.state(order.shipping),
-                self.notification.state(order.notification),
-                order.intents,
-                order.providers,
-            )
-        });
-        orders.chain([format!("  {:?}", self.inventory.state(world.inventory))]).collect()
     }
 
     /// What the four machines that deal in goods and money provide for and no run has needed yet,
@@ -347,5 +332,26 @@ impl Model for Fleet {
 
     fn properties(&self) -> Vec<Property<Self>> {
         properties::all(self.bounds)
+    }
+}
+
+impl Telling for Fleet {
+    fn bounds(&self) -> String {
+        self.bounds.to_string()
+    }
+
+    fn describe(&self, world: &World) -> String {
+        let orders = world.orders.iter().map(|order| {
+            format!(
+                "  order: {:?}, payment: {:?}, shipment: {:?}, {:?}, intents: {:?}, providers: {:?}\n",
+                self.order.state(order.row),
+                self.payment.state(order.payment),
+                self.shipping.state(order.shipping),
+                self.notification.state(order.notification),
+                order.intents,
+                order.providers,
+            )
+        });
+        orders.chain([format!("  {:?}", self.inventory.state(world.inventory))]).collect()
     }
 }

@@ -1,6 +1,6 @@
-use crate::bounds::Bounds;
-use crate::properties;
-use crate::vocabulary::{Call, Service};
+use super::bounds::Bounds;
+use super::properties;
+use super::vocabulary::{Call, Service};
 
 /// A guard that is not there. The decisions stay those of production: a mutant only says, where the
 /// model asks for one, "decide as if you were in that other state" or "as if nobody had asked"; or
