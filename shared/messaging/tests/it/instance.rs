@@ -1,6 +1,6 @@
 //! Instances of the service: in this process, or in one of their own that can be killed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::env;
 use std::io::BufRead as _;
 use std::net::SocketAddr;
@@ -26,6 +26,8 @@ pub(crate) struct Reports {
     parts: Mutex<HashMap<&'static str, Result<(), String>>>,
     /// All that was said against parts, also if it was soon over.
     complaints: Mutex<Vec<(&'static str, String)>>,
+    /// The destinations whose circuit was open at some time, with the step.
+    broken: Mutex<BTreeSet<(&'static str, String)>>,
     beats: AtomicUsize,
     held_up: AtomicBool,
 }
@@ -42,6 +44,12 @@ impl Monitor for Reports {
 
     fn beat(&self) {
         self.beats.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn circuit(&self, step: &'static str, destination: &str, state: &'static str) {
+        if state == "open" {
+            self.broken.lock().unwrap().insert((step, destination.to_owned()));
+        }
     }
 
     fn intake(&self, held_up: Option<&'static str>) {
@@ -66,6 +74,13 @@ impl Reports {
     pub(crate) fn has_complained(&self, part: &str, of: &str) -> bool {
         let complaints = self.complaints.lock().unwrap();
         complaints.iter().any(|(about, reason)| *about == part && reason.contains(of))
+    }
+
+    /// Waits until a circuit has opened, and returns all that have, with their steps.
+    pub(crate) async fn until_broken(&self) -> BTreeSet<(&'static str, String)> {
+        let broken =
+            || async { Some(self.broken.lock().unwrap().clone()).filter(|it| !it.is_empty()) };
+        eventually("a circuit opens", PATIENCE, broken).await
     }
 
     /// Waits until events are held up, or taken in again.

@@ -1,6 +1,6 @@
 //! Calls that hang keep nobody else waiting.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use farandole_messaging::Settings;
@@ -47,7 +47,7 @@ async fn calls_that_hang_hold_up_no_others_neither_now_nor_after_a_restart() {
     let stage = Stage::set().await;
     let settings = || Settings {
         effect_concurrency: 8,
-        effect_timeout: Duration::from_secs(3),
+        effect_timeout: Duration::from_secs(1),
         ..stage.settings()
     };
     stage.gateway.set(Mood::WaitAt(ELSEWHERE));
@@ -59,6 +59,8 @@ async fn calls_that_hang_hold_up_no_others_neither_now_nor_after_a_restart() {
     let healthy = new_orders(HEALTHY);
     send(&stage, &healthy, Action::Ask).await;
     assert_called_soon(&stage, &healthy, since).await;
+    let broken = instance.reports.until_broken().await;
+    assert_eq!(broken, BTreeSet::from([("ask", ELSEWHERE.to_owned())]));
 
     // Some that are open when the instance stops.
     stage.gateway.set(Mood::Wait);

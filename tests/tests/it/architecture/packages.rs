@@ -82,17 +82,8 @@ fn clients_elsewhere(arrows: &[Arrow]) -> Vec<String> {
 }
 
 /// What does I/O, and so has no place in the pure layers.
-const IMPURE: [&str; 9] = [
-    "axum",
-    "deadpool",
-    "hyper",
-    "metrics",
-    "opentelemetry",
-    "reqwest",
-    "tokio",
-    "tower",
-    "tracing",
-];
+const IMPURE: [&str; 9] =
+    ["axum", "hyper", "metrics", "opentelemetry", "reqwest", "sqlx", "tokio", "tower", "tracing"];
 
 /// What must hold whatever happens, in a model checker. It runs the pure parts of crates that do
 /// more than that; itself it does no I/O, and so names nothing that does.
@@ -161,8 +152,9 @@ fn kernel_contracts_and_the_model_are_pure() {
     assert_eq!(impurities(&arrows), [""; 0]);
     let planted = [
         arrow("shared/kernel", "tokio"),
-        arrow("shared/contracts", "tokio-postgres"),
+        arrow("shared/contracts", "sqlx"),
+        arrow("shared/contracts", "tokio-util"),
         arrow(MODEL, "reqwest"),
     ];
-    assert_eq!(impurities(&planted).len(), 3);
+    assert_eq!(impurities(&planted).len(), planted.len());
 }
