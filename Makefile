@@ -69,7 +69,7 @@ compose-check: ## Try docker-compose.yml and the images, with an engine and stan
 	@tests/compose/stand-ins/run tests/compose/check
 
 .PHONY: model
-model: prerequisites ## Check decisions and the relay in every order of things (a few minutes)
+model: prerequisites ## Check decisions, relay and calls in every order of things (a few minutes)
 	@$(BUILD) --bin farandole-model
 	@$(TARGET_DIR)/release/farandole-model
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use farandole_model::effects::{self, Effects};
 use farandole_model::fleet::{self, Fleet};
 use farandole_model::relay::{self, Relay};
 use farandole_model::{Report, Telling};
@@ -17,6 +18,8 @@ const EVERY: Duration = Duration::from_secs(10);
 fn main() -> ExitCode {
     let all_holds = relay::Bounds::SMALL.into_iter().all(|bounds| holds(Relay::new(bounds)))
         && relay::Bounds::LARGE.into_iter().all(|bounds| holds(Relay::new(bounds)))
+        && effects::Bounds::SMALL.into_iter().all(|bounds| holds(Effects::new(bounds)))
+        && effects::Bounds::LARGE.into_iter().all(|bounds| holds(Effects::new(bounds)))
         && fleet::Bounds::ALL.into_iter().all(|bounds| holds(Fleet::new(bounds)));
     if all_holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -3,6 +3,7 @@
 // A panic in a test's helper is the report, as in the test itself.
 #![allow(clippy::unwrap_used)]
 
+mod effects;
 mod fleet;
 mod likeness;
 mod relay;
