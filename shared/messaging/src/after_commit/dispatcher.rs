@@ -3,8 +3,8 @@
 //! Calls stand in lanes, one for each step and destination, so that one that does not answer keeps
 //! nobody else waiting:
 //!
-//! - A lane has at most half of the slots that the other lanes leave free. However many lanes hang,
-//!   there is room for one more.
+//! - A lane has at most half of the slots that the other lanes leave free. So it takes many that hang
+//!   to take all of them: seven for 64 slots.
 //! - First tries go before repetitions.
 //! - A lane has a circuit breaker. While that is open, nothing of the lane goes but a probe, which
 //!   is a call that somebody waits for: a first try and a repetition in turns, for either may be of
@@ -204,6 +204,17 @@ mod tests {
         assert_eq!(started(&mut dispatcher).len(), 2, "half of what is left");
         dispatcher.wait(&lane("answers"), 99, false).unwrap();
         assert_eq!(started(&mut dispatcher), [("answers".to_owned(), 99)]);
+    }
+
+    #[test]
+    fn it_takes_seven_lanes_that_hang_to_take_64_slots() {
+        let mut dispatcher = Dispatcher::new(64);
+        let mut hang = |destination: &str| {
+            (0..64).for_each(|key| dispatcher.wait(&lane(destination), key, false).unwrap());
+            started(&mut dispatcher).len()
+        };
+        let taken = ["a", "b", "c", "d", "e", "f", "g", "h"].map(&mut hang);
+        assert_eq!(taken, [32, 16, 8, 4, 2, 1, 1, 0]);
     }
 
     #[test]
