@@ -419,7 +419,8 @@ async fn attempt<S: Service>(
     let step = call.effect.step();
     let started = Instant::now();
     let span = trace::client(step, &call.cause);
-    let performing = AssertUnwindSafe(service.perform(call)).catch_unwind();
+    // Called inside: a gateway may panic before there is a future to be polled.
+    let performing = AssertUnwindSafe(async { service.perform(call).await }).catch_unwind();
     let result = match tokio::time::timeout(limit, performing).await {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => Err(CallError(format!("the gateway: {}", panic_text(panic.as_ref())))),
