@@ -138,8 +138,10 @@ pub(crate) struct RelayWorker {
     sweep: Sweep,
     next_question: Instant,
     /// How often Postgres has failed in a row, and until when it is left alone.
-    failures: u32,
+    table_failures: u32,
     rest_until: Instant,
+    /// How often Kafka has failed in a row.
+    publish_failures: u32,
 }
 
 /// How far the sweep has come.
@@ -181,8 +183,9 @@ impl RelayWorker {
             started: now,
             sweep: Sweep { next: now, after: None, catches_up: false },
             next_question: now,
-            failures: 0,
+            table_failures: 0,
             rest_until: now,
+            publish_failures: 0,
         }
     }
 
@@ -241,10 +244,10 @@ impl RelayWorker {
             return;
         }
         match self.ask_and_sweep().await {
-            Ok(()) => self.failures = 0,
+            Ok(()) => self.table_failures = 0,
             Err(failure) => {
-                self.failures += 1;
-                let wait = backoff(self.failures, Duration::from_millis(100), BACKOFF_CAP);
+                self.table_failures += 1;
+                let wait = backoff(self.table_failures, Duration::from_millis(100), BACKOFF_CAP);
                 self.rest_until = Instant::now() + wait.max(Duration::from_millis(20));
                 warn!(%failure, "cannot look at the outbox, trying again");
             }
@@ -377,11 +380,11 @@ impl RelayWorker {
         self.outbox.are_published(landed.iter().filter_map(Bundled::published));
         if let Some(reason) = reason {
             warn!(reason, events = failed, "cannot publish, trying again");
-            self.failures += 1;
-            let wait = backoff(self.failures, Duration::from_millis(50), BACKOFF_CAP);
+            self.publish_failures += 1;
+            let wait = backoff(self.publish_failures, Duration::from_millis(50), BACKOFF_CAP);
             tokio::time::sleep(wait).await;
         } else {
-            self.failures = 0;
+            self.publish_failures = 0;
         }
     }
 
