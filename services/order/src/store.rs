@@ -199,8 +199,8 @@ pub(crate) async fn forget_deadlines(session: &mut Session, max: u32) -> Result<
     Ok(done.rows_affected())
 }
 
-/// Orders whose deadline has passed without a payment, oldest first, and what their cancellation
-/// goes back to: that they were placed.
+/// Orders whose deadline has passed without a payment and without anything that waits in the retry
+/// queue, oldest first, and what their cancellation goes back to: that they were placed.
 pub(crate) async fn overdue(session: &mut Session) -> Result<Vec<(OrderId, Cause)>, Failure> {
     let rows = session
         .run(|connection| {
@@ -209,6 +209,8 @@ pub(crate) async fn overdue(session: &mut Session) -> Result<Vec<(OrderId, Cause
                  FROM deadlines, unnest(order_ids) AS placed (order_id)
                    JOIN orders USING (order_id)
                  WHERE deadlines.deadline_at < now() AND status = 'placed'
+                   AND NOT EXISTS (SELECT FROM retry_queue
+                     WHERE retry_queue.order_id = orders.order_id AND NOT dead)
                  ORDER BY deadlines.deadline_at LIMIT 1000"
             )
             .fetch_all(connection)

@@ -5,18 +5,20 @@
 //! loop in `messaging` uses; [`Publisher`] is the same for tools. [`Admin`] and [`set_quotas`] look
 //! after topics and clients, [`Registry`] after schemas. Reading without belonging to a consumer
 //! group is what standalone consumers do: [`scan()`] reads stretches of topics, [`follow()`] what
-//! comes from now on, [`EventReader`] events by their writers' schemas, and [`committed()`] tells
-//! how far a group is. None of them commits anything. Consumers that belong to a group, and what is
+//! comes from now on, [`EventReader`] events by their writers' schemas, [`committed()`] tells how
+//! far a group is, and [`unread()`] what lies ahead of it. None of them commits anything. Consumers that belong to a group, and what is
 //! done with the records, are the business of `messaging`.
 
 mod addresses;
 mod client;
 mod error;
+mod secret;
 
 mod admin;
 mod publisher;
 mod quotas;
 mod registry;
+mod topic;
 
 mod standalone;
 
@@ -25,11 +27,13 @@ mod event_reader;
 mod follow;
 mod scan;
 
+mod unread;
+
 mod throttle;
 
 pub use addresses::parse_brokers;
-pub use admin::{Admin, Topic, TopicPlan, TopicReport};
-pub use client::{Producer, PublishError, Record, client_config, header};
+pub use admin::{Admin, TopicReport};
+pub use client::{Producer, PublishError, Record, client_config, consumer_config, header};
 pub use committed::committed;
 pub use error::AdminError;
 pub use event_reader::{EventReader, EventRecord, ReadError, ReadEvent, ReadFrom};
@@ -38,5 +42,8 @@ pub use publisher::{PlainRecord, Publisher};
 pub use quotas::{Quota, set_quotas};
 pub use registry::{InvalidRegistryUrl, Registry, RegistryError, RegistrySettings, SchemaVersion};
 pub use scan::{Bounds, Header, Scanned, partitions, scan, windows};
+pub use secret::Secret;
 pub use standalone::Window;
 pub use throttle::Throttle;
+pub use topic::{Topic, TopicPlan};
+pub use unread::{Unread, unread};

@@ -110,7 +110,10 @@ CREATE VIEW effects AS
 
 -- Records that failed, and those of the same order that came after them. The first row of an
 -- order is tried when due; the others wait behind it. dead rows are on their way to the
--- dead-letter topic.
+-- dead-letter topic. What tells a record from all others is its place and when it was written, in
+-- milliseconds since 1970 (-1: it does not say): a topic that is made anew begins again at offset 0.
+-- payload_cut is how many bytes the payload has, if not all of it is here. A dead row that is due at
+-- infinity has its letter in the dead-letter topic; the payload was too large for that.
 CREATE TABLE retry_queue (
     id              bigint      GENERATED ALWAYS AS IDENTITY,
     topic           text        NOT NULL,
@@ -121,13 +124,15 @@ CREATE TABLE retry_queue (
     header_names    text[]      NOT NULL,
     header_values   bytea[]     NOT NULL,
     payload         bytea,
+    payload_cut     bigint,
     attempts        integer     NOT NULL DEFAULT 0,
     due_at          timestamptz NOT NULL,
     dead            boolean     NOT NULL DEFAULT false,
     first_failed_at timestamptz,
     last_failed_at  timestamptz,
     errors          text[]      NOT NULL DEFAULT '{}',
-    PRIMARY KEY (topic, partition, record_offset)
+    written_ms      bigint      NOT NULL DEFAULT -1,
+    PRIMARY KEY (topic, partition, record_offset, written_ms)
 );
 CREATE INDEX retry_queue_by_order ON retry_queue (order_id, id) WHERE NOT dead;
 
@@ -138,7 +143,8 @@ CREATE TABLE dead_lettered (
     partition       integer     NOT NULL,
     record_offset   bigint      NOT NULL,
     dead_at         timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (topic, partition, record_offset)
+    written_ms      bigint      NOT NULL DEFAULT -1,
+    PRIMARY KEY (topic, partition, record_offset, written_ms)
 );
 
 -- Numbers missing in an order's streams: a later event of the same source has come, this one has
@@ -154,4 +160,13 @@ CREATE TABLE gaps (
         CHECK (verdict IN ('waiting', 'lost', 'dead')),
     checked_at      timestamptz,
     PRIMARY KEY (order_id, source, sequence)
+);
+
+-- Where the partitions of the topics that are read ended when somebody last looked. An end that goes
+-- back is another topic's.
+CREATE TABLE topic_ends (
+    topic           text        NOT NULL,
+    partition       integer     NOT NULL,
+    log_end         bigint      NOT NULL,
+    PRIMARY KEY (topic, partition)
 );

@@ -119,7 +119,8 @@ impl<I> Shared<I> for () {
     }
 }
 
-/// Where the loop tells how it is doing. Parts are `postgres`, `kafka`, `schema registry`.
+/// Where the loop tells how it is doing. Parts are `postgres`, `kafka`, `schema registry`,
+/// `processing`, `publishing`.
 pub trait Monitor: Send + Sync + 'static {
     /// The part works.
     fn up(&self, part: &'static str);
@@ -131,6 +132,12 @@ pub trait Monitor: Send + Sync + 'static {
     /// That does not make the service unready: it takes in events, and the calls wait.
     fn circuit(&self, step: &'static str, destination: &str, state: &'static str) {
         let _ = (step, destination, state);
+    }
+    /// Something that does not make the service unready and is worth knowing, or that it is over:
+    /// `refused`, which events Kafka does not take; `locks`, who holds locks that the service waits
+    /// for; `topics`, that one is another than before.
+    fn detail(&self, name: &'static str, what: Option<&str>) {
+        let _ = (name, what);
     }
     /// Why no events are taken in at the moment, or that they are again.
     fn intake(&self, held_up: Option<&'static str>) {

@@ -213,11 +213,15 @@ fn as_number<S: Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok,
 impl From<messaging::Failure> for Problem {
     /// What a client hears of a failure behind the API.
     fn from(failure: messaging::Failure) -> Self {
-        if let messaging::Failure::Infrastructure(reason) = failure {
-            tracing::warn!(reason, "a request could not be served");
-            return Self::unavailable("the database cannot be reached at the moment", 1);
+        use messaging::Failure::{Infrastructure, Locked, TooSlow};
+
+        match failure {
+            Infrastructure(reason) | TooSlow(reason) | Locked(reason) => {
+                tracing::warn!(reason, "a request could not be served");
+                Self::unavailable("the database cannot be reached at the moment", 1)
+            }
+            failure => Self::internal(&failure),
         }
-        Self::internal(&failure)
     }
 }
 

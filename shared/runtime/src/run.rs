@@ -28,7 +28,7 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 const HELD_CONNECTIONS: usize = 7;
 /// What a service needs in order to be ready: its dependencies, and its own API, which is there a
 /// moment after them.
-const PARTS: [&str; 4] = ["postgres", "schema registry", "kafka", API];
+const PARTS: [&str; 6] = ["postgres", "schema registry", "kafka", "processing", "publishing", API];
 const API: &str = "api";
 
 /// A service as a program: what [`run`] needs to know beside what the loop does.
@@ -276,6 +276,10 @@ impl Monitor for Reporting {
             info!(circuit = name, state, "circuit breaker");
             self.health.set_detail("circuits", serde_json::json!(*circuits));
         }
+    }
+
+    fn detail(&self, name: &'static str, what: Option<&str>) {
+        self.health.set_detail(name, what.unwrap_or("none"));
     }
 
     fn intake(&self, held_up: Option<&'static str>) {

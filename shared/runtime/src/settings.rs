@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 use contracts::Topics;
-use kafka::{RegistrySettings, parse_brokers};
-use messaging::{Database, InvalidDatabaseUrl, RetryPolicy};
+use kafka::{RegistrySettings, Secret, parse_brokers};
+use messaging::{Database, RetryPolicy};
 
 use self::retry_by_type::{RetryByType, retry_by_type};
 
@@ -18,7 +18,7 @@ use self::retry_by_type::{RetryByType, retry_by_type};
 #[group(skip)]
 pub struct Settings {
     /// Postgres, the service's own database.
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", value_parser = postgres_url,
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", value_parser = Secret(postgres_url),
           hide_env_values = true)]
     pub database_url: DatabaseUrl,
     /// Threads that the service runs on, beside those of the Kafka client. One is all that a loop can
@@ -165,6 +165,6 @@ impl Settings {
     }
 }
 
-fn postgres_url(text: &str) -> Result<DatabaseUrl, InvalidDatabaseUrl> {
-    Database::new(text).map(DatabaseUrl)
+fn postgres_url(text: &str) -> Result<DatabaseUrl, String> {
+    Database::new(text).map(DatabaseUrl).map_err(|error| error.to_string())
 }

@@ -11,6 +11,8 @@ pub(crate) mod dispatcher;
 pub(crate) mod effects;
 pub(crate) mod gap_repair;
 pub(crate) mod housekeeping;
+pub(crate) mod locks;
+pub(crate) mod outputs;
 pub(crate) mod relay;
 pub(crate) mod resequencer;
 mod sweep;

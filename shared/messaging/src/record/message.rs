@@ -65,7 +65,8 @@ impl LogRecord<'_> {
 pub(crate) struct EventId {
     /// Its id.
     pub(crate) id: Uuid,
-    /// If it is a redriven dead letter: what it is known by instead, so that it passes once more.
+    /// If it is a redriven dead letter: what it is known by beside that, for as long as its topic has
+    /// it. The letter can be older than what the inbox remembers.
     pub(crate) redrive: Option<Uuid>,
     /// Who emitted it.
     pub(crate) source: String,
@@ -73,17 +74,10 @@ pub(crate) struct EventId {
     pub(crate) sequence: u32,
 }
 
-impl EventId {
-    /// The id by which it is judged whether it was seen.
-    pub(crate) fn key(&self) -> Uuid {
-        self.redrive.unwrap_or(self.id)
-    }
-}
-
 /// What a record says.
 pub(crate) struct ReadRecord<I> {
     pub(crate) envelope: Envelope,
-    /// Of a redriven dead letter: what the inbox knows it by.
+    /// Of a redriven dead letter: what it is known by beside its id.
     pub(crate) redrive: Option<Uuid>,
     pub(crate) event_type: &'static str,
     pub(crate) input: I,

@@ -76,6 +76,9 @@ struct Decided<S: Service> {
     calls: Vec<Call<S::Effect>>,
     /// The events whose effect this is.
     taken: Vec<EventId>,
+    /// The redrives of events that were known already: whoever redrives them is to see that they
+    /// were read.
+    needless: Vec<Uuid>,
     /// Numbers that are missing before those that came.
     missing: Vec<Numbered>,
     /// Numbers that came, of orders in which some were missing.
@@ -156,6 +159,7 @@ impl<S: Service> Processor<S> {
             events: Vec::new(),
             calls: Vec::new(),
             taken: Vec::new(),
+            needless: Vec::new(),
             missing: Vec::new(),
             found: Vec::new(),
         };
@@ -172,6 +176,8 @@ impl<S: Service> Processor<S> {
                 Verdict::Drop => {
                     duplicates += 1;
                     counter!("farandole_duplicates_total", "type" => message.name).increment(1);
+                    let redrive = message.event().and_then(|event| event.redrive);
+                    decided.needless.extend(redrive.filter(|redrive| !known.has_seen(*redrive)));
                 }
             }
         }
@@ -311,11 +317,11 @@ impl<S: Service> Processor<S> {
         decided: Decided<S>,
         trust: Trust,
     ) -> Result<(Option<Bundle>, Vec<Intent<S::Effect>>, Vec<OrderId>), Failure> {
-        let Decided { states, shared, orders, events, calls, taken, missing, found } = decided;
+        let Decided { states, shared, orders, events, calls, taken, needless, missing, found } =
+            decided;
         let mut write = Write::default();
-        let new = taken.iter().map(|event| event.id).filter(|id| !known.has_seen(*id));
-        inbox::insert(new.collect(), &mut write)?;
-        let redriven = taken.iter().filter_map(|event| event.redrive);
+        inbox::insert(taken.iter().map(|event| event.id).collect(), &mut write)?;
+        let redriven = taken.iter().filter_map(|event| event.redrive).chain(needless);
         inbox::insert_redriven(redriven.collect(), &mut write)?;
         if trust == Trust::All && !taken.is_empty() {
             let ids: Vec<Uuid> = orders.iter().map(|order| order.0).collect();

@@ -28,6 +28,8 @@ pub(crate) struct Reports {
     complaints: Mutex<Vec<(&'static str, String)>>,
     /// The destinations whose circuit was open at some time, with the step.
     broken: Mutex<BTreeSet<(&'static str, String)>>,
+    /// All details that were told, by name.
+    details: Mutex<Vec<(&'static str, String)>>,
     beats: AtomicUsize,
     held_up: AtomicBool,
 }
@@ -52,6 +54,11 @@ impl Monitor for Reports {
         }
     }
 
+    fn detail(&self, name: &'static str, what: Option<&str>) {
+        let mut details = self.details.lock().unwrap();
+        details.extend(what.map(|what| (name, what.to_owned())));
+    }
+
     fn intake(&self, held_up: Option<&'static str>) {
         self.held_up.store(held_up.is_some(), Ordering::SeqCst);
     }
@@ -74,6 +81,16 @@ impl Reports {
     pub(crate) fn has_complained(&self, part: &str, of: &str) -> bool {
         let complaints = self.complaints.lock().unwrap();
         complaints.iter().any(|(about, reason)| *about == part && reason.contains(of))
+    }
+
+    /// Waits until a detail is told that says this.
+    pub(crate) async fn until_told(&self, name: &'static str, part: &str) -> String {
+        let told = || async {
+            let details = self.details.lock().unwrap();
+            let fits = |one: &&(&str, String)| one.0 == name && one.1.contains(part);
+            details.iter().rev().find(fits).map(|(_, said)| said.clone())
+        };
+        eventually(&format!("{name} says {part}"), PATIENCE, told).await
     }
 
     /// Waits until a circuit has opened, and returns all that have, with their steps.

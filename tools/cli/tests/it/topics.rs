@@ -38,13 +38,9 @@ async fn a_topic_that_differs_is_reported_and_left_alone() {
     let admin = Admin::new(&world.stack.kafka_brokers).unwrap();
     let names = ["payment", "order"].map(|service| world.topics.events(service));
     let found = admin.inspect(&names).await.unwrap();
-    let topic = |partitions, hours| Topic {
-        partitions,
-        replication: 1,
-        retention: Some(Duration::from_hours(hours)),
-    };
-    assert_eq!(found[&names[0]], topic(6, 7 * 24));
-    assert_eq!(found[&names[1]], topic(3, 12));
+    let shape = |topic: &Topic| (topic.partitions, topic.replication, topic.retention);
+    assert_eq!(shape(&found[&names[0]]), (6, 1, Some(Duration::from_hours(7 * 24))));
+    assert_eq!(shape(&found[&names[1]]), (3, 1, Some(Duration::from_hours(12))));
 }
 
 #[tokio::test]
