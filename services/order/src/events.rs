@@ -74,7 +74,7 @@ pub struct Recipient {
     pub street: String,
     /// City.
     pub city: String,
-    /// Postal code as the country writes it.
+    /// Postal code as the country writes it; empty where there is none.
     pub postal_code: String,
     /// ISO 3166-1 alpha-2 code.
     pub country: String,
@@ -110,7 +110,7 @@ pub struct OrderCancelled {
 }
 
 /// Why an order was cancelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CancelReason {
     /// Not every line could be reserved.
