@@ -81,11 +81,11 @@ pub mod reads {
 
     fn total<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
         let total = Money::deserialize(deserializer)?;
-        if (0..=TOTAL_MAX).contains(&total.amount) {
+        if (1..=TOTAL_MAX).contains(&total.amount) {
             return Ok(total);
         }
         let Money { amount, currency } = total;
-        Err(D::Error::custom(format!("the total is {amount} {currency}, not 0 to {TOTAL_MAX}")))
+        Err(D::Error::custom(format!("the total is {amount} {currency}, not 1 to {TOTAL_MAX}")))
     }
 
     /// All lines of the order are reserved.

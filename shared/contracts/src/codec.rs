@@ -297,7 +297,7 @@ mod tests {
         for good in ["", "Zoë Łukasz 王小明", &"x".repeat(4_096)] {
             decoded(good).unwrap();
         }
-        for bad in ["A\0da", "a\u{1b}[31m", "\u{85}", "\x7f", &"x".repeat(4_097)] {
+        for bad in ["A\0da", "a\u{1b}[31m", "\u{85}", "\x7f", "A\u{202e}b", &"x".repeat(4_097)] {
             assert!(matches!(decoded(bad), Err(CodecError::Decode(_))), "{bad:?}");
         }
         assert!(matches!(decoded(&"x".repeat(1_000_000)), Err(CodecError::TooLong(_))));

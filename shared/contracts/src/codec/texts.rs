@@ -1,12 +1,13 @@
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
+use kernel::text::{InvalidText, check_text};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// The longest text in an event, in bytes. The longest that the API takes is 254 characters.
-const MAX_TEXT_BYTES: usize = 4_096;
+/// The longest text in an event, in characters. The longest that the API takes has 254.
+const MAX_TEXT_CHARS: usize = 4_096;
 
-/// A value of whatever shape whose texts, map keys included, are short and without control
-/// characters, as the API wants them. Nothing is kept of it.
+/// A value of whatever shape whose texts, map keys included, are what the API takes as texts, or
+/// empty. Nothing is kept of it.
 pub(super) struct CleanTexts;
 
 impl<'de> Deserialize<'de> for CleanTexts {
@@ -21,16 +22,18 @@ impl<'de> Visitor<'de> for Check {
     type Value = CleanTexts;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "text of up to {MAX_TEXT_BYTES} bytes without control characters")
+        f.write_str("a value")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<CleanTexts, E> {
-        if text.len() > MAX_TEXT_BYTES {
-            return Err(E::invalid_length(text.len(), &self));
+        // Most are, and the tables need not be asked.
+        let is_plain = |b: u8| matches!(b, b' '..=b'~');
+        if text.len() <= MAX_TEXT_CHARS && text.bytes().all(is_plain) {
+            return Ok(CleanTexts);
         }
-        match text.chars().find(|c| c.is_control()) {
-            Some(control) => Err(E::invalid_value(Unexpected::Char(control), &self)),
-            None => Ok(CleanTexts),
+        match check_text(text, MAX_TEXT_CHARS) {
+            Ok(()) | Err(InvalidText::Empty) => Ok(CleanTexts),
+            Err(wrong) => Err(E::custom(format_args!("a text {wrong}"))),
         }
     }
 
