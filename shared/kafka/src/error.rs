@@ -19,6 +19,25 @@ pub enum AdminError {
     /// Kafka refuses.
     #[error("Kafka refuses: {0}")]
     Refused(String),
+    /// Kafka is there, and what it gives cannot be read. Trying again does not help.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+}
+
+/// Whether an error of reading stays however often it is tried: the client cannot undo a compression
+/// that it was built without, or may not read the topic.
+pub(crate) fn stays(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::NotImplemented
+                | RDKafkaErrorCode::BadCompression
+                | RDKafkaErrorCode::InvalidMessage
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::GroupAuthorizationFailed
+                | RDKafkaErrorCode::UnsupportedCompressionType
+        )
+    )
 }
 
 /// Tells a Kafka that is away from one that refuses.

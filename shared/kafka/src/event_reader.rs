@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use crate::error::{AdminError, sort, unavailable};
+use crate::error::{AdminError, sort, stays, unavailable};
 use crate::registry::{Registry, RegistryError};
 use crate::standalone::{ASK_LIMIT, Window, config, create, windows_of};
 
@@ -74,7 +74,7 @@ pub enum ReadError {
 /// Partitions added after opening are not read.
 pub struct EventReader {
     brokers: String,
-    polled: mpsc::Receiver<Result<OwnedMessage, String>>,
+    polled: mpsc::Receiver<Result<OwnedMessage, Trouble>>,
     /// Taken from Kafka, not yet given out; kept while the registry is away.
     pending: Option<OwnedMessage>,
     schemas: Schemas,
@@ -116,8 +116,16 @@ impl EventReader {
             let Ok(polled) = tokio::time::timeout(within, self.polled.recv()).await else {
                 return Ok(None);
             };
-            let polled = polled.unwrap_or_else(|| Err("the reading thread has ended".to_owned()));
-            self.pending = Some(polled.map_err(|reason| unavailable(&self.brokers, reason))?);
+            let ended =
+                || Trouble { reason: "the reading thread has ended".to_owned(), stays: false };
+            let polled = polled.unwrap_or_else(|| Err(ended()));
+            self.pending = Some(polled.map_err(|Trouble { reason, stays }| {
+                if stays {
+                    AdminError::Unreadable(reason)
+                } else {
+                    unavailable(&self.brokers, reason)
+                }
+            })?);
         }
         let Some(record) = &self.pending else { return Ok(None) };
         let event = match self.schemas.read(record).await {
@@ -206,11 +214,19 @@ fn connect(
     Ok((consumer, ahead))
 }
 
+/// Why nothing comes, and whether that passes.
+struct Trouble {
+    reason: String,
+    stays: bool,
+}
+
 /// Hands on what comes, until nobody listens.
-fn poll(consumer: &BaseConsumer, sender: &mpsc::Sender<Result<OwnedMessage, String>>) {
+fn poll(consumer: &BaseConsumer, sender: &mpsc::Sender<Result<OwnedMessage, Trouble>>) {
     while !sender.is_closed() {
         let Some(polled) = consumer.poll(POLL) else { continue };
-        let polled = polled.map(|record| record.detach()).map_err(|error| error_chain(&error));
+        let polled = polled
+            .map(|record| record.detach())
+            .map_err(|error| Trouble { reason: error_chain(&error), stays: stays(&error) });
         if sender.blocking_send(polled).is_err() {
             return;
         }

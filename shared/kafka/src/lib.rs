@@ -5,9 +5,10 @@
 //! loop in `messaging` uses; [`Publisher`] is the same for tools. [`Admin`] and [`set_quotas`] look
 //! after topics and clients, [`Registry`] after schemas. Reading without belonging to a consumer
 //! group is what standalone consumers do: [`scan()`] reads stretches of topics, [`follow()`] what
-//! comes from now on, [`EventReader`] events by their writers' schemas, [`committed()`] tells how
-//! far a group is, and [`unread()`] what lies ahead of it. None of them commits anything. Consumers that belong to a group, and what is
-//! done with the records, are the business of `messaging`.
+//! comes from now on, [`EventReader`] events by their writers' schemas; [`committed()`] and
+//! [`group()`] tell how far a group is and who is in it, [`unread()`] what lies ahead of it. None of
+//! them commits anything. Consumers that belong to a group, and what is done with the records, are
+//! the business of `messaging`.
 
 mod addresses;
 mod client;
@@ -25,6 +26,7 @@ mod standalone;
 mod committed;
 mod event_reader;
 mod follow;
+mod group;
 mod scan;
 
 mod unread;
@@ -38,8 +40,9 @@ pub use committed::committed;
 pub use error::AdminError;
 pub use event_reader::{EventReader, EventRecord, ReadError, ReadEvent, ReadFrom};
 pub use follow::follow;
+pub use group::{Group, Member, group};
 pub use publisher::{PlainRecord, Publisher};
-pub use quotas::{Quota, set_quotas};
+pub use quotas::{ClientQuota, Limit, Quota, quotas, set_quotas};
 pub use registry::{InvalidRegistryUrl, Registry, RegistryError, RegistrySettings, SchemaVersion};
 pub use scan::{Bounds, Header, Scanned, partitions, scan, windows};
 pub use secret::Secret;

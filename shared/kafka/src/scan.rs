@@ -10,7 +10,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::error::{AdminError, away, sort, unavailable};
+use crate::error::{AdminError, away, sort, stays, unavailable};
 use crate::standalone::{ASK_LIMIT, Window, config, repeat, windows_of, with_consumer};
 
 /// How soon a scan notices that it comes no further.
@@ -195,6 +195,9 @@ fn scan_topic<'w>(
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 moved_at = Instant::now();
                 ends.remove(&partition);
+            }
+            Some(Err(error)) if stays(&error) => {
+                return Err(AdminError::Unreadable(format!("{topic}: {}", error_chain(&error))));
             }
             // Brokers restart, and are found again.
             Some(Err(error)) => trouble = Some(error_chain(&error)),

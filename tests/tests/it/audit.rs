@@ -5,6 +5,7 @@ mod large;
 
 use std::collections::BTreeSet;
 
+use cli::decisions::Decisions;
 use cli::gaps::Number;
 use cli::{
     AuditOptions, AuditReport, AuditTargets, audit, audit_at_rest, audited_events, audited_services,
@@ -29,7 +30,8 @@ pub(crate) const STRICT: AuditOptions = AuditOptions {
     invariants_only: false,
     allow_dead_letters: false,
     settled_letters: BTreeSet::new(),
-    acknowledged: BTreeSet::new(),
+    decisions: Decisions::NONE,
+    topics_since: None,
     allow_pending_effects: false,
 };
 
@@ -334,8 +336,11 @@ async fn what_is_known_to_be_lost_is_not_missed(fallen: &Fallen) {
     let second =
         Number { order_id: OrderId(fallen.done), source: "/inventory".to_owned(), sequence: 2 };
     for (acknowledged, found) in [(vec![], vec!["numbers"]), (vec![second], vec![])] {
-        let acknowledged = BTreeSet::from_iter(acknowledged);
-        let options = AuditOptions { acknowledged, allow_pending_effects: true, ..STRICT };
+        let mut decisions = Decisions::NONE;
+        for number in acknowledged {
+            decisions.acknowledge(number);
+        }
+        let options = AuditOptions { decisions, allow_pending_effects: true, ..STRICT };
         let report = audit(&targets(&fallen.world), &options).await.unwrap();
         assert_eq!(failing(&report), found, "{report}");
     }

@@ -21,6 +21,7 @@ pub(crate) fn within(due: Timestamp) -> String {
     if left.is_positive() { format!("in {}", spell(left)) } else { "now".to_owned() }
 }
 
-fn spell(duration: SignedDuration) -> String {
+/// A duration in whole seconds, as people write it.
+pub(crate) fn spell(duration: SignedDuration) -> String {
     format!("{:#}", SignedDuration::from_secs(duration.as_secs().max(0)))
 }

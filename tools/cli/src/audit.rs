@@ -2,7 +2,8 @@
 //! the topics and the dead letters. It writes nowhere and joins no group.
 //!
 //! It can be run under load: things are read in an order in which later ones can only know more
-//! (see [`books`]), so what happens meanwhile never looks wrong. It needs about 1 kB of memory per order.
+//! (see [`books`]), so what happens meanwhile never looks wrong. A database that cannot be read, such
+//! as for a lock, hides what it knows and no more. It needs about 1 kB of memory per order.
 
 mod books;
 mod checks;
@@ -31,6 +32,7 @@ use self::facts::Service;
 use self::ledger::Ledger;
 use self::log::{Before, Log, Scribe};
 pub use self::options::AuditOptions;
+use self::report::Name;
 pub use self::report::{AuditReport, Check};
 
 /// Where a fleet is.
@@ -61,6 +63,16 @@ pub fn audited_events() -> Vec<(&'static str, Vec<&'static str>)> {
     Service::ALL.into_iter().map(|service| (service.name(), reads(service))).collect()
 }
 
+/// The services whose events a service reads.
+pub fn sources(service: &str) -> Vec<&'static str> {
+    let service = Service::ALL.into_iter().find(|one| one.name() == service);
+    let facts = service.into_iter().flat_map(Service::reads);
+    let mut sources: Vec<&str> = facts.map(|fact| fact.source().name()).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    sources
+}
+
 /// Audits a fleet once. Takes about half a minute per million orders.
 pub async fn audit(
     targets: &AuditTargets,
@@ -71,7 +83,8 @@ pub async fn audit(
         blocking(move || Before::ask(&brokers, &topics)).await?
     };
     let ledgers = ledgers(targets).await?;
-    let (log, ledgers) = log(targets, before, ledgers).await?;
+    let (mut log, ledgers) = log(targets, before, ledgers).await?;
+    log.horizon = log.horizon.max(options.topics_since);
     let options = options.clone();
     blocking(move || Ok(look_through(&Books::new(ledgers, log), &options))).await
 }
@@ -109,7 +122,7 @@ async fn ledgers(targets: &AuditTargets) -> Result<Vec<Ledger>, AuditError> {
             reason: "nobody has said where it is".to_owned(),
         };
         let url = targets.database_urls.get(service.name()).ok_or_else(missing)?;
-        ledgers.push(Ledger::read(service, url).await?);
+        ledgers.push(Ledger::read(service, url).await);
     }
     ledgers.reverse();
     Ok(ledgers)
@@ -151,6 +164,22 @@ fn look_through(books: &Books, options: &AuditOptions) -> AuditReport {
     let mut report = AuditReport::new(options.lines);
     report.orders = books.summary();
     report.events = books.log.events.len();
+    for ledger in &books.ledgers {
+        let name = ledger.service.name();
+        report.unknown.extend(ledger.dark.iter().map(|why| format!("{name}: {why}")));
+        if ledger.service == Service::Inventory
+            && (ledger.dark.is_some() || !ledger.unread.is_empty())
+        {
+            report.unchecked(Name::Stock);
+        }
+        report.unknown.extend(ledger.unread.iter().cloned());
+        report.notes.extend(ledger.odd.iter().take(options.lines).map(|order| {
+            format!(
+                "order {order}: {name}'s state holds characters that Postgres cannot tell, such as \
+                 U+0000; it was read without them"
+            )
+        }));
+    }
     let mut auditor = Auditor { books, options, report: &mut report };
     auditor.check_orders();
     auditor.check_legible();

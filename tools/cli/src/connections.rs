@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 use contracts::Topics;
 use kafka::{Admin, AdminError, Registry, RegistryError, RegistrySettings, parse_brokers};
 
+use crate::print::remark;
+
 /// How long one try may take.
 const TRY: Duration = Duration::from_secs(5);
 /// The pause between two tries.
@@ -17,17 +19,27 @@ const REPORT: Duration = Duration::from_secs(5);
 pub(crate) struct Connections {
     /// Kafka's brokers, comma-separated
     #[arg(long, global = true, env = "KAFKA_BROKERS", value_name = "HOST:PORT,…",
-          default_value = "localhost:9092", value_parser = parse_brokers)]
+          default_value = "localhost:9092", value_parser = parse_brokers,
+          hide_env_values = true, hide_short_help = true)]
     pub(crate) kafka_brokers: String,
     #[command(flatten)]
     schema_registry: RegistrySettings,
     /// Put before every topic, as the services have it
-    #[arg(long, global = true, env = "TOPIC_PREFIX", value_name = "TEXT", default_value = "")]
+    #[arg(
+        long,
+        global = true,
+        env = "TOPIC_PREFIX",
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true,
+        hide_env_values = true,
+        hide_short_help = true
+    )]
     pub(crate) topic_prefix: Topics,
     /// How long to wait for Kafka or the registry to come up, each; and `audit`, for the fleet to
     /// come to rest
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 0,
-          value_parser = clap::value_parser!(u64).range(0..=86_400))]
+          value_parser = clap::value_parser!(u64).range(0..=86_400), hide_short_help = true)]
     wait: u64,
 }
 
@@ -65,7 +77,7 @@ impl Connections {
             }
             if now >= report_at {
                 let left = (deadline - now).as_secs();
-                eprintln!("waiting for {name}, up to {left} s more: {error}");
+                remark(&format!("waiting for {name}, up to {left} s more: {error}"));
                 report_at = now + REPORT;
             }
             tokio::time::sleep(PAUSE).await;

@@ -1,8 +1,11 @@
 use std::collections::BTreeMap;
 
+use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
-use farandole_cli::{SERVICES, database};
+use farandole_cli::database::{self, Limits, variable};
+use farandole_cli::{SERVICES, Unreadable};
 use sqlx::PgConnection;
+use sqlx::postgres::PgConnectOptions;
 
 /// Where the services' databases are, by service, as far as anybody has said. The tool only reads
 /// them. There is one flag per service, and a variable of the same name.
@@ -12,13 +15,14 @@ pub(crate) struct Databases(BTreeMap<&'static str, String>);
 impl Args for Databases {
     fn augment_args(command: Command) -> Command {
         let flag = |service: &'static str| {
-            let variable = Self::variable(service);
+            let variable = variable(service);
             Arg::new(variable.clone())
                 .long(variable.to_lowercase().replace('_', "-"))
                 .env(variable)
                 .help(format!("The {service} service's database"))
                 .value_name("URL")
                 .hide_env_values(true)
+                .hide_short_help(true)
                 .global(true)
         };
         command.next_help_heading("Databases").args(SERVICES.map(flag))
@@ -31,9 +35,13 @@ impl Args for Databases {
 
 impl FromArgMatches for Databases {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let url = |service| matches.get_one::<String>(&Self::variable(service));
-        let given = |service| Some((service, url(service)?.clone()));
-        Ok(Self(SERVICES.into_iter().filter_map(given).collect()))
+        let mut urls = BTreeMap::new();
+        for service in SERVICES {
+            let Some(url) = matches.get_one::<String>(&variable(service)) else { continue };
+            check(service, url)?;
+            urls.insert(service, url.clone());
+        }
+        Ok(Self(urls))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -42,18 +50,38 @@ impl FromArgMatches for Databases {
     }
 }
 
+/// What is wrong with a URL, without showing it: it may hold a password.
+fn check(service: &str, url: &str) -> Result<(), clap::Error> {
+    let reason = match url.parse::<PgConnectOptions>() {
+        _ if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) => {
+            "it does not begin with postgres://".to_owned()
+        }
+        Ok(_) => return Ok(()),
+        Err(error) => database::reason(&error),
+    };
+    let message = format!(
+        "{} is no database's URL: {reason}\n\nExpected postgres://user:password@host:port/database\n",
+        variable(service)
+    );
+    Err(clap::Error::raw(ErrorKind::ValueValidation, message))
+}
+
 /// A service's database is needed, and nobody has said where it is, or it is away.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct NoDatabase(pub(crate) String);
 
+impl From<Unreadable> for NoDatabase {
+    fn from(unreadable: Unreadable) -> Self {
+        Self(unreadable.to_string())
+    }
+}
+
 impl Databases {
-    /// A connection to a service's database on which nothing can be written.
+    /// A connection to a service's database on which nothing can be written, and for questions that
+    /// are answered soon.
     pub(crate) async fn connect(&self, service: &str) -> Result<PgConnection, NoDatabase> {
-        database::connect(self.url(service)?).await.map_err(|error| {
-            let (variable, reason) = (Self::variable(service), database::reason(&error));
-            NoDatabase(format!("the {service} service's database ({variable}): {reason}"))
-        })
+        Ok(database::connect(service, self.url(service)?, Limits::QUESTION).await?)
     }
 
     /// The same, or `None` if nobody has said where that database is.
@@ -69,12 +97,12 @@ impl Databases {
 
     /// The variable that says where a service's database is.
     pub(crate) fn variable(service: &str) -> String {
-        format!("{}_DATABASE_URL", service.to_uppercase())
+        variable(service)
     }
 
     /// Where a service's database is.
     pub(crate) fn url(&self, service: &str) -> Result<&String, NoDatabase> {
-        let variable = Self::variable(service);
+        let variable = variable(service);
         self.0.get(service).ok_or_else(|| {
             NoDatabase(format!("the {service} service's database is needed: set {variable}"))
         })

@@ -1,13 +1,13 @@
 //! The numbers that are missing in the streams of events that a service reads.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use kernel::OrderId;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::database::ask;
+use crate::decisions::Decisions;
 use crate::unreadable::Unreadable;
 
 /// A number that is missing: a later event of the same order and source has come, this one has
@@ -62,30 +62,27 @@ impl Verdict {
     }
 }
 
-/// The missing numbers of a service, the oldest first, `limit` at most; and how many there are.
-/// Those that are lost and `acknowledged` are left out.
+/// The missing numbers of a service, the newest first, `limit` at most; and how many there are.
+/// Those that somebody has seen to are left out.
 pub async fn gaps(
     service: &'static str,
     database: &mut PgConnection,
-    acknowledged: &BTreeSet<Number>,
+    decisions: &Decisions,
     limit: i64,
 ) -> Result<(Vec<Gap>, i64), Unreadable> {
-    let orders: Vec<Uuid> = acknowledged.iter().map(|number| number.order_id.0).collect();
-    let sources: Vec<&str> = acknowledged.iter().map(|number| number.source.as_str()).collect();
-    let sequences: Vec<i32> = acknowledged.iter().map(|number| number.sequence).collect();
-    let rows: Vec<CountedRow> = sqlx::query_as(
+    let settled = decisions.numbers(service);
+    let orders: Vec<Uuid> = settled.iter().map(|number| number.order_id.0).collect();
+    let sources: Vec<String> = settled.iter().map(|number| number.source.clone()).collect();
+    let sequences: Vec<i32> = settled.iter().map(|number| number.sequence).collect();
+    let question = sqlx::query_as(
         "SELECT order_id, source, sequence, noticed_at, verdict, count(*) OVER () FROM gaps
-         WHERE verdict <> 'lost' OR (order_id, source, sequence) NOT IN
-           (SELECT * FROM unnest($2::uuid[], $3::text[], $4::int[]))
-         ORDER BY noticed_at, order_id, source, sequence LIMIT $1",
-    )
-    .bind(limit)
-    .bind(orders)
-    .bind(sources)
-    .bind(sequences)
-    .fetch_all(database)
-    .await
-    .map_err(Unreadable::of(service))?;
+         WHERE verdict = 'waiting' OR verdict IN ('lost', 'dead')
+           AND (order_id, source, sequence) NOT IN
+             (SELECT * FROM unnest($2::uuid[], $3::text[], $4::int[]))
+         ORDER BY noticed_at DESC, order_id, source, sequence LIMIT $1",
+    );
+    let question = question.bind(limit).bind(orders).bind(sources).bind(sequences);
+    let rows: Vec<CountedRow> = ask(service, database, question).await?;
     let all = rows.first().map_or(0, |row| row.5);
     let gap = |(order, source, sequence, since, verdict, _): CountedRow| {
         Gap::new(service, (order, source, sequence, since, verdict))
@@ -93,23 +90,20 @@ pub async fn gaps(
     Ok((rows.into_iter().map(gap).collect(), all))
 }
 
-/// Whether a service has found this number to be lost.
-pub async fn is_lost(
+/// Whether a service has found this number to be lost, or has given its event up.
+pub async fn is_missed(
     service: &str,
     database: &mut PgConnection,
     number: &Number,
 ) -> Result<bool, Unreadable> {
     let Number { order_id, source, sequence } = number;
-    sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM gaps WHERE verdict = 'lost'
+    let question = sqlx::query_as(
+        "SELECT EXISTS (SELECT FROM gaps WHERE verdict IN ('lost', 'dead')
            AND order_id = $1 AND source = $2 AND sequence = $3)",
-    )
-    .bind(order_id.0)
-    .bind(source)
-    .bind(sequence)
-    .fetch_one(database)
-    .await
-    .map_err(Unreadable::of(service))
+    );
+    let question = question.bind(order_id.0).bind(source.clone()).bind(sequence);
+    let rows: Vec<(bool,)> = ask(service, database, question).await?;
+    Ok(rows.first().is_some_and(|row| row.0))
 }
 
 /// With the number of all rows.
@@ -119,6 +113,12 @@ type CountedRow = (Uuid, String, i32, jiff_sqlx::Timestamp, String, i64);
 pub(crate) type GapRow = (Uuid, String, i32, jiff_sqlx::Timestamp, String);
 
 impl Gap {
+    /// The number that is missing.
+    pub fn number(&self) -> Number {
+        let Self { order_id, source, sequence, .. } = self;
+        Number { order_id: *order_id, source: source.clone(), sequence: *sequence }
+    }
+
     pub(crate) fn new(
         service: &'static str,
         (order, source, sequence, since, verdict): GapRow,

@@ -1,18 +1,25 @@
 //! What the program `farandole` does, for tests and other tools: registers the schemas, creates
 //! the topics, reads all events, audits a fleet, finds orders that hang and events that are missing.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod audit;
 pub mod database;
+pub mod decisions;
 pub mod gaps;
+pub mod outcomes;
 pub mod reader;
 mod schemas;
+pub mod sessions;
+mod state;
 pub mod stuck;
+pub mod text;
 mod topics;
 mod unreadable;
 
 pub use audit::{
     AuditError, AuditOptions, AuditReport, AuditTargets, Check, audit, audit_at_rest,
-    audited_events, audited_services,
+    audited_events, audited_services, sources,
 };
 pub use schemas::{
     InvalidSchemas, SchemaReport, SchemaState, Schemas, check_schemas, register_schemas,

@@ -1,5 +1,6 @@
 //! The operator's tool.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 #![expect(clippy::doc_markdown, reason = "clap shows the comments as they stand")]
 
 mod age;
@@ -9,33 +10,48 @@ mod databases;
 mod print;
 mod table;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use farandole_cli::{AuditError, InvalidSchemas, Unreadable};
 use kafka::{AdminError, ReadError, RegistryError};
 
-use crate::commands::{audit, dlq, events, gaps, orders, schemas, topics};
+use crate::commands::exit::{BLIND, USAGE, WRONG};
+use crate::commands::{audit, dlq, events, gaps, help, orders, retries, schemas, status, topics};
 use crate::connections::Connections;
 use crate::databases::{Databases, NoDatabase};
+use crate::print::remark;
 
 /// Prepares and watches a Farandole fleet.
+///
+/// When something seems wrong, one look at everything, and what to do:
+///
+///   farandole status
+///
+/// Then, in more detail, what hangs and why, what fails, what was given up, what is missing, all
+/// about one order, and whether everything adds up:
+///
+///   farandole orders stuck
+///   farandole retries list
+///   farandole dlq list
+///   farandole gaps
+///   farandole orders show ORDER
+///   farandole audit
 ///
 /// Before the services are started for the first time, and again with each new release:
 ///
 ///   farandole schemas register
 ///   farandole topics create
 ///
-/// When something seems wrong, what hangs and why, what is missing, and what was given up:
+/// Where Kafka, the registry, the services and their databases are is told by the environment or
+/// by flags: --help of each command lists them.
 ///
-///   farandole orders stuck
-///   farandole gaps
-///   farandole dlq list
-///
-/// Exit codes: 0 all is well; 1 a check found differences, or something was refused; 2 wrong
-/// usage; 3 Kafka, the schema registry or a database cannot be reached; 4 the fleet is not at rest.
+/// Exit codes, of all commands: 0 all is well, or done; 1 something is wrong, was found, or was
+/// refused; 2 wrong usage; 3 it could not be looked (something is away, locked, or not what it
+/// should be), or the output could not be written; 4 the fleet is not at rest (audit).
 #[derive(Parser)]
-#[command(name = "farandole", version, verbatim_doc_comment)]
+#[command(name = "farandole", version, verbatim_doc_comment, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -47,6 +63,16 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// One look at everything: is the fleet well, and if not, what is wrong and what to do
+    ///
+    /// It asks the services whether they are ready, the brokers who reads and how far, and the
+    /// databases what is to be published, tried again, called and found, who has locked what, and
+    /// how orders have ended; all at once, for two seconds at most, also when nothing answers.
+    /// Nothing is changed.
+    ///
+    /// Exit codes: 0 all is well; 1 something is wrong; 3 nothing is wrong as far as can be seen,
+    /// but not everything can be seen.
+    Status(status::Arguments),
     /// The events' schemas in the registry
     #[command(subcommand)]
     Schemas(schemas::Command),
@@ -55,9 +81,12 @@ enum Command {
     Topics(topics::Command),
     /// Check what must hold, always and at rest, over databases, topics and dead letters
     ///
-    /// It can be run at any time, also under load: it only reads, and joins no consumer group.
-    /// Exit codes: 0 all holds; 1 something is violated; 4 nothing is violated, but something is
-    /// still under way, or a dead letter is open. It holds about 1 kB of memory per order.
+    /// It can be run at any time, also under load: it only reads, and joins no consumer group. It
+    /// holds about 1 kB of memory per order. What cannot be read, such as a locked table, it says
+    /// after some seconds, and goes on with the rest.
+    ///
+    /// Exit codes: 0 all holds; 1 something is violated; 3 nothing is violated as far as can be
+    /// seen; 4 nothing is violated, but something is under way, or a dead letter is open.
     Audit(audit::Command),
     /// The events in the topics
     #[command(subcommand)]
@@ -65,7 +94,10 @@ enum Command {
     /// Dead letters: what services could not process
     #[command(subcommand)]
     Dlq(dlq::Command),
-    /// The orders that hang
+    /// What services could not process, and try again
+    #[command(subcommand)]
+    Retries(retries::Command),
+    /// The orders that hang, and all there is to know of one
     #[command(subcommand)]
     Orders(orders::Command),
     /// List the events that services have noticed to be missing
@@ -73,33 +105,70 @@ enum Command {
     /// An order's events are numbered by each service that emits them. A service that reads a later
     /// one without the one before notices, searches the topic and repairs what it finds; here is
     /// what it has not found. The databases are needed, such as PAYMENT_DATABASE_URL; with --service
-    /// only of those named. Nothing is changed. What was acknowledged to be lost is not listed.
+    /// only of those named. Nothing is changed. What was acknowledged, and what was discarded as a
+    /// dead letter, is not listed.
     ///
     /// Exit codes: 0 nothing is missing; 1 something is; 3 a database cannot be read.
-    #[command(verbatim_doc_comment)]
     Gaps(gaps::Arguments),
+    /// Print what a shell needs to complete command lines: source <(farandole completions bash)
+    Completions(help::Completions),
+    /// Write man pages into a directory
+    Man(help::Man),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let Arguments { command, connections, databases } = Arguments::parse();
-    let result = match command {
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(mut error) => return say(&mut error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&error.into()),
+    };
+    let result = runtime.block_on(run(arguments));
+    // Questions that nobody waits for any more are not waited for.
+    runtime.shutdown_background();
+    result.unwrap_or_else(|error| complain(&error))
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { command, connections, databases } = arguments;
+    match command {
+        Command::Status(arguments) => status::run(arguments, &connections, &databases).await,
         Command::Audit(command) => audit::run(command, &connections, &databases).await,
         Command::Schemas(command) => schemas::run(command, &connections).await,
         Command::Topics(command) => topics::run(command, &connections).await,
         Command::Events(command) => events::run(command, &connections).await,
         Command::Dlq(command) => dlq::run(command, &connections, &databases).await,
+        Command::Retries(command) => retries::run(command, &databases).await,
         Command::Orders(command) => orders::run(command, &connections, &databases).await,
         Command::Gaps(arguments) => gaps::run(arguments, &connections, &databases).await,
-    };
-    result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        let (code, advice) = classify(&error);
-        if let Some(advice) = advice {
-            eprintln!("{advice}");
+        Command::Completions(arguments) => help::completions(&arguments),
+        Command::Man(arguments) => help::man(&arguments),
+    }
+}
+
+/// Prints help, the version, or what is wrong with the command line.
+fn say(error: &mut clap::Error) -> ExitCode {
+    help::tidy(error);
+    let code = u8::try_from(error.exit_code()).unwrap_or(USAGE);
+    match error.print() {
+        Err(broken) if !error.use_stderr() && broken.kind() != io::ErrorKind::BrokenPipe => {
+            remark(&format!("error: the output cannot be written: {broken}"));
+            ExitCode::from(BLIND)
         }
-        ExitCode::from(code)
-    })
+        _ => ExitCode::from(code),
+    }
+}
+
+/// Says what went wrong.
+fn complain(error: &anyhow::Error) -> ExitCode {
+    remark(&format!("error: {error:#}"));
+    let (code, advice) = classify(error);
+    if let Some(advice) = advice {
+        remark(advice);
+    }
+    ExitCode::from(code)
 }
 
 /// The exit code for an error, and what to do about it.
@@ -117,13 +186,27 @@ fn classify(error: &anyhow::Error) -> (u8, Option<&'static str>) {
         || matches!(error.downcast_ref(), Some(ReadError::RegistryAway(_)));
     match kafka {
         Some(AdminError::Unavailable { .. }) => {
-            (3, Some("Start it, or set KAFKA_BROKERS to where it is; --wait 60 waits for it."))
+            (BLIND, Some("Start it, or set KAFKA_BROKERS to where it is; --wait 60 waits for it."))
         }
-        Some(AdminError::Missing(_)) => (1, Some("Run `farandole topics create`.")),
-        _ if registry_away => (3, Some("--wait 60 waits for it.")),
-        _ if error.is::<InvalidSchemas>() => (2, None),
-        _ if error.is::<NoDatabase>() || error.is::<Unreadable>() => (3, None),
-        _ if matches!(audit, Some(AuditError::Database { .. })) => (3, None),
-        _ => (1, None),
+        Some(AdminError::Unreadable(_)) => (
+            BLIND,
+            Some(
+                "Kafka is there. The tool and the services must know the topics' compression, and be \
+                  allowed to read them.",
+            ),
+        ),
+        Some(AdminError::Missing(_)) => {
+            (BLIND, Some("Is TOPIC_PREFIX the services'? Run `farandole topics create` if it is."))
+        }
+        _ if registry_away => (BLIND, Some("--wait 60 waits for it.")),
+        _ if error.is::<InvalidSchemas>() || error.is::<Misused>() => (USAGE, None),
+        _ if error.is::<NoDatabase>() || error.is::<Unreadable>() => (BLIND, None),
+        _ if error.is::<io::Error>() => (BLIND, None),
+        _ => (WRONG, None),
     }
 }
+
+/// The command cannot be run like this.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Misused(String);

@@ -2,8 +2,9 @@ use thiserror::Error;
 
 use crate::database::reason;
 
-/// A service's database cannot be read: it went away, was too slow, or is of another release.
-#[derive(Debug, Error)]
+/// A service's database cannot be read: it is away, locked, too slow, another one's, or of another
+/// release.
+#[derive(Debug, Clone, Error)]
 #[error("the {service} service's database cannot be read: {reason}")]
 pub struct Unreadable {
     /// Whose database.

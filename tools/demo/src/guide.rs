@@ -30,10 +30,17 @@ pub(crate) fn print(local: &Local) {
         let name = variable.trim_end_matches("_URL").to_lowercase();
         println!("{name:<14} {url}/docs");
     }
-    part("See all events, with the command line tool:");
+    part("Look after the fleet, with the command line tool:");
     println!("export KAFKA_BROKERS={}", at.kafka_brokers);
     println!("export SCHEMA_REGISTRY_URL={}", at.schema_registry_url);
-    println!("{}/farandole events tail --from-start", local.programs().display());
+    for (variable, url) in at.services() {
+        let service = variable.trim_end_matches("_URL");
+        let database = local.database_url(&service.to_lowercase());
+        println!("export {variable}={url} {service}_DATABASE_URL={database}");
+    }
+    let farandole = format!("{}/farandole", local.programs().display());
+    println!("{farandole} status");
+    println!("{farandole} events tail --from-start");
     println!("\nData and logs are in {}.", local.directory().display());
     println!("{}", style("Ctrl-C stops everything.").bold());
 }

@@ -67,6 +67,11 @@ impl Local {
         }
     }
 
+    /// Where a service's database is.
+    pub(crate) fn database_url(&self, service: &str) -> String {
+        self.stack.connections().postgres_url(service)
+    }
+
     /// Where the programs are that were built together with this one.
     pub(crate) fn programs(&self) -> &Path {
         &self.programs

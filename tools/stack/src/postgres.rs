@@ -75,6 +75,10 @@ impl Recipe for Postgres {
             // Rows of outbox, effects and deadlines live for milliseconds. By default vacuum looks at
             // them once a minute; till then every scan reads what is dead.
             ("autovacuum_naptime", "5s"),
+            // Who forgets a transaction keeps others waiting for no longer than this; who waits for a
+            // lock for a second is in the log.
+            ("idle_in_transaction_session_timeout", "5min"),
+            ("log_lock_waits", "on"),
             ("timezone", "UTC"),
         ] {
             arguments.extend(["-c".into(), format!("{name}={value}").into()]);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use farandole_kafka::{AdminError, Quota, set_quotas};
+use farandole_kafka::{AdminError, ClientQuota, Limit, Quota, quotas, set_quotas};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use testkit::World;
@@ -33,7 +33,7 @@ async fn a_client_with_a_quota_is_slowed_down() {
     let world = World::new();
     world.create_topics(&[UPSTREAM], 1).await;
     let (slow, free) = (world.topics.group("slow"), world.topics.group("free"));
-    let quota = Quota { producer_bytes: Some(20_000), consumer_bytes: Some(1_000_000) };
+    let quota = Quota { producer: Limit::Set(20_000), consumer: Limit::Set(1_000_000) };
     let brokers = &world.stack.kafka_brokers;
     set_quotas(brokers, std::slice::from_ref(&slow), quota).await.unwrap();
     // The broker hears of it a little later than the controller says that it is done.
@@ -42,13 +42,22 @@ async fn a_client_with_a_quota_is_slowed_down() {
         assert!(begin.elapsed() < PATIENCE, "it is never slowed down");
     }
     assert!(send(&world, &free).await < Duration::from_secs(1), "another one is not");
+    let found = quotas(brokers, &[slow.clone(), free]).await.unwrap();
+    let client = Some(slow.clone());
+    let (producer_bytes, consumer_bytes) = (Some(20_000.0), Some(1_000_000.0));
+    assert_eq!(found, [ClientQuota { client, producer_bytes, consumer_bytes }]);
+    let none = Quota { producer: Limit::Remove, consumer: Limit::Leave };
+    set_quotas(brokers, std::slice::from_ref(&slow), none).await.unwrap();
+    while quotas(brokers, std::slice::from_ref(&slow)).await.unwrap()[0].producer_bytes.is_some() {
+        assert!(begin.elapsed() < PATIENCE, "it is never removed");
+    }
 }
 
 #[tokio::test]
 async fn what_kafka_refuses_is_told() {
     let world = World::new();
     let brokers = &world.stack.kafka_brokers;
-    let none = Quota { producer_bytes: Some(0), consumer_bytes: None };
+    let none = Quota { producer: Limit::Set(0), consumer: Limit::Leave };
     let refused = set_quotas(brokers, &["a client".to_owned()], none).await;
     assert!(matches!(refused, Err(AdminError::Refused(_))), "{refused:?}");
     let nobody = set_quotas("127.0.0.1:1", &["a client".to_owned()], Quota::default()).await;

@@ -76,6 +76,11 @@ impl Books {
         &self.ledgers[service as usize]
     }
 
+    /// Whether a service's database could not be read.
+    pub(crate) fn is_dark(&self, service: Service) -> bool {
+        self.ledger(service).dark.is_some()
+    }
+
     /// Every order that anybody knows, with what each service and the topics know of it.
     pub(crate) fn orders(&self) -> impl Iterator<Item = OrderPage<'_>> {
         let mut rows: Vec<&[Status]> = self.ledgers.iter().map(|it| it.rows.as_slice()).collect();

@@ -4,7 +4,7 @@ use uuid::Uuid;
 use super::books::{Books, OrderPage};
 use super::facts::{Fact, Facts, Service};
 use super::ledger::Status;
-use super::log::Event;
+use super::log::{Event, time_of};
 use super::options::AuditOptions;
 use super::report::{AuditReport, Name};
 use super::rules;
@@ -90,7 +90,11 @@ impl Auditor<'_> {
     /// At rest: the order is decided, and everyone has done their part.
     fn check_fate(&mut self, page: &OrderPage<'_>) {
         let order = page.order;
+        let placed_at = time_of(order);
         let status = |service: Service| page.status(service);
+        if self.books.is_dark(Service::Order) {
+            return;
+        }
         let Some(row) = page.rows[Service::Order as usize] else {
             let knows = |service: &Service| page.rows[*service as usize].is_some();
             if let Some(service) = Service::ALL.into_iter().find(knows) {
@@ -104,7 +108,8 @@ impl Auditor<'_> {
         let fate = rules::status(Service::Order, row.rule);
         let fits: [&[&str]; 3] = match fate.as_str() {
             "placed" | "shipped_ahead" | "confirmed" => {
-                self.report.found(Name::Undecided, || format!("order {order} is {fate}"));
+                self.report
+                    .found_since(Name::Undecided, placed_at, || format!("order {order} is {fate}"));
                 return;
             }
             "completed" => [&["shipped"], &["charged"], &["created"]],
@@ -118,12 +123,12 @@ impl Auditor<'_> {
         let others = [Service::Inventory, Service::Payment, Service::Shipping];
         let unfit = others.into_iter().zip(fits).filter(|(service, fits)| {
             let now = status(*service);
-            !fits.contains(&now.as_str())
+            !fits.contains(&now.as_str()) && !self.books.is_dark(*service)
         });
         let unfit: Vec<String> =
             unfit.map(|(service, _)| format!("{} {}", service.name(), status(service))).collect();
         if !unfit.is_empty() {
-            self.report.found(Name::Unsettled, || {
+            self.report.found_since(Name::Unsettled, placed_at, || {
                 format!("order {order} is {fate}, but: {}", unfit.join(", "))
             });
         }
@@ -136,7 +141,7 @@ impl Auditor<'_> {
             let Event { order, id, .. } = event;
             let what = event.fact.event_type();
             let name = service.name();
-            if id < &self.books.ledger(service).inbox_since {
+            if id < &self.books.ledger(service).inbox_since || self.books.is_dark(service) {
                 continue;
             }
             if event.passed.has(service) {
@@ -144,7 +149,7 @@ impl Auditor<'_> {
                     format!("{name} has done with {what} {id} of order {order} without its effect")
                 });
             } else {
-                self.report.found(Name::Unread, || {
+                self.report.found_since(Name::Unread, time_of(*id), || {
                     format!("{name} has not read {what} {id} of order {order}")
                 });
             }
@@ -154,7 +159,7 @@ impl Auditor<'_> {
     /// What a service has said of an order is in the topics, once, in sequence.
     fn check_numbers(&mut self, page: &OrderPage<'_>, service: Service) {
         let (order, source) = (page.order, service.name());
-        if self.books.ledger(service).is_unknown(order) {
+        if self.books.ledger(service).is_unknown(order) || self.books.is_dark(service) {
             return;
         }
         let emitted = page.emitted(service);
@@ -198,13 +203,13 @@ impl Auditor<'_> {
     /// Whether an operator knows that this event is lost for good.
     pub(crate) fn is_acknowledged(&self, order: Uuid, source: &str, sequence: i32) -> bool {
         let (order_id, source) = (OrderId(order), source.to_owned());
-        self.options.acknowledged.contains(&Number { order_id, source, sequence })
+        self.options.decisions.acknowledges(&Number { order_id, source, sequence })
     }
 
     /// I6, I7: the status fits what was read, what was said, and which calls are intended.
     fn check_rule(&mut self, page: &OrderPage<'_>, service: Service) {
         let ledger = self.books.ledger(service);
-        if page.order < ledger.inbox_since {
+        if page.order < ledger.inbox_since || ledger.dark.is_some() {
             return;
         }
         let (order, name) = (page.order, service.name());

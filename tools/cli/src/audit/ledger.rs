@@ -1,17 +1,31 @@
+use std::io;
+use std::time::Duration;
+
 use futures::TryStreamExt as _;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Connection as _, Error, FromRow, Row as _};
+use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::error::AuditError;
 use super::facts::Service;
 use super::rules;
-use crate::database::{connect, reason};
+use crate::database::{Limits, connect, explain};
+use crate::state::{is_odd, state};
+use crate::unreadable::Unreadable;
+
+/// How long the next row may take. They come from indexes, or after sorting what is small.
+const ROW_LIMIT: Duration = Duration::from_secs(30);
 
 /// What a service's database says, all of it at one moment.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pub(crate) service: Service,
+    /// Why nothing is known of it, if so: it could not be read.
+    pub(crate) dark: Option<String>,
+    /// What else could not be read.
+    pub(crate) unread: Vec<String>,
+    /// Orders whose states hold characters that Postgres cannot tell.
+    pub(crate) odd: Vec<Uuid>,
     /// A status per order, by order.
     pub(crate) rows: Vec<Status>,
     /// Rows whose status this audit does not know, with what they say.
@@ -57,6 +71,8 @@ pub(crate) struct Parked {
     pub(crate) place: Place,
     pub(crate) order: Option<Uuid>,
     pub(crate) attempts: i32,
+    pub(crate) dead: bool,
+    pub(crate) error: Option<String>,
 }
 
 /// A number that is missing in an order's stream of events.
@@ -69,35 +85,59 @@ pub(crate) struct Gap {
 }
 
 impl Ledger {
-    /// Reads a service's database. Nothing can be written meanwhile on this connection.
-    pub(crate) async fn read(service: Service, url: &str) -> Result<Self, AuditError> {
-        let failed =
-            |error| AuditError::Database { service: service.name(), reason: reason(&error) };
-        Self::read_from(service, url).await.map_err(failed)
+    /// Reads a service's database. Nothing can be written meanwhile on this connection. What cannot
+    /// be read is said in it.
+    pub(crate) async fn read(service: Service, url: &str) -> Self {
+        let read = async {
+            let mut snapshot = connect(service.name(), url, Limits::TABLES).await?;
+            match Self::read_snapshot(service, &mut snapshot).await {
+                Ok(mut ledger) => {
+                    if service == Service::Inventory {
+                        ledger.read_stock(&mut snapshot).await;
+                    }
+                    // That ends the transaction, too.
+                    let _ = snapshot.close().await;
+                    Ok(ledger)
+                }
+                Err(error) => Err(explain(service.name(), &mut snapshot, error).await),
+            }
+        };
+        let read: Result<Self, Unreadable> = read.await;
+        read.unwrap_or_else(|unreadable| Self {
+            dark: Some(unreadable.reason),
+            ..Self::empty(service)
+        })
     }
 
-    async fn read_from(service: Service, url: &str) -> Result<Self, Error> {
-        let mut snapshot = connect(url).await?;
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        sqlx::raw_sql(begin).execute(&mut snapshot).await?;
-        let ledger = Self::read_snapshot(service, &mut snapshot).await?;
-        // That ends the transaction, too.
-        snapshot.close().await?;
-        Ok(ledger)
+    fn empty(service: Service) -> Self {
+        Self {
+            service,
+            dark: None,
+            unread: Vec::new(),
+            odd: Vec::new(),
+            rows: Vec::new(),
+            unknown: Vec::new(),
+            inbox: Vec::new(),
+            inbox_since: Uuid::nil(),
+            outbox: Vec::new(),
+            calls: Vec::new(),
+            parked: Vec::new(),
+            buried: Vec::new(),
+            gaps: Vec::new(),
+            stock: Vec::new(),
+        }
     }
 
     async fn read_snapshot(service: Service, snapshot: &mut PgConnection) -> Result<Self, Error> {
-        let (rows, unknown) = statuses(snapshot, service).await?;
-        let stock = match service {
-            Service::Inventory => all(snapshot, STOCK, stock).await?,
-            _ => Vec::new(),
-        };
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        sqlx::raw_sql(begin).execute(&mut *snapshot).await?;
+        let Statuses { known: rows, unknown, odd } = statuses(snapshot, service).await?;
         let mut inbox = all(snapshot, INBOX, |(id,)| id).await?;
         inbox.sort_unstable();
         Ok(Self {
-            service,
             rows,
             unknown,
+            odd,
             inbox,
             inbox_since: inbox_since(snapshot).await?,
             outbox: all(snapshot, OUTBOX, |(order, sequence)| (order, number(sequence))).await?,
@@ -105,8 +145,20 @@ impl Ledger {
             parked: all(snapshot, PARKED, parked).await?,
             buried: all(snapshot, BURIED, place).await?,
             gaps: all(snapshot, GAPS, gap).await?,
-            stock,
+            ..Self::empty(service)
         })
+    }
+
+    /// The last to be read, for the transaction ends where it fails.
+    async fn read_stock(&mut self, snapshot: &mut PgConnection) {
+        match all(snapshot, STOCK, stock).await {
+            Ok(stock) => self.stock = stock,
+            Err(error) => {
+                let service = self.service.name();
+                let Unreadable { reason, .. } = explain(service, snapshot, error).await;
+                self.unread.push(format!("{service}'s `stock`, and so I1: {reason}"));
+            }
+        }
     }
 
     /// Whether the order's status is one that this audit does not know.
@@ -147,18 +199,24 @@ async fn inbox_since(snapshot: &mut PgConnection) -> Result<Uuid, Error> {
 const INBOX: &str = "SELECT event_id FROM inbox UNION ALL SELECT redrive_id FROM redriven";
 const OUTBOX: &str = "SELECT order_id, sequence FROM outbox ORDER BY order_id, sequence";
 const CALLS: &str = "SELECT order_id, step FROM effects ORDER BY order_id, step COLLATE \"C\"";
-const PARKED: &str = "SELECT topic, partition, record_offset, order_id, attempts FROM retry_queue";
+const PARKED: &str = "SELECT topic, partition, record_offset, order_id, attempts, dead,
+       errors[cardinality(errors)] FROM retry_queue";
 const BURIED: &str = "SELECT topic, partition, record_offset FROM dead_lettered";
-const GAPS: &str = "SELECT order_id, source, sequence, verdict FROM gaps ORDER BY order_id";
+const GAPS: &str = "SELECT order_id, source, sequence, verdict FROM gaps
+     WHERE verdict IN ('waiting', 'lost', 'dead') ORDER BY order_id";
 
 /// I1, within one database: the pieces of each SKU add up, none is less than nothing, and those
 /// that are not available are those of orders.
-const STOCK: &str = "
+const STOCK: &str = concat!(
+    "
     WITH held AS (
       SELECT line->>'sku' AS sku,
         sum((line->>'quantity')::bigint) FILTER (WHERE status = 'reserved') AS reserved,
         sum((line->>'quantity')::bigint) FILTER (WHERE status = 'shipped') AS shipped
-      FROM (SELECT state->>'status' AS status, state->'lines' AS lines FROM reservations
+      FROM (SELECT state->>'status' AS status, state->'lines' AS lines
+            FROM (SELECT ",
+    state!(),
+    " AS state FROM reservations) AS told
             WHERE state->>'status' IN ('reserved', 'shipped')) AS holding,
         json_array_elements(lines) AS line
       GROUP BY 1
@@ -173,7 +231,8 @@ const STOCK: &str = "
     FROM level
     WHERE available + reserved + shipped <> received OR least(available, reserved, shipped) < 0
       OR reserved <> reserved_by_orders OR shipped <> shipped_by_orders
-    ORDER BY sku";
+    ORDER BY sku"
+);
 
 /// A SKU's levels, and what orders hold of it: reserved and shipped.
 type Pieces = (String, i64, i64, i64, i64, i64, i64);
@@ -185,45 +244,80 @@ fn stock((sku, available, reserved, shipped, received, held, sent): Pieces) -> S
     )
 }
 
-/// The status of each order, in the words of the service's rules.
+/// SQL for the status of each order, in the words of the service's rules, and for whether its state
+/// holds odd characters.
+macro_rules! of_states {
+    ($status:literal, $table:literal) => {
+        concat!(
+            "SELECT order_id, emitted, ",
+            $status,
+            ", odd FROM (SELECT order_id, emitted, ",
+            state!(),
+            " AS state, ",
+            is_odd!(),
+            " AS odd FROM ",
+            $table,
+            ") AS told"
+        )
+    };
+}
+
 fn status_query(service: Service) -> &'static str {
     match service {
-        Service::Order => "SELECT order_id, emitted, coalesce(cancel_reason, status) FROM orders",
-        Service::Inventory => "SELECT order_id, emitted, state->>'status' FROM reservations",
-        Service::Payment => {
-            "SELECT order_id, emitted, state->>'status'
-               || CASE WHEN state->>'cancelled' = 'true' THEN '_cancelled' ELSE '' END
-             FROM payments"
+        Service::Order => {
+            "SELECT order_id, emitted, coalesce(cancel_reason, status), false FROM orders"
         }
-        Service::Shipping => "SELECT order_id, emitted, state->>'status' FROM shipments",
-        Service::Notification => {
-            "SELECT order_id, emitted, concat_ws(' ',
+        Service::Inventory => of_states!("state->>'status'", "reservations"),
+        Service::Payment => of_states!(
+            "state->>'status'
+               || CASE WHEN state->>'cancelled' = 'true' THEN '_cancelled' ELSE '' END",
+            "payments"
+        ),
+        Service::Shipping => of_states!("state->>'status'", "shipments"),
+        Service::Notification => of_states!(
+            "concat_ws(' ',
                CASE json_typeof(state->'address') WHEN 'object' THEN 'known'
                  ELSE state->>'address' END,
                coalesce(state#>>'{messages,confirmed,status}', '-'),
                coalesce(state#>>'{messages,completed,status}', '-'),
-               coalesce(state#>>'{messages,cancelled,status}', '-'))
-             FROM notifications"
-        }
+               coalesce(state#>>'{messages,cancelled,status}', '-'))",
+            "notifications"
+        ),
     }
 }
 
-type Statuses = (Vec<Status>, Vec<(Uuid, String)>);
+#[derive(Default)]
+struct Statuses {
+    known: Vec<Status>,
+    unknown: Vec<(Uuid, String)>,
+    odd: Vec<Uuid>,
+}
 
 async fn statuses(snapshot: &mut PgConnection, service: Service) -> Result<Statuses, Error> {
-    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    let mut found = Statuses::default();
     let mut rows = sqlx::query(status_query(service)).fetch(snapshot);
-    while let Some(row) = rows.try_next().await? {
+    while let Some(row) = next(rows.try_next()).await? {
         let (order, emitted) = (row.try_get(0)?, number(row.try_get(1)?));
         let text = row.try_get::<Option<&str>, _>(2)?.unwrap_or("nothing");
         match rules::number(service, text) {
-            Some(rule) => known.push(Status { order, emitted, rule }),
-            None => unknown.push((order, text.to_owned())),
+            Some(rule) => found.known.push(Status { order, emitted, rule }),
+            None => found.unknown.push((order, text.to_owned())),
+        }
+        if row.try_get::<bool, _>(3)? {
+            found.odd.push(order);
         }
     }
-    known.shrink_to_fit();
-    known.sort_unstable_by_key(|row| row.order);
-    Ok((known, unknown))
+    found.known.shrink_to_fit();
+    found.known.sort_unstable_by_key(|row| row.order);
+    Ok(found)
+}
+
+/// The next row, unless it takes too long.
+async fn next<T>(row: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    timeout(ROW_LIMIT, row).await.unwrap_or_else(|_| {
+        let why = format!("no answer for {ROW_LIMIT:?}");
+        Err(Error::Io(io::Error::new(io::ErrorKind::TimedOut, why)))
+    })
 }
 
 /// All rows of a query, one by one, so that they are held in memory once.
@@ -237,7 +331,7 @@ where
 {
     let mut found = Vec::new();
     let mut rows = sqlx::query_as(query).fetch(snapshot);
-    while let Some(row) = rows.try_next().await? {
+    while let Some(row) = next(rows.try_next()).await? {
         found.push(read(row));
     }
     found.shrink_to_fit();
@@ -253,10 +347,10 @@ fn place((topic, partition, offset): (String, i32, i64)) -> Place {
     Place { topic, partition, offset }
 }
 
-fn parked(
-    (topic, partition, offset, order, attempts): (String, i32, i64, Option<Uuid>, i32),
-) -> Parked {
-    Parked { place: Place { topic, partition, offset }, order, attempts }
+type ParkedRow = (String, i32, i64, Option<Uuid>, i32, bool, Option<String>);
+
+fn parked((topic, partition, offset, order, attempts, dead, error): ParkedRow) -> Parked {
+    Parked { place: Place { topic, partition, offset }, order, attempts, dead, error }
 }
 
 fn gap((order, source, sequence, verdict): (Uuid, String, i32, String)) -> Gap {

@@ -127,7 +127,7 @@ impl Log {
 }
 
 /// When an id was made, if it is a `UUIDv7`.
-fn time_of(id: Uuid) -> Option<Timestamp> {
+pub(crate) fn time_of(id: Uuid) -> Option<Timestamp> {
     let (seconds, nanoseconds) = id.get_timestamp()?.to_unix();
     Timestamp::new(i64::try_from(seconds).ok()?, nanoseconds.cast_signed()).ok()
 }

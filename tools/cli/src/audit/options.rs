@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 
-use crate::gaps::Number;
+use jiff::Timestamp;
+
+use crate::decisions::Decisions;
 
 /// How to audit.
 #[derive(Debug, Clone)]
@@ -13,8 +15,11 @@ pub struct AuditOptions {
     pub allow_dead_letters: bool,
     /// Dead letters that an operator has seen to, by topic, partition and offset: they are fine.
     pub settled_letters: BTreeSet<(String, i32, i64)>,
-    /// Events that an operator knows to be lost for good: their numbers are fine.
-    pub acknowledged: BTreeSet<Number>,
+    /// What operators have decided about events that never will be processed: they are fine.
+    pub decisions: Decisions,
+    /// The topics know nothing from before this, for they were lost: older orders are judged by the
+    /// databases alone.
+    pub topics_since: Option<Timestamp>,
     /// Charges of cancelled orders may be open: they are followed until the provider answers, and
     /// it may never do.
     pub allow_pending_effects: bool,
@@ -28,7 +33,8 @@ impl Default for AuditOptions {
             invariants_only: false,
             allow_dead_letters: false,
             settled_letters: BTreeSet::new(),
-            acknowledged: BTreeSet::new(),
+            decisions: Decisions::default(),
+            topics_since: None,
             allow_pending_effects: false,
         }
     }

@@ -1,6 +1,12 @@
 use std::fmt;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+
+use crate::text::one_line;
+
+/// What began less long ago is under way, and not listed.
+const UNDER_WAY: SignedDuration = SignedDuration::from_secs(5);
 
 /// What an audit looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +44,10 @@ pub struct Check {
     pub count: usize,
     /// The first of those cases.
     pub lines: Vec<String>,
+    /// How many cases are so young that they are under way, and not worth a line.
+    pub young: usize,
+    /// Whether it could not be checked, or not all of it.
+    pub unchecked: bool,
 }
 
 /// In the order of [`Name`]: name, rule, whether it holds always, what to do next.
@@ -62,15 +72,15 @@ const CHECKS: [(&str, &str, bool, &str); 16] = [
         false,
         EVENTS,
     ),
-    ("outbox", "all events are published", false, "look at the logs of the service"),
+    ("outbox", "all events are published", false, "farandole status"),
     ("calls", "no call to the outside is open", false, "farandole orders stuck"),
-    ("retries", "no record waits to be tried again", false, "farandole orders stuck"),
-    ("unread", "every service has read all that concerns it", false, "is the service running?"),
+    ("retries", "no record waits to be tried again", false, "farandole retries list"),
+    ("unread", "every service has read all that concerns it", false, "farandole status"),
     ("gaps", "no event is missed", false, "farandole gaps"),
     ("dead-letters", "no dead letter is open", false, "farandole dlq list"),
 ];
 
-const EVENTS: &str = "farandole events tail --from-start --no-follow --order <ORDER>";
+const EVENTS: &str = "farandole orders show ORDER";
 
 /// What an audit found.
 #[derive(Debug, Clone)]
@@ -83,6 +93,8 @@ pub struct AuditReport {
     pub orders: Vec<(String, usize)>,
     /// How many events the topics hold.
     pub events: usize,
+    /// What could not be looked at, and why: nothing is said of it.
+    pub unknown: Vec<String>,
     /// How many lines are kept of each check.
     limit: usize,
 }
@@ -91,10 +103,11 @@ impl AuditReport {
     pub(crate) fn new(limit: usize) -> Self {
         let check = |(name, rule, always, next)| {
             let lines = Vec::new();
-            Check { name, rule, always, next, count: 0, lines }
+            Check { name, rule, always, next, count: 0, lines, young: 0, unchecked: false }
         };
         let checks = CHECKS.into_iter().map(check).collect();
-        Self { checks, notes: Vec::new(), orders: Vec::new(), events: 0, limit }
+        let (notes, orders, unknown) = (Vec::new(), Vec::new(), Vec::new());
+        Self { checks, notes, orders, events: 0, unknown, limit }
     }
 
     pub(crate) fn found(&mut self, name: Name, line: impl FnOnce() -> String) {
@@ -102,6 +115,26 @@ impl AuditReport {
         check.count += 1;
         if check.lines.len() < self.limit {
             check.lines.push(line());
+        }
+    }
+
+    /// Says that a check was not made, or not of everything.
+    pub(crate) fn unchecked(&mut self, name: Name) {
+        self.checks[name as usize].unchecked = true;
+    }
+
+    /// Of what began then: what is young is counted, and not listed.
+    pub(crate) fn found_since(
+        &mut self,
+        name: Name,
+        since: Option<Timestamp>,
+        line: impl FnOnce() -> String,
+    ) {
+        if since.is_some_and(|since| Timestamp::now().duration_since(since) < UNDER_WAY) {
+            let check = &mut self.checks[name as usize];
+            (check.count, check.young) = (check.count + 1, check.young + 1);
+        } else {
+            self.found(name, line);
         }
     }
 
@@ -139,6 +172,7 @@ impl AuditReport {
             "invariants": of(true),
             "at_rest": of(false),
             "notes": self.notes,
+            "unknown": self.unknown,
         })
     }
 }
@@ -150,8 +184,12 @@ impl Check {
     }
 
     fn more(&self) -> Option<String> {
-        let more = self.count - self.lines.len();
-        (more > 0).then(|| format!("and {more} more; --all lists them"))
+        let more = self.count - self.lines.len() - self.young;
+        let more = (more > 0).then(|| format!("{more} more; --all lists them"));
+        let (young, seconds) = (self.young, UNDER_WAY.as_secs());
+        let young = (young > 0).then(|| format!("{young} that began less than {seconds} s ago"));
+        let parts: Vec<String> = [more, young].into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| format!("and {}", parts.join(", and ")))
     }
 
     fn to_json(&self) -> Value {
@@ -159,6 +197,8 @@ impl Check {
             "name": self.name,
             "rule": self.rule,
             "count": self.count,
+            "young": self.young,
+            "unchecked": self.unchecked,
             "lines": self.lines,
             "next": self.next,
         })
@@ -183,7 +223,10 @@ impl fmt::Display for AuditReport {
             }
         }
         for note in &self.notes {
-            writeln!(f, "\nNote: {note}")?;
+            writeln!(f, "\nNote: {}", one_line(note))?;
+        }
+        for unknown in &self.unknown {
+            writeln!(f, "\nNot checked: {}", one_line(unknown))?;
         }
         Ok(())
     }
@@ -192,6 +235,8 @@ impl fmt::Display for AuditReport {
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let result = match (self.count, self.always) {
+            (0, _) if self.unchecked => "not checked".to_owned(),
+            (count, false) if count > 0 && count == self.young => format!("{count} under way"),
             (0, _) => "ok".to_owned(),
             (1, true) => "1 violation".to_owned(),
             (count, true) => format!("{count} violations"),
@@ -199,9 +244,9 @@ impl fmt::Display for Check {
         };
         writeln!(f, "  {:<13} {result:<14} {}", self.name, self.rule)?;
         for line in self.lines.iter().cloned().chain(self.more()) {
-            writeln!(f, "      {line}")?;
+            writeln!(f, "      {}", one_line(&line))?;
         }
-        if self.count > 0 {
+        if self.count > self.young {
             writeln!(f, "      next: {}", self.next)?;
         }
         Ok(())

@@ -2,13 +2,16 @@
 
 use std::collections::HashSet;
 
+use kernel::OrderId;
+
 use super::books::Books;
 use super::checks::{Auditor, or_unknown};
 use super::facts::Service;
 use super::ledger::{Ledger, Place};
-use super::log::Letter;
+use super::log::{Letter, time_of};
 use super::report::Name;
 use super::rules;
+use crate::gaps::Number;
 
 impl Auditor<'_> {
     /// I1, and what is under way in each database.
@@ -24,17 +27,29 @@ impl Auditor<'_> {
                 });
             }
             for (order, sequence) in &ledger.outbox {
-                self.report.found(Name::Outbox, || {
+                self.report.found_since(Name::Outbox, time_of(*order), || {
                     format!("{name} has not published event {sequence} of order {order}")
                 });
             }
             for parked in &ledger.parked {
                 self.report.found(Name::Retries, || {
                     let Place { topic, partition, offset } = &parked.place;
+                    let order = or_unknown(parked.order);
+                    if parked.dead {
+                        return format!(
+                            "{name} has given up {topic} {partition} at {offset}, order {order}, \
+                             which is on its way to the dead letters: {}",
+                            parked.error.as_deref().unwrap_or("no error is recorded")
+                        );
+                    }
+                    let why = match (&parked.error, parked.attempts) {
+                        (Some(error), _) => format!(": {error}"),
+                        (None, 0) => ", which waits behind another one of its order".to_owned(),
+                        (None, _) => String::new(),
+                    };
                     format!(
-                        "{name} tries {topic} {partition} at {offset} again, order {}, after {} \
-                         attempts",
-                        or_unknown(parked.order),
+                        "{name} tries {topic} {partition} at {offset} again, order {order}, after \
+                         {} attempts{why}",
                         parked.attempts
                     )
                 });
@@ -52,7 +67,7 @@ impl Auditor<'_> {
             let status = row.map(|row| rules::status(ledger.service, row.rule));
             let unknowable = status.as_deref() == Some("charging_cancelled");
             if !(unknowable && self.options.allow_pending_effects) {
-                self.report.found(Name::Calls, || {
+                self.report.found_since(Name::Calls, time_of(*order), || {
                     let why = if unknowable { "; the order is cancelled" } else { "" };
                     format!("{name} has the call {step} of order {order} open{why}")
                 });
@@ -64,7 +79,12 @@ impl Auditor<'_> {
         let name = ledger.service.name();
         for gap in &ledger.gaps {
             let lost = gap.verdict == "lost";
-            if lost && self.is_acknowledged(gap.order, &gap.source, gap.sequence) {
+            let number = Number {
+                order_id: OrderId(gap.order),
+                source: gap.source.clone(),
+                sequence: gap.sequence,
+            };
+            if gap.verdict != "waiting" && self.options.decisions.settle(name, &number) {
                 continue;
             }
             self.report.found(if lost { Name::Numbers } else { Name::Gaps }, || {
@@ -86,6 +106,9 @@ impl Auditor<'_> {
         for redriven in self.books.log.redriven.iter().filter(|one| !one.aside) {
             let (ledger, order) = (self.books.ledger(redriven.service), redriven.order);
             let name = redriven.service.name();
+            if ledger.dark.is_some() {
+                continue;
+            }
             if ledger.inbox.binary_search(&redriven.id).is_ok() {
                 continue;
             }

@@ -1,15 +1,16 @@
 use std::collections::{BTreeSet, HashMap};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::Context as _;
 use farandole_cli::{AuditOptions, AuditReport, AuditTargets, audit_at_rest, audited_services};
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::commands::dlq::{Archive, LetterId};
+use crate::commands::exit::{self, NOT_AT_REST};
 use crate::connections::Connections;
 use crate::databases::Databases;
-
-/// The exit code when all invariants hold and the fleet is not at rest.
-const NOT_AT_REST: u8 = 4;
+use crate::print::{print, print_json, remark};
 
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
@@ -23,6 +24,10 @@ pub(crate) struct Command {
     /// Charges of cancelled orders may be open: a provider may never answer
     #[arg(long)]
     allow_pending_effects: bool,
+    /// The topics were lost, and know nothing from longer ago than this, such as 2h: judge older
+    /// orders by the databases alone
+    #[arg(long, value_name = "TIME", value_parser = crate::age::parse)]
+    topics_since: Option<Duration>,
     /// Print every case, instead of 20 of each kind
     #[arg(long)]
     all: bool,
@@ -36,7 +41,8 @@ pub(crate) async fn run(
     connections: &Connections,
     databases: &Databases,
 ) -> anyhow::Result<ExitCode> {
-    let Command { invariants_only, allow_dead_letters, allow_pending_effects, all, json } = command;
+    let Command { invariants_only, allow_dead_letters, allow_pending_effects, .. } = command;
+    let Command { topics_since, all, json, .. } = command;
     let lines = if all { usize::MAX } else { AuditOptions::default().lines };
     let services = audited_services().map(str::to_owned);
     let archive = Archive::read(connections, &services, None).await?;
@@ -45,7 +51,9 @@ pub(crate) async fn run(
         invariants_only,
         allow_dead_letters,
         settled_letters: settled_letters(&archive, connections),
-        acknowledged: archive.log.acknowledged().clone(),
+        decisions: archive.log.decisions(),
+        topics_since: topics_since
+            .and_then(|age| Timestamp::now().checked_sub(SignedDuration::try_from(age).ok()?).ok()),
         allow_pending_effects,
     };
     let database_urls: Result<HashMap<String, String>, _> = audited_services()
@@ -61,17 +69,15 @@ pub(crate) async fn run(
     connections.kafka().await?;
     let report = audit_at_rest(&targets, &options, connections.wait(), progress).await?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&report.to_json()).context("as JSON")?);
+        print_json(&report.to_json())?;
     } else {
-        print!("{report}");
+        print(report.to_string().trim_end())?;
     }
-    Ok(if !report.violations().is_empty() {
-        ExitCode::FAILURE
-    } else if !report.not_at_rest().is_empty() {
-        ExitCode::from(NOT_AT_REST)
-    } else {
-        ExitCode::SUCCESS
-    })
+    let (wrong, blind) = (!report.violations().is_empty(), !report.unknown.is_empty());
+    if !wrong && !blind && !report.not_at_rest().is_empty() {
+        return Ok(ExitCode::from(NOT_AT_REST));
+    }
+    Ok(exit::of(wrong, blind))
 }
 
 /// The dead letters that were redriven or discarded, as the log of operations tells.
@@ -86,5 +92,5 @@ fn settled_letters(archive: &Archive, connections: &Connections) -> BTreeSet<(St
 fn progress(report: &AuditReport) {
     let open = report.checks.iter().filter(|check| check.count > 0);
     let open: Vec<String> = open.map(|check| format!("{} {}", check.count, check.name)).collect();
-    eprintln!("waiting for rest; open: {}", open.join(", "));
+    remark(&format!("waiting for rest; open: {}", open.join(", ")));
 }

@@ -20,9 +20,11 @@ mod text;
 use std::process::ExitCode;
 
 pub(crate) use self::archive::Archive;
-pub(crate) use self::author::Author;
+pub(crate) use self::author::{Author, words};
+pub(crate) use self::cause::normalised;
 pub(crate) use self::letter_id::LetterId;
 pub(crate) use self::operations::{Kind, OperationLog, Recorder};
+pub(crate) use self::request::Consent;
 use crate::connections::Connections;
 use crate::databases::Databases;
 
@@ -31,7 +33,8 @@ pub(crate) enum Command {
     /// List the dead letters that are open, by service and cause
     ///
     /// A letter is open until it was redriven or discarded. Causes are compared without ids and
-    /// numbers, so that what failed alike is counted together.
+    /// numbers, so that what failed alike is counted together. Exit codes: 0 they are listed; 3 Kafka
+    /// or a topic is not there.
     ///
     ///   farandole dlq list
     ///   farandole dlq list --service payment --newer-than 1h --group-by none
@@ -56,17 +59,23 @@ pub(crate) enum Command {
     ///   farandole dlq redrive --service payment --cause "schema id" --canary 3
     ///   farandole dlq redrive payment/0/17
     ///
-    /// Exit codes: 0 all that was redriven is applied, or could not be checked; 1 something failed
-    /// again, was left out, or is not yet read.
+    /// Exit codes: 0 all that was redriven is applied; 1 something failed again, was left out, or is
+    /// not yet read; 3 of some it could not be seen what became of them.
     #[command(verbatim_doc_comment)]
     Redrive(redrive::Redrive),
     /// Decide that letters stay dead
     ///
-    /// Nothing is deleted: the log says so, and they are open no more.
+    /// Nothing is deleted: the log says so, and they are open no more. Nothing else complains of
+    /// their events any more either, such as gaps and the audit. undiscard takes it back.
     ///
     ///   farandole dlq discard payment/0/17 --reason "test order"
     #[command(verbatim_doc_comment)]
     Discard(discard::Discard),
+    /// Take a discard back: the letters are open again
+    ///
+    ///   farandole dlq undiscard payment/0/17 --reason "it was no test"
+    #[command(verbatim_doc_comment)]
+    Undiscard(discard::Undiscard),
     /// Tell who did what about dead letters and lost events, when, why, and what came of it
     Log(log::Log),
 }
@@ -81,6 +90,7 @@ pub(crate) async fn run(
         Command::Show(show) => show::run(&show, connections, databases).await,
         Command::Redrive(redrive) => redrive::run(&redrive, connections, databases).await,
         Command::Discard(discard) => discard::run(&discard, connections).await,
+        Command::Undiscard(undiscard) => discard::take_back(&undiscard, connections).await,
         Command::Log(log) => log::run(&log, connections).await,
     }
 }

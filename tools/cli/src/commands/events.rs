@@ -1,14 +1,15 @@
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use contracts::Envelope;
 use farandole_cli::reader;
-use kafka::{EventRecord, ReadEvent, ReadFrom};
+use kafka::{AdminError, EventRecord, ReadError, ReadEvent, ReadFrom};
 use kernel::OrderId;
+use serde_json::json;
 
 use crate::connections::Connections;
+use crate::print::{is_over, one_line, print, print_json_line, remark};
 
 /// How long records that are known to be there may take to come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,10 +38,13 @@ pub(crate) struct Tail {
     /// End after the newest event there was at the start, instead of waiting for more
     #[arg(long, requires = "from_start")]
     no_follow: bool,
+    /// Each event as a JSON object on a line
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) async fn run(command: Command, connections: &Connections) -> anyhow::Result<ExitCode> {
-    let Command::Tail(Tail { order, from_start, no_follow }) = command;
+    let Command::Tail(Tail { order, from_start, no_follow, json }) = command;
     let registry = connections.registry().await?;
     connections.kafka().await?;
     let from = if from_start { ReadFrom::Beginning } else { ReadFrom::Now };
@@ -51,12 +55,18 @@ pub(crate) async fn run(command: Command, connections: &Connections) -> anyhow::
         let trouble = match events.next(PAUSE).await {
             Ok(Some(record)) => {
                 last = Instant::now();
-                if !print(record, order)? {
+                if let Some(line) = line(record, order, json) {
+                    if json { print_json_line(&line)? } else { print(&line)? }
+                }
+                // Whoever reads may have seen enough, such as `head`.
+                if is_over() {
                     break;
                 }
                 continue;
             }
             Ok(None) => None,
+            // That does not pass.
+            Err(error @ ReadError::Kafka(AdminError::Unreadable(_))) => return Err(error.into()),
             Err(error) => Some(error),
         };
         if no_follow && last.elapsed() > PATIENCE {
@@ -64,24 +74,15 @@ pub(crate) async fn run(command: Command, connections: &Connections) -> anyhow::
         }
         // Brokers restart, and are found again.
         if let Some(error) = trouble {
-            eprintln!("waiting: {error}");
+            remark(&format!("waiting: {error}"));
             tokio::time::sleep(PAUSE).await;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints a record, unless it is another order's; `false` when nobody reads any more.
-fn print(record: EventRecord, order: Option<OrderId>) -> io::Result<bool> {
-    let Some(line) = line(record, order) else { return Ok(true) };
-    match writeln!(io::stdout(), "{line}") {
-        // Whoever reads has seen enough, such as `head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        result => result.map(|()| true),
-    }
-}
-
-fn line(record: EventRecord, order: Option<OrderId>) -> Option<String> {
+/// A record's line, unless it is another order's.
+fn line(record: EventRecord, order: Option<OrderId>, json: bool) -> Option<String> {
     let EventRecord { topic, partition, offset, event } = record;
     match event {
         Ok(ReadEvent { envelope, mut payload }) => {
@@ -89,11 +90,26 @@ fn line(record: EventRecord, order: Option<OrderId>) -> Option<String> {
                 return None;
             }
             reader::redact(&mut payload);
-            let Envelope { time, source, event_type, order, sequence, .. } = envelope;
-            let service = source.trim_start_matches('/');
+            let Envelope { id, time, source, event_type, order, sequence, .. } = envelope;
+            if json {
+                let event = json!({
+                    "id": id, "time": time, "source": source, "type": event_type,
+                    "order_id": order, "sequence": sequence, "payload": payload,
+                    "topic": topic, "partition": partition, "offset": offset,
+                });
+                return Some(event.to_string());
+            }
+            let (service, event_type) = (one_line(&source), one_line(&event_type));
+            let service = service.trim_start_matches('/');
             Some(format!("{time:.3} {service:<12} {event_type:<22} {order} {sequence} {payload}"))
         }
         Err(_) if order.is_some() => None,
-        Err(reason) => Some(format!("unreadable: {topic} {partition} at {offset}: {reason}")),
+        Err(reason) if json => Some(
+            json!({"topic": topic, "partition": partition, "offset": offset, "unreadable": reason})
+                .to_string(),
+        ),
+        Err(reason) => {
+            Some(format!("unreadable: {topic} {partition} at {offset}: {}", one_line(&reason)))
+        }
     }
 }

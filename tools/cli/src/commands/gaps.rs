@@ -1,17 +1,19 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use farandole_cli::SERVICES;
-use farandole_cli::gaps::{Gap, Number, Verdict, gaps, is_lost};
-use kafka::Publisher;
+use farandole_cli::decisions::Decisions;
+use farandole_cli::gaps::{Gap, Number, Verdict, gaps, is_missed};
+use kafka::{AdminError, Publisher};
 use kernel::OrderId;
 use serde_json::json;
 
 use crate::age::ago;
-use crate::commands::dlq::{Author, Kind, OperationLog, Recorder};
+use crate::commands::dlq::{Author, Kind, OperationLog, Recorder, words};
+use crate::commands::exit;
 use crate::connections::Connections;
 use crate::databases::Databases;
-use crate::print::print;
+use crate::print::{one_line, print, print_json, remark};
 use crate::table::table;
 
 /// How many are shown of each service.
@@ -31,10 +33,10 @@ pub(crate) struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Take note that an event is lost for good, and what it was for is seen to
+    /// Take note that an event never will come, and what it was for is seen to
     ///
-    /// It goes off the list, and the audit takes its number for accounted for. Nothing else is
-    /// changed; `farandole dlq log` tells who did so, and why.
+    /// It may be lost, or given up. It goes off the list, and nothing else that looks at the fleet
+    /// complains of it any more. Nothing else is changed; `farandole dlq log` tells who did so, and why.
     ///
     ///   farandole gaps acknowledge ORDER /payment 2 --reason "refunded by hand"
     #[command(verbatim_doc_comment)]
@@ -53,7 +55,7 @@ struct Acknowledge {
     #[arg(value_name = "SEQUENCE", value_parser = clap::value_parser!(i32).range(1..))]
     sequence: i32,
     /// Why it may stay lost, for whoever reads the log
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = words)]
     reason: String,
     #[command(flatten)]
     author: Author,
@@ -77,13 +79,16 @@ async fn acknowledge(
 ) -> anyhow::Result<ExitCode> {
     let number = Number { order_id: order, source, sequence };
     let asked_for = format!("{order} {} {sequence}", number.source);
-    let mut lost = false;
+    let mut missed = false;
     for service in SERVICES {
-        lost |= is_lost(service, &mut databases.connect(service).await?, &number).await?;
+        missed |= is_missed(service, &mut databases.connect(service).await?, &number).await?;
     }
-    if !lost {
-        print(&format!("No service has found {asked_for} to be lost. Next: farandole gaps"))?;
-        return Ok(ExitCode::FAILURE);
+    if !missed {
+        let asked_for = one_line(&asked_for);
+        print(&format!(
+            "No service has found {asked_for} to be lost, or has given it up. Next: farandole gaps"
+        ))?;
+        return Ok(exit::of(true, false));
     }
     connections.kafka().await?;
     let publisher = Publisher::new(&connections.kafka_brokers)?;
@@ -96,19 +101,18 @@ async fn acknowledge(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The events that are known to be lost for good. What is missing can be told without Kafka, too.
-async fn acknowledged(connections: &Connections) -> BTreeSet<Number> {
-    let reading = async {
-        connections.kafka().await?;
-        OperationLog::read(connections).await
-    };
-    match reading.await {
-        Ok(log) => log.acknowledged().clone(),
-        Err(error) => {
-            eprintln!("what was acknowledged is not known, and listed as well: {error}");
-            BTreeSet::new()
-        }
-    }
+/// What operators have decided. What is missing can be told without Kafka, too.
+async fn decisions(connections: &Connections) -> Result<Decisions, AdminError> {
+    connections.kafka().await?;
+    Ok(OperationLog::read(connections).await?.decisions())
+}
+
+/// What was found, and what could not be looked at.
+struct Found {
+    gaps: Vec<Gap>,
+    /// How many there are.
+    all: usize,
+    unknown: Vec<String>,
 }
 
 async fn list(
@@ -116,28 +120,47 @@ async fn list(
     connections: &Connections,
     databases: &Databases,
 ) -> anyhow::Result<ExitCode> {
-    let acknowledged = acknowledged(connections).await;
-    let (mut found, mut all) = (Vec::new(), 0);
-    for service in SERVICES {
-        if wanted.is_empty() || wanted.iter().any(|name| name == service) {
+    let mut found = Found { gaps: Vec::new(), all: 0, unknown: Vec::new() };
+    let decided = decisions(connections).await;
+    let decisions = decided.as_ref().cloned().unwrap_or_default();
+    let is_wanted = |service: &&str| wanted.is_empty() || wanted.iter().any(|name| name == service);
+    for service in SERVICES.into_iter().filter(is_wanted) {
+        let read = async {
             let mut database = databases.connect(service).await?;
-            let (of_service, number) =
-                gaps(service, &mut database, &acknowledged, SHOWN_MAX).await?;
-            found.extend(of_service);
-            all += usize::try_from(number)?;
+            anyhow::Ok(gaps(service, &mut database, &decisions, SHOWN_MAX).await?)
+        };
+        match read.await {
+            Ok((of_service, number)) => {
+                found.gaps.extend(of_service);
+                found.all += usize::try_from(number)?;
+            }
+            Err(error) => found.unknown.push(format!("{error:#}")),
         }
     }
-    let more = all - found.len();
+    // Where nothing is missing, nothing was acknowledged either.
+    if let (Err(error), false) = (&decided, found.gaps.is_empty()) {
+        let why = format!("what was acknowledged is not known, and listed as well: {error}");
+        found.unknown.push(why);
+    }
+    let Found { gaps, all, unknown } = &found;
+    let more = all - gaps.len();
     if json {
-        print(&serde_json::to_string_pretty(&json!({ "gaps": found, "more": more }))?)?;
-    } else if found.is_empty() {
+        print_json(&json!({ "gaps": gaps, "more": more, "unknown": unknown }))?;
+        return Ok(exit::of(!gaps.is_empty(), !unknown.is_empty()));
+    }
+    for why in unknown {
+        remark(why);
+    }
+    if !gaps.is_empty() {
+        let header = ["SERVICE", "ORDER", "SOURCE", "SEQUENCE", "FOR", "VERDICT"];
+        let rows = table(header, gaps.iter().map(row));
+        print(&format!("{}\n\n{rows}\n\n{}", headline(gaps, *all, more), advice(gaps)))?;
+    } else if unknown.is_empty() {
         print("No event is missing.")?;
     } else {
-        let header = ["SERVICE", "ORDER", "SOURCE", "SEQUENCE", "FOR", "VERDICT"];
-        let rows = table(header, found.iter().map(row));
-        print(&format!("{rows}\n\n{}", summary(&found, all, more)))?;
+        print("No event is missing, as far as could be seen.")?;
     }
-    Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(exit::of(!gaps.is_empty(), !unknown.is_empty()))
 }
 
 fn row(gap: &Gap) -> [String; 6] {
@@ -152,23 +175,45 @@ fn row(gap: &Gap) -> [String; 6] {
     ]
 }
 
-fn summary(found: &[Gap], all: usize, more: usize) -> String {
+/// How many are missing, by service and verdict.
+fn headline(found: &[Gap], all: usize, more: usize) -> String {
+    let mut groups: BTreeMap<(Verdict, &str), usize> = BTreeMap::new();
+    for gap in found {
+        *groups.entry((gap.verdict, gap.service)).or_default() += 1;
+    }
+    let parts: Vec<String> = groups
+        .iter()
+        .map(|((verdict, service), count)| {
+            let verdict = match verdict {
+                Verdict::Waiting => "not found yet",
+                Verdict::Dead => "given up",
+                Verdict::Lost => "lost",
+            };
+            format!("{service} {count} {verdict}")
+        })
+        .collect();
+    let are = if all == 1 { "event is" } else { "events are" };
+    let hidden = if more == 0 { String::new() } else { format!(", {more} of them not shown") };
+    format!("{all} {are} missing{hidden}: {}.", parts.join(", "))
+}
+
+fn advice(found: &[Gap]) -> String {
     let verdicts: BTreeSet<Verdict> = found.iter().map(|gap| gap.verdict).collect();
     let advice = verdicts.into_iter().map(|verdict| match verdict {
         Verdict::Waiting => {
             "not found yet: wait; the service searches the topic and repairs what it finds. It \
              must run for that: see its /health/ready."
         }
-        Verdict::Dead => "given up: farandole dlq list --service SERVICE --order ORDER",
+        Verdict::Dead => {
+            "given up: farandole dlq list --service SERVICE --order ORDER; it goes off the list when \
+             it is redriven or discarded."
+        }
         Verdict::Lost => {
-            "lost: farandole orders stuck --order ORDER tells what it holds up. It goes off the \
-             list when its event comes, or by farandole gaps acknowledge ORDER SOURCE SEQUENCE."
+            "lost: farandole orders show ORDER tells what it holds up. It goes off the list when its \
+             event comes, or by farandole gaps acknowledge ORDER SOURCE SEQUENCE."
         }
     });
-    let are = if all == 1 { "event is" } else { "events are" };
-    let hidden = if more == 0 { String::new() } else { format!(", {more} of them not shown") };
-    let lines: Vec<String> = std::iter::once(format!("{all} {are} missing{hidden}. Next:"))
-        .chain(advice.map(|line| format!("  {line}")))
-        .collect();
+    let lines: Vec<String> =
+        std::iter::once("Next:".to_owned()).chain(advice.map(|line| format!("  {line}"))).collect();
     lines.join("\n")
 }

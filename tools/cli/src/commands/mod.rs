@@ -3,7 +3,11 @@
 pub(crate) mod audit;
 pub(crate) mod dlq;
 pub(crate) mod events;
+pub(crate) mod exit;
 pub(crate) mod gaps;
+pub(crate) mod help;
 pub(crate) mod orders;
+pub(crate) mod retries;
 pub(crate) mod schemas;
+pub(crate) mod status;
 pub(crate) mod topics;

@@ -1,16 +1,24 @@
-//! Orders that hang.
+//! Orders that hang, and single orders.
 
+mod show;
 mod text;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
+use farandole_cli::decisions::Decisions;
+use farandole_cli::outcomes::{Outcomes, find_causes, outcomes};
 use farandole_cli::stuck::{self, Filter, Letters, Stuck, find, read_letters};
 use kernel::OrderId;
 
+use crate::commands::dlq::OperationLog;
+use crate::commands::exit;
 use crate::connections::Connections;
-use crate::databases::Databases;
-use crate::print::print;
+use crate::databases::{Databases, NoDatabase};
+use crate::print::{print, print_json, remark};
+
+/// How far back it is told how many orders lapsed.
+const RECENT: Duration = Duration::from_mins(10);
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -18,16 +26,25 @@ pub(crate) enum Command {
     ///
     /// It looks at all five services' states of each order whose status has not changed for a
     /// while, also of those completed or cancelled, for what follows may hang: a refund, a release,
-    /// a message. Nothing is changed. All five databases are needed, such as ORDER_DATABASE_URL;
-    /// without Kafka it can't tell of dead letters, and says so.
+    /// a message. First it counts what they wait for, then it tells of some, the newest first. It
+    /// also lists orders that other services know and the order service does not, and tells how
+    /// many have lapsed lately. Nothing is changed. All five databases are needed, such as
+    /// ORDER_DATABASE_URL; without Kafka it can't tell of dead letters, and says so.
     ///
     ///   farandole orders stuck
-    ///   farandole orders stuck --older-than 10m --limit 5
+    ///   farandole orders stuck --older-than 10m --limit 20
     ///   farandole orders stuck --order 019b76da-a800-7000-8000-000000000001
     ///
     /// Exit codes: 0 none hangs; 1 some do; 3 a database cannot be read.
     #[command(verbatim_doc_comment)]
     Stuck(Arguments),
+    /// Tell all there is to know of one order: states, queues, calls, dead letters, gaps, events
+    ///
+    ///   farandole orders show 019b76da-a800-7000-8000-000000000001
+    ///
+    /// Exit codes: 0 there is such an order; 1 nobody knows it; 3 it could not be looked.
+    #[command(verbatim_doc_comment)]
+    Show(show::Arguments),
 }
 
 #[derive(clap::Args)]
@@ -35,11 +52,15 @@ pub(crate) struct Arguments {
     /// How long an order's status must not have changed, such as 60s, 10m or 2h
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = crate::age::parse)]
     older_than: Duration,
+    /// How long ago an order was placed at most; older ones are looked at if anything of them is
+    /// open
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = crate::age::parse)]
+    placed_within: Duration,
     /// Only this order, whatever its age
-    #[arg(long, value_name = "ID", conflicts_with = "older_than")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["older_than", "placed_within"])]
     order: Option<OrderId>,
-    /// How many orders to tell of, the oldest first; of the rest only their number is told
-    #[arg(long, value_name = "NUMBER", default_value_t = 20,
+    /// How many orders to tell of, the newest first; the rest is counted
+    #[arg(long, value_name = "NUMBER", default_value_t = 5,
           value_parser = clap::value_parser!(u16).range(1..=10_000))]
     limit: u16,
     /// As JSON, for programs
@@ -52,41 +73,111 @@ pub(crate) async fn run(
     connections: &Connections,
     databases: &Databases,
 ) -> anyhow::Result<ExitCode> {
-    let Command::Stuck(Arguments { older_than, order, limit, json }) = command;
-    let mut databases = stuck::Databases {
-        order: databases.connect("order").await?,
-        inventory: databases.connect("inventory").await?,
-        payment: databases.connect("payment").await?,
-        shipping: databases.connect("shipping").await?,
-        notification: databases.connect("notification").await?,
-    };
-    let filter = order.map_or(Filter::OlderThan(older_than), Filter::Order);
-    let Some(mut stuck) = find(&mut databases, filter, limit.into()).await? else {
-        anyhow::bail!("there is no such order in the order service's database");
-    };
-    let letters = dead_letters(connections, &stuck).await;
-    stuck.advise(&letters);
-    if json {
-        print(&serde_json::to_string_pretty(&stuck)?)?;
-    } else {
-        print(&text::render(&stuck, filter))?;
+    match command {
+        Command::Stuck(arguments) => stuck(arguments, connections, databases).await,
+        Command::Show(arguments) => show::run(arguments, connections, databases).await,
     }
-    Ok(if stuck.orders.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The orders' dead letters; none while Kafka is away, which may be why orders hang.
-async fn dead_letters(connections: &Connections, stuck: &Stuck) -> Letters {
-    if stuck.orders.is_empty() {
-        return Letters::default();
-    }
-    let (brokers, topics) = (connections.kafka_brokers.clone(), connections.topic_prefix.clone());
-    let stuck = stuck.clone();
-    let reading = tokio::task::spawn_blocking(move || read_letters(&brokers, &topics, &stuck));
-    let trouble = match reading.await {
-        Ok(Ok(letters)) => return letters,
-        Ok(Err(error)) => error.to_string(),
-        Err(error) => error.to_string(),
+async fn connect(databases: &Databases) -> Result<stuck::Databases, NoDatabase> {
+    let (order, inventory, payment, shipping, notification) = tokio::try_join!(
+        databases.connect("order"),
+        databases.connect("inventory"),
+        databases.connect("payment"),
+        databases.connect("shipping"),
+        databases.connect("notification"),
+    )?;
+    Ok(stuck::Databases { order, inventory, payment, shipping, notification })
+}
+
+async fn stuck(
+    arguments: Arguments,
+    connections: &Connections,
+    databases: &Databases,
+) -> anyhow::Result<ExitCode> {
+    let Arguments { older_than, placed_within, order, limit, json } = arguments;
+    let mut databases = connect(databases).await?;
+    let filter = order.map_or(Filter::Late { older_than, placed_within }, Filter::Order);
+    let (decisions, blind) = decisions(connections).await;
+    let Some(mut stuck) = find(&mut databases, filter, &decisions, limit.into()).await? else {
+        let why = "the order service has no such order; farandole orders show ORDER tells whether \
+                   others know it";
+        return Err(Missing(why).into());
     };
-    eprintln!("cannot tell which events are dead letters: {trouble}");
-    Letters::default()
+    // Where nothing hangs, nothing was decided on either.
+    stuck.unknown.extend(blind.filter(|_| !stuck.orders.is_empty()));
+    let blind = dead_letters(connections, &mut stuck, &decisions).await;
+    stuck.unknown.extend(blind);
+    let lapsed = match filter {
+        Filter::Order(_) => None,
+        Filter::Late { .. } => lapsed(&mut databases).await,
+    };
+    if json {
+        let mut value = serde_json::to_value(&stuck)?;
+        value["lapsed"] = serde_json::to_value(&lapsed)?;
+        print_json(&value)?;
+    } else {
+        print(&text::render(&stuck, lapsed.as_ref(), filter))?;
+        for why in &stuck.unknown {
+            remark(why);
+        }
+    }
+    let wrong = !stuck.orders.is_empty() || !stuck.groups.is_empty() || !stuck.orphans.is_empty();
+    Ok(exit::of(wrong, !stuck.unknown.is_empty()))
+}
+
+/// There is no such order.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Missing(&'static str);
+
+/// What operators have decided, as far as Kafka tells, and why it does not.
+async fn decisions(connections: &Connections) -> (Decisions, Option<String>) {
+    let read = async {
+        connections.kafka().await?;
+        OperationLog::read(connections).await
+    };
+    match read.await {
+        Ok(log) => (log.decisions(), None),
+        Err(error) => {
+            let why = format!("cannot tell what was discarded or acknowledged: {error}");
+            (Decisions::default(), Some(why))
+        }
+    }
+}
+
+/// How many orders have lapsed lately, and what they waited for.
+async fn lapsed(databases: &mut stuck::Databases) -> Option<Outcomes> {
+    let mut found = outcomes(&mut databases.order, RECENT).await.ok()?;
+    let stuck::Databases { inventory, payment, .. } = databases;
+    // That they cannot be read hides the causes only.
+    let _ = find_causes(&mut found, inventory, payment).await;
+    (found.timed_out() > 0).then_some(found)
+}
+
+/// Adds the orders' dead letters, and what to do; or says why that cannot be told. Kafka may be
+/// away, which may be why orders hang.
+async fn dead_letters(
+    connections: &Connections,
+    stuck: &mut Stuck,
+    decisions: &Decisions,
+) -> Option<String> {
+    let (mut letters, mut trouble) = (Letters::default(), None);
+    if !stuck.orders.is_empty() {
+        let (brokers, topics) =
+            (connections.kafka_brokers.clone(), connections.topic_prefix.clone());
+        let about = stuck.clone();
+        let reading = tokio::task::spawn_blocking(move || read_letters(&brokers, &topics, &about));
+        let why = match reading.await {
+            Ok(Ok(read)) => {
+                letters = read;
+                None
+            }
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        trouble = why.map(|why| format!("cannot tell which events are dead letters: {why}"));
+    }
+    stuck.advise(&letters, decisions);
+    trouble
 }

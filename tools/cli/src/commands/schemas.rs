@@ -2,8 +2,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use farandole_cli::{SchemaReport, SchemaState, Schemas, check_schemas, register_schemas};
+use serde_json::{Value, json};
 
+use crate::commands::exit;
 use crate::connections::Connections;
+use crate::print::{one_line, print, print_json};
 use crate::table::table;
 
 #[derive(clap::Subcommand)]
@@ -12,7 +15,8 @@ pub(crate) enum Command {
     ///
     /// Each event's versions are registered in order under its subject, which is set to
     /// FULL_TRANSITIVE compatibility. What is registered already stays as it is, so this can be
-    /// run at every deployment.
+    /// run at every deployment. Exit codes: 0 all are registered; 1 one is missing, differs or is
+    /// refused; 3 the registry is not there.
     Register(Register),
 }
 
@@ -24,10 +28,13 @@ pub(crate) struct Register {
     /// Take the schemas from here, <service>/<Event>.v<N>.avsc, instead of those built in
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) async fn run(command: Command, connections: &Connections) -> anyhow::Result<ExitCode> {
-    let Command::Register(Register { check, dir }) = command;
+    let Command::Register(Register { check, dir, json }) = command;
     let schemas = match dir {
         Some(dir) => Schemas::read(&dir)?,
         None => Schemas::embedded(),
@@ -39,10 +46,28 @@ pub(crate) async fn run(command: Command, connections: &Connections) -> anyhow::
     } else {
         register_schemas(&registry, topics, &schemas).await?
     };
-    println!("{}", table(["SUBJECT", "VERSION", "ID", "STATE"], reports.iter().map(row)));
-    println!("\n{}", summary(&reports));
     let good = reports.iter().all(|report| report.state.is_good());
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if json {
+        let schemas: Vec<Value> = reports.iter().map(as_json).collect();
+        print_json(&json!({"good": good, "schemas": schemas}))?;
+    } else {
+        let rows = table(["SUBJECT", "VERSION", "ID", "STATE"], reports.iter().map(row));
+        print(&format!("{rows}\n\n{}", summary(&reports)))?;
+    }
+    Ok(exit::of(!good, false))
+}
+
+fn as_json(report: &SchemaReport) -> Value {
+    let [subject, _, _, state] = row(report);
+    let (id, why) = match &report.state {
+        SchemaState::Registered(id) | SchemaState::AlreadyThere(id) | SchemaState::Differs(id) => {
+            (Some(id), None)
+        }
+        SchemaState::Unguarded { id, compatibility } => (Some(id), Some(compatibility)),
+        SchemaState::Refused(why) => (None, Some(why)),
+        SchemaState::Missing => (None, None),
+    };
+    json!({"subject": subject, "version": report.version, "id": id, "state": state, "why": why})
 }
 
 fn row(report: &SchemaReport) -> [String; 4] {
@@ -93,10 +118,10 @@ fn explain(report: &SchemaReport) -> Option<String> {
             format!("the subject's compatibility is {compatibility}, not FULL_TRANSITIVE.")
         }
         SchemaState::Refused(reason) => format!(
-            "the registry refuses it: {reason}\nA next version may only add or drop fields with \
+            "the registry refuses it: {reason}. A next version may only add or drop fields with \
              defaults."
         ),
         _ => return None,
     };
-    Some(format!("{subject} version {version}: {words}"))
+    Some(one_line(&format!("{subject} version {version}: {words}")).into_owned())
 }

@@ -1,11 +1,17 @@
+mod quotas;
+
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use farandole_cli::{TopicShape, check_topics, clients, create_topics};
+use farandole_cli::{TopicShape, check_topics, create_topics};
 use jiff::{SignedDuration, Span, SpanRelativeTo};
-use kafka::{Quota, Topic, TopicPlan, TopicReport, set_quotas};
+use kafka::{Topic, TopicPlan, TopicReport};
+use serde_json::{Value, json};
 
+use crate::commands::exit;
 use crate::connections::Connections;
+use crate::print::{print, print_json};
 use crate::table::table;
 
 const DAY: Duration = Duration::from_hours(24);
@@ -16,19 +22,24 @@ pub(crate) enum Command {
     ///
     /// A topic that is there is never changed, so this can be run at every deployment; one that
     /// differs is reported. Dead letters, and what operators did about them, are kept for ever.
+    /// Quotas that hold the services back are shown.
+    ///
+    /// Exit codes: 0 all is as planned; 1 something is missing, differs, or was refused; 3 Kafka is
+    /// not there.
     Create(Create),
 }
 
 #[derive(clap::Args)]
 pub(crate) struct Create {
-    /// Only report; exit with 1 if anything is missing or different
+    /// Only report; exit with 1 if anything is missing or different, or a quota is set that is not
+    /// asked for
     #[arg(long)]
     check: bool,
     /// Partitions of each topic; the same for all, since an order must meet the same instance
-    /// whichever topic its events come through
-    #[arg(long, value_name = "NUMBER", default_value_t = 3,
-          value_parser = clap::value_parser!(i32).range(1..=1_000))]
-    partitions: i32,
+    /// whichever topic its events come through [default: as many as the topics have that are there,
+    /// else 3]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..=1_000))]
+    partitions: Option<i32>,
     /// Copies of each partition; 3 on a cluster that is to survive a broker
     #[arg(long, value_name = "NUMBER", default_value_t = 1,
           value_parser = clap::value_parser!(i32).range(1..=100))]
@@ -36,13 +47,11 @@ pub(crate) struct Create {
     /// How long events are kept, such as 7d or 12h; the services' INBOX_RETENTION_S must be longer
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = retention)]
     retention: Duration,
-    /// Hold each service to producing so many bytes a second to each broker, by a Kafka quota for
-    /// its client id; by default quotas are left as they are
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1_024..))]
-    producer_byte_rate: Option<u32>,
-    /// The same for consuming
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1_024..))]
-    consumer_byte_rate: Option<u32>,
+    #[command(flatten)]
+    quotas: quotas::Arguments,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
 }
 
 fn retention(text: &str) -> Result<Duration, String> {
@@ -56,39 +65,74 @@ fn retention(text: &str) -> Result<Duration, String> {
 
 pub(crate) async fn run(command: Command, connections: &Connections) -> anyhow::Result<ExitCode> {
     let Command::Create(create) = command;
-    let Create { check, partitions, replication, retention, .. } = create;
-    let quota = Quota {
-        producer_bytes: create.producer_byte_rate,
-        consumer_bytes: create.consumer_byte_rate,
-    };
-    let shape = TopicShape { partitions, replication, retention };
+    let Create { check, partitions, replication, retention, quotas, json } = create;
+    quotas.consent(check)?;
     let admin = connections.kafka().await?;
     let topics = &connections.topic_prefix;
+    let mut shape = TopicShape { replication, retention, ..TopicShape::default() };
+    shape.partitions = match partitions {
+        Some(partitions) => partitions,
+        None => there(&check_topics(&admin, topics, &shape).await?).unwrap_or(shape.partitions),
+    };
     let reports = if check {
         check_topics(&admin, topics, &shape).await?
     } else {
         create_topics(&admin, topics, &shape).await?
     };
-    println!("{}", table(["TOPIC", "STATE", "PLANNED", "FOUND"], reports.iter().map(row)));
-    if quota != Quota::default() && !check {
-        let clients = clients(topics);
-        set_quotas(&connections.kafka_brokers, &clients, quota).await?;
-        println!("\nQuotas are set for the client ids {}.", clients.join(", "));
+    if !check {
+        quotas.set(connections).await?;
     }
-    println!("\n{}", summary(&reports));
+    let found = quotas.find(connections).await;
     let good =
         |report: &TopicReport| matches!(report, TopicReport::Created | TopicReport::AsPlanned);
-    let all_good = reports.iter().all(|(_, report)| good(report));
-    Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let all_good = reports.iter().all(|(_, report)| good(report)) && found.as_asked;
+    if json {
+        let topics: Vec<Value> = reports.iter().map(as_json).collect();
+        print_json(&json!({"good": all_good, "topics": topics, "quotas": found.as_json()}))?;
+    } else {
+        let rows = table(["TOPIC", "STATE", "PLANNED", "FOUND"], reports.iter().map(row));
+        let quotas = found.as_text(check);
+        print(&format!("{rows}\n\n{}{quotas}", summary(&reports)))?;
+    }
+    Ok(exit::of(!all_good, false))
+}
+
+/// How many partitions the events' topics have that are there: what most of them have.
+fn there(reports: &[(TopicPlan, TopicReport)]) -> Option<i32> {
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    for (plan, report) in reports.iter().filter(|(plan, _)| plan.retention.is_some()) {
+        let partitions = match report {
+            TopicReport::AsPlanned => plan.topic().partitions,
+            TopicReport::Differs(topic) => topic.partitions,
+            TopicReport::Created | TopicReport::Missing => continue,
+        };
+        *counts.entry(partitions).or_default() += 1;
+    }
+    let (partitions, _) = counts.into_iter().max_by_key(|(_, topics)| *topics)?;
+    i32::try_from(partitions).ok()
+}
+
+fn as_json(report: &(TopicPlan, TopicReport)) -> Value {
+    let [topic, state, planned, found] = row(report);
+    json!({"topic": topic, "state": state, "planned": planned, "found": found})
 }
 
 fn row((plan, report): &(TopicPlan, TopicReport)) -> [String; 4] {
-    let planned = describe(&plan.topic());
+    let topic = plan.topic();
+    let mut planned = describe(&topic);
     let (state, found) = match report {
         TopicReport::Created => ("created", planned.clone()),
         TopicReport::AsPlanned => ("as planned", planned.clone()),
         TopicReport::Missing => ("missing", "-".to_owned()),
-        TopicReport::Differs(topic) => ("differs", describe(topic)),
+        TopicReport::Differs(other) => {
+            let mut found = describe(other);
+            let differences = other.differences(&topic);
+            for (name, is, should) in differences.filter(|(name, ..)| *name != "retention.ms") {
+                planned.push_str(&format!(", {name}={should}"));
+                found.push_str(&format!(", {name}={is}"));
+            }
+            ("differs", found)
+        }
     };
     [plan.name.clone(), state.to_owned(), planned, found]
 }

@@ -14,19 +14,19 @@ pub(super) fn add(order: &mut StuckOrder) {
         unpublished.get(from).is_none_or(|events| !events.iter().any(|it| it == event))
     };
     for work in &mut order.services {
-        if work.instances == 0 {
+        if work.instances == Some(0) {
             work.next.push(format!("no instance of {} is running: start one", work.service));
         }
         for awaited in &work.awaits {
             let advice = match *awaited {
-                Awaited::Event { event, from } if !published(event, from) => format!(
-                    "{from} has not published {event} yet: see why in {from}'s /health/ready"
-                ),
+                Awaited::Event { event, from } if !published(event, from) => {
+                    format!("{from} has not published {event} yet: farandole status tells why")
+                }
                 Awaited::Event { event, from } => read(&id, work, event, from),
                 Awaited::Call { step } => call(&id, work, step),
-                Awaited::Deadline => "it does so within seconds when it runs: see order's \
-                                      /health/ready"
-                    .to_owned(),
+                Awaited::Deadline => {
+                    "it does so within seconds when it runs: farandole status".to_owned()
+                }
                 Awaited::Unclear => "the states contradict each other: farandole audit".to_owned(),
             };
             // Several events may be held up by the same thing.
@@ -57,10 +57,10 @@ fn read(order: &str, work: &Work, event: &str, from: &str) -> String {
         None if work.missing.iter().any(lost) => {
             format!("an event of {from} is lost: farandole gaps --service {service}")
         }
-        None if work.instances == 0 => format!("{service} reads it when it runs"),
+        None if work.instances == Some(0) => format!("{service} reads it when it runs"),
         None => format!(
-            "not read yet, or never said: see {service}'s /health/ready, and farandole \
-             events tail --from-start --no-follow --order {order}"
+            "not read yet, or never said: farandole status tells how {service} is, and farandole \
+             orders show {order} what was said"
         ),
     }
 }

@@ -8,6 +8,7 @@ use kernel::OrderId;
 use super::moves::Awaited;
 use super::order::{Stuck, StuckOrder};
 use super::work::{DeadLetter, text};
+use crate::decisions::Decisions;
 
 /// The header with the errors of a dead letter, oldest first, as a JSON array.
 const ERRORS: &str = "farandole_dead_errors";
@@ -19,7 +20,8 @@ pub struct Letters(BTreeMap<(String, OrderId), Vec<DeadLetter>>);
 impl Letters {
     /// Adds to what is to be done about an order the dead letters with an awaited event: the
     /// newest of each event, for the others were redriven.
-    pub(super) fn join(&self, order: &mut StuckOrder) {
+    /// Those that were discarded are not to be redriven.
+    pub(super) fn join(&self, order: &mut StuckOrder, decisions: &Decisions) {
         for work in &mut order.services {
             let key = (work.service.to_owned(), order.order_id);
             let awaited = |letter: &&DeadLetter| {
@@ -28,7 +30,9 @@ impl Letters {
                     work.awaits.iter().any(is)
                 })
             };
-            let letters = self.0.get(&key).into_iter().flatten().filter(awaited);
+            let letters = self.0.get(&key).into_iter().flatten();
+            let letters = letters.filter(|letter| !decisions.has_discarded(&letter.id));
+            let letters = letters.filter(awaited);
             let newest: BTreeMap<_, _> = letters.map(|letter| (&letter.event, letter)).collect();
             work.dead_letters = newest.into_values().cloned().collect();
         }
@@ -67,7 +71,7 @@ pub fn read(brokers: &str, topics: &Topics, stuck: &Stuck) -> Result<Letters, Ad
     Ok(letters)
 }
 
-fn letter(service: &str, record: &Scanned<'_>) -> DeadLetter {
+pub(super) fn letter(service: &str, record: &Scanned<'_>) -> DeadLetter {
     let errors: Option<Vec<String>> =
         record.header(ERRORS).and_then(|errors| serde_json::from_slice(errors).ok());
     DeadLetter {

@@ -4,6 +4,8 @@ use serde::Serialize;
 
 /// What the states say of an order that a service has not heard of.
 const UNSEEN: &str = "unseen";
+/// What stands for the state in a service that could not be asked.
+pub(super) const UNKNOWN: &str = "unknown";
 
 /// Where an order is in each of the services, as they call it themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +108,9 @@ pub fn moves(states: &States) -> Vec<Move> {
         _ => {}
     }
     let terminal = ["completed", "cancelled"].contains(&states.order.as_str());
-    if !terminal && moves.0.is_empty() {
+    let States { inventory, payment, shipping, .. } = states;
+    let is_known = [inventory, payment, shipping].iter().all(|state| *state != UNKNOWN);
+    if !terminal && moves.0.is_empty() && is_known {
         moves.add("order", &[Awaited::Unclear]);
     }
     tell(states, &mut moves);

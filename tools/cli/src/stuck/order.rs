@@ -2,15 +2,54 @@ use jiff::Timestamp;
 use kernel::OrderId;
 use serde::Serialize;
 
+use super::moves::Awaited;
 use super::work::Work;
 
 /// The orders that hang.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Stuck {
-    /// The oldest of them, by when they were placed.
+    /// What they wait for, those first that began to last.
+    pub groups: Vec<Group>,
+    /// The newest of them, by when they were placed.
     pub orders: Vec<StuckOrder>,
     /// How many more there are.
     pub more: usize,
+    /// Orders that other services know and the order service does not.
+    pub orphans: Vec<Orphan>,
+    /// How many more of those there are.
+    pub orphans_more: usize,
+    /// How many wait for nothing but what operators have decided on.
+    pub settled: usize,
+    /// From when on orders were looked at, if not of all the time that was wanted.
+    pub looked_back_to: Option<Timestamp>,
+    /// What could not be looked at, and why.
+    pub unknown: Vec<String>,
+}
+
+/// Orders that wait for the same.
+#[derive(Debug, Clone, Serialize)]
+pub struct Group {
+    /// The service whose move it is.
+    pub service: &'static str,
+    /// What it waits for.
+    pub awaits: Awaited,
+    /// How many orders do.
+    pub orders: usize,
+    /// When the status of the first of them changed last.
+    pub since: Timestamp,
+    /// When that of the last of them did.
+    pub last: Timestamp,
+    /// One of them.
+    pub example: OrderId,
+}
+
+/// An order that nobody has placed, or that the order service has forgotten.
+#[derive(Debug, Clone, Serialize)]
+pub struct Orphan {
+    /// Its id.
+    pub order_id: OrderId,
+    /// Who knows it, and as what.
+    pub known_by: Vec<(&'static str, String)>,
 }
 
 /// An order that hangs.

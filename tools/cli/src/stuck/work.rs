@@ -3,11 +3,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use kernel::OrderId;
 use serde::Serialize;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
-use super::ask::ask;
 use super::moves::Awaited;
+use super::states::note;
+use crate::database::ask;
 use crate::gaps::Gap;
 use crate::unreadable::Unreadable;
 
@@ -16,8 +18,8 @@ use crate::unreadable::Unreadable;
 pub struct Work {
     /// The service.
     pub service: &'static str,
-    /// How many instances of it are alive.
-    pub instances: i64,
+    /// How many instances of it are alive; `None` if that could not be seen.
+    pub instances: Option<i64>,
     /// What it waits for, if it is its move.
     pub awaits: Vec<Awaited>,
     /// The types of events that it has committed and not yet published.
@@ -79,45 +81,91 @@ pub struct DeadLetter {
     pub last_error: Option<String>,
 }
 
-/// What a service has to do with these orders, but for what it waits for.
+/// What a service has to do with these orders, but for what it waits for. What cannot be read is
+/// left out, and why is added to `blind`.
 pub(super) async fn of(
     service: &'static str,
     database: &mut PgConnection,
     orders: &[Uuid],
-) -> Result<BTreeMap<OrderId, Work>, Unreadable> {
+    blind: &mut Vec<String>,
+) -> BTreeMap<OrderId, Work> {
+    let work = |order: &Uuid| (OrderId(*order), Work { service, ..Work::default() });
+    let mut all: BTreeMap<OrderId, Work> = orders.iter().map(work).collect();
+    if let Err(error) = fill(service, database, orders, &mut all).await {
+        note(blind, &error);
+    }
+    all
+}
+
+async fn fill(
+    service: &'static str,
+    database: &mut PgConnection,
+    orders: &[Uuid],
+    all: &mut BTreeMap<OrderId, Work>,
+) -> Result<(), Unreadable> {
     let instances = format!("SELECT count(*) FROM {} AS live", messaging::LIVE_INSTANCES);
-    let instances = sqlx::query_scalar(AssertSqlSafe(instances)).fetch_one(&mut *database).await;
-    let instances = instances.map_err(Unreadable::of(service))?;
-    let mut all: BTreeMap<OrderId, Work> = orders
-        .iter()
-        .map(|order| (OrderId(*order), Work { service, instances, ..Work::default() }))
-        .collect();
-    for (order, event) in ask(service, database, UNPUBLISHED, orders).await? {
+    let rows: Vec<(i64,)> =
+        ask(service, database, sqlx::query_as(AssertSqlSafe(instances))).await?;
+    let instances = rows.first().map(|row| row.0);
+    for work in all.values_mut() {
+        work.instances = instances;
+    }
+    for (order, event) in about(service, database, UNPUBLISHED, orders).await? {
         let Some(work) = all.get_mut(&OrderId(order)) else { continue };
         work.unpublished.push(event);
     }
-    for row in ask(service, database, PARKED, orders).await? {
+    for row in about(service, database, PARKED, orders).await? {
         let (order, parked) = parked(row);
         let Some(work) = all.get_mut(&order) else { continue };
         work.parked = Some(parked);
     }
-    for row in ask(service, database, CALLS, orders).await? {
+    for row in about(service, database, CALLS, orders).await? {
         let (order, call) = call(row);
         let Some(work) = all.get_mut(&order) else { continue };
         work.calls.push(call);
     }
-    for row in ask(service, database, MISSING, orders).await? {
+    for row in about(service, database, MISSING, orders).await? {
         let gap = Gap::new(service, row);
         let Some(work) = all.get_mut(&gap.order_id) else { continue };
         work.missing.push(gap);
     }
-    Ok(all)
+    Ok(())
+}
+
+/// All rows that are about these orders, which are the query's parameter.
+async fn about<R: for<'r> FromRow<'r, PgRow> + Send + Unpin>(
+    service: &str,
+    database: &mut PgConnection,
+    query: &'static str,
+    orders: &[Uuid],
+) -> Result<Vec<R>, Unreadable> {
+    ask(service, database, sqlx::query_as(query).bind(orders.to_vec())).await
+}
+
+/// Orders with smaller ids than this about which anything is open, the newest first.
+pub(super) async fn open_before(
+    service: &str,
+    database: &mut PgConnection,
+    bound: Uuid,
+    limit: i64,
+) -> Result<Vec<Uuid>, Unreadable> {
+    let question = sqlx::query_as(
+        "SELECT DISTINCT order_id FROM (
+           SELECT order_id FROM effects
+           UNION ALL SELECT order_id FROM outbox
+           UNION ALL SELECT order_id FROM retry_queue
+           UNION ALL SELECT order_id FROM gaps WHERE verdict IN ('waiting', 'lost', 'dead')) AS open
+         WHERE order_id < $1 ORDER BY order_id DESC LIMIT $2",
+    );
+    let rows: Vec<(Uuid,)> = ask(service, database, question.bind(bound).bind(limit)).await?;
+    Ok(rows.into_iter().map(|(order,)| order).collect())
 }
 
 const UNPUBLISHED: &str = "SELECT order_id, event_type FROM outbox WHERE order_id = ANY($1)
      ORDER BY order_id, sequence";
 const MISSING: &str = "SELECT order_id, source, sequence, noticed_at, verdict FROM gaps
-     WHERE order_id = ANY($1) ORDER BY order_id, source, sequence";
+     WHERE order_id = ANY($1) AND verdict IN ('waiting', 'lost', 'dead')
+     ORDER BY order_id, source, sequence";
 /// The first of each order, for the others wait behind it.
 const PARKED: &str = "SELECT DISTINCT ON (order_id) order_id,
        header_values[array_position(header_names, 'ce_type')], attempts, due_at, first_failed_at,

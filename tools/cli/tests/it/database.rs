@@ -1,11 +1,14 @@
-use farandole_cli::database::{connect, reason};
+use farandole_cli::database::{Limits, connect, reason};
 use sqlx::{Connection as _, PgConnection};
 use testkit::World;
 
+use crate::books::Books;
+
 #[tokio::test]
 async fn nothing_can_be_written() {
-    let world = World::new();
-    let mut database = connect(&world.database("payment").await).await.unwrap();
+    let world = Books::new().await.world;
+    let url = world.database_url("payment");
+    let mut database = connect("payment", &url, Limits::QUESTION).await.unwrap();
     let create = sqlx::raw_sql("CREATE TABLE t (n integer)").execute(&mut database).await;
     assert!(reason(&create.unwrap_err()).contains("read-only transaction (25006)"));
 }

@@ -93,7 +93,7 @@ async fn tail_shows_events_without_personal_data() {
 #[tokio::test]
 async fn tail_wants_the_topics_to_be_there() {
     let world = World::new();
-    run(&world, &["events", "tail"]).await.exits(1).says("Run `farandole topics create`");
+    run(&world, &["events", "tail"]).await.exits(3).says("Run `farandole topics create`");
 }
 
 #[tokio::test]

@@ -23,13 +23,14 @@ async fn missing_numbers_are_listed_with_what_to_do() {
         .says(&format!(
             "payment  {order}  /order      1         1h   lost: the topic does not have it"
         ))
-        .says("3 events are missing. Next:")
-        .says("orders stuck --order ORDER")
+        .says("3 events are missing: payment 1 not found yet, payment 1 given up, payment 1 lost.")
+        .says("orders show ORDER")
         .says("dlq list --service SERVICE --order ORDER");
     books.ask(&["gaps", "--service", "shipping"]).await.exits(0);
     let told = books.ask(&["gaps", "--service", "payment", "--json"]).await.exits(1);
     let told: Value = serde_json::from_str(&told.output).unwrap();
-    assert_eq!(told["gaps"][0]["verdict"], "lost");
+    // The newest trouble first.
+    assert_eq!(told["gaps"][2]["verdict"], "lost");
     assert_eq!(told["more"], 0);
 
     // Without its topic, the log of operations has acknowledged nothing.
@@ -56,7 +57,7 @@ async fn what_is_acknowledged_is_missed_no_more() {
     };
     acknowledge("3").await.exits(1).says("No service has found");
     acknowledge("1").await.exits(0).says("Acknowledged.");
-    books.ask(&["gaps"]).await.exits(1).says("1 event is missing.");
+    books.ask(&["gaps"]).await.exits(1).says("1 event is missing: shipping 1 lost.");
     books.ask(&["audit"]).await.exits(1).says("1 violation").says("misses event 2");
     acknowledge("2").await.exits(0);
     books.ask(&["gaps"]).await.exits(0).says("No event is missing.");

@@ -7,13 +7,17 @@ mod audit;
 mod books;
 mod connections;
 mod database;
+mod decisions;
 mod dlq;
 mod events;
 mod gaps;
+mod looks;
 mod moves;
 mod schemas;
+mod status;
 mod stuck;
 mod topics;
+mod usage;
 
 use std::process::{ExitStatus, Stdio};
 

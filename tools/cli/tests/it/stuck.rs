@@ -45,7 +45,10 @@ async fn the_first_are_told_of_and_the_rest_is_counted() {
     }
     let told = books.ask(&[&STUCK[..], &["--limit", "1"]].concat()).await.exits(1);
     assert!(!told.output.contains(&orders[1].to_string()), "{}", told.output);
-    told.says(&orders[0].to_string()).says("3 orders do not go on; 2 of them are not shown");
+    told.says("3 orders do not go on:")
+        .says("  3 × inventory awaits OrderPlaced from order since ")
+        .says(&orders[2].to_string())
+        .says("2 of them are not shown");
 }
 
 #[tokio::test]
@@ -166,6 +169,63 @@ async fn the_newest_dead_letter_of_an_awaited_event_is_to_be_redriven() {
     assert!(!told.output.contains("payment/0/0"), "{}", told.output);
     told.says("dead letter: StockReserved, payment/0/2: last")
         .says("farandole dlq redrive payment/0/2");
+}
+
+/// As when somebody else writes events, or the order service's database was restored.
+#[tokio::test]
+async fn orders_that_nobody_has_placed_are_told_with_what_was_done_for_them() {
+    let books = Books::new().await;
+    books.world.prepare_fleet().await;
+    // Ids begin with the time: it was placed two hours ago.
+    let now = Uuid::now_v7().as_u128();
+    let orphan = Uuid::from_u128(now - ((2 * 3_600 * 1_000) << 80));
+    let undone = Uuid::from_u128(now - ((3_600 * 1_000) << 80));
+    books.states(orphan, ["reserved", "charged", "–"], json!({})).await;
+    books.states(undone, ["released", "refunded", "void"], json!({})).await;
+    let told = books.ask(&STUCK).await.exits(1);
+    assert!(!told.output.contains(&undone.to_string()), "{}", told.output);
+    told.says("1 unknown to the order service")
+        .says(&format!("{orphan} (inventory reserved, payment charged)"));
+    let audit = books.ask(&["audit"]).await.exits(1);
+    audit.says(&format!("has order {orphan} (reserved), which was never placed"));
+    let orphan = orphan.to_string();
+    books
+        .ask(&["orders", "show", &orphan])
+        .await
+        .exits(0)
+        .says("is unknown to the order service")
+        .says("  inventory    reserved")
+        .says("  payment      charged");
+    books.ask(&["orders", "show", &id().to_string()]).await.exits(1).says("Nobody knows order");
+}
+
+#[tokio::test]
+async fn old_orders_are_looked_at_if_anything_of_them_is_open() {
+    let books = Books::new().await;
+    let old = Uuid::from_u128(Uuid::now_v7().as_u128() - ((48 * 3_600 * 1_000) << 80));
+    books.order(old, "placed", None).await;
+    books.ask(&STUCK).await.exits(0).says("No order hangs.");
+    books.ask(&[&STUCK[..], &["--placed-within", "3d"]].concat()).await.exits(1);
+    let gap = format!(
+        "INSERT INTO gaps (order_id, source, sequence, partition) VALUES ('{old}', '/order', 1, 0)"
+    );
+    books.write("inventory", &gap).await;
+    books.ask(&STUCK).await.exits(1).says(&old.to_string());
+}
+
+#[tokio::test]
+async fn what_lapsed_lately_is_told_with_what_it_waited_for() {
+    let books = Books::new().await;
+    for (inventory, payment) in [("void", "void"), ("void", "–"), ("released", "void")] {
+        let order = id();
+        books.order(order, "cancelled", Some("timed_out")).await;
+        let messages = json!({"cancelled": {"status": "sent"}});
+        books.states(order, [inventory, payment, "void"], messages).await;
+    }
+    books.write("order", "UPDATE orders SET updated_at = now()").await;
+    books.ask(&STUCK).await.says(
+        "Cancelled as timed_out in the last 10 min: 3; they waited for: inventory 2, payment 1.",
+    );
 }
 
 #[tokio::test]

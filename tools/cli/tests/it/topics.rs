@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use farandole_cli::{TopicShape, check_topics, create_topics};
 use kafka::{Admin, Topic, TopicReport};
-use testkit::World;
+use testkit::{World, eventually};
 
 use crate::run;
 
@@ -28,7 +28,7 @@ async fn topics_are_created_once() {
 async fn a_topic_that_differs_is_reported_and_left_alone() {
     let world = World::new();
     world.create_topics(&["payment"], 6).await;
-    run(&world, &["topics", "create", "--retention", "12h"])
+    run(&world, &["topics", "create", "--partitions", "3", "--retention", "12h"])
         .await
         .exits(1)
         .says("differs  3 partitions × 1, kept for 12h   6 partitions × 1, kept for 7d")
@@ -41,6 +41,45 @@ async fn a_topic_that_differs_is_reported_and_left_alone() {
     let shape = |topic: &Topic| (topic.partitions, topic.replication, topic.retention);
     assert_eq!(shape(&found[&names[0]]), (6, 1, Some(Duration::from_hours(7 * 24))));
     assert_eq!(shape(&found[&names[1]]), (3, 1, Some(Duration::from_hours(12))));
+}
+
+#[tokio::test]
+async fn a_new_services_topics_get_as_many_partitions_as_the_others_have() {
+    let world = World::new();
+    world.create_topics(&["payment", "order"], 6).await;
+    run(&world, &["topics", "create"]).await.exits(0).says("6 partitions × 1, kept for 7d");
+    run(&world, &["topics", "create", "--check"]).await.exits(0).says("All 11 topics are there");
+}
+
+#[tokio::test]
+async fn quotas_are_shown_asked_about_noted_and_removed() {
+    let world = World::new();
+    run(&world, &["topics", "create"]).await.exits(0);
+    let low = ["topics", "create", "--producer-byte-rate", "2000"];
+    run(&world, &low).await.exits(2).says("add --yes");
+    let check = ["topics", "create", "--check"];
+    run(&world, &check).await.exits(0);
+    let set = [&low[..], &["--yes", "--by", "ada", "--reason", "a flood"]].concat();
+    // The broker hears of it a little later than the controller says that it is done.
+    run(&world, &set).await;
+    let group = world.topics.group("payment");
+    let until = async |words: &[&str], code: i32| {
+        eventually("the broker has heard of it", Duration::from_secs(30), async || {
+            let seen = run(&world, words).await;
+            (seen.status.code() == Some(code)).then_some(seen)
+        })
+        .await
+    };
+    until(&check, 1).await.says(&group).says("2000 bytes/s").says("--producer-byte-rate none");
+    until(&[&check[..], &["--producer-byte-rate", "2000"]].concat(), 0).await;
+    run(&world, &["topics", "create", "--producer-byte-rate", "none"]).await.exits(0);
+    until(&check, 0).await;
+    let log = run(&world, &["dlq", "log"]).await.exits(0);
+    log.says("set quotas")
+        .says("ada")
+        .says("a flood")
+        .says("before: no quotas")
+        .says("2000 bytes/s");
 }
 
 #[tokio::test]
@@ -63,4 +102,24 @@ async fn what_kafka_refuses_is_told() {
         .says("Kafka refuses: creating")
         .says("replication factor");
     run(&world, &["topics", "create", "--retention", "never"]).await.exits(2).says("7d or 12h");
+}
+
+#[tokio::test]
+async fn a_setting_that_decides_what_is_kept_or_taken_is_checked() {
+    let world = World::new();
+    run(&world, &["topics", "create"]).await.exits(0);
+    for (name, value) in [
+        ("cleanup.policy", "compact"),
+        ("retention.bytes", "1000000"),
+        ("max.message.bytes", "100"),
+        ("compression.type", "zstd"),
+        ("message.timestamp.before.max.ms", "1000"),
+    ] {
+        world.set_topic(&world.topics.events("order"), name, value).await;
+        run(&world, &["topics", "create", "--check"])
+            .await
+            .exits(1)
+            .says("order.events")
+            .says(&format!("{name}={value}"));
+    }
 }

@@ -51,19 +51,41 @@ impl State<'_> {
 }
 
 impl Archive {
-    /// Reads the dead letters that came `since`, and the whole log of operations.
+    /// Reads the dead letters that came `since`, without their payloads, and the whole log of
+    /// operations.
     pub(crate) async fn read(
         connections: &Connections,
         services: &[String],
         since: Option<Timestamp>,
     ) -> Result<Self, AdminError> {
-        connections.kafka().await?;
         let bounds = match since {
             None => Bounds::Everything,
             from => Bounds::Times { from, to: None },
         };
-        let letters = letters(connections, services, bounds).await?;
-        Ok(Self::new(letters, OperationLog::read(connections).await?))
+        Self::read_with(connections, services, bounds, |_| false).await
+    }
+
+    /// Reads all dead letters, some of them with their payloads.
+    pub(crate) async fn read_payloads(
+        connections: &Connections,
+        services: &[String],
+        wanted: impl Fn(&LetterId) -> bool + Send + 'static,
+    ) -> Result<Self, AdminError> {
+        Self::read_with(connections, services, Bounds::Everything, wanted).await
+    }
+
+    async fn read_with(
+        connections: &Connections,
+        services: &[String],
+        bounds: Bounds,
+        wanted: impl Fn(&LetterId) -> bool + Send + 'static,
+    ) -> Result<Self, AdminError> {
+        connections.kafka().await?;
+        let (letters, log) = tokio::try_join!(
+            letters(connections, services, bounds, wanted),
+            OperationLog::read(connections),
+        )?;
+        Ok(Self::new(letters, log))
     }
 
     fn new(mut letters: Vec<Letter>, log: OperationLog) -> Self {
@@ -90,7 +112,10 @@ impl Archive {
     fn state(&self, letter: &Letter) -> State<'_> {
         let redrive = letter.redrive_id();
         let came_back = self.came_back.get(&redrive);
-        match (self.log.act(redrive), came_back, self.first.get(&redrive)) {
+        // What was taken back is as if it had not been done.
+        let act = self.log.act(redrive);
+        let act = act.filter(|act| act.operation.began.kind != Kind::Undiscard);
+        match (act, came_back, self.first.get(&redrive)) {
             (Some(act), None, _) if act.operation.began.kind == Kind::Discard => {
                 State::Discarded(act)
             }
@@ -101,11 +126,13 @@ impl Archive {
     }
 }
 
-/// What the services' dead-letter topics hold.
+/// What the services' dead-letter topics hold, with the payloads of those that are wanted: they are
+/// most of what there is, and may be many.
 pub(crate) async fn letters(
     connections: &Connections,
     services: &[String],
     bounds: Bounds,
+    wanted: impl Fn(&LetterId) -> bool + Send + 'static,
 ) -> Result<Vec<Letter>, AdminError> {
     let brokers = connections.kafka_brokers.clone();
     let topics = &connections.topic_prefix;
@@ -116,7 +143,11 @@ pub(crate) async fn letters(
         let windows = windows(&brokers, &topics, bounds)?;
         let mut letters = Vec::new();
         scan(&brokers, &windows, |record| {
-            letters.push(Letter::new(&by_topic[record.topic], record));
+            let mut letter = Letter::new(&by_topic[record.topic], record);
+            if wanted(&letter.id) {
+                letter.payload = record.payload.map(<[u8]>::to_vec);
+            }
+            letters.push(letter);
             ControlFlow::Continue(())
         })?;
         Ok(letters)
@@ -146,6 +177,8 @@ mod tests {
             let archive = Archive::new(letters(), log(kind, &[("payment/0/1", redrive)]));
             assert!(states(&archive).iter().all(|(_, is)| *is == state), "{state}");
         }
+        let taken_back = log(Kind::Undiscard, &[("payment/0/1", redrive)]);
+        assert_eq!(states(&Archive::new(letters(), taken_back)), expected);
     }
 
     /// As when a redrive was killed after publishing and before it took note of it.

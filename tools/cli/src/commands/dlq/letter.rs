@@ -2,6 +2,7 @@ use std::fmt;
 
 use contracts::dead_letter_headers as dead;
 use contracts::{DEAD_HISTORY, REDRIVE, TARGET_GROUP, headers};
+use farandole_cli::gaps::Number;
 use jiff::Timestamp;
 use kafka::{PlainRecord, Scanned};
 use kernel::OrderId;
@@ -43,6 +44,7 @@ pub(crate) struct Letter {
     /// When it came into the dead-letter topic.
     pub(crate) died_at: Timestamp,
     pub(crate) key: Option<Vec<u8>>,
+    /// What it says; read only where it is wanted.
     pub(crate) payload: Option<Vec<u8>>,
     /// None of them if the name of one cannot be read.
     pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
@@ -56,6 +58,7 @@ pub(crate) struct Redriven<'a> {
 }
 
 impl Letter {
+    /// Without its payload.
     pub(crate) fn new(service: &str, record: &Scanned<'_>) -> Self {
         let own = |bytes: &[u8]| bytes.to_vec();
         let headers = record.headers.iter().flatten();
@@ -67,7 +70,7 @@ impl Letter {
             },
             died_at: record.timestamp.unwrap_or_default(),
             key: record.key.map(own),
-            payload: record.payload.map(own),
+            payload: None,
             headers: headers.map(|(name, value)| ((*name).to_owned(), value.map(own))).collect(),
         }
     }
@@ -93,6 +96,13 @@ impl Letter {
 
     pub(crate) fn order(&self) -> Option<OrderId> {
         self.header(headers::SUBJECT)?.parse().ok()
+    }
+
+    /// Which of its order's events it is.
+    pub(crate) fn number(&self) -> Option<Number> {
+        let source = self.header(headers::SOURCE)?.to_owned();
+        let sequence = self.header(headers::SEQUENCE)?.parse().ok()?;
+        Some(Number { order_id: self.order()?, source, sequence })
     }
 
     /// Why it failed, oldest first.
@@ -164,7 +174,7 @@ impl Letter {
 
     /// As the log names it.
     pub(crate) fn handled(&self) -> Handled {
-        Handled { letter: self.id.clone(), redrive: self.redrive_id() }
+        Handled { letter: self.id.clone(), redrive: self.redrive_id(), event: self.number() }
     }
 
     /// When it failed last, in milliseconds since 1970. Copies of it have the same.

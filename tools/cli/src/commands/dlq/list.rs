@@ -9,8 +9,9 @@ use super::archive::{Archive, State};
 use super::letter::Letter;
 use super::letter_id::LetterId;
 use super::selection::Filter;
-use super::text::{ago, letters, print, shortened};
+use super::text::{ago, letters, shortened};
 use crate::connections::Connections;
+use crate::print::{one_line, print, print_json};
 use crate::table::table;
 
 /// How much of a cause a table shows.
@@ -66,20 +67,23 @@ pub(crate) async fn run(list: List, connections: &Connections) -> anyhow::Result
         .filter(|(letter, state)| (list.all || state.is_open()) && list.filter.fits(letter, now))
         .collect();
     let open = found.iter().filter(|(_, state)| state.is_open()).count();
-    let shown = match (list.group_by, list.json) {
-        (GroupBy::None, true) => json!({ "open": open, "letters": each(&found) }).to_string(),
-        (GroupBy::None, false) => rows(&found, now),
-        (by, true) => json!({ "open": open, "groups": groups(&found, by) }).to_string(),
-        (by, false) => group_rows(&groups(&found, by), now),
-    };
     if list.json {
-        print(&shown)?;
+        print_json(&match list.group_by {
+            GroupBy::None => json!({ "open": open, "letters": each(&found) }),
+            by => json!({ "open": open, "groups": groups(&found, by) }),
+        })?;
         return Ok(ExitCode::SUCCESS);
     }
-    if !found.is_empty() {
-        print(&format!("{shown}\n"))?;
+    let summary = summary(&list.filter, &found, open);
+    if found.is_empty() {
+        print(&summary)?;
+        return Ok(ExitCode::SUCCESS);
     }
-    print(&summary(&list.filter, &found, open))?;
+    let rows = match list.group_by {
+        GroupBy::None => rows(&found, now),
+        by => group_rows(&groups(&found, by), now),
+    };
+    print(&format!("{rows}\n\n{summary}"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -122,7 +126,7 @@ fn group_rows(groups: &[Group], now: Timestamp) -> String {
             group
                 .cause
                 .as_ref()
-                .map_or_else(|| "(any)".to_owned(), |it| shortened(it, CAUSE_WIDTH)),
+                .map_or_else(|| "(any)".to_owned(), |it| shortened(&one_line(it), CAUSE_WIDTH)),
             types.join(","),
             ago(group.oldest, now),
             ago(group.newest, now),
@@ -135,7 +139,7 @@ fn group_rows(groups: &[Group], now: Timestamp) -> String {
 fn rows(found: &[(&Letter, State<'_>)], now: Timestamp) -> String {
     let row = |(letter, state): &(&Letter, State<'_>)| {
         let errors = letter.errors();
-        let error = errors.last().map_or("", String::as_str).replace(char::is_whitespace, " ");
+        let error = one_line(errors.last().map_or("", String::as_str));
         [
             letter.id.to_string(),
             state.name().to_owned(),

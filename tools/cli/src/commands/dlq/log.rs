@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::operations::{Operation, OperationLog};
-use super::text::{print, shortened};
+use super::text::shortened;
 use crate::connections::Connections;
+use crate::print::{print, print_json};
 use crate::table::table;
 
 /// How much a table shows of what was asked for.
@@ -28,7 +29,7 @@ pub(crate) async fn run(arguments: &Log, connections: &Connections) -> anyhow::R
     let latest = &operations[operations.len().saturating_sub(arguments.limit)..];
     if arguments.json {
         let all: Vec<serde_json::Value> = latest.iter().map(as_json).collect();
-        print(&json!(all).to_string())?;
+        print_json(&json!(all))?;
         return Ok(ExitCode::SUCCESS);
     }
     if !latest.is_empty() {

@@ -1,9 +1,11 @@
-//! The log of what operators did about dead letters and lost events. A topic, for Kafka cannot strike single records out of another.
+//! The log of what operators did about dead letters, lost events and quotas. A topic, for Kafka
+//! cannot strike single records out of another.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
 use contracts::headers;
+use farandole_cli::decisions::Decisions;
 use farandole_cli::gaps::Number;
 use jiff::Timestamp;
 use kafka::{AdminError, Bounds, PlainRecord, Publisher, scan, windows};
@@ -23,8 +25,12 @@ const LETTERS_PER_ENTRY: usize = 2_000;
 pub(crate) enum Kind {
     Redrive,
     Discard,
+    /// Takes a discard back.
+    Undiscard,
     /// Of a lost event, which counts as a letter here.
     Acknowledge,
+    /// Of the services' clients, which count as letters here.
+    SetQuotas,
 }
 
 impl Kind {
@@ -32,7 +38,9 @@ impl Kind {
         match self {
             Self::Redrive => "redrive",
             Self::Discard => "discard",
+            Self::Undiscard => "undiscard",
             Self::Acknowledge => "acknowledge",
+            Self::SetQuotas => "set quotas",
         }
     }
 }
@@ -84,6 +92,9 @@ struct Acknowledged {
 pub(crate) struct Handled {
     pub(crate) letter: LetterId,
     pub(crate) redrive: Uuid,
+    /// The event, if the letter says which it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) event: Option<Number>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -119,6 +130,8 @@ pub(crate) struct OperationLog {
     by_id: HashMap<Uuid, usize>,
     /// The latest act on each letter, by its redrive id.
     acts: HashMap<Uuid, (usize, Timestamp)>,
+    /// The letters that are discarded, by their redrive ids.
+    discarded: HashMap<Uuid, Handled>,
     /// The events that are known to be lost for good.
     acknowledged: BTreeSet<Number>,
     /// How many records are none of ours.
@@ -156,7 +169,14 @@ impl OperationLog {
                 let operation = &mut self.operations[index];
                 operation.done += letters.len();
                 operation.last_at = at;
-                self.acts.extend(letters.into_iter().map(|one| (one.redrive, (index, at))));
+                self.acts.extend(letters.iter().map(|one| (one.redrive, (index, at))));
+                if operation.began.kind == Kind::Discard {
+                    self.discarded.extend(letters.into_iter().map(|one| (one.redrive, one)));
+                } else {
+                    for one in &letters {
+                        self.discarded.remove(&one.redrive);
+                    }
+                }
             }
             Entry::Acknowledged(Acknowledged { operation, at, event }) => {
                 let Some(&index) = self.by_id.get(&operation) else { return };
@@ -177,9 +197,16 @@ impl OperationLog {
         &self.operations
     }
 
-    /// The events that are known to be lost for good.
-    pub(crate) fn acknowledged(&self) -> &BTreeSet<Number> {
-        &self.acknowledged
+    /// What operators have decided about events that were not processed.
+    pub(crate) fn decisions(&self) -> Decisions {
+        let mut decisions = Decisions::default();
+        for number in &self.acknowledged {
+            decisions.acknowledge(number.clone());
+        }
+        for Handled { letter, event, .. } in self.discarded.values() {
+            decisions.discard(&letter.service, letter.to_string(), event.clone());
+        }
+        decisions
     }
 
     /// What was done last about the letter with this redrive id, and its copies.
@@ -266,6 +293,7 @@ pub(crate) mod tests {
         let handled = |(letter, redrive): &(&str, Uuid)| Handled {
             letter: letter.parse().unwrap(),
             redrive: *redrive,
+            event: None,
         };
         let letters = letters.iter().map(handled).collect();
         log.take(Entry::Done(Done { operation, at, letters }));
@@ -285,7 +313,8 @@ pub(crate) mod tests {
         log.take(Entry::Ended(ended));
         assert!(log.operations()[0].ended.is_some());
         // Of an operation whose beginning is not there.
-        let letters = vec![Handled { letter: "payment/0/2".parse().unwrap(), redrive: other }];
+        let letters =
+            vec![Handled { letter: "payment/0/2".parse().unwrap(), redrive: other, event: None }];
         log.take(Entry::Done(Done { operation: other, at: Timestamp::now(), letters }));
         assert!(log.act(other).is_none());
     }
@@ -295,7 +324,11 @@ pub(crate) mod tests {
         let done = Entry::Done(Done {
             operation: Uuid::nil(),
             at: Timestamp::UNIX_EPOCH,
-            letters: vec![Handled { letter: "payment/0/1".parse().unwrap(), redrive: Uuid::max() }],
+            letters: vec![Handled {
+                letter: "payment/0/1".parse().unwrap(),
+                redrive: Uuid::max(),
+                event: None,
+            }],
         });
         let text = serde_json::to_string(&done).unwrap();
         assert_eq!(

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 
 use contracts::REDRIVE;
 use farandole_cli::Unreadable;
+use farandole_cli::database::ask;
 use jiff::{SignedDuration, Timestamp};
 use kafka::Bounds;
 use sqlx::PgConnection;
@@ -86,7 +87,7 @@ impl<'a> Observer<'a> {
         ids: &[Uuid],
     ) -> Result<Option<Vec<Uuid>>, Unreadable> {
         let Some(database) = self.databases.get_mut(service) else { return Ok(None) };
-        seen(database, ids).await.map(Some).map_err(Unreadable::of(service))
+        seen(service, database, ids).await.map(Some)
     }
 
     /// What became of letters that were redriven, by their redrive ids.
@@ -107,10 +108,9 @@ impl<'a> Observer<'a> {
         for (service, database) in &mut self.databases {
             let of_service = letters.iter().filter(|letter| letter.id.service == *service);
             let ids: Vec<Uuid> = of_service.map(|letter| letter.redrive_id()).collect();
-            let unreadable = Unreadable::of(service);
-            let applied = seen(database, &ids).await.map_err(&unreadable)?;
+            let applied = seen(service, database, &ids).await?;
             outcomes.extend(applied.into_iter().map(|id| (id, Outcome::Applied)));
-            for (id, outcome) in failing(database, &ids).await.map_err(&unreadable)? {
+            for (id, outcome) in failing(service, database, &ids).await? {
                 if let Some(is @ Outcome::Unread) = outcomes.get_mut(&id) {
                     *is = outcome;
                 }
@@ -132,7 +132,7 @@ impl<'a> Observer<'a> {
         services.sort_unstable();
         services.dedup();
         let bounds = Bounds::Times { from: Some(self.since), to: None };
-        for letter in letters(self.connections, &services, bounds).await? {
+        for letter in letters(self.connections, &services, bounds, |_| false).await? {
             let found = letter.came_back_from().and_then(|redrive| outcomes.get_mut(&redrive));
             if let Some(outcome @ (Outcome::Unread | Outcome::Unknown)) = found {
                 *outcome = Outcome::DeadAgain(letter.id);
@@ -143,33 +143,35 @@ impl<'a> Observer<'a> {
 }
 
 /// Which of these ids the inbox has.
-async fn seen(database: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
-    sqlx::query_scalar(
+async fn seen(
+    service: &str,
+    database: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<Vec<Uuid>, Unreadable> {
+    let question = sqlx::query_as(
         "SELECT event_id FROM inbox WHERE event_id = ANY($1)
          UNION ALL SELECT redrive_id FROM redriven WHERE redrive_id = ANY($1)",
-    )
-    .bind(ids)
-    .fetch_all(database)
-    .await
+    );
+    let rows: Vec<(Uuid,)> = ask(service, database, question.bind(ids.to_vec())).await?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
 /// The redrives that are in the retry queue because they failed.
 async fn failing(
+    service: &str,
     database: &mut PgConnection,
     ids: &[Uuid],
-) -> Result<Vec<(Uuid, Outcome)>, sqlx::Error> {
+) -> Result<Vec<(Uuid, Outcome)>, Unreadable> {
     let wanted: Vec<Vec<u8>> = ids.iter().map(|id| id.to_string().into_bytes()).collect();
     // A record without attempts has not failed: it waits behind another one of its order.
-    let rows: Vec<(Vec<u8>, Option<String>)> = sqlx::query_as(
+    let question = sqlx::query_as(
         "SELECT redrive, errors[cardinality(errors)] FROM (
            SELECT header_values[array_position(header_names, $1)] AS redrive, errors
            FROM retry_queue WHERE $1 = ANY(header_names) AND attempts > 0) AS redriven
          WHERE redrive = ANY($2)",
-    )
-    .bind(REDRIVE)
-    .bind(wanted)
-    .fetch_all(database)
-    .await?;
+    );
+    let rows: Vec<(Vec<u8>, Option<String>)> =
+        ask(service, database, question.bind(REDRIVE).bind(wanted)).await?;
     let failure = |(id, error): (Vec<u8>, Option<String>)| {
         Some((Uuid::try_parse_ascii(&id).ok()?, Outcome::Failing(error.unwrap_or_default())))
     };

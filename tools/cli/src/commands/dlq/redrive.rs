@@ -12,15 +12,18 @@ use serde_json::json;
 use self::report::Report;
 use self::work::Work;
 use super::archive::Archive;
+use super::author::words;
 use super::left_out::{left_out, left_out_json};
 use super::letter::{Letter, Redriven};
 use super::operations::{Kind, Recorder};
 use super::outcome::Observer;
 use super::request::Request;
 use super::selection::Chosen;
-use super::text::{letters, print};
+use super::text::letters;
+use crate::commands::exit;
 use crate::connections::Connections;
 use crate::databases::{Databases, NoDatabase};
+use crate::print::{print, print_json};
 use crate::table::table;
 
 #[derive(clap::Args)]
@@ -29,9 +32,6 @@ pub(crate) struct Redrive {
     /// applied twice
     #[arg(long, requires = "ids")]
     again: bool,
-    /// Say what would be done, and do nothing
-    #[arg(long)]
-    dry_run: bool,
     /// Put back so many first, the oldest; go on once all of them are applied, and stop if one
     /// fails again
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
@@ -45,7 +45,7 @@ pub(crate) struct Redrive {
           value_parser = clap::value_parser!(u64).range(0..=86_400))]
     outcome_wait: u64,
     /// Why, for whoever reads the log
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = words)]
     reason: Option<String>,
     #[command(flatten)]
     request: Request,
@@ -58,17 +58,20 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let Request { selection, author, .. } = &arguments.request;
     let now = Timestamp::now();
-    let archive = Archive::read(connections, &selection.services(), None).await?;
+    let wanted = selection.clone();
+    let archive =
+        Archive::read_payloads(connections, &selection.services(), move |id| wanted.may_mean(id))
+            .await?;
     let chosen = selection.choose(&archive, now, arguments.again);
     let how = Redriven { by: &author.by, at: now, reason: arguments.reason.as_deref() };
-    let chosen = feasible(chosen, &how, &connections.kafka().await?).await?;
-    if arguments.dry_run {
+    let chosen = feasible(chosen, &how, connections).await?;
+    if arguments.request.dry_run {
         return plan(arguments, &chosen);
     }
     let count = chosen.letters.len();
     if !arguments.request.confirmed("Redrive", count)? {
         print("Nothing was redriven.")?;
-        return Ok(ExitCode::FAILURE);
+        return Ok(exit::of(true, false));
     }
     let observer = Observer::new(connections, databases, services(&chosen)).await?;
     if let Some(blind) = services(&chosen).into_iter().find(|name| !observer.sees(name))
@@ -83,24 +86,31 @@ pub(crate) async fn run(
         _ => redrive(arguments, connections, &chosen, how, observer).await?,
     };
     if arguments.request.json {
-        print(&report.as_json(&chosen).to_string())?;
+        print_json(&report.as_json(&chosen))?;
     } else {
         print(&format!("{}{}", left_out(&chosen), report.as_text()))?;
     }
-    let good = chosen.left_out.is_empty() && report.is_good();
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let wrong = !chosen.left_out.is_empty() || report.has_failed();
+    Ok(exit::of(wrong, report.is_unknown()))
 }
 
 /// Leaves out what cannot be put back.
 async fn feasible<'a>(
     chosen: Chosen<'a>,
     how: &Redriven<'_>,
-    admin: &Admin,
+    connections: &Connections,
 ) -> Result<Chosen<'a>, AdminError> {
+    let admin = connections.kafka().await?;
     let Chosen { letters: all, mut left_out } = chosen;
     let mut topics: HashMap<String, bool> = HashMap::new();
     let mut letters = Vec::new();
     for letter in all {
+        let group = connections.topic_prefix.group(&letter.id.service);
+        if let Some(other) = letter.group().filter(|other| *other != group) {
+            let why = format!("it failed in the group {other}, and TOPIC_PREFIX says {group}");
+            left_out.push((letter.id.clone(), why));
+            continue;
+        }
         let topic = match letter.redriven(how) {
             Ok(record) => record.topic,
             Err(why) => {
@@ -109,7 +119,7 @@ async fn feasible<'a>(
             }
         };
         if !topics.contains_key(&topic) {
-            topics.insert(topic.clone(), is_there(admin, &topic).await?);
+            topics.insert(topic.clone(), is_there(&admin, &topic).await?);
         }
         if topics[&topic] {
             letters.push(letter);
@@ -152,7 +162,7 @@ fn plan(arguments: &Redrive, chosen: &Chosen<'_>) -> anyhow::Result<ExitCode> {
             .collect();
         let left_out = left_out_json(chosen);
         let plan = json!({"letters": count, "targets": targets, "left_out": left_out});
-        print(&plan.to_string())?;
+        print_json(&plan)?;
         return Ok(ExitCode::SUCCESS);
     }
     if count > 0 {

@@ -4,13 +4,17 @@ use super::author::Author;
 use super::operations::{Began, Kind};
 use super::selection::Selection;
 use super::text::letters;
+use crate::Misused;
+use crate::print::prompt;
 
 /// Which letters something is to be done about, by whom, and how to go about it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Request {
-    /// Do not ask
-    #[arg(long, short)]
-    yes: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    #[command(flatten)]
+    consent: Consent,
     /// As JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -20,16 +24,35 @@ pub(super) struct Request {
     pub(super) author: Author,
 }
 
-impl Request {
-    /// Asks for a yes before something is done about several, if somebody sits there to be asked.
-    pub(super) fn confirmed(&self, verb: &str, count: usize) -> io::Result<bool> {
-        if count <= 1 || self.yes || !io::stdin().is_terminal() {
+/// Whether a person is to be asked.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Consent {
+    /// Do not ask. Needed where nobody can be asked, as in a script
+    #[arg(long, short)]
+    yes: bool,
+}
+
+impl Consent {
+    /// Asks for a yes. An error where nobody sits there to be asked.
+    pub(crate) fn given(self, question: &str) -> anyhow::Result<bool> {
+        if self.yes {
             return Ok(true);
         }
-        eprint!("{verb} {}? [y/N] ", letters(count));
+        if !io::stdin().is_terminal() {
+            let why = format!("{question} Nobody is there to be asked: add --yes");
+            return Err(Misused(why).into());
+        }
+        prompt(&format!("{question} [y/N] "))?;
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer)?;
         Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+}
+
+impl Request {
+    /// Asks for a yes before something is done about several letters.
+    pub(super) fn confirmed(&self, verb: &str, count: usize) -> anyhow::Result<bool> {
+        Ok(count <= 1 || self.consent.given(&format!("{verb} {}?", letters(count)))?)
     }
 
     pub(super) fn begins(&self, kind: Kind, count: usize, reason: Option<&str>) -> Began {

@@ -37,7 +37,16 @@ pub(crate) struct Filter {
 fn service(name: &str) -> Result<String, String> {
     let services = services();
     let found = services.iter().find(|service| *service == name);
-    found.cloned().ok_or_else(|| format!("the services are {}", services.join(", ")))
+    found
+        .cloned()
+        .ok_or_else(|| format!("there is no such service; there are {}", services.join(", ")))
+}
+
+/// A letter's id, of one of the services.
+pub(crate) fn letter_id(text: &str) -> Result<LetterId, String> {
+    let id: LetterId = text.parse()?;
+    service(&id.service)?;
+    Ok(id)
 }
 
 fn services() -> Vec<String> {
@@ -98,7 +107,7 @@ fn failed_with(letter: &Letter, text: &str) -> bool {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Selection {
     /// Letters by their ids, such as payment/0/17
-    #[arg(value_name = "ID", conflicts_with_all = ["filter", "all_open"],
+    #[arg(value_name = "ID", value_parser = letter_id, conflicts_with_all = ["filter", "all_open"],
           required_unless_present_any = ["filter", "all_open"])]
     ids: Vec<LetterId>,
     /// All that are open
@@ -154,6 +163,34 @@ impl Selection {
         chosen
     }
 
+    /// Whether it speaks of this letter, as far as its id tells.
+    pub(crate) fn may_mean(&self, id: &LetterId) -> bool {
+        self.ids.is_empty() || self.ids.contains(id)
+    }
+
+    /// Chooses among the letters that are discarded.
+    pub(crate) fn choose_discarded<'a>(&self, archive: &'a Archive, now: Timestamp) -> Chosen<'a> {
+        let mut chosen = Chosen::default();
+        let discarded = |state: &State<'_>| matches!(state, State::Discarded(_));
+        if self.ids.is_empty() {
+            let fitting = archive.letters().filter(|(letter, state)| {
+                discarded(state) && !self.all_open && self.filter.fits(letter, now)
+            });
+            chosen.letters = fitting.map(|(letter, _)| letter).collect();
+            return chosen;
+        }
+        for id in &self.ids {
+            match archive.find(id) {
+                None => chosen.left_out.push((id.clone(), "there is no such letter".to_owned())),
+                Some((letter, state)) if discarded(&state) => chosen.letters.push(letter),
+                Some((_, state)) => {
+                    chosen.left_out.push((id.clone(), format!("it is {}", state.name())));
+                }
+            }
+        }
+        chosen
+    }
+
     /// The words of the command line that say the same.
     pub(crate) fn words(&self) -> String {
         if self.all_open {
@@ -180,7 +217,7 @@ fn objection(state: State<'_>, again: bool) -> Option<String> {
         }
         State::Discarded(act) => {
             let by = &act.operation.began.by;
-            Some(format!("it was discarded by {by}; redrive --again revives it"))
+            Some(format!("it was discarded by {by}; farandole dlq undiscard takes that back"))
         }
     }
 }

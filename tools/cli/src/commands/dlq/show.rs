@@ -12,9 +12,11 @@ use super::archive::{Archive, State};
 use super::letter::Letter;
 use super::letter_id::LetterId;
 use super::outcome::{Observer, Outcome};
-use super::text::{ago, hex_dump, print, shortened};
+use super::selection::letter_id;
+use super::text::{ago, hex_dump, shortened};
 use crate::connections::Connections;
 use crate::databases::Databases;
+use crate::print::{one_line, print, print_json};
 
 /// How much of a payload that cannot be decoded is shown, in bytes: the frame, and a few fields.
 const HEAD: usize = 64;
@@ -26,7 +28,7 @@ const INDENT: &str = "\n           ";
 #[derive(clap::Args)]
 pub(crate) struct Show {
     /// The letter, such as payment/0/17
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = letter_id)]
     id: LetterId,
     /// All bytes of the payload as they are; they may hold personal data
     #[arg(long)]
@@ -53,7 +55,10 @@ pub(crate) async fn run(
     databases: &Databases,
 ) -> anyhow::Result<ExitCode> {
     let service = &arguments.id.service;
-    let archive = Archive::read(connections, std::slice::from_ref(service), None).await?;
+    let wanted = arguments.id.clone();
+    let archive =
+        Archive::read_payloads(connections, std::slice::from_ref(service), move |id| *id == wanted)
+            .await?;
     let (letter, state) = archive.find(&arguments.id).ok_or_else(|| {
         anyhow!(
             "there is no dead letter {}; farandole dlq list shows those there are",
@@ -69,7 +74,7 @@ pub(crate) async fn run(
         outcome: outcome(letter, state, &mut observer).await?,
     };
     if arguments.json {
-        print(&findings.as_json(arguments.raw).to_string())?;
+        print_json(&findings.as_json(arguments.raw))?;
     } else {
         print(&findings.as_text(arguments.raw))?;
     }
@@ -116,7 +121,7 @@ impl Findings<'_> {
         let letter = self.letter;
         let now = Timestamp::now();
         let mut lines = vec![
-            format!("{}: {}, {}", letter.id, self.state.name(), self.cause()),
+            one_line(&format!("{}: {}, {}", letter.id, self.state.name(), self.cause())).into(),
             line("died", &format!("{} ({})", letter.died_at, ago(letter.died_at, now))),
             line("source", &letter.source().map_or_else(unknown, |source| source.to_string())),
             line("group", letter.group().unwrap_or("unknown")),
@@ -160,7 +165,9 @@ impl Findings<'_> {
 
     fn payload_text(&self, raw: bool) -> String {
         let bytes = self.letter.payload.as_deref().unwrap_or_default();
-        let indented = |text: String| line("payload", &text.trim_end().replace('\n', INDENT));
+        // What is foreign in it is on one line already: in JSON's strings, or as numbers.
+        let indented =
+            |text: String| format!("  {:<8} {}", "payload", text.trim_end().replace('\n', INDENT));
         if raw {
             return indented(format!("{} bytes\n{}", bytes.len(), hex_dump(bytes, true)));
         }
@@ -168,6 +175,7 @@ impl Findings<'_> {
             Ok(value) => indented(format!("{value:#}")),
             Err(reason) => {
                 let head = hex_dump(&bytes[..bytes.len().min(HEAD)], false);
+                let reason = one_line(reason);
                 indented(format!("{} bytes, cannot be decoded: {reason}\n{head}", bytes.len()))
             }
         }
@@ -286,8 +294,9 @@ fn round_text(round: &Value) -> String {
     )
 }
 
+/// A line, whatever the value is.
 fn line(label: &str, value: &str) -> String {
-    format!("  {label:<8} {value}")
+    format!("  {label:<8} {}", one_line(value))
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -2,8 +2,6 @@
 
 use jiff::Timestamp;
 
-pub(crate) use crate::print::print;
-
 /// How long ago something was, in its largest unit.
 pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(at).as_secs().max(0);

@@ -1,53 +1,123 @@
-use std::fmt::Write as _;
-
-use farandole_cli::stuck::{Awaited, Filter, Stuck, StuckOrder, Work};
+use farandole_cli::outcomes::Outcomes;
+use farandole_cli::stuck::{Awaited, Filter, Group, Orphan, Stuck, StuckOrder, Work};
 
 use crate::age::{ago, within};
+use crate::print::one_line;
 
-/// What an operator reads.
-pub(super) fn render(stuck: &Stuck, filter: Filter) -> String {
-    let mut text = String::new();
-    for order in &stuck.orders {
-        text.push_str(&of_order(order));
-        text.push('\n');
+/// How many orphans are told of.
+const ORPHANS_SHOWN: usize = 5;
+
+/// What an operator reads: a summary, then examples.
+pub(super) fn render(stuck: &Stuck, lapsed: Option<&Outcomes>, filter: Filter) -> String {
+    let mut parts = Vec::new();
+    let all = stuck.all();
+    parts.push(match filter {
+        Filter::Order(_) if stuck.orders.is_empty() => {
+            "Nothing is awaited for this order.".to_owned()
+        }
+        Filter::Order(_) => "1 order does not go on.".to_owned(),
+        Filter::Late { .. } if all == 0 => "No order hangs.".to_owned(),
+        Filter::Late { .. } => format!("{all} {} on:", hang(all)),
+    });
+    parts.extend(stuck.groups.iter().map(group));
+    parts.extend(lapsed.map(lapses));
+    if stuck.settled > 0 {
+        parts.push(format!(
+            "{} for what was discarded or acknowledged: farandole dlq log",
+            waits(stuck.settled)
+        ));
     }
-    let Stuck { orders, more } = stuck;
-    let all = orders.len() + more;
-    let summary = match filter {
-        Filter::Order(_) if all == 0 => "Nothing is awaited for this order.".to_owned(),
-        Filter::OlderThan(_) if all == 0 => "No order hangs.".to_owned(),
-        _ if *more == 0 => format!("{all} {} on. Next: see above.", hang(all)),
-        _ => format!(
-            "{all} {} on; {more} of them are not shown. Next: see above, or --limit {all}.",
-            hang(all)
-        ),
-    };
-    text + &summary
+    if let Some(from) = stuck.looked_back_to {
+        parts.push(format!(
+            "Looked back to {from:.0} only, for time was up; --placed-within TIME looks at less."
+        ));
+    }
+    let orphans = stuck.orphans.len() + stuck.orphans_more;
+    if orphans > 0 {
+        parts.push(format!(
+            "{orphans} unknown to the order service, and not undone elsewhere: farandole orders show \
+             ORDER"
+        ));
+        parts.extend(stuck.orphans.iter().take(ORPHANS_SHOWN).map(orphan));
+    }
+    for order in &stuck.orders {
+        parts.push(format!("\n{}", of_order(order)));
+    }
+    if stuck.more > 0 {
+        let more = stuck.more;
+        parts.push(format!("\n{more} of them are not shown; --limit {all} shows all."));
+    }
+    if !stuck.orders.is_empty() {
+        parts.push("\nNext: see above; all about one: farandole orders show ORDER".to_owned());
+    }
+    parts.join("\n")
 }
 
 fn hang(orders: usize) -> &'static str {
     if orders == 1 { "order does not go" } else { "orders do not go" }
 }
 
+fn waits(orders: usize) -> String {
+    if orders == 1 { "1 order waits".to_owned() } else { format!("{orders} orders wait") }
+}
+
+fn group(group: &Group) -> String {
+    let Group { service, awaits, orders, since, last, example } = group;
+    let last = if orders == &1 { String::new() } else { format!(", the last for {}", ago(*last)) };
+    format!(
+        "  {orders} × {service} {} since {since:.0} ({}{last}), such as {example}",
+        awaited(awaits),
+        ago(*since),
+    )
+}
+
+fn lapses(outcomes: &Outcomes) -> String {
+    let waited = match outcomes.lapsed_waiting_for.as_slice() {
+        [] => String::new(),
+        [(one, _)] => format!("; all waited for {one}"),
+        several => {
+            let parts: Vec<String> =
+                several.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
+            format!("; they waited for: {}", parts.join(", "))
+        }
+    };
+    format!(
+        "Cancelled as timed_out in the last {} min: {}{waited}.",
+        outcomes.within_s / 60,
+        outcomes.timed_out()
+    )
+}
+
+fn orphan(orphan: &Orphan) -> String {
+    let known: Vec<String> =
+        orphan.known_by.iter().map(|(service, status)| format!("{service} {status}")).collect();
+    format!("  {} ({})", orphan.order_id, one_line(&known.join(", ")))
+}
+
 fn of_order(order: &StuckOrder) -> String {
     let reason = order.cancel_reason.as_ref().map(|reason| format!(": {reason}"));
-    let mut text = format!(
-        "{} {}{} for {}, placed at {:.0}\n",
+    let head = format!(
+        "{} {}{} for {}, placed at {:.0}",
         order.order_id,
         order.status,
         reason.unwrap_or_default(),
         ago(order.since),
         order.placed_at
     );
-    for work in &order.services {
-        let head = format!("  {:<12} ", work.service);
-        for (index, line) in lines(work).into_iter().enumerate() {
-            let start = if index == 0 { &head } else { "               " };
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "{start}{line}");
-        }
-    }
-    text
+    let services = order.services.iter().flat_map(of_service);
+    let lines: Vec<String> = std::iter::once(head).chain(services).collect();
+    let lines: Vec<_> = lines.iter().map(|line| one_line(line)).collect();
+    lines.join("\n")
+}
+
+/// What a service has to do with an order, in lines.
+pub(super) fn of_service(work: &Work) -> Vec<String> {
+    let lines = lines(work).into_iter().enumerate();
+    let line = |(at, line)| match at {
+        0 => format!("  {:<12} {line}", work.service),
+        _ => format!("               {line}"),
+    };
+    lines.map(line).collect()
 }
 
 fn lines(work: &Work) -> Vec<String> {
@@ -102,6 +172,5 @@ fn awaited(awaited: &Awaited) -> String {
 }
 
 fn because(error: Option<&str>) -> String {
-    // On one line, whatever an error quotes.
-    error.map_or_else(String::new, |error| format!(": {}", error.escape_debug()))
+    error.map_or_else(String::new, |error| format!(": {error}"))
 }

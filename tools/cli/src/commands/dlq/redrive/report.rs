@@ -6,6 +6,7 @@ use super::super::letter_id::LetterId;
 use super::super::outcome::Outcome;
 use super::super::selection::Chosen;
 use crate::databases::Databases;
+use crate::print::one_line;
 
 /// How many letters that did not go well are named.
 const NAMED_MAX: usize = 5;
@@ -33,12 +34,17 @@ impl Report {
         self.outcomes.iter().filter(|(_, outcome)| outcome.name() == name).count()
     }
 
-    /// All that was to be redriven is applied, or nobody can say.
-    pub(super) fn is_good(&self) -> bool {
+    /// Some of what was to be redriven is not applied.
+    pub(super) fn has_failed(&self) -> bool {
         let good = |outcome: &Outcome| matches!(outcome, Outcome::Applied | Outcome::Unknown);
-        self.outcomes.iter().all(|(_, outcome)| good(outcome))
-            && self.refused.is_empty()
-            && self.stopped.is_none()
+        self.outcomes.iter().any(|(_, outcome)| !good(outcome))
+            || !self.refused.is_empty()
+            || self.stopped.is_some()
+    }
+
+    /// Of some nobody can say what became of them.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.outcomes.iter().any(|(_, outcome)| *outcome == Outcome::Unknown)
     }
 
     /// Such as `3 redriven: 2 applied, 1 dead again`.
@@ -64,9 +70,12 @@ impl Report {
         if self.outcomes.is_empty() && self.refused.is_empty() {
             return "Nothing to redrive. Next: farandole dlq list".to_owned();
         }
-        let refused = self.refused.iter().map(|(id, why)| format!("{id} is refused: {why}\n"));
+        let refused =
+            self.refused.iter().map(|(id, why)| format!("{id} is refused: {}\n", one_line(why)));
         let failed = self.outcomes.iter().filter_map(|(id, outcome)| match outcome {
-            Outcome::Failing(error) => Some(format!("{id} is failing again: {error}\n")),
+            Outcome::Failing(error) => {
+                Some(format!("{id} is failing again: {}\n", one_line(error)))
+            }
             Outcome::DeadAgain(back) => Some(format!("{id} is dead again, as {back}\n")),
             _ => None,
         });
@@ -115,7 +124,7 @@ impl Report {
             self.refused.iter().map(|(id, why)| json!({"letter": id, "why": why})).collect();
         json!({
             "summary": self.sentence(),
-            "good": self.is_good(),
+            "good": !self.has_failed() && !self.is_unknown(),
             "letters": outcomes,
             "refused": refused,
             "stopped": self.stopped.map(|(why, _)| why),
@@ -133,13 +142,13 @@ mod tests {
     fn a_report_says_what_became_of_how_many() {
         let (one, two) = (letter("payment/0/1", &["no"]), letter("payment/0/2", &["no"]));
         let good = Report::new(vec![(&one, Outcome::Applied)], Vec::new());
-        assert!(good.is_good());
+        assert!(!good.has_failed() && !good.is_unknown());
         assert_eq!(good.as_text(), "1 redriven: 1 applied. Next: farandole dlq list");
 
         let back = Outcome::DeadAgain("payment/0/3".parse().unwrap());
         let bad = Report::new(vec![(&one, Outcome::Applied), (&two, back)], Vec::new());
         let bad = bad.stopped("a canary failed again", 40);
-        assert!(!bad.is_good());
+        assert!(bad.has_failed());
         assert_eq!(
             bad.as_text(),
             "payment/0/2 is dead again, as payment/0/3\nStopped, for a canary failed again: 2 \
@@ -147,7 +156,7 @@ mod tests {
              payment/0/3"
         );
         let unchecked = Report::new(vec![(&one, Outcome::Unknown)], Vec::new());
-        assert!(unchecked.is_good());
+        assert!(!unchecked.has_failed() && unchecked.is_unknown());
         assert!(unchecked.as_text().contains("1 not checked. Next: set PAYMENT_DATABASE_URL"));
     }
 }

@@ -1,0 +1,149 @@
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::groups::GroupInfo;
+use rdkafka::message::Message as _;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::error::{AdminError, away, sort};
+use crate::standalone::{Window, config, partitions_of, repeat, with_consumer};
+
+/// How long to look for the first records that a group has not read, at most: how many there are is
+/// known without them.
+const FIRST_LIMIT: Duration = Duration::from_millis(700);
+
+/// A consumer group as the brokers see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Such as `Stable`; `Empty` or `Dead` without members.
+    pub state: String,
+    /// Who is in it.
+    pub members: Vec<Member>,
+    /// How many records of its topics it has not done with.
+    pub unread: i64,
+    /// When the oldest of those was produced, if it could be looked at in time.
+    pub unread_since: Option<Timestamp>,
+}
+
+/// A member of a consumer group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// What the client calls itself.
+    pub client_id: String,
+    /// From where it comes.
+    pub host: String,
+}
+
+/// What the brokers know of a group that reads these topics. Joins no group, commits nothing.
+///
+/// Blocks, for about this long at most.
+pub fn group(
+    brokers: &str,
+    name: &str,
+    topics: &[String],
+    within: Duration,
+) -> Result<Group, AdminError> {
+    let deadline = Instant::now() + within;
+    let left = || deadline.saturating_duration_since(Instant::now());
+    let mut config = config(brokers);
+    config.set("group.id", name).set("enable.partition.eof", "true");
+    with_consumer(&config, brokers, |consumer| {
+        let found = consumer.fetch_group_list(Some(name), left()).map_err(away(brokers))?;
+        let found = found.groups().iter().find(|group| group.name() == name);
+        let members = found.into_iter().flat_map(GroupInfo::members).map(|member| Member {
+            client_id: member.client_id().to_owned(),
+            host: member.client_host().trim_start_matches('/').to_owned(),
+        });
+        let state = found.map_or("Dead", |group| group.state()).to_owned();
+        let members = members.collect();
+        let mut ahead = ahead(consumer, brokers, topics, deadline)?;
+        let unread_since = first(consumer, &mut ahead, left().min(FIRST_LIMIT))
+            .map_err(|error| sort(brokers, &error))?;
+        let unread = ahead.iter().map(|window| window.to - window.from).sum();
+        Ok(Group { state, members, unread, unread_since })
+    })
+}
+
+/// Of these topics what the group has not done with. Three questions, however many partitions.
+fn ahead(
+    consumer: &BaseConsumer,
+    brokers: &str,
+    topics: &[String],
+    deadline: Instant,
+) -> Result<Vec<Window>, AdminError> {
+    let refused = |error: KafkaError| sort(brokers, &error);
+    let (mut asked, mut ends) = (TopicPartitionList::new(), TopicPartitionList::new());
+    let mut starts = TopicPartitionList::new();
+    for (topic, partition) in partitions_of(consumer, brokers, topics)? {
+        asked.add_partition(topic, partition);
+        ends.add_partition_offset(topic, partition, Offset::End).map_err(refused)?;
+        starts.add_partition_offset(topic, partition, Offset::Beginning).map_err(refused)?;
+    }
+    let left = || deadline.saturating_duration_since(Instant::now());
+    let committed = consumer.committed_offsets(asked, left()).map_err(refused)?;
+    // Where the answer has an offset, the question has a time; these stand for the last and the first.
+    let ends = repeat(deadline, |left| consumer.offsets_for_times(ends.clone(), left));
+    let ends = ends.map_err(away(brokers))?;
+    let starts = repeat(deadline, |left| consumer.offsets_for_times(starts.clone(), left));
+    let starts = starts.map_err(away(brokers))?;
+    let of = |list: &TopicPartitionList, topic: &str, partition| match list
+        .find_partition(topic, partition)?
+        .offset()
+    {
+        Offset::Offset(offset) => Some(offset),
+        _ => None,
+    };
+    let window = |element: &TopicPartitionListElem<'_>| {
+        let (topic, partition) = (element.topic(), element.partition());
+        let (first, to) = (of(&starts, topic, partition)?, of(&ends, topic, partition)?);
+        let from = of(&committed, topic, partition).map_or(first, |offset| offset.max(first));
+        (from < to).then(|| Window { topic: topic.to_owned(), partition, from, to })
+    };
+    Ok(ends.elements().iter().filter_map(window).collect())
+}
+
+/// When the first record of these was produced. Partitions that hold none are taken out: what is
+/// there are a transaction's marks.
+fn first(
+    consumer: &BaseConsumer,
+    windows: &mut Vec<Window>,
+    within: Duration,
+) -> Result<Option<Timestamp>, KafkaError> {
+    let deadline = Instant::now() + within;
+    let mut oldest: Option<Timestamp> = None;
+    // Topic by topic: that a partition's end is reached comes without the topic's name.
+    let mut topics: Vec<String> = windows.iter().map(|window| window.topic.clone()).collect();
+    topics.dedup();
+    for topic in topics {
+        let of_topic = windows.iter().filter(|window| window.topic == topic);
+        let mut waited: HashMap<i32, i64> =
+            of_topic.map(|window| (window.partition, window.from)).collect();
+        let mut start = TopicPartitionList::new();
+        for (partition, from) in &waited {
+            start.add_partition_offset(&topic, *partition, Offset::Offset(*from))?;
+        }
+        consumer.assign(&start)?;
+        while !waited.is_empty() && Instant::now() < deadline {
+            match consumer.poll(Duration::from_millis(20)) {
+                Some(Ok(record)) if record.topic() == topic => {
+                    let millis = record.timestamp().to_millis();
+                    let at = millis.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+                    if waited.remove(&record.partition()).is_some() {
+                        oldest = [oldest, at].into_iter().flatten().min();
+                    }
+                }
+                Some(Err(KafkaError::PartitionEOF(partition)))
+                    if waited.remove(&partition).is_some() =>
+                {
+                    windows.retain(|one| one.topic != topic || one.partition != partition);
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(oldest)
+}

@@ -1,0 +1,48 @@
+//! One look at everything, from outside.
+
+mod endpoints;
+mod facts;
+mod health;
+mod judge;
+mod look;
+mod text;
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use self::endpoints::Endpoints;
+use crate::commands::exit;
+use crate::connections::Connections;
+use crate::databases::Databases;
+use crate::print::{print_json, print_lines};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    endpoints: Endpoints,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(
+    arguments: Arguments,
+    connections: &Connections,
+    databases: &Databases,
+) -> anyhow::Result<ExitCode> {
+    let facts = look::look(&arguments.endpoints, connections, databases).await;
+    let verdict = judge::judge(&facts);
+    if arguments.json {
+        print_json(&json!({
+            "well": verdict.is_well(),
+            "summary": verdict.summary(),
+            "findings": verdict.findings,
+            "unknown": verdict.unknown,
+            "facts": facts,
+        }))?;
+    } else {
+        print_lines(&text::render(&facts, &verdict))?;
+    }
+    Ok(exit::of(!verdict.is_well(), !verdict.unknown.is_empty()))
+}

@@ -1,0 +1,68 @@
+use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::iter::successors;
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::facts::Health;
+
+/// What `/health/ready` answers.
+#[derive(Deserialize)]
+struct Snapshot {
+    #[serde(default)]
+    components: BTreeMap<String, Component>,
+    #[serde(default)]
+    details: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Component {
+    reason: Option<String>,
+}
+
+/// Asks a service whether it is ready.
+pub(super) async fn ask(url: &str, within: Duration) -> Health {
+    // Whatever proxy the environment names is for the way out; and the system's certificates need
+    // not be read for what is not encrypted.
+    let mut client = Client::builder().timeout(within).no_proxy();
+    if !url.starts_with("https:") {
+        client = client.tls_certs_only([]);
+    }
+    let answer = match client.build() {
+        Ok(client) => client.get(format!("{url}/health/ready")).send().await,
+        Err(error) => Err(error),
+    };
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => return failed(&error, within),
+    };
+    let status = answer.status();
+    if ![StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE].contains(&status) {
+        return Health::Odd { reason: format!("answers {status}: something else listens there") };
+    }
+    match answer.json::<Snapshot>().await {
+        Err(error) if error.is_timeout() => failed(&error, within),
+        Err(_) => Health::Odd { reason: "does not answer as a service does".to_owned() },
+        Ok(Snapshot { details, .. }) if status == StatusCode::OK => Health::Ready { details },
+        Ok(Snapshot { components, details }) => {
+            let reason = |(name, component): (String, Component)| Some((name, component.reason?));
+            Health::NotReady {
+                reasons: components.into_iter().filter_map(reason).collect(),
+                details,
+            }
+        }
+    }
+}
+
+fn failed(error: &reqwest::Error, within: Duration) -> Health {
+    if error.is_timeout() {
+        return Health::Silent { within_s: within.as_secs_f64() };
+    }
+    // The last cause says it: connection refused, no such host.
+    let causes = successors(error.source(), |&cause| cause.source());
+    let reason = causes.last().map_or_else(|| error.to_string(), ToString::to_string);
+    Health::Away { reason }
+}

@@ -1,0 +1,211 @@
+use std::time::Duration;
+
+use farandole_cli::database::{Limits, ask, connect};
+use farandole_cli::decisions::Decisions;
+use farandole_cli::gaps::gaps;
+use farandole_cli::outcomes::{Outcomes, find_causes, outcomes};
+use farandole_cli::sessions::sessions;
+use farandole_cli::{SERVICES, Unreadable, sources};
+use futures::future::join_all;
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgConnection;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::endpoints::Endpoints;
+use super::facts::{Calls, Database, Facts, Group, Letters, Outbox, Seen, Service};
+use super::health;
+use crate::commands::dlq::Archive;
+use crate::commands::retries::queue;
+use crate::connections::Connections;
+use crate::databases::Databases;
+
+/// How long a service or the brokers may take. All are asked at the same time.
+const GLANCE: Duration = Duration::from_millis(1_500);
+/// How long all of it may take.
+const WHOLE: Duration = Duration::from_millis(1_800);
+/// How far back it is told how orders ended.
+const RECENT: Duration = Duration::from_mins(10);
+/// How many missing numbers are looked at, of each service.
+const GAPS_MAX: i64 = 1_000;
+
+/// Looks at everything at once, for two seconds at most.
+pub(super) async fn look(
+    endpoints: &Endpoints,
+    connections: &Connections,
+    databases: &Databases,
+) -> Facts {
+    let services = join_all(endpoints.all().map(|(name, url)| async move {
+        let (health, group, database) = tokio::join!(
+            health::ask(url, GLANCE),
+            group(connections, name),
+            in_time(database(databases, name)),
+        );
+        Service { name, url: url.to_owned(), health, group, database }
+    }));
+    let (mut services, orders, archive) =
+        tokio::join!(services, in_time(orders(databases)), in_time(archive(connections)));
+    let decisions = archive.known().map(|archive| archive.log.decisions()).unwrap_or_default();
+    forget(&mut services, &decisions);
+    let not_given = |service: &&str| databases.url(service).is_err();
+    Facts {
+        services,
+        orders,
+        dead_letters: archive.map(|archive| letters(&archive)),
+        databases_not_given: SERVICES.iter().copied().filter(not_given).collect(),
+    }
+}
+
+/// Leaves out the missing numbers that somebody has seen to.
+fn forget(services: &mut [Service], decisions: &Decisions) {
+    for service in services {
+        if let Seen::Known(Database { gaps: Seen::Known(gaps), .. }) = &mut service.database {
+            gaps.retain(|gap| !decisions.settle_gap(gap));
+        }
+    }
+}
+
+async fn in_time<T>(look: impl Future<Output = Seen<T>>) -> Seen<T> {
+    timeout(WHOLE, look).await.unwrap_or_else(|_| Seen::unknown(&"no answer within two seconds"))
+}
+
+/// A service's consumer group, which the brokers know.
+async fn group(connections: &Connections, service: &str) -> Seen<Group> {
+    let brokers = connections.kafka_brokers.clone();
+    let topics = &connections.topic_prefix;
+    let read: Vec<String> = sources(service).into_iter().map(|name| topics.events(name)).collect();
+    let name = topics.group(service);
+    // The client blocks. Who asks does not wait for a thread that is late.
+    let (sender, answer) = oneshot::channel();
+    std::thread::spawn(move || sender.send(kafka::group(&brokers, &name, &read, GLANCE)));
+    let group = match timeout(WHOLE, answer).await {
+        Ok(Ok(Ok(group))) => group,
+        Ok(Ok(Err(error))) => return Seen::unknown(&error),
+        Ok(Err(_)) | Err(_) => return Seen::unknown(&"Kafka gave no answer within two seconds"),
+    };
+    let kafka::Group { state, members, unread, unread_since } = group;
+    Seen::Known(Group { state, members: members.len(), unread, unread_since })
+}
+
+async fn archive(connections: &Connections) -> Seen<Archive> {
+    let services = SERVICES.map(str::to_owned);
+    Archive::read(connections, &services, None).await.into()
+}
+
+/// The open dead letters by service and cause, the most first.
+fn letters(archive: &Archive) -> Vec<Letters> {
+    let mut found: Vec<Letters> = Vec::new();
+    for (letter, _) in archive.letters().filter(|(_, state)| state.is_open()) {
+        let (service, cause) = (&letter.id.service, letter.cause());
+        match found.iter_mut().find(|one| one.service == *service && one.cause == cause) {
+            Some(one) => (one.open, one.newest) = (one.open + 1, letter.died_at),
+            None => found.push(Letters {
+                service: service.clone(),
+                cause,
+                open: 1,
+                newest: letter.died_at,
+            }),
+        }
+    }
+    found.sort_by_key(|one| std::cmp::Reverse(one.open));
+    found
+}
+
+async fn glance(databases: &Databases, service: &str) -> Result<PgConnection, String> {
+    let url = databases.url(service).map_err(|error| error.to_string())?;
+    connect(service, url, Limits::GLANCE).await.map_err(|error| error.reason)
+}
+
+/// What a service's database tells. What is locked there does not hide the rest.
+async fn database(databases: &Databases, service: &'static str) -> Seen<Database> {
+    if databases.url(service).is_err() {
+        return Seen::NotAsked;
+    }
+    let mut connection = match glance(databases, service).await {
+        Ok(connection) => connection,
+        Err(reason) => return Seen::unknown(&reason),
+    };
+    let db = &mut connection;
+    // Who is in the way comes first: it tells most, and takes no lock.
+    let sessions = sessions(db).await.map_err(|error| farandole_cli::database::reason(&error));
+    Seen::Known(Database {
+        sessions: sessions.into(),
+        instances: because(instances(service, db).await),
+        outbox: because(outbox(service, db).await),
+        calls: because(calls(service, db).await),
+        retries: because(queue(service, db).await),
+        gaps: because(gaps(service, db, &Decisions::default(), GAPS_MAX).await.map(|it| it.0)),
+    })
+}
+
+fn because<T>(result: Result<T, Unreadable>) -> Seen<T> {
+    result.map_err(|error| error.reason).into()
+}
+
+async fn instances(service: &str, database: &mut PgConnection) -> Result<i64, Unreadable> {
+    let count = format!("SELECT count(*) FROM {} AS live", messaging::LIVE_INSTANCES);
+    let rows: Vec<(i64,)> = ask(service, database, sqlx::query_as(AssertSqlSafe(count))).await?;
+    Ok(rows.first().map_or(0, |row| row.0))
+}
+
+async fn outbox(service: &str, database: &mut PgConnection) -> Result<Outbox, Unreadable> {
+    let question = sqlx::query_as(
+        "SELECT coalesce(sum(cardinality(event_ids)), 0)::bigint, min(committed_at)
+         FROM outbox_bundles",
+    );
+    let rows: Vec<(i64, Option<jiff_sqlx::Timestamp>)> = ask(service, database, question).await?;
+    let (events, since) = rows.into_iter().next().unwrap_or_default();
+    Ok(Outbox { events, since: since.map(jiff_sqlx::Timestamp::to_jiff) })
+}
+
+type CallsRow = (String, i64, i64, Option<jiff_sqlx::Timestamp>, Option<String>);
+
+/// Open calls by step. A charge is followed to its end although its order is cancelled.
+async fn calls(service: &str, database: &mut PgConnection) -> Result<Vec<Calls>, Unreadable> {
+    let question = sqlx::query_as(match service {
+        "payment" => {
+            "SELECT step, count(*), count(*) FILTER (WHERE followed),
+               min(created_at) FILTER (WHERE NOT followed),
+               (array_agg(last_error ORDER BY created_at DESC)
+                 FILTER (WHERE last_error IS NOT NULL AND NOT followed))[1]
+             FROM (SELECT step, created_at, last_error, EXISTS (SELECT FROM payments
+                 WHERE payments.order_id = effects.order_id
+                   AND state::text ~ '\"cancelled\": ?true') AS followed
+               FROM effects) AS open GROUP BY 1 ORDER BY 1"
+        }
+        _ => {
+            "SELECT step, count(*), 0::bigint, min(created_at),
+               (array_agg(last_error ORDER BY created_at DESC)
+                 FILTER (WHERE last_error IS NOT NULL))[1]
+             FROM effects GROUP BY 1 ORDER BY 1"
+        }
+    });
+    let rows: Vec<CallsRow> = ask(service, database, question).await?;
+    let calls = |(step, open, followed, since, last_error): CallsRow| {
+        let since = since.map(jiff_sqlx::Timestamp::to_jiff);
+        Calls { step, open, followed, since, last_error }
+    };
+    Ok(rows.into_iter().map(calls).collect())
+}
+
+/// How orders ended lately, and what those waited for whose time was up.
+async fn orders(databases: &Databases) -> Seen<Outcomes> {
+    if databases.url("order").is_err() {
+        return Seen::NotAsked;
+    }
+    let look = async {
+        let mut order = glance(databases, "order").await?;
+        let mut found = outcomes(&mut order, RECENT).await.map_err(|error| error.reason)?;
+        if found.timed_out() > 0 {
+            let causes = async {
+                let mut inventory = glance(databases, "inventory").await.ok()?;
+                let mut payment = glance(databases, "payment").await.ok()?;
+                find_causes(&mut found, &mut inventory, &mut payment).await.ok()
+            };
+            // That they are away hides the causes only.
+            causes.await;
+        }
+        Ok::<_, String>(found)
+    };
+    look.await.into()
+}

@@ -1,0 +1,108 @@
+//! What services have said of one order, and what they could not process of it: in the topics.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use contracts::{TARGET_GROUP, Topics, headers};
+use jiff::Timestamp;
+use kafka::{AdminError, Bounds, Scanned, scan, windows};
+use kernel::OrderId;
+use serde::Serialize;
+
+use super::letters::letter;
+use super::work::{DeadLetter, text};
+use crate::outcomes::CLOCKS_DIFFER;
+
+/// How long to look. Events come in the order of time, so the first are found first.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
+
+/// An event of an order, as its headers tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Said {
+    /// When Kafka has taken it.
+    pub at: Option<Timestamp>,
+    /// Its type, if it has one.
+    pub event: Option<String>,
+    /// The service that emits it, as the topic tells.
+    pub service: &'static str,
+    /// Its number in the service's stream about the order.
+    pub sequence: Option<String>,
+    /// Where it is: topic, partition, offset.
+    pub place: (String, i32, i64),
+    /// The group that it was put back for, if it was redriven.
+    pub redriven_for: Option<String>,
+}
+
+/// What was found in a topic.
+#[derive(Debug, Clone)]
+pub struct Found<T> {
+    /// In the order of the partition.
+    pub items: Vec<T>,
+    /// Whether all of the topic was looked at that may hold it.
+    pub complete: bool,
+}
+
+/// When an order was placed at the earliest, as its id tells.
+pub fn placed_after(order: OrderId) -> Option<Timestamp> {
+    let (seconds, _) = order.0.get_timestamp()?.to_unix();
+    let at = Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
+    at.checked_sub(CLOCKS_DIFFER).ok()
+}
+
+/// The events that a service has emitted about an order.
+///
+/// Blocks, for some seconds at most.
+pub fn said_by(
+    brokers: &str,
+    topics: &Topics,
+    service: &'static str,
+    order: OrderId,
+    to: Option<Timestamp>,
+) -> Result<Found<Said>, AdminError> {
+    let said = |record: &Scanned<'_>| Said {
+        at: record.timestamp,
+        event: record.header(headers::TYPE).map(text),
+        service,
+        sequence: record.header(headers::SEQUENCE).map(text),
+        place: (record.topic.to_owned(), record.partition, record.offset),
+        redriven_for: record.header(TARGET_GROUP).map(text),
+    };
+    find(brokers, topics.events(service), order, to, said)
+}
+
+/// The dead letters of a service about an order.
+///
+/// Blocks, for some seconds at most.
+pub fn letters_of(
+    brokers: &str,
+    topics: &Topics,
+    service: &'static str,
+    order: OrderId,
+) -> Result<Found<DeadLetter>, AdminError> {
+    find(brokers, topics.dead_letters(service), order, None, |record| letter(service, record))
+}
+
+fn find<T>(
+    brokers: &str,
+    topic: String,
+    order: OrderId,
+    to: Option<Timestamp>,
+    read: impl Fn(&Scanned<'_>) -> T,
+) -> Result<Found<T>, AdminError> {
+    let windows = windows(brokers, &[topic], Bounds::Times { from: placed_after(order), to })?;
+    let (key, deadline) = (order.to_string(), Instant::now() + LOOK_LIMIT);
+    let mut found = Found { items: Vec::new(), complete: true };
+    scan(brokers, &windows, |record| {
+        let subject = record.header(headers::SUBJECT).or(record.key);
+        if subject.is_some_and(|subject| subject == key.as_bytes()) {
+            found.items.push(read(record));
+        }
+        // The clock is asked now and then.
+        if record.offset % 1_000 == 0 && Instant::now() > deadline {
+            found.complete = false;
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}

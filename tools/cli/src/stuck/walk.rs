@@ -1,0 +1,222 @@
+//! From the newest order back.
+
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use kernel::OrderId;
+use uuid::Uuid;
+
+use super::databases::Databases;
+use super::moves::{Awaited, Move, States, UNKNOWN, moves};
+use super::order::{Group, Orphan, Stuck};
+use super::states::{self, Elsewhere, Order, Stretch, Wanted};
+use super::work;
+use crate::decisions::Decisions;
+use crate::outcomes::first_id;
+use crate::unreadable::Unreadable;
+
+/// How many orders are read at once: some megabytes.
+const PAGE: i64 = 10_000;
+/// How long to walk. What is then not looked at is told.
+const WALK_LIMIT: Duration = Duration::from_secs(20);
+/// How many orders without an order are told of.
+const ORPHANS_MAX: usize = 100;
+/// How many old orders with something open are looked at, of each service.
+const OLD_MAX: i64 = 2_000;
+
+/// What is gathered on the way.
+struct Walk<'a> {
+    stuck: Stuck,
+    /// The newest of each group that hang, `limit` at most.
+    examples: Vec<Vec<Uuid>>,
+    limit: usize,
+    decisions: &'a Decisions,
+}
+
+/// What hangs, grouped; and the newest `limit` of it.
+pub(super) async fn walk(
+    databases: &mut Databases,
+    older_than: Duration,
+    placed_within: Duration,
+    decisions: &Decisions,
+    limit: usize,
+) -> Result<(Stuck, Vec<Uuid>), Unreadable> {
+    let older_than_s = older_than.as_secs_f64();
+    let now = Timestamp::now();
+    let ago = |age: Duration| {
+        now.checked_sub(SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX))
+            .unwrap_or(Timestamp::UNIX_EPOCH)
+    };
+    let bound = first_id(ago(placed_within));
+    let began = Instant::now();
+    let (stuck, examples) = (Stuck::default(), Vec::new());
+    let mut walk = Walk { stuck, examples, limit, decisions };
+    let mut stretch = Stretch { from: bound, to: Uuid::max() };
+    loop {
+        let orders = states::page(&mut databases.order, stretch, older_than_s, PAGE).await?;
+        let is_last = i64::try_from(orders.len()).unwrap_or(i64::MAX) < PAGE;
+        if let Some(last) = orders.last().filter(|_| !is_last) {
+            stretch.from = last.id.0;
+        }
+        let mut known =
+            states::elsewhere(databases, &Wanted::Between(stretch), &mut walk.stuck.unknown).await;
+        walk.take(orders, &mut known);
+        // Who was placed lately may not be known yet as it was, and not be late.
+        let late = first_id(ago(older_than));
+        walk.orphans(databases, known, late).await?;
+        if is_last {
+            break;
+        }
+        (stretch.from, stretch.to) = (bound, stretch.from);
+        if began.elapsed() > WALK_LIMIT {
+            walk.stuck.looked_back_to = stretch.to.get_timestamp().and_then(|at| {
+                let (seconds, _) = at.to_unix();
+                Timestamp::from_second(i64::try_from(seconds).ok()?).ok()
+            });
+            break;
+        }
+    }
+    walk.old(databases, bound, older_than_s).await?;
+    let wanted = walk.wanted();
+    walk.stuck.more = walk.stuck.all() - wanted.len();
+    walk.stuck.groups.sort_by_key(|group| std::cmp::Reverse((group.last, group.orders)));
+    Ok((walk.stuck, wanted))
+}
+
+impl Walk<'_> {
+    /// Orders, with what the other services know of them; what remains of that is not theirs.
+    fn take(&mut self, mut orders: Vec<Order>, known: &mut Elsewhere) {
+        states::join(&mut orders, known);
+        for order in orders {
+            self.look_at(&order);
+        }
+    }
+
+    fn look_at(&mut self, order: &Order) {
+        let moves = moves(&order.states);
+        let Some(first) = moves.first() else { return };
+        let is_settled = |one: &Move| match one.awaits {
+            Awaited::Event { from, .. } => {
+                self.decisions.settle_source(one.service, order.id, &format!("/{from}"))
+            }
+            _ => false,
+        };
+        if is_settled(first) {
+            self.stuck.settled += 1;
+        } else {
+            self.count(*first, order);
+        }
+    }
+
+    fn count(&mut self, one: Move, order: &Order) {
+        let group = self.stuck.count(one, order);
+        self.examples.resize_with(self.stuck.groups.len(), Vec::new);
+        if self.examples[group].len() < self.limit {
+            self.examples[group].push(order.id.0);
+        }
+    }
+
+    /// Of each group the newest, and then the next, up to the limit.
+    fn wanted(&self) -> Vec<Uuid> {
+        let nth = |at: usize| self.examples.iter().filter_map(move |ids| ids.get(at).copied());
+        (0..self.limit).flat_map(nth).take(self.limit).collect()
+    }
+
+    /// Orders that others know and the order service does not.
+    async fn orphans(
+        &mut self,
+        databases: &mut Databases,
+        known: Elsewhere,
+        late: Uuid,
+    ) -> Result<(), Unreadable> {
+        let ids: Vec<Uuid> = known.keys().copied().filter(|id| *id < late).collect();
+        for id in states::unplaced(&mut databases.order, &ids).await? {
+            let Some(states) = known.get(&id) else { continue };
+            if is_undone(states) {
+                continue;
+            }
+            if self.stuck.orphans.len() < ORPHANS_MAX {
+                let known_by = known_by(states);
+                self.stuck.orphans.push(Orphan { order_id: OrderId(id), known_by });
+            } else {
+                self.stuck.orphans_more += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Older orders about which something is open.
+    async fn old(
+        &mut self,
+        databases: &mut Databases,
+        bound: Uuid,
+        older_than_s: f64,
+    ) -> Result<(), Unreadable> {
+        let mut ids = Vec::new();
+        for (service, database) in databases.all() {
+            match work::open_before(service, database, bound, OLD_MAX).await {
+                Ok(open) => ids.extend(open),
+                Err(error) => states::note(&mut self.stuck.unknown, &error),
+            }
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let orders = states::these(&mut databases.order, &ids, older_than_s).await?;
+        let mut known =
+            states::elsewhere(databases, &Wanted::These(&ids), &mut self.stuck.unknown).await;
+        self.take(orders, &mut known);
+        self.orphans(databases, known, bound).await
+    }
+}
+
+/// Whether all that was done for an order is undone: then it does no harm that nobody placed it.
+fn is_undone(states: &States) -> bool {
+    ["unseen", "void", "released", "rejected"].contains(&states.inventory.as_str())
+        && ["unseen", "void", "refunded", "failed"].contains(&states.payment.as_str())
+        && ["unseen", "void", "failed"].contains(&states.shipping.as_str())
+}
+
+/// What services know of an order.
+pub(super) fn known_by(states: &States) -> Vec<(&'static str, String)> {
+    let States { inventory, payment, shipping, messages, .. } = states;
+    let said = ["confirmed", "completed", "cancelled"].into_iter().zip(messages);
+    let said: Vec<String> = said
+        .filter(|(_, status)| !["unseen", UNKNOWN].contains(&status.as_str()))
+        .map(|(outcome, status)| format!("{outcome} {status}"))
+        .collect();
+    let told = if said.is_empty() { "unseen".to_owned() } else { said.join(", ") };
+    [
+        ("inventory", inventory.clone()),
+        ("payment", payment.clone()),
+        ("shipping", shipping.clone()),
+        ("notification", told),
+    ]
+    .into_iter()
+    .filter(|(_, status)| status != "unseen")
+    .collect()
+}
+
+impl Stuck {
+    /// How many orders hang.
+    pub fn all(&self) -> usize {
+        self.groups.iter().map(|group| group.orders).sum()
+    }
+
+    /// Counts an order, and tells the number of its group.
+    fn count(&mut self, Move { service, awaits }: Move, order: &Order) -> usize {
+        let is_it = |group: &Group| group.service == service && group.awaits == awaits;
+        if let Some(at) = self.groups.iter().position(is_it) {
+            let group = &mut self.groups[at];
+            group.orders += 1;
+            group.since = group.since.min(order.since);
+            group.last = group.last.max(order.since);
+            return at;
+        }
+        let (since, example) = (order.since, order.id);
+        self.groups.push(Group { service, awaits, orders: 1, since, last: since, example });
+        self.groups.len() - 1
+    }
+}
