@@ -186,6 +186,7 @@ enum CancelReasonBody {
     ShipmentFailed,
     TimedOut,
     CustomerRequest,
+    NeverPlaced,
 }
 
 #[derive(Debug, Serialize, ToSchema)]

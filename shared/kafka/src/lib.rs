@@ -4,8 +4,8 @@
 //! alike ([`AdminError`]: away, missing, refused). [`Producer`] publishes batches, and is what the
 //! loop in `messaging` uses; [`Publisher`] is the same for tools. [`Admin`] and [`set_quotas`] look
 //! after topics and clients, [`Registry`] after schemas. Reading without belonging to a consumer
-//! group is what standalone consumers do: [`scan()`] reads stretches of topics, [`follow()`] what
-//! comes from now on, [`EventReader`] events by their writers' schemas, and [`committed()`] tells
+//! group is what standalone consumers do: [`scan()`] reads stretches of topics, [`follow()`] also
+//! what comes, [`EventReader`] events by their writers' schemas, and [`committed()`] tells
 //! how far a group is. None of them commits anything. Consumers that belong to a group, and what is
 //! done with the records, are the business of `messaging`.
 
@@ -33,7 +33,7 @@ pub use client::{Producer, PublishError, Record, client_config, header};
 pub use committed::committed;
 pub use error::AdminError;
 pub use event_reader::{EventReader, EventRecord, ReadError, ReadEvent, ReadFrom};
-pub use follow::follow;
+pub use follow::{Followed, follow};
 pub use publisher::{PlainRecord, Publisher};
 pub use quotas::{Quota, set_quotas};
 pub use registry::{InvalidRegistryUrl, Registry, RegistryError, RegistrySettings, SchemaVersion};

@@ -278,6 +278,11 @@ impl Monitor for Reporting {
         }
     }
 
+    fn operations(&self, trouble: Option<&str>) {
+        let known = trouble.unwrap_or("followed");
+        self.health.set_detail("operations", known);
+    }
+
     fn intake(&self, held_up: Option<&'static str>) {
         self.health.set_detail("intake", held_up.unwrap_or("running"));
     }

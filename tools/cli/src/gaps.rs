@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+pub use contracts::operations::Number;
 use jiff::Timestamp;
 use kernel::OrderId;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -26,17 +27,6 @@ pub struct Gap {
     pub since: Timestamp,
     /// What the service has found out.
     pub verdict: Verdict,
-}
-
-/// A number in the stream of events that a service has about an order.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Number {
-    /// The order.
-    pub order_id: OrderId,
-    /// The `ce_source`, such as `/order`.
-    pub source: String,
-    /// The `ce_sequence`.
-    pub sequence: i32,
 }
 
 /// What a service has found out about a missing number.
@@ -63,7 +53,7 @@ impl Verdict {
 }
 
 /// The missing numbers of a service, the oldest first, `limit` at most; and how many there are.
-/// Those that are lost and `acknowledged` are left out.
+/// Those that are acknowledged are left out, as far as the service or the caller knows.
 pub async fn gaps(
     service: &'static str,
     database: &mut PgConnection,
@@ -75,8 +65,9 @@ pub async fn gaps(
     let sequences: Vec<i32> = acknowledged.iter().map(|number| number.sequence).collect();
     let rows: Vec<CountedRow> = sqlx::query_as(
         "SELECT order_id, source, sequence, noticed_at, verdict, count(*) OVER () FROM gaps
-         WHERE verdict <> 'lost' OR (order_id, source, sequence) NOT IN
-           (SELECT * FROM unnest($2::uuid[], $3::text[], $4::int[]))
+         WHERE verdict <> 'acknowledged' AND (verdict = 'waiting'
+           OR (order_id, source, sequence) NOT IN
+             (SELECT * FROM unnest($2::uuid[], $3::text[], $4::int[])))
          ORDER BY noticed_at, order_id, source, sequence LIMIT $1",
     )
     .bind(limit)
@@ -93,15 +84,15 @@ pub async fn gaps(
     Ok((rows.into_iter().map(gap).collect(), all))
 }
 
-/// Whether a service has found this number to be lost.
-pub async fn is_lost(
+/// Whether a service has given this number up: it is lost, or a dead letter.
+pub async fn is_given_up(
     service: &str,
     database: &mut PgConnection,
     number: &Number,
 ) -> Result<bool, Unreadable> {
     let Number { order_id, source, sequence } = number;
     sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM gaps WHERE verdict = 'lost'
+        "SELECT EXISTS (SELECT FROM gaps WHERE verdict IN ('lost', 'dead')
            AND order_id = $1 AND source = $2 AND sequence = $3)",
     )
     .bind(order_id.0)

@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand};
 use farandole_cli::{AuditError, InvalidSchemas, Unreadable};
 use kafka::{AdminError, ReadError, RegistryError};
 
-use crate::commands::{audit, dlq, events, gaps, orders, schemas, topics};
+use crate::commands::{audit, calls, dlq, events, gaps, orders, schemas, topics};
 use crate::connections::Connections;
 use crate::databases::{Databases, NoDatabase};
 
@@ -68,6 +68,9 @@ enum Command {
     /// The orders that hang
     #[command(subcommand)]
     Orders(orders::Command),
+    /// The calls to the outside: charges, refunds, bookings and mails
+    #[command(subcommand)]
+    Calls(calls::Command),
     /// List the events that services have noticed to be missing
     ///
     /// An order's events are numbered by each service that emits them. A service that reads a later
@@ -90,6 +93,7 @@ async fn main() -> ExitCode {
         Command::Events(command) => events::run(command, &connections).await,
         Command::Dlq(command) => dlq::run(command, &connections, &databases).await,
         Command::Orders(command) => orders::run(command, &connections, &databases).await,
+        Command::Calls(command) => calls::run(command, &connections, &databases).await,
         Command::Gaps(arguments) => gaps::run(arguments, &connections, &databases).await,
     };
     result.unwrap_or_else(|error| {

@@ -11,6 +11,7 @@ pub(crate) mod dispatcher;
 pub(crate) mod effects;
 pub(crate) mod gap_repair;
 pub(crate) mod housekeeping;
+pub(crate) mod operations;
 pub(crate) mod relay;
 pub(crate) mod resequencer;
 mod sweep;

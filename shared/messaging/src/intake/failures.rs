@@ -32,12 +32,11 @@ impl<S: Service> ConsumerLoop<S> {
                 self.retry_or_bury(record.parked(order).failed(&error)).await
             }
             Origin::Parked { row, .. } => self.retry_or_bury(row.failed(&error)).await,
-            Origin::Effect { intent } => {
+            Origin::Effect { intent, .. } => {
                 // The intent stays, so the call is repeated and its outcome comes again.
                 counter!("farandole_outcomes_refused_total", "step" => name).increment(1);
                 let error = format!("its outcome cannot be taken: {error}");
-                let deferral =
-                    Deferral { id: intent, attempts: 0, wait: self.settings.retry.cap, error };
+                let deferral = Deferral::refused(intent, self.settings.retry.cap, error);
                 let processor = &mut self.processor;
                 let deferred =
                     intents::defer(&mut processor.session, &processor.outbox, vec![deferral]);
@@ -46,7 +45,7 @@ impl<S: Service> ConsumerLoop<S> {
                 }
                 Ok(())
             }
-            Origin::Command { done } => {
+            Origin::Command { done } | Origin::Decided { done, .. } => {
                 let _ = done.send(Err(Failure::Message(error)));
                 Ok(())
             }

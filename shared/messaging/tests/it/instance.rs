@@ -30,6 +30,8 @@ pub(crate) struct Reports {
     broken: Mutex<BTreeSet<(&'static str, String)>>,
     beats: AtomicUsize,
     held_up: AtomicBool,
+    /// Whether decisions are heard of, or why not.
+    operations: Mutex<Option<Result<(), String>>>,
 }
 
 impl Monitor for Reports {
@@ -50,6 +52,11 @@ impl Monitor for Reports {
         if state == "open" {
             self.broken.lock().unwrap().insert((step, destination.to_owned()));
         }
+    }
+
+    fn operations(&self, trouble: Option<&str>) {
+        let heard = trouble.map_or(Ok(()), |trouble| Err(trouble.to_owned()));
+        *self.operations.lock().unwrap() = Some(heard);
     }
 
     fn intake(&self, held_up: Option<&'static str>) {
@@ -81,6 +88,18 @@ impl Reports {
         let broken =
             || async { Some(self.broken.lock().unwrap().clone()).filter(|it| !it.is_empty()) };
         eventually("a circuit opens", PATIENCE, broken).await
+    }
+
+    /// Waits until decisions are heard of.
+    pub(crate) async fn until_heard(&self) {
+        let heard = || async { self.operations.lock().unwrap().clone()?.ok() };
+        eventually("decisions are heard of", PATIENCE, heard).await;
+    }
+
+    /// Waits until they are not, and returns why.
+    pub(crate) async fn until_not_heard(&self) -> String {
+        let not = || async { self.operations.lock().unwrap().clone()?.err() };
+        eventually("decisions are not heard of", PATIENCE, not).await
     }
 
     /// Waits until events are held up, or taken in again.

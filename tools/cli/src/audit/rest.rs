@@ -64,7 +64,10 @@ impl Auditor<'_> {
         let name = ledger.service.name();
         for gap in &ledger.gaps {
             let lost = gap.verdict == "lost";
-            if lost && self.is_acknowledged(gap.order, &gap.source, gap.sequence) {
+            let given_up = lost || gap.verdict == "dead";
+            if gap.verdict == "acknowledged"
+                || given_up && self.is_acknowledged(gap.order, &gap.source, gap.sequence)
+            {
                 continue;
             }
             self.report.found(if lost { Name::Numbers } else { Name::Gaps }, || {

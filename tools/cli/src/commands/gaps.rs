@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use farandole_cli::SERVICES;
-use farandole_cli::gaps::{Gap, Number, Verdict, gaps, is_lost};
+use farandole_cli::gaps::{Gap, Number, Verdict, gaps, is_given_up};
 use kafka::Publisher;
 use kernel::OrderId;
 use serde_json::json;
@@ -31,10 +31,11 @@ pub(crate) struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Take note that an event is lost for good, and what it was for is seen to
+    /// Take note that an event is missing for good, and what it was for is seen to
     ///
-    /// It goes off the list, and the audit takes its number for accounted for. Nothing else is
-    /// changed; `farandole dlq log` tells who did so, and why.
+    /// It goes off the list, and neither the audit nor the metric counts it as lost any more. A
+    /// letter that is discarded is acknowledged by that. Nothing else is changed; `farandole dlq
+    /// log` tells who did so, and why.
     ///
     ///   farandole gaps acknowledge ORDER /payment 2 --reason "refunded by hand"
     #[command(verbatim_doc_comment)]
@@ -77,12 +78,14 @@ async fn acknowledge(
 ) -> anyhow::Result<ExitCode> {
     let number = Number { order_id: order, source, sequence };
     let asked_for = format!("{order} {} {sequence}", number.source);
-    let mut lost = false;
+    let mut missing = false;
     for service in SERVICES {
-        lost |= is_lost(service, &mut databases.connect(service).await?, &number).await?;
+        missing |= is_given_up(service, &mut databases.connect(service).await?, &number).await?;
     }
-    if !lost {
-        print(&format!("No service has found {asked_for} to be lost. Next: farandole gaps"))?;
+    if !missing {
+        print(&format!(
+            "No service has found {asked_for} to be lost or dead. Next: farandole gaps"
+        ))?;
         return Ok(ExitCode::FAILURE);
     }
     connections.kafka().await?;

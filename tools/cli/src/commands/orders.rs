@@ -1,6 +1,7 @@
 //! Orders that hang.
 
 mod text;
+mod undo;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,6 +29,16 @@ pub(crate) enum Command {
     /// Exit codes: 0 none hangs; 1 some do; 3 a database cannot be read.
     #[command(verbatim_doc_comment)]
     Stuck(Arguments),
+    /// Have everybody undo what they did for an order that the order service does not know
+    ///
+    /// Such as one that somebody else announced, or that a restored backup has lost: its stock is
+    /// reserved and its card charged, and nobody decides its fate. The order service then says that
+    /// it is cancelled, and never places it; pieces are released, and charges refunded. An order
+    /// that it knows is cancelled by POST /orders/ORDER/cancel instead.
+    ///
+    ///   farandole orders undo ORDER --reason "lost with the backup of Tuesday, INC-4"
+    #[command(verbatim_doc_comment)]
+    Undo(undo::Undo),
 }
 
 #[derive(clap::Args)]
@@ -52,7 +63,17 @@ pub(crate) async fn run(
     connections: &Connections,
     databases: &Databases,
 ) -> anyhow::Result<ExitCode> {
-    let Command::Stuck(Arguments { older_than, order, limit, json }) = command;
+    match command {
+        Command::Stuck(arguments) => list(arguments, connections, databases).await,
+        Command::Undo(undo) => undo::run(&undo, connections, databases).await,
+    }
+}
+
+async fn list(
+    Arguments { older_than, order, limit, json }: Arguments,
+    connections: &Connections,
+    databases: &Databases,
+) -> anyhow::Result<ExitCode> {
     let mut databases = stuck::Databases {
         order: databases.connect("order").await?,
         inventory: databases.connect("inventory").await?,
@@ -62,7 +83,10 @@ pub(crate) async fn run(
     };
     let filter = order.map_or(Filter::OlderThan(older_than), Filter::Order);
     let Some(mut stuck) = find(&mut databases, filter, limit.into()).await? else {
-        anyhow::bail!("there is no such order in the order service's database");
+        anyhow::bail!(
+            "there is no such order in the order service's database; if other services have done \
+             work for it, farandole orders undo has them undo that"
+        );
     };
     let letters = dead_letters(connections, &stuck).await;
     stuck.advise(&letters);

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use contracts::dead_letter_headers as dead;
+use contracts::operations::Number;
 use contracts::{DEAD_HISTORY, REDRIVE, TARGET_GROUP, headers};
 use jiff::Timestamp;
 use kafka::{PlainRecord, Scanned};
@@ -162,9 +163,17 @@ impl Letter {
             .into_uuid()
     }
 
+    /// Which event of its order's it is.
+    fn number(&self) -> Option<Number> {
+        let source = self.header(headers::SOURCE)?.to_owned();
+        let sequence = self.header(headers::SEQUENCE)?.parse().ok()?;
+        Some(Number { order_id: self.order()?, source, sequence })
+    }
+
     /// As the log names it.
     pub(crate) fn handled(&self) -> Handled {
-        Handled { letter: self.id.clone(), redrive: self.redrive_id() }
+        let (letter, redrive) = (self.id.clone(), self.redrive_id());
+        Handled { letter, redrive, event: self.number() }
     }
 
     /// When it failed last, in milliseconds since 1970. Copies of it have the same.
