@@ -62,13 +62,15 @@ struct MessageBody {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Status {
-    /// It is not known yet to whom it goes.
+    /// It is not known yet to whom it goes, or another is being sent.
     Waiting,
     /// The mail server was asked.
     Sending,
     Sent,
-    /// Given up, for good.
+    /// Given up, unless an operator has it sent after all.
     Failed,
+    /// Not sent, for later news came before.
+    Overtaken,
 }
 
 impl MessageBody {
@@ -78,6 +80,7 @@ impl MessageBody {
             Message::Sending => (Status::Sending, None, None),
             Message::Sent { message_id } => (Status::Sent, Some(message_id), None),
             Message::Failed { reason } => (Status::Failed, None, Some(reason)),
+            Message::Overtaken => (Status::Overtaken, None, None),
         };
         Self { outcome, status, message_id, reason }
     }

@@ -123,16 +123,19 @@ pub enum CancelReason {
     TimedOut,
     /// The customer asked for it in time.
     CustomerRequest,
+    /// The order service does not know it, and an operator had it undone.
+    NeverPlaced,
 }
 
 impl CancelReason {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::OutOfStock,
         Self::PaymentFailed,
         Self::ShipmentFailed,
         Self::TimedOut,
         Self::CustomerRequest,
+        Self::NeverPlaced,
     ];
 
     /// The reason as it stands in events, rows and answers.
@@ -143,6 +146,7 @@ impl CancelReason {
             Self::ShipmentFailed => "shipment_failed",
             Self::TimedOut => "timed_out",
             Self::CustomerRequest => "customer_request",
+            Self::NeverPlaced => "never_placed",
         }
     }
 }

@@ -36,6 +36,9 @@ pub(crate) struct Order {
     pub(crate) deadline_at: Timestamp,
 }
 
+/// What was never placed here is no order to anybody who asks.
+const PLACED: &str = "cancel_reason IS DISTINCT FROM 'never_placed'";
+
 const ORDER: &str = "order_id, state, customer_id, lines, total, currency, idempotency_key,
     request_hash, placed_at, updated_at, deadline_at";
 
@@ -63,7 +66,8 @@ fn order(row: &PgRow) -> Result<Order, Failure> {
 
 /// One order.
 pub(crate) async fn find(pool: &Pool, id: OrderId) -> Result<Option<Order>, Failure> {
-    let select = AssertSqlSafe(format!("SELECT {ORDER} FROM orders WHERE order_id = $1"));
+    let select =
+        AssertSqlSafe(format!("SELECT {ORDER} FROM orders WHERE order_id = $1 AND {PLACED}"));
     let row = pool
         .run(|connection| {
             async move { sqlx::query(select).bind(id.0).fetch_optional(connection).await }.boxed()
@@ -194,7 +198,7 @@ pub(crate) async fn list(pool: &Pool, filter: &Filter) -> Result<Page, Failure> 
 /// One order more than the page has, with the last of all that were looked at (`edge`) and their number
 /// (`seen`).
 fn page(filter: &Filter) -> Result<(AssertSqlSafe<String>, PgArguments), Failure> {
-    let mut conditions = vec!["true".to_owned()];
+    let mut conditions = vec![PLACED.to_owned()];
     let mut values = PgArguments::default();
     let unwritable = |error| Failure::Message(format!("a filter cannot be written: {error}"));
     if let Some(customer) = &filter.customer_id {

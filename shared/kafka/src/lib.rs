@@ -4,8 +4,8 @@
 //! alike ([`AdminError`]: away, missing, refused). [`Producer`] publishes batches, and is what the
 //! loop in `messaging` uses; [`Publisher`] is the same for tools. [`Admin`] and [`set_quotas`] look
 //! after topics and clients, [`Registry`] after schemas. Reading without belonging to a consumer
-//! group is what standalone consumers do: [`scan()`] reads stretches of topics, [`follow()`] what
-//! comes from now on, [`EventReader`] events by their writers' schemas; [`committed()`] and
+//! group is what standalone consumers do: [`scan()`] reads stretches of topics, [`follow()`] also
+//! what comes, [`EventReader`] events by their writers' schemas; [`committed()`] and
 //! [`group()`] tell how far a group is and who is in it, [`unread()`] what lies ahead of it. None of
 //! them commits anything. Consumers that belong to a group, and what is done with the records, are
 //! the business of `messaging`.
@@ -39,7 +39,7 @@ pub use client::{Producer, PublishError, Record, client_config, consumer_config,
 pub use committed::committed;
 pub use error::AdminError;
 pub use event_reader::{EventReader, EventRecord, ReadError, ReadEvent, ReadFrom};
-pub use follow::follow;
+pub use follow::{Followed, follow};
 pub use group::{Group, Member, group};
 pub use publisher::{PlainRecord, Publisher};
 pub use quotas::{ClientQuota, Limit, Quota, quotas, set_quotas};

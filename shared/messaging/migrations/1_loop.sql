@@ -71,7 +71,8 @@ CREATE VIEW outbox AS
 -- as in the outbox: the calls that one transaction intends. open has a bit for each of them, 1 while
 -- its outcome is not known. (order, step) is the idempotency key that the provider is given. due_at is
 -- when somebody should look at it again: the end of a lease while an instance works on it, or of a
--- backoff. A call that is put off gets a bundle of its own.
+-- backoff. A call that is put off gets a bundle of its own. One that is held is not made: parked, until
+-- an operator says otherwise; given_up, unless an operator has it made again.
 CREATE TABLE effect_bundles (
     bundle_id       bigint      NOT NULL PRIMARY KEY,
     instance        integer     NOT NULL,
@@ -80,6 +81,9 @@ CREATE TABLE effect_bundles (
     due_at          timestamptz NOT NULL,
     -- Why the last try had no outcome, or its outcome could not be taken.
     last_error      text,
+    held            text        CHECK (held IN ('parked', 'given_up')),
+    -- Who answers, as far as that was noted when it was put off.
+    destination     text,
     created_at      timestamptz NOT NULL DEFAULT now(),
     order_ids       uuid[]      NOT NULL,
     steps           text[]      NOT NULL,
@@ -101,7 +105,7 @@ ALTER TABLE effect_bundles
 CREATE VIEW effects AS
     SELECT order_id, step, effect, correlation_id, causation_id, traceparent,
         bundle_id, number::integer - 1 AS number, length(open) AS bundled,
-        instance, attempts, due_at, last_error, created_at
+        instance, attempts, due_at, last_error, held, destination, created_at
     FROM effect_bundles, unnest(order_ids, steps, effects, correlation_ids, causation_ids,
             traceparents)
         WITH ORDINALITY
@@ -149,7 +153,8 @@ CREATE TABLE dead_lettered (
 
 -- Numbers missing in an order's streams: a later event of the same source has come, this one has
 -- not. A row goes when its event comes. waiting: it may be on its way, or the topic is yet to be
--- searched; lost: the topic does not have it; dead: it is in the dead-letter topic.
+-- searched; lost: the topic does not have it; dead: it is in the dead-letter topic; acknowledged: it is
+-- lost or dead, and an operator has said that it stays so.
 CREATE TABLE gaps (
     order_id        uuid        NOT NULL,
     source          text        NOT NULL,
@@ -157,7 +162,7 @@ CREATE TABLE gaps (
     partition       integer     NOT NULL,
     noticed_at      timestamptz NOT NULL DEFAULT now(),
     verdict         text        NOT NULL DEFAULT 'waiting'
-        CHECK (verdict IN ('waiting', 'lost', 'dead')),
+        CHECK (verdict IN ('waiting', 'lost', 'dead', 'acknowledged')),
     checked_at      timestamptz,
     PRIMARY KEY (order_id, source, sequence)
 );
@@ -169,4 +174,23 @@ CREATE TABLE topic_ends (
     partition       integer     NOT NULL,
     log_end         bigint      NOT NULL,
     PRIMARY KEY (topic, partition)
+);
+
+-- The numbers of which an operator has said that they stay missing.
+CREATE TABLE acknowledged (
+    order_id        uuid        NOT NULL,
+    source          text        NOT NULL,
+    sequence        integer     NOT NULL,
+    PRIMARY KEY (order_id, source, sequence)
+);
+
+-- What operators have decided that this service has dealt with: a call of an order, or the order (step
+-- ''). refused says why nothing was done; null if it was.
+CREATE TABLE decisions (
+    operation       uuid        NOT NULL,
+    order_id        uuid        NOT NULL,
+    step            text        NOT NULL,
+    refused         text,
+    decided_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (operation, order_id, step)
 );

@@ -327,6 +327,11 @@ impl Monitor for Reporting {
         self.health.set_detail(name, what.unwrap_or("none"));
     }
 
+    fn operations(&self, trouble: Option<&str>) {
+        let known = trouble.unwrap_or("followed");
+        self.health.set_detail("operations", known);
+    }
+
     fn intake(&self, held_up: Option<&'static str>) {
         self.health.set_detail("intake", held_up.unwrap_or("running"));
     }

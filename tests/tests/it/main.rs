@@ -5,6 +5,7 @@
 mod architecture;
 mod audit;
 mod books;
+mod calls;
 mod chaos;
 mod crash_points;
 mod dead_letters;

@@ -258,7 +258,10 @@ async fn judge(session: &mut Session, number: &Numbered, verdict: &str) -> Resul
     session
         .run(|connection| {
             sqlx::query!(
-                "UPDATE gaps SET verdict = $4, checked_at = now()
+                "UPDATE gaps SET checked_at = now(),
+                   verdict = CASE WHEN $4 IN ('lost', 'dead') AND EXISTS (SELECT FROM acknowledged
+                       WHERE order_id = $1 AND source = $2 AND sequence = $3)
+                     THEN 'acknowledged' ELSE $4 END
                  WHERE order_id = $1 AND source = $2 AND sequence = $3",
                 order.0,
                 source,

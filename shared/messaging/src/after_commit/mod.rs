@@ -12,6 +12,7 @@ pub(crate) mod effects;
 pub(crate) mod gap_repair;
 pub(crate) mod housekeeping;
 pub(crate) mod locks;
+pub(crate) mod operations;
 pub(crate) mod outputs;
 pub(crate) mod relay;
 pub(crate) mod resequencer;

@@ -460,7 +460,7 @@ impl<S: Service> ConsumerLoop<S> {
         self.effects.hand(committed.intents);
         self.processor.service.committed(&committed.orders);
         for message in batch {
-            if let Origin::Command { done } = message.origin {
+            if let Origin::Command { done } | Origin::Decided { done, .. } = message.origin {
                 // Whoever asked may have gone; the command is done all the same.
                 let _ = done.send(Ok(()));
             }

@@ -37,13 +37,13 @@ impl<S: Service> ConsumerLoop<S> {
                 self.retry_or_bury(record.parked(order).failed(&error)).await
             }
             Origin::Parked { row, .. } => self.retry_or_bury(row.failed(&error)).await,
-            Origin::Effect { intent } => {
+            Origin::Effect { intent, .. } => {
                 // The intent stays, so the call is repeated and its outcome comes again.
                 counter!("farandole_outcomes_refused_total", "step" => name).increment(1);
                 let error = format!("its outcome cannot be taken: {error}");
                 self.defer(intent, self.settings.retry.cap, error).await
             }
-            Origin::Command { done } => {
+            Origin::Command { done } | Origin::Decided { done, .. } => {
                 let _ = done.send(Err(Failure::Message(error)));
                 Ok(())
             }
@@ -57,7 +57,7 @@ impl<S: Service> ConsumerLoop<S> {
         wait: Duration,
         error: String,
     ) -> Result<(), Interrupted> {
-        let deferral = Deferral { id: intent, attempts: 0, wait, error };
+        let deferral = Deferral::refused(intent, wait, error);
         let processor = &mut self.processor;
         let deferred = intents::defer(&mut processor.session, &processor.outbox, vec![deferral]);
         if let Err(failure) = deferred.await {
@@ -87,8 +87,8 @@ impl<S: Service> ConsumerLoop<S> {
                 }
                 Ok(())
             }
-            Origin::Effect { intent } => self.defer(intent, LOCKED_FOR, error).await,
-            Origin::Command { done } => {
+            Origin::Effect { intent, .. } => self.defer(intent, LOCKED_FOR, error).await,
+            Origin::Command { done } | Origin::Decided { done, .. } => {
                 let _ = done.send(Err(Failure::Locked(error)));
                 Ok(())
             }

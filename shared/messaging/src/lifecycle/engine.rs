@@ -15,6 +15,7 @@ use crate::after_commit::dead_letters::DeadLetterMover;
 use crate::after_commit::effects::{Effects, EffectsWorker};
 use crate::after_commit::gap_repair::GapRepairer;
 use crate::after_commit::housekeeping::Housekeeping;
+use crate::after_commit::operations::OperationsFollower;
 use crate::after_commit::relay::{Outlet, Relay, RelayWorker};
 use crate::after_commit::{locks, outputs};
 use crate::database::{Database, Purpose};
@@ -164,6 +165,17 @@ impl<S: Service> Engine<S> {
             handle.locals.clone(),
         );
         self.tasks.spawn("the calls to the outside", effects.run(shutdown.clone()));
+        let operations = OperationsFollower {
+            service: turning.processor.service.clone(),
+            database: housekeeping.clone(),
+            outbox: handle.outbox.clone(),
+            effects: turning.effects.clone(),
+            locals: handle.locals.clone(),
+            brokers: settings.kafka_brokers.clone(),
+            topic: topics.operations(),
+            monitor: turning.monitor.clone(),
+        };
+        self.tasks.spawn("the follower of decisions", operations.run(shutdown.clone()));
         let mover = DeadLetterMover {
             database: housekeeping.clone(),
             producer,

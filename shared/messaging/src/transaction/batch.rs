@@ -21,13 +21,13 @@ use crate::record::skipped::Skipped;
 use crate::service::{Service, Shared as _};
 use crate::tables::bundle::{Bundle, BundleId, Outgoing};
 use crate::tables::gaps::{self, Numbered};
-use crate::tables::inbox;
-use crate::tables::intents::{self, Intent};
+use crate::tables::intents::{self, GivenUp, Intent};
 use crate::tables::outbox::Outbox;
 use crate::tables::retry::{self, Fate};
 use crate::tables::state_table::StateTable;
 use crate::tables::statement::{Read, Write};
 use crate::tables::states::States;
+use crate::tables::{decisions, inbox};
 use crate::{crash, trace};
 
 /// Carries batches through, one after the other.
@@ -83,6 +83,10 @@ struct Decided<S: Service> {
     missing: Vec<Numbered>,
     /// Numbers that came, of orders in which some were missing.
     found: Vec<Numbered>,
+    /// Calls that are given up.
+    given_up: Vec<intents::Kept>,
+    /// What operators have decided on calls.
+    decisions: Vec<decisions::Decision>,
 }
 
 /// Why a batch is not written.
@@ -162,6 +166,8 @@ impl<S: Service> Processor<S> {
             needless: Vec::new(),
             missing: Vec::new(),
             found: Vec::new(),
+            given_up: Vec::new(),
+            decisions: Vec::new(),
         };
         let (mut held, mut duplicates) = (Vec::new(), 0);
         for message in batch {
@@ -269,8 +275,18 @@ impl<S: Service> Processor<S> {
             order: *order,
             effect,
             attempts: 0,
+            age: Duration::ZERO,
             cause: cause.clone(),
         }));
+        match &message.origin {
+            Origin::Effect { given_up: Some(call), .. } => {
+                let (bundle, order) = (self.outbox.next_bundle(), *order);
+                let (call, cause) = (GivenUp::clone(call), message.cause.clone());
+                decided.given_up.push(intents::Kept { bundle, order, call, cause });
+            }
+            Origin::Decided { decision, .. } => decided.decisions.push(decision.clone()),
+            _ => {}
+        }
         decided.orders.push(*order);
         self.count_off(message, known, decided);
         span.end(false);
@@ -282,7 +298,7 @@ impl<S: Service> Processor<S> {
         let (event, partition) = match &message.origin {
             Origin::Event { event, record } => (event, record.partition()),
             Origin::Parked { event, row } => (event, row.partition),
-            Origin::Effect { .. } | Origin::Command { .. } => return,
+            Origin::Effect { .. } | Origin::Decided { .. } | Origin::Command { .. } => return,
         };
         let EventId { source, sequence, .. } = event;
         let order = message.order;
@@ -317,11 +333,11 @@ impl<S: Service> Processor<S> {
         decided: Decided<S>,
         trust: Trust,
     ) -> Result<(Option<Bundle>, Vec<Intent<S::Effect>>, Vec<OrderId>), Failure> {
-        let Decided { states, shared, orders, events, calls, taken, needless, missing, found } =
-            decided;
+        let Decided { states, shared, orders, events, calls, taken, missing, found, .. } = decided;
+        let (given_up, decided_on) = (decided.given_up, decided.decisions);
         let mut write = Write::default();
         inbox::insert(taken.iter().map(|event| event.id).collect(), &mut write)?;
-        let redriven = taken.iter().filter_map(|event| event.redrive).chain(needless);
+        let redriven = taken.iter().filter_map(|event| event.redrive).chain(decided.needless);
         inbox::insert_redriven(redriven.collect(), &mut write)?;
         if trust == Trust::All && !taken.is_empty() {
             let ids: Vec<Uuid> = orders.iter().map(|order| order.0).collect();
@@ -336,6 +352,8 @@ impl<S: Service> Processor<S> {
         let intents = intents::append(self.outbox.instance(), bundle, calls, &mut write)?;
         let outcomes = batch.iter().filter_map(Message::intent);
         intents::settle(outcomes.filter(|intent| known.is_open(*intent)), &mut write)?;
+        intents::keep(self.outbox.instance(), &given_up, &mut write)?;
+        decisions::take_note(&decided_on, &mut write)?;
         gaps::notice(&missing, &mut write)?;
         gaps::close(&found, &mut write)?;
         for message in batch {

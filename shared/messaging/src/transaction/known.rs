@@ -132,7 +132,7 @@ impl Known {
             Origin::Event { event, .. } if !self.pass(event) => Verdict::Drop,
             Origin::Event { .. } if self.waiting.contains(&message.order) => Verdict::Hold,
             Origin::Parked { event, .. } if !self.pass(event) => Verdict::Drop,
-            Origin::Effect { intent } => {
+            Origin::Effect { intent, .. } | Origin::Decided { intent, .. } => {
                 if self.is_open(*intent) && self.settled.insert(*intent) {
                     Verdict::Process
                 } else {

@@ -32,6 +32,8 @@ pub(crate) struct Reports {
     details: Mutex<Vec<(&'static str, String)>>,
     beats: AtomicUsize,
     held_up: AtomicBool,
+    /// Whether decisions are heard of, or why not.
+    operations: Mutex<Option<Result<(), String>>>,
 }
 
 impl Monitor for Reports {
@@ -57,6 +59,11 @@ impl Monitor for Reports {
     fn detail(&self, name: &'static str, what: Option<&str>) {
         let mut details = self.details.lock().unwrap();
         details.extend(what.map(|what| (name, what.to_owned())));
+    }
+
+    fn operations(&self, trouble: Option<&str>) {
+        let heard = trouble.map_or(Ok(()), |trouble| Err(trouble.to_owned()));
+        *self.operations.lock().unwrap() = Some(heard);
     }
 
     fn intake(&self, held_up: Option<&'static str>) {
@@ -98,6 +105,18 @@ impl Reports {
         let broken =
             || async { Some(self.broken.lock().unwrap().clone()).filter(|it| !it.is_empty()) };
         eventually("a circuit opens", PATIENCE, broken).await
+    }
+
+    /// Waits until decisions are heard of.
+    pub(crate) async fn until_heard(&self) {
+        let heard = || async { self.operations.lock().unwrap().clone()?.ok() };
+        eventually("decisions are heard of", PATIENCE, heard).await;
+    }
+
+    /// Waits until they are not, and returns why.
+    pub(crate) async fn until_not_heard(&self) -> String {
+        let not = || async { self.operations.lock().unwrap().clone()?.err() };
+        eventually("decisions are not heard of", PATIENCE, not).await
     }
 
     /// Waits until events are held up, or taken in again.

@@ -12,6 +12,7 @@ mod topic;
 
 mod backlog;
 mod crash;
+mod decisions;
 mod dropped;
 mod effects;
 mod foreign;
