@@ -174,10 +174,11 @@ pub fn pattern() -> String {
     let (blank, selectors) = (ranges(&[&BLANK]), ranges(&[&SELECTORS]));
     let (joiners, joined) = (ranges(&[&JOINERS]), ranges(&[&JOINED]));
     let emoji = class(String::new(), &(EMOJI_SELECTOR, EMOJI_SELECTOR));
-    let unit = format!(
-        "(?:[{joined}]{emoji}?[{joiners}](?=[{joined}])|[^{plain}][{selectors}]?|[{blank}])"
-    );
-    format!("^{unit}*[^{plain}][{selectors}]?{unit}*$")
+    // What is neither blank nor refused can only begin with a plain character.
+    format!(
+        "^[{blank}]*(?=[^{plain}])\
+         (?:[{joined}]{emoji}?[{joiners}](?=[{joined}])|[^{plain}][{selectors}]?|[{blank}])*$"
+    )
 }
 
 /// Adds a range to a regular expression's class. Escapes reach as far as four digits in every dialect;

@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::HttpLimits;
-use super::strict::{Strict, in_plain_words};
+use super::strict::{Strict, in_plain_words, whole};
 use crate::problem::{FieldError, Problem};
 
 /// A JSON body, in a request or an answer.
@@ -93,6 +93,12 @@ fn write_canonical(value: &Value, out: &mut Vec<u8>) {
                 out.push(b',');
             }
             out.push(b']');
+        }
+        Value::Number(number) => {
+            match number.as_f64().filter(|_| number.is_f64()).and_then(whole) {
+                Some(whole) => out.extend(whole.to_string().bytes()),
+                None => out.extend(number.to_string().bytes()),
+            }
         }
         scalar => out.extend(scalar.to_string().bytes()),
     }
@@ -340,7 +346,7 @@ mod tests {
             out
         };
         let one = canonical(r#"{"a": [{"x": 1, "y": "t\u0065a"}], "b": null, "c": {}}"#);
-        assert_eq!(one, canonical(r#"{"c":{},"a":[{"y":"tea","x":1,"z":null}]}"#));
+        assert_eq!(one, canonical(r#"{"c":{},"a":[{"y":"tea","x":1.0,"z":null}]}"#));
         for other in [
             r#"{"a": [{"x": 1, "y": "tea"}]}"#,
             r#"{"a": [{"x": 1, "y": "tea"}, null], "c": {}}"#,

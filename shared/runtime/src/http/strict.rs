@@ -21,13 +21,24 @@ macro_rules! forward {
     )*};
 }
 
+macro_rules! whole {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+            self.0.$method(Whole(visitor))
+        }
+    )*};
+}
+
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
     type Error = D::Error;
 
+    whole! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
+    }
+
     forward! {
-        deserialize_any deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32
-        deserialize_i64 deserialize_i128 deserialize_u8 deserialize_u16 deserialize_u32
-        deserialize_u64 deserialize_u128 deserialize_f32 deserialize_f64 deserialize_char
+        deserialize_any deserialize_bool deserialize_f32 deserialize_f64 deserialize_char
         deserialize_str deserialize_string deserialize_bytes deserialize_byte_buf
         deserialize_option deserialize_unit deserialize_seq deserialize_map
         deserialize_identifier deserialize_ignored_any
@@ -179,6 +190,51 @@ impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Strict<T> {
     }
 }
 
+/// Takes a whole number however it is written: JSON schema has `1.0` for one, too.
+struct Whole<V>(V);
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Whole<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(formatter)
+    }
+
+    visit! {
+        visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_str: &str,
+        visit_borrowed_str: &'de str, visit_string: String
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<V::Value, E> {
+        match whole(value) {
+            Some(whole) => self.0.visit_i64(whole),
+            None => self.0.visit_f64(value),
+        }
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<V::Value, E> {
+        self.0.visit_unit()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<V::Value, A::Error> {
+        self.0.visit_seq(elements)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<V::Value, A::Error> {
+        self.0.visit_map(entries)
+    }
+}
+
+/// The whole number that this is, if it is one and no other number is taken for it.
+pub(super) fn whole(value: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if value.fract() == 0.0 && value.abs() < EXACT {
+        format!("{value:.0}").parse().ok()
+    } else {
+        None
+    }
+}
+
 /// What is wrong, in the words of JSON instead of those of the program. `error` is serde's, which has
 /// no other form than text; what is not known here stays as it is.
 pub(super) fn in_plain_words(error: &str) -> String {
@@ -276,6 +332,21 @@ mod tests {
             r#"{"inner": {"number": 1}, "list": [], "maybe": [3]}"#,
         ] {
             assert_eq!(read(array).unwrap_err(), "is an array, but must be an object", "{array}");
+        }
+    }
+
+    #[test]
+    fn a_whole_number_is_one_however_it_is_written() {
+        for (number, is_whole) in [
+            ("1.0", true),
+            ("1e2", true),
+            ("-0.0", true),
+            ("1.5", false),
+            ("1e16", false),
+            ("-1.0", false),
+        ] {
+            let outer = read(&format!(r#"{{"inner": {{"number": {number}}}, "list": []}}"#));
+            assert_eq!(outer.is_ok(), is_whole, "{number}");
         }
     }
 
