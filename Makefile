@@ -59,6 +59,10 @@ test: prerequisites ## Run all tests, on a stack of their own
 	cargo build --workspace --all-targets
 	$(TARGET_DIR)/debug/farandole-stack exec -- cargo test --workspace
 
+.PHONY: api-check
+api-check: fleet ## Hold the five APIs against their descriptions, with Schemathesis (two minutes)
+	@tests/api/check $(TARGET_DIR)/release
+
 .PHONY: chaos
 chaos: fleet ## Break everything at random for ten minutes, under load (CHAOS_SECONDS, CHAOS_SEED)
 	CHAOS_SECONDS=$(CHAOS_SECONDS) FARANDOLE_PROGRAMS=$(abspath $(TARGET_DIR))/release \

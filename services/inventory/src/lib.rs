@@ -4,6 +4,7 @@
 pub mod domain;
 pub mod events;
 mod http;
+mod levels;
 mod store;
 
 use axum::Router;

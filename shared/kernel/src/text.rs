@@ -169,20 +169,22 @@ pub const EMAIL_PATTERN: &str = "^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@\
 /// What [`check_text`] takes, but for the length, as a regular expression in the dialect of JSON schema
 /// (ECMA-262, with Unicode).
 pub fn pattern() -> String {
-    let ranges = |tables: &[&[Range]]| tables.iter().copied().flatten().fold(String::new(), class);
+    let ranges =
+        |tables: &[&[Range]]| tables.iter().copied().flatten().copied().fold(String::new(), class);
     let plain = ranges(&[&REFUSED, &BLANK, &SELECTORS, &JOINERS]);
     let (blank, selectors) = (ranges(&[&BLANK]), ranges(&[&SELECTORS]));
     let (joiners, joined) = (ranges(&[&JOINERS]), ranges(&[&JOINED]));
-    let emoji = class(String::new(), &(EMOJI_SELECTOR, EMOJI_SELECTOR));
-    let unit = format!(
-        "(?:[{joined}]{emoji}?[{joiners}](?=[{joined}])|[^{plain}][{selectors}]?|[{blank}])"
-    );
-    format!("^{unit}*[^{plain}][{selectors}]?{unit}*$")
+    let emoji = class(String::new(), (EMOJI_SELECTOR, EMOJI_SELECTOR));
+    // What is neither blank nor refused can only begin with a plain character.
+    format!(
+        "^[{blank}]*(?=[^{plain}])\
+         (?:[{joined}]{emoji}?[{joiners}](?=[{joined}])|[^{plain}][{selectors}]?|[{blank}])*$"
+    )
 }
 
 /// Adds a range to a regular expression's class. Escapes reach as far as four digits in every dialect;
 /// what is beyond stands for itself.
-fn class(class: String, &(first, last): &Range) -> String {
+fn class(class: String, (first, last): Range) -> String {
     let class = character(class, first);
     if first == last { class } else { character(class + "-", last) }
 }

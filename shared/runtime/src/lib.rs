@@ -6,6 +6,7 @@
 pub mod database;
 pub mod health;
 pub mod http;
+mod listen;
 pub mod problem;
 mod replay;
 mod run;

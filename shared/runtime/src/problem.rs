@@ -27,10 +27,6 @@ pub struct Problem {
     status: StatusCode,
     /// What was wrong this time, and what would be right.
     detail: String,
-    /// What this occurrence is about, as a URI reference.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    instance: Option<String>,
     /// What is wrong with the body, with the type `validation`: as much as could be seen at once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
@@ -72,18 +68,10 @@ impl Problem {
             title,
             status,
             detail: detail.into(),
-            instance: None,
             errors: Vec::new(),
             extensions: Map::new(),
             retry_after_s: None,
         }
-    }
-
-    /// Says which occurrence this is: a URI reference, such as `/orders/<id>`.
-    #[must_use]
-    pub fn with_instance(mut self, instance: impl Into<String>) -> Self {
-        self.instance = Some(instance.into());
-        self
     }
 
     /// Adds a member beyond those of the standard.
@@ -252,7 +240,6 @@ mod tests {
     #[test]
     fn a_problem_is_a_document_of_the_standard() {
         let problem = Problem::conflict("order-confirmed", "Order confirmed", "too late to cancel")
-            .with_instance("/orders/1")
             .with_extension("order_status", "confirmed");
         assert_eq!(
             serde_json::to_value(&problem).unwrap(),
@@ -261,7 +248,6 @@ mod tests {
                 "title": "Order confirmed",
                 "status": 409,
                 "detail": "too late to cancel",
-                "instance": "/orders/1",
                 "order_status": "confirmed",
             })
         );

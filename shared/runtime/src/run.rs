@@ -1,24 +1,21 @@
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use axum::Router;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use messaging::{Database, Engine, Handle, Monitor, Pool, Purpose, Service, StartError};
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::database::{self, DatabaseError};
-use crate::http::{ApiSlot, HttpLimits, Site, probes, serve};
+use crate::http::{ApiSlot, Site};
+use crate::listen::listen;
 use crate::replay::{ReplayArguments, replay};
 use crate::self_check::self_check;
-use crate::telemetry::Metrics;
 use crate::{Health, Settings, Telemetry, shutdown};
 
 /// How long to wait between two attempts to reach the database at start.
@@ -28,9 +25,6 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 /// Connections that a service holds beside those for requests: the loop, the relay, the calls, the
 /// sign of life, the housekeeping, and one or two of its own.
 const HELD_CONNECTIONS: usize = 7;
-/// Open connections for probes and metrics, where they have a listener of their own: a few of each kind
-/// of who asks, and some that hang.
-const ADMIN_CONNECTIONS: usize = 64;
 /// What a service needs in order to be ready: its dependencies, and its own API, which is there a
 /// moment after them.
 const PARTS: [&str; 6] = ["postgres", "schema registry", "kafka", "processing", "publishing", API];
@@ -203,41 +197,6 @@ async fn serve_until_stopped<A: App>(
     http.await;
     telemetry.shutdown().await;
     done
-}
-
-/// Opens the listeners, or the one, and serves them until the service stops; what is returned ends then.
-async fn listen(
-    settings: &Settings,
-    site: Site,
-    metrics: Metrics,
-    stop: &CancellationToken,
-) -> anyhow::Result<impl Future<Output = ()> + use<>> {
-    let (address, limits) = (settings.http.address(), site.limits);
-    let listener = bind(address, "HTTP_ADDR").await?;
-    info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
-    let (router, admin) = match settings.http.admin_address() {
-        None => (site.whole(metrics), None),
-        Some(address) => {
-            let listener = bind(address, "ADMIN_ADDR").await?;
-            let limits = HttpLimits { connections: ADMIN_CONNECTIONS, ..HttpLimits::default() };
-            let router = probes(site.health.clone(), metrics, limits);
-            let admin = serve(listener, router, stop.clone(), limits);
-            (site.public(), Some(tokio::spawn(admin)))
-        }
-    };
-    let public = tokio::spawn(serve(listener, router, stop.clone(), limits));
-    Ok(async move {
-        let _ = public.await;
-        if let Some(admin) = admin {
-            let _ = admin.await;
-        }
-    })
-}
-
-async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address} ({setting})"))
 }
 
 /// Brings up what the service depends on, then runs its loop until it is to stop.

@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::domain::Level;
-use crate::store::{self, Adjusted, ON_HAND_MAX};
+use crate::levels::{self, Adjusted, ON_HAND_MAX};
 
 /// How often the stock is read again because it has changed before it was written over.
 const TRIES: u32 = 5;
@@ -111,16 +111,16 @@ async fn put(
     preconditions: &Preconditions,
 ) -> Result<Option<Level>, Problem> {
     if preconditions.is_empty() {
-        return Ok(store::put_on_hand(pool, sku, on_hand).await?);
+        return Ok(levels::put_on_hand(pool, sku, on_hand).await?);
     }
     for _ in 0..TRIES {
-        let found = store::find_level(pool, sku).await?;
+        let found = levels::find_level(pool, sku).await?;
         let seen = found.map(|level| StockBody::new(sku.clone(), level));
         preconditions.check_seen(seen.as_ref())?;
         if found.is_some_and(|level| i64::try_from(level.reserved).is_ok_and(|it| it > on_hand)) {
             return Ok(None);
         }
-        let level = store::put_on_hand_over(pool, sku, on_hand, found).await?;
+        let level = levels::put_on_hand_over(pool, sku, on_hand, found).await?;
         if level.is_some() {
             return Ok(level);
         }
@@ -150,7 +150,7 @@ async fn get_stock(
     Path(sku): Path<Sku>,
     preconditions: Preconditions,
 ) -> Result<Response, Problem> {
-    let level = store::find_level(&pool, &sku).await?.ok_or_else(|| never_put(&sku))?;
+    let level = levels::find_level(&pool, &sku).await?.ok_or_else(|| never_put(&sku))?;
     preconditions.answer(StockBody::new(sku, level))
 }
 
@@ -198,7 +198,7 @@ async fn adjust_stock(
         return Err(Problem::validation([FieldError::new("/delta", detail)]));
     }
     let answer = |level| Json(StockBody::new(sku.clone(), level)).into_response();
-    match store::adjust(&pool, &key, &sku, delta).await? {
+    match levels::adjust(&pool, &key, &sku, delta).await? {
         Adjusted::Done(level) => Ok(answer(level)),
         Adjusted::Before(level) => Ok(replayed(answer(level))),
         Adjusted::KeyReused => Err(Problem::idempotency_key_reused()),

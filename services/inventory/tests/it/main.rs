@@ -1,4 +1,5 @@
-//! The inventory service's events and state machine, and its stock in the hands of several instances.
+//! The inventory service's events and state machine, and its stock: by its API, and in the
+//! hands of several instances.
 // A panic in a test's helper is the report, as in the test itself.
 #![allow(clippy::unwrap_used)]
 
@@ -6,6 +7,7 @@ mod domain;
 mod hot_stock;
 mod properties;
 mod schemas;
+mod stock;
 
 use inventory::domain::{Input, Level, Stock};
 use inventory::events::{Line, reads};

@@ -105,6 +105,11 @@ impl FromRequestParts<Api> for WithinRate {
             ("Location" = String, description = "Where the order is"),
             ("Idempotent-Replayed" = String,
                 description = "`true` if this is the answer to an earlier request with this key"),
+        ), links(
+            ("see" = (operation_id = "get_order",
+                parameters(("id" = "$response.body#/order_id")))),
+            ("cancel" = (operation_id = "cancel_order",
+                parameters(("id" = "$response.body#/order_id")))),
         )),
         (status = 400, description = "No key, or malformed", body = Problem),
         (status = 409, description = "The same request is being worked on", body = Problem,

@@ -127,15 +127,17 @@ fn parameters(operation: &mut Value) {
         operation["parameters"] = json!([]);
     }
     if let Some(parameters) = operation["parameters"].as_array_mut() {
-        parameters.iter_mut().for_each(|parameter| not_null(&mut parameter["schema"]));
+        for parameter in parameters.iter_mut() {
+            not_null(&mut parameter["schema"]);
+        }
         parameters.push(json!({"$ref": "#/components/parameters/x-correlation-id"}));
     }
 }
 
 /// What need not be there is not there, and never `null`: a path, a query and a header have no such thing.
 fn not_null(schema: &mut Value) {
-    let options = schema["oneOf"].as_array().into_iter().flatten();
-    if let Some(option) = options.filter(|option| option["type"] != "null").last().cloned() {
+    let mut options = schema["oneOf"].as_array().into_iter().flatten();
+    if let Some(option) = options.find(|option| option["type"] != "null").cloned() {
         *schema = option;
     } else if let Some([kind, _]) = schema["type"].as_array().map(Vec::as_slice) {
         schema["type"] = kind.clone();

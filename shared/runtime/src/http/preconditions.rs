@@ -25,7 +25,8 @@ impl EntityTag {
         // What is answered can be written as JSON.
         let json = serde_json::to_vec(representation).unwrap_or_default();
         let digest = Sha256::digest(&json);
-        Self(digest[..12].iter().map(|byte| format!("{byte:02x}")).collect())
+        let first = digest.first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes));
+        Self(format!("{first:032x}"))
     }
 
     fn header(&self) -> Option<HeaderValue> {
@@ -93,9 +94,8 @@ impl Tags {
 
     fn matches(&self, current: Current<'_>, same: fn(&Tag, &EntityTag) -> bool) -> bool {
         match (self, current) {
-            (_, Current::Missing) => false,
+            (_, Current::Missing) | (Self::These(_), Current::Untagged) => false,
             (Self::Any, _) => true,
-            (Self::These(_), Current::Untagged) => false,
             (Self::These(tags), Current::Tagged(current)) => {
                 tags.iter().any(|tag| same(tag, current))
             }
