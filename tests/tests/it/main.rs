@@ -11,6 +11,7 @@ mod dead_letters;
 mod independent;
 mod load;
 mod rolling;
+mod status;
 mod stories;
 mod stuck;
 mod trace;
