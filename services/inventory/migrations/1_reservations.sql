@@ -10,6 +10,18 @@ CREATE TABLE stock (
 ) WITH (fillfactor = 50,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000000);
 
+-- By how many pieces stock was adjusted by hand, under the key of the request, and the level right after
+-- that: what the same request is answered with again. It is also the record of what was adjusted when.
+CREATE TABLE stock_adjustments (
+    idempotency_key text        NOT NULL PRIMARY KEY,
+    sku             text        NOT NULL,
+    delta           bigint      NOT NULL,
+    available       bigint      NOT NULL,
+    reserved        bigint      NOT NULL,
+    shipped         bigint      NOT NULL,
+    made_at         timestamptz NOT NULL DEFAULT now()
+);
+
 -- One row per order: its state as JSON. version guards against two instances at once; emitted and
 -- last_bundle are the order's place in this service's stream of events; seen says which events of
 -- the order were read, by source, as bits.

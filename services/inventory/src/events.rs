@@ -88,14 +88,28 @@ pub enum ShortageReason {
 /// What the inventory service reads, equal to `reads/`.
 pub mod reads {
     use serde::Deserialize;
+    use serde::de::{Deserializer, Error as _};
 
     use super::Line;
+
+    /// The most lines that an order can have; the API takes no more either.
+    const LINES_MAX: usize = 100;
 
     /// A customer has placed an order.
     #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
     pub struct OrderPlaced {
-        /// What to reserve; a SKU may stand in several lines.
+        /// What to reserve, something; a SKU may stand in several lines.
+        #[serde(deserialize_with = "lines")]
         pub lines: Vec<Line>,
+    }
+
+    fn lines<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Line>, D::Error> {
+        let lines = Vec::deserialize(deserializer)?;
+        if (1..=LINES_MAX).contains(&lines.len()) {
+            return Ok(lines);
+        }
+        let count = lines.len();
+        Err(D::Error::custom(format!("the order has {count} lines, not 1 to {LINES_MAX}")))
     }
 
     /// The carrier has accepted the shipment.

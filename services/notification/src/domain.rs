@@ -1,9 +1,11 @@
-//! The messages to the customer of an order: at most one per outcome. Each goes Waiting →
-//! Sending → Sent | Failed, and waits only for the recipient, who may come last.
+//! The messages to the customer of an order: at most one per outcome, one after the other, and
+//! never an earlier outcome after a later one. Each goes Waiting → Sending → Sent | Failed. What
+//! waits when later news comes is Overtaken, and not told; what is being told is waited for.
 //!
 //! Pure and total: any input in any state, in any order, any number of times. The recipient is
 //! personal data, and forgotten once the last word was said: a terminal outcome's message is
-//! settled and no other is under way.
+//! settled and no other is under way. A message that was given up has its recipient in the call
+//! that an operator may have made again.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +42,7 @@ pub enum Address {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum Message {
-    /// It is due, but not known to whom.
+    /// It is due, but not known to whom, or another is being sent.
     Waiting,
     /// The mail server has been asked, and its answer is not known.
     Sending,
@@ -49,11 +51,13 @@ pub enum Message {
         /// The mail's `Message-ID`.
         message_id: String,
     },
-    /// Given up, for good.
+    /// Given up, unless an operator has it sent after all.
     Failed {
         /// Why.
         reason: String,
     },
+    /// Later news came before this was told, so it is not told any more, for good.
+    Overtaken,
 }
 
 /// What may happen to an order's messages.
@@ -80,6 +84,13 @@ pub enum Input {
         outcome: Outcome,
         /// Why, such as `address_rejected`.
         reason: String,
+    },
+    /// An operator has a message sent that was given up.
+    Retried {
+        /// What it tells.
+        outcome: Outcome,
+        /// Whom it is for.
+        recipient: Recipient,
     },
 }
 
@@ -118,14 +129,13 @@ pub fn decide(order_id: OrderId, state: &State, input: &Input) -> Decision<State
         Input::OrderCancelled(_) => tell(state, Outcome::Cancelled),
         Input::Sent { outcome, message_id } => {
             let notified = CustomerNotified { order_id, outcome, message_id: message_id.clone() };
-            let sent = Message::Sent { message_id };
-            settle(state, outcome, sent, Event::CustomerNotified(notified))
+            sent(state, outcome, message_id, Event::CustomerNotified(notified))
         }
         Input::GivenUp { outcome, reason } => {
             let failed = NotificationFailed { order_id, outcome, reason: reason.clone() };
-            let given_up = Message::Failed { reason };
-            settle(state, outcome, given_up, Event::NotificationFailed(failed))
+            given_up(state, outcome, reason, Event::NotificationFailed(failed))
         }
+        Input::Retried { outcome, recipient } => again(state, outcome, recipient),
     }
 }
 
@@ -134,54 +144,97 @@ fn address(mut state: State, recipient: Recipient) -> Decision<State, Event, Eff
     if state.address != Address::Unseen {
         return Decision::silent(state);
     }
-    let mut effects = Vec::new();
-    for (outcome, message) in &mut state.messages {
-        *message = Message::Sending;
-        effects.push(Effect::Mail { outcome: *outcome, recipient: recipient.clone() });
-    }
     state.address = Address::Known(recipient);
-    Decision { effects, ..Decision::silent(state) }
+    go_on(state)
 }
 
-/// The customer is to be told, unless that was done or the last word was said.
+/// The customer is to be told, unless that was done, the last word was said, or it is no news any
+/// more.
 fn tell(mut state: State, outcome: Outcome) -> Decision<State, Event, Effect> {
-    if state.messages.contains_key(&outcome) {
+    if state.messages.contains_key(&outcome) || state.address == Address::Forgotten {
         return Decision::silent(state);
     }
-    match state.address.clone() {
-        Address::Unseen => {
-            state.messages.insert(outcome, Message::Waiting);
-            Decision::silent(state)
+    let message = if outcome == Outcome::Confirmed && state.has_ended() {
+        Message::Overtaken
+    } else {
+        for earlier in state.messages.values_mut().filter(|it| **it == Message::Waiting) {
+            *earlier = Message::Overtaken;
         }
-        Address::Known(recipient) => {
-            state.messages.insert(outcome, Message::Sending);
-            Decision::silent(state).perform(Effect::Mail { outcome, recipient })
+        Message::Waiting
+    };
+    state.messages.insert(outcome, message);
+    go_on(state)
+}
+
+/// The mail server has taken a message; or an operator knows that the customer was told.
+fn sent(
+    mut state: State,
+    outcome: Outcome,
+    message_id: String,
+    event: Event,
+) -> Decision<State, Event, Effect> {
+    match state.messages.get(&outcome) {
+        Some(Message::Sending | Message::Failed { .. }) => {
+            state.messages.insert(outcome, Message::Sent { message_id });
+            go_on(state).emit(event)
         }
-        Address::Forgotten => Decision::silent(state),
+        _ => Decision::silent(state),
     }
 }
 
-/// A message has come to its end.
-fn settle(
+fn given_up(
     mut state: State,
     outcome: Outcome,
-    end: Message,
+    reason: String,
     event: Event,
 ) -> Decision<State, Event, Effect> {
     if state.messages.get(&outcome) != Some(&Message::Sending) {
         return Decision::silent(state);
     }
-    state.messages.insert(outcome, end);
-    if state.last_word_was_said() {
+    state.messages.insert(outcome, Message::Failed { reason });
+    go_on(state).emit(event)
+}
+
+/// What was given up is sent after all, unless there is later news.
+fn again(
+    mut state: State,
+    outcome: Outcome,
+    recipient: Recipient,
+) -> Decision<State, Event, Effect> {
+    if !matches!(state.messages.get(&outcome), Some(Message::Failed { .. })) {
+        return Decision::silent(state);
+    }
+    let is_later = |other: &Outcome| *other != outcome && *other != Outcome::Confirmed;
+    if state.messages.keys().any(is_later) {
+        state.messages.insert(outcome, Message::Overtaken);
+        return Decision::silent(state);
+    }
+    state.messages.insert(outcome, Message::Sending);
+    Decision::silent(state).perform(Effect::Mail { outcome, recipient })
+}
+
+/// Sends what waits, if it is known to whom and nothing else is being sent; forgets the recipient
+/// when nothing more will be.
+fn go_on(mut state: State) -> Decision<State, Event, Effect> {
+    if state.messages.values().any(|message| *message == Message::Sending) {
+        return Decision::silent(state);
+    }
+    let Address::Known(recipient) = state.address.clone() else { return Decision::silent(state) };
+    let waiting = state.messages.iter_mut().find(|(_, it)| **it == Message::Waiting);
+    if let Some((outcome, message)) = waiting {
+        *message = Message::Sending;
+        let effect = Effect::Mail { outcome: *outcome, recipient };
+        return Decision::silent(state).perform(effect);
+    }
+    if state.has_ended() {
         state.address = Address::Forgotten;
     }
-    Decision::silent(state).emit(event)
+    Decision::silent(state)
 }
 
 impl State {
-    fn last_word_was_said(&self) -> bool {
-        let settled = |m: &Message| matches!(m, Message::Sent { .. } | Message::Failed { .. });
-        let terminal = |outcome: &Outcome| *outcome != Outcome::Confirmed;
-        self.messages.keys().any(terminal) && self.messages.values().all(settled)
+    /// Whether a terminal outcome is known.
+    fn has_ended(&self) -> bool {
+        self.messages.keys().any(|outcome| *outcome != Outcome::Confirmed)
     }
 }

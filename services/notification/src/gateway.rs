@@ -9,7 +9,7 @@ use crate::events::reads::Recipient;
 /// How the simulated mail server behaves.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Simulated mail server")]
-pub struct Settings {
+pub(crate) struct Settings {
     /// How long the mail server takes to answer, in milliseconds.
     #[arg(long, env = "SIM_MAIL_LATENCY_MS", value_name = "MS", default_value_t = 0,
           value_parser = clap::value_parser!(u64).range(0..=60_000))]
@@ -32,6 +32,10 @@ pub(crate) enum Mail {
 /// The mail server: a simulation of one that knows mails by their `Message-ID`. Here that follows
 /// from the idempotency key, so that it is the same even after a crash of this process. It refuses
 /// addresses whose local part is `undeliverable`.
+///
+/// SMTP does not know mails by their `Message-ID`: through a server that only speaks that, a mail
+/// whose answer was lost is sent twice. "At most one message per outcome" needs a provider with
+/// idempotency keys.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     settings: Settings,

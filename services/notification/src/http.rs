@@ -2,7 +2,7 @@ use axum::Router;
 use axum::extract::State;
 use kernel::OrderId;
 use messaging::Pool;
-use runtime::http::{Json, Path};
+use runtime::http::{Id, Json, Path, schema};
 use runtime::{Parts, Problem};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
@@ -16,10 +16,10 @@ use crate::events::Outcome;
 use crate::store::NOTIFICATIONS;
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "Farandole: notification",
-    description = "Tells what customers were told."
-))]
+#[openapi(
+    info(title = "Farandole: notification", description = "Tells what customers were told."),
+    tags((name = "notifications", description = "What customers were told"))
+)]
 struct Description;
 
 fn routes() -> OpenApiRouter<Pool> {
@@ -38,34 +38,39 @@ pub(crate) fn router(parts: Parts<Program>) -> Router {
 /// The messages to the customer of an order.
 #[derive(Debug, Serialize, ToSchema)]
 struct NotificationsBody {
+    #[schema(value_type = schema::OrderId)]
     order_id: Uuid,
     messages: Vec<MessageBody>,
 }
 
+/// A message to the customer.
 #[derive(Debug, Serialize, ToSchema)]
 struct MessageBody {
-    /// What it tells: `confirmed`, `completed` or `cancelled`.
-    #[schema(value_type = String)]
     outcome: Outcome,
     status: Status,
     /// The mail's `Message-ID`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     message_id: Option<String>,
     /// Why it was given up.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reason: Option<String>,
 }
 
+/// Where a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Status {
-    /// It is not known yet to whom it goes.
+    /// It is not known yet to whom it goes, or another is being sent.
     Waiting,
     /// The mail server was asked.
     Sending,
     Sent,
-    /// Given up, for good.
+    /// Given up, unless an operator has it sent after all.
     Failed,
+    /// Not sent, for later news came before.
+    Overtaken,
 }
 
 impl MessageBody {
@@ -75,6 +80,7 @@ impl MessageBody {
             Message::Sending => (Status::Sending, None, None),
             Message::Sent { message_id } => (Status::Sent, Some(message_id), None),
             Message::Failed { reason } => (Status::Failed, None, Some(reason)),
+            Message::Overtaken => (Status::Overtaken, None, None),
         };
         Self { outcome, status, message_id, reason }
     }
@@ -84,7 +90,7 @@ impl MessageBody {
 #[utoipa::path(
     get,
     path = "/notifications/{order_id}",
-    params(("order_id" = Uuid, Path, description = "The order's id")),
+    params(("order_id" = inline(schema::OrderId), Path)),
     responses(
         (status = 200, description = "The messages", body = NotificationsBody),
         (status = 404, description = "Nothing is known of this order", body = Problem),
@@ -92,7 +98,7 @@ impl MessageBody {
 )]
 async fn get_notifications(
     State(pool): State<Pool>,
-    Path(order_id): Path<Uuid>,
+    Path(Id(order_id)): Path<Id>,
 ) -> Result<Json<NotificationsBody>, Problem> {
     let found: Option<Notifications> = NOTIFICATIONS.find(&pool, OrderId(order_id)).await?;
     let found = found.ok_or_else(|| {

@@ -6,7 +6,10 @@ mod gateway;
 mod http;
 mod store;
 
+use std::time::Duration;
+
 use axum::Router;
+use contracts::operations::Said;
 use contracts::{Consumes, Declaration, Emits};
 use kernel::{Decision, OrderId};
 use messaging::{Call, CallError, Failure, Service, StateTable};
@@ -17,14 +20,11 @@ use crate::events::{Event, reads};
 use crate::gateway::{Gateway, Mail};
 use crate::store::NOTIFICATIONS;
 
-/// How often the mail server is tried before a message is given up: with the default backoff,
-/// about a minute.
-const MAIL_ATTEMPTS: u32 = 10;
-
 /// The notification service, as the loop runs it.
 #[derive(Debug)]
 pub struct Notification {
     gateway: Gateway,
+    give_up_after: Duration,
 }
 
 impl Service for Notification {
@@ -107,7 +107,25 @@ impl Service for Notification {
     fn give_up(&self, call: &Call<Effect>) -> Option<Input> {
         let Effect::Mail { outcome, .. } = call.effect;
         let reason = "mail_server_unavailable".to_owned();
-        (call.attempts >= MAIL_ATTEMPTS).then_some(Input::GivenUp { outcome, reason })
+        (call.age >= self.give_up_after).then_some(Input::GivenUp { outcome, reason })
+    }
+
+    fn gives_up(&self, outcome: &Input) -> bool {
+        matches!(outcome, Input::GivenUp { .. })
+    }
+
+    fn again(&self, effect: &Effect) -> Option<Input> {
+        let Effect::Mail { outcome, recipient } = effect.clone();
+        Some(Input::Retried { outcome, recipient })
+    }
+
+    fn said(&self, effect: &Effect, said: &Said) -> Result<Input, String> {
+        let Effect::Mail { outcome, .. } = *effect;
+        match said.outcome.as_str() {
+            "sent" => Ok(Input::Sent { outcome, message_id: said.detail("id")? }),
+            "given-up" => Ok(Input::GivenUp { outcome, reason: said.detail("because")? }),
+            _ => Err(said.is_none_of("sent --id MESSAGE_ID, given-up --because REASON")),
+        }
     }
 }
 
@@ -127,9 +145,22 @@ impl contracts::Event for Event {
 #[derive(Debug)]
 pub struct Program;
 
+/// The settings that only the notification service has.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub struct Settings {
+    #[command(flatten)]
+    gateway: gateway::Settings,
+    /// How long a message is tried before it is given up, in seconds. Given up it is only when the mail
+    /// server does not answer; what it refuses for good is given up at once.
+    #[arg(long, env = "MAIL_GIVE_UP_AFTER_S", value_name = "S", default_value_t = 86_400,
+          help_heading = "Messages", value_parser = clap::value_parser!(u64).range(0..=31_536_000))]
+    mail_give_up_after_s: u64,
+}
+
 impl App for Program {
     type Service = Notification;
-    type Settings = gateway::Settings;
+    type Settings = Settings;
     const PORT: u16 = 8085;
     // The order goes on without it, and so more of what concerns one order comes together.
     const BATCH_LINGER_MS: u64 = 50;
@@ -144,7 +175,10 @@ impl App for Program {
     }
 
     fn service(settings: &Self::Settings) -> Notification {
-        Notification { gateway: Gateway::new(settings.clone()) }
+        Notification {
+            gateway: Gateway::new(settings.gateway.clone()),
+            give_up_after: Duration::from_secs(settings.mail_give_up_after_s),
+        }
     }
 
     fn api(parts: Parts<Self>) -> Router {

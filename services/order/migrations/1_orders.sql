@@ -7,7 +7,8 @@ CREATE TABLE products (
 );
 
 -- The orders. The recipient is not here: personal data is in the event OrderPlaced alone. status and
--- cancel_reason are what the state says, for lists and for whoever looks.
+-- cancel_reason are what the state says, for lists and for whoever looks. The defaults are those of a
+-- tombstone: of an order that was never placed here, and that an operator had undone.
 CREATE TABLE orders (
     order_id        uuid        NOT NULL PRIMARY KEY,
     version         integer     NOT NULL,
@@ -19,19 +20,19 @@ CREATE TABLE orders (
         CHECK (status IN ('placed', 'shipped_ahead', 'confirmed', 'completed', 'cancelled')),
     cancel_reason   text        GENERATED ALWAYS AS (state->>'reason') STORED
         CHECK ((cancel_reason IS NOT NULL) = (status = 'cancelled')),
-    customer_id     text        NOT NULL,
-    lines           json       NOT NULL,
-    total           bigint      NOT NULL,
-    currency        text        NOT NULL,
+    customer_id     text        NOT NULL DEFAULT '',
+    lines           json        NOT NULL DEFAULT '[]',
+    total           bigint      NOT NULL DEFAULT 0,
+    currency        text        NOT NULL DEFAULT 'XXX',
     -- The request that placed it, so that the same request again gets the same answer.
-    idempotency_key text        NOT NULL UNIQUE,
-    request_hash    bytea       NOT NULL,
-    placed_at       timestamptz NOT NULL,
-    updated_at      timestamptz NOT NULL,
-    deadline_at     timestamptz NOT NULL,
+    idempotency_key text        NOT NULL UNIQUE DEFAULT gen_random_uuid()::text,
+    request_hash    bytea       NOT NULL DEFAULT '',
+    placed_at       timestamptz NOT NULL DEFAULT now(),
+    updated_at      timestamptz NOT NULL DEFAULT now(),
+    deadline_at     timestamptz NOT NULL DEFAULT now(),
     -- Its OrderPlaced, and what that carries on: the cause of a cancellation when time is up.
-    placed_event_id uuid        NOT NULL,
-    correlation_id  text        NOT NULL,
+    placed_event_id uuid        NOT NULL DEFAULT gen_random_uuid(),
+    correlation_id  text        NOT NULL DEFAULT '',
     traceparent     text
 ) WITH (fillfactor = 50,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000000);

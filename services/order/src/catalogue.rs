@@ -47,6 +47,68 @@ pub(crate) async fn put(pool: &Pool, product: &Product) -> Result<bool, Failure>
     .await
 }
 
+/// How putting a product over another one ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// It is in the catalogue.
+    Done,
+    /// Nothing is changed: what was to be there is not, or not any more.
+    Changed,
+}
+
+/// Puts a product in the place of `over` and of nothing else, or of none.
+pub(crate) async fn put_over(
+    pool: &Pool,
+    product: &Product,
+    over: Option<&Product>,
+) -> Result<Put, Failure> {
+    let Product { sku, name, unit_price: Money { amount, currency } } = product;
+    let changed = pool
+        .run(|connection| match over {
+            None => sqlx::query!(
+                "INSERT INTO products (sku, name, amount, currency) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT DO NOTHING",
+                sku.as_str(),
+                name,
+                amount,
+                currency.as_str()
+            )
+            .execute(connection)
+            .boxed(),
+            Some(over) => sqlx::query!(
+                "UPDATE products SET name = $2, amount = $3, currency = $4
+                 WHERE sku = $1 AND (name, amount, currency) = ($5, $6, $7)",
+                sku.as_str(),
+                name,
+                amount,
+                currency.as_str(),
+                over.name,
+                over.unit_price.amount,
+                over.unit_price.currency.as_str()
+            )
+            .execute(connection)
+            .boxed(),
+        })
+        .await?;
+    Ok(if changed.rows_affected() == 1 { Put::Done } else { Put::Changed })
+}
+
+/// One product.
+pub(crate) async fn find(pool: &Pool, sku: &Sku) -> Result<Option<Product>, Failure> {
+    let row = pool
+        .run(|connection| {
+            sqlx::query!("SELECT name, amount, currency FROM products WHERE sku = $1", sku.as_str())
+                .fetch_optional(connection)
+                .boxed()
+        })
+        .await?;
+    row.map(|row| {
+        let unit_price = price(row.amount, &row.currency)?;
+        Ok(Product { sku: sku.clone(), name: row.name, unit_price })
+    })
+    .transpose()
+}
+
 /// A page of the catalogue, by SKU.
 pub(crate) async fn list(
     pool: &Pool,

@@ -14,6 +14,10 @@ const FORGET_MAX: u32 = 1_000;
 
 /// Brings the passed deadlines into the loop, where they race with payment and customer for the
 /// order's row. Several instances may bring the same one: the row takes it once.
+///
+/// A deadline counts what was said in time, not what was heard in time: while the topics hold
+/// something unread of an order, or it waits in the retry queue, the order is not given up, however
+/// late this service comes to read it.
 pub(crate) async fn watch(
     mut session: Session,
     handle: Handle<Order>,
@@ -29,6 +33,19 @@ pub(crate) async fn watch(
 async fn pass(session: &mut Session, handle: &Handle<Order>) -> Result<(), Failure> {
     while store::forget_deadlines(session, FORGET_MAX).await? == u64::from(FORGET_MAX) {}
     let overdue = store::overdue(session).await?;
+    if overdue.is_empty() {
+        return Ok(());
+    }
+    // Asked after the time has passed: whatever was said before is among it.
+    let unread = handle.unread().await?;
+    let (unheard, overdue): (Vec<_>, Vec<_>) =
+        overdue.into_iter().partition(|(order, _)| unread.may_be_of(order.to_string().as_bytes()));
+    if !unheard.is_empty() {
+        info!(
+            orders = unheard.len(),
+            "deadline passed, but there is something unread of the order"
+        );
+    }
     if overdue.is_empty() {
         return Ok(());
     }

@@ -1,5 +1,6 @@
 //! The fate of an order, decided here alone: Placed → Confirmed → Completed, and Cancelled from
-//! either of the first two. Terminal states absorb.
+//! either of the first two. Terminal states absorb. An order that others know of and this service
+//! does not can be Cancelled by an operator.
 //!
 //! Pure and total: any input in any state, in any order, any number of times.
 
@@ -47,6 +48,8 @@ pub enum Input {
     DeadlinePassed,
     /// The customer wants to cancel.
     CancelRequested,
+    /// An operator has an order undone that was never placed here.
+    Undone,
 }
 
 /// The order service calls nobody outside.
@@ -89,6 +92,8 @@ pub fn decide(order_id: OrderId, state: &State, input: &Input) -> Decision<State
         // Not when shipped ahead: there is a parcel, so the payment is only late to be heard of.
         (Placed, Input::DeadlinePassed) => cancel(CancelReason::TimedOut),
         (Placed, Input::CancelRequested) => cancel(CancelReason::CustomerRequest),
+
+        (State::Unseen, Input::Undone) => cancel(CancelReason::NeverPlaced),
 
         _ => Decision::silent(state.clone()),
     }

@@ -74,7 +74,7 @@ pub struct Recipient {
     pub street: String,
     /// City.
     pub city: String,
-    /// Postal code as the country writes it.
+    /// Postal code as the country writes it; empty where there is none.
     pub postal_code: String,
     /// ISO 3166-1 alpha-2 code.
     pub country: String,
@@ -110,7 +110,7 @@ pub struct OrderCancelled {
 }
 
 /// Why an order was cancelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CancelReason {
     /// Not every line could be reserved.
@@ -123,16 +123,19 @@ pub enum CancelReason {
     TimedOut,
     /// The customer asked for it in time.
     CustomerRequest,
+    /// The order service does not know it, and an operator had it undone.
+    NeverPlaced,
 }
 
 impl CancelReason {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::OutOfStock,
         Self::PaymentFailed,
         Self::ShipmentFailed,
         Self::TimedOut,
         Self::CustomerRequest,
+        Self::NeverPlaced,
     ];
 
     /// The reason as it stands in events, rows and answers.
@@ -143,6 +146,7 @@ impl CancelReason {
             Self::ShipmentFailed => "shipment_failed",
             Self::TimedOut => "timed_out",
             Self::CustomerRequest => "customer_request",
+            Self::NeverPlaced => "never_placed",
         }
     }
 }

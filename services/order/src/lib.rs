@@ -19,7 +19,7 @@ use messaging::{Call, CallError, Failure, Purpose, Service, StateTable};
 use runtime::{App, Parts};
 
 use crate::domain::{Effect, Input, State};
-use crate::events::{Event, reads};
+use crate::events::{CancelReason, Event, reads};
 use crate::waiters::Waiters;
 
 /// The order service, as the loop runs it.
@@ -106,16 +106,32 @@ impl Service for Order {
         input: &Input,
         (): &mut (),
     ) -> Result<Decision<State, Event, Effect>, Failure> {
-        if *state == State::Unseen {
-            return Err(Failure::Message(format!(
-                "order {order} was never placed here; is it another fleet's (TOPIC_PREFIX)?"
-            )));
+        let undone = State::Cancelled { reason: CancelReason::NeverPlaced };
+        match (state, input) {
+            (State::Unseen, Input::Undone) => {}
+            (State::Unseen, _) => {
+                return Err(Failure::Message(format!(
+                    "order {order} was never placed here: is it another fleet's (TOPIC_PREFIX)? \
+                     If not, farandole orders undo has everybody undo what they did for it"
+                )));
+            }
+            (state, Input::Undone) if *state != undone => {
+                return Err(Failure::Message(format!(
+                    "order {order} was placed here: it can only be cancelled, by POST \
+                     /orders/{order}/cancel"
+                )));
+            }
+            _ => {}
         }
         Ok(domain::decide(order, state, input))
     }
 
     async fn perform(&self, call: &Call<Effect>) -> Result<Input, CallError> {
         match call.effect {}
+    }
+
+    fn undo() -> Option<Input> {
+        Some(Input::Undone)
     }
 
     fn committed(&self, orders: &[OrderId]) {

@@ -18,6 +18,9 @@ use crate::{Order as Service, catalogue, store};
 const BATCH_MAX: usize = 1_000;
 /// The most requests that may wait for a transaction; more are told to come again.
 const QUEUE_MAX: usize = 10_000;
+/// The largest total, in minor units: what every reader of JSON takes for the same number (2^53 - 1; RFC
+/// 7493, 2.2).
+const TOTAL_MAX: i64 = 9_007_199_254_740_991;
 /// How often a transaction is repeated because another instance came in between.
 const CONFLICTS_MAX: u32 = 5;
 
@@ -37,14 +40,16 @@ pub(crate) struct Request {
 /// How a request to place an order ends.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
-    /// The order is on disk; by this request, or by the same one before.
+    /// The order is on disk.
     Placed(Box<store::Order>),
+    /// The order was placed before, by the same request; this is what was answered then.
+    PlacedBefore(Box<store::Order>),
     /// The idempotency key was used for another request.
     KeyReused,
     /// These lines name what is not for sale.
     NotForSale(Vec<usize>),
-    /// The lines' prices do not add up: different currencies, or more than an amount can hold.
-    NoTotal,
+    /// The lines' prices do not add up to something that can be paid, for this reason.
+    NoTotal(&'static str),
     /// It may or may not have happened; the same request again will tell.
     ComeAgain(String),
 }
@@ -184,9 +189,7 @@ impl Worker {
             })
             .collect();
         let placed = answers.iter().zip(requests()).filter_map(|(answer, request)| match answer {
-            Answer::Placed(order) if !before.contains_key(&request.idempotency_key) => {
-                Some((&**order, request))
-            }
+            Answer::Placed(order) => Some((&**order, request)),
             _ => None,
         });
         let mut placed: Vec<(&store::Order, &Request)> = placed.collect();
@@ -266,7 +269,10 @@ impl Worker {
         if !not_for_sale.is_empty() {
             return Answer::NotForSale(not_for_sale);
         }
-        let Some(total) = total(&lines) else { return Answer::NoTotal };
+        let total = match total(&lines) {
+            Ok(total) => total,
+            Err(reason) => return Answer::NoTotal(reason),
+        };
         Answer::Placed(Box::new(store::Order {
             id: OrderId(Uuid::now_v7()),
             state: State::Placed,
@@ -327,11 +333,21 @@ fn answer_again(order: &store::Order, request: &Request) -> Answer {
         return Answer::KeyReused;
     }
     let first = store::Order { state: State::Placed, updated_at: order.placed_at, ..order.clone() };
-    Answer::Placed(Box::new(first))
+    Answer::PlacedBefore(Box::new(first))
 }
 
-fn total(lines: &[Line]) -> Option<Money> {
-    let mut sums = lines.iter().map(|line| line.unit_price.times(line.quantity));
-    let first = sums.next()?.ok()?;
-    sums.try_fold(first, |total, sum| total.plus(sum.ok()?).ok())
+/// What is to be paid for all lines, or why that cannot be.
+fn total(lines: &[Line]) -> Result<Money, &'static str> {
+    let add_up = || {
+        let mut sums = lines.iter().map(|line| line.unit_price.times(line.quantity));
+        let first = sums.next()?.ok()?;
+        sums.try_fold(first, |total, sum| total.plus(sum.ok()?).ok())
+    };
+    match add_up() {
+        None => Err("the prices do not add up: they are in different currencies, or too large"),
+        Some(total) if total.amount > TOTAL_MAX => Err("the total is above 9007199254740991"),
+        // No provider takes a payment of nothing.
+        Some(total) if total.amount == 0 => Err("the total is 0: there is nothing to pay"),
+        Some(total) => Ok(total),
+    }
 }

@@ -36,6 +36,9 @@ pub(crate) struct Order {
     pub(crate) deadline_at: Timestamp,
 }
 
+/// What was never placed here is no order to anybody who asks.
+const PLACED: &str = "cancel_reason IS DISTINCT FROM 'never_placed'";
+
 const ORDER: &str = "order_id, state, customer_id, lines, total, currency, idempotency_key,
     request_hash, placed_at, updated_at, deadline_at";
 
@@ -63,7 +66,8 @@ fn order(row: &PgRow) -> Result<Order, Failure> {
 
 /// One order.
 pub(crate) async fn find(pool: &Pool, id: OrderId) -> Result<Option<Order>, Failure> {
-    let select = AssertSqlSafe(format!("SELECT {ORDER} FROM orders WHERE order_id = $1"));
+    let select =
+        AssertSqlSafe(format!("SELECT {ORDER} FROM orders WHERE order_id = $1 AND {PLACED}"));
     let row = pool
         .run(|connection| {
             async move { sqlx::query(select).bind(id.0).fetch_optional(connection).await }.boxed()
@@ -143,39 +147,89 @@ pub(crate) struct Filter {
     pub(crate) customer_id: Option<String>,
     pub(crate) statuses: Option<&'static [&'static str]>,
     pub(crate) after: Option<OrderId>,
-    pub(crate) limit: i64,
+    pub(crate) limit: usize,
 }
 
-/// A page of orders, newest first. Each combination of filters is a statement of its own: with
-/// "or is null" in one for all, no plan could use the customers' index.
-pub(crate) async fn list(pool: &Pool, filter: &Filter) -> Result<Vec<Order>, Failure> {
-    let mut conditions = vec!["true".to_owned()];
+/// A page of orders, newest first.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) orders: Vec<Order>,
+    /// After which one to go on, if there may be more.
+    pub(crate) next: Option<OrderId>,
+}
+
+/// The most orders that are looked through for a page of those in some status. There is no index by
+/// status: it would have every change of an order write all indexes.
+const LOOK_MAX: usize = 1_000;
+
+/// A page of orders. However many there are, a statement looks at no more than [`LOOK_MAX`], by an index.
+/// Each combination of filters is a statement of its own: with "or is null" in one for all, no plan could
+/// use the customers' index.
+pub(crate) async fn list(pool: &Pool, filter: &Filter) -> Result<Page, Failure> {
+    let (select, values) = page(filter)?;
+    let rows = pool
+        .run(|connection| {
+            async move { sqlx::query_with(select, values).fetch_all(connection).await }.boxed()
+        })
+        .await?;
+    // All rows say the same of what was looked at. Without a row there was nothing.
+    let edge = match rows.first() {
+        Some(row) => Some((OrderId(row.try_get("edge")?), row.try_get::<i64, _>("seen")?)),
+        None => None,
+    };
+    let found = rows
+        .iter()
+        .filter(|row| row.try_get::<Option<Uuid>, _>("order_id").is_ok_and(|id| id.is_some()));
+    let mut orders: Vec<Order> = found.map(order).collect::<Result<_, _>>()?;
+    let has_more = orders.len() > filter.limit;
+    orders.truncate(filter.limit);
+    let next = match edge {
+        _ if has_more => orders.last().map(|order| order.id),
+        Some((edge, seen))
+            if filter.statuses.is_some() && usize::try_from(seen) == Ok(LOOK_MAX) =>
+        {
+            Some(edge)
+        }
+        _ => None,
+    };
+    Ok(Page { orders, next })
+}
+
+/// One order more than the page has, with the last of all that were looked at (`edge`) and their number
+/// (`seen`).
+fn page(filter: &Filter) -> Result<(AssertSqlSafe<String>, PgArguments), Failure> {
+    let mut conditions = vec![PLACED.to_owned()];
     let mut values = PgArguments::default();
     let unwritable = |error| Failure::Message(format!("a filter cannot be written: {error}"));
     if let Some(customer) = &filter.customer_id {
         values.add(customer).map_err(unwritable)?;
         conditions.push(format!("customer_id = ${}", values.len()));
     }
-    if let Some(statuses) = filter.statuses {
-        values.add(statuses).map_err(unwritable)?;
-        conditions.push(format!("status = ANY(${})", values.len()));
-    }
     if let Some(after) = filter.after {
         values.add(after.0).map_err(unwritable)?;
         conditions.push(format!("order_id < ${}", values.len()));
     }
-    values.add(filter.limit).map_err(unwritable)?;
-    let select = AssertSqlSafe(format!(
-        "SELECT {ORDER} FROM orders WHERE {} ORDER BY order_id DESC LIMIT ${}",
+    let wanted = filter.limit + 1;
+    let (look, status) = match filter.statuses {
+        None => (wanted, "true".to_owned()),
+        Some(statuses) => {
+            values.add(statuses).map_err(unwritable)?;
+            (LOOK_MAX, format!("status = ANY(${})", values.len()))
+        }
+    };
+    let select = format!(
+        "WITH seen AS MATERIALIZED (
+           SELECT order_id, status FROM orders WHERE {}
+           ORDER BY order_id DESC LIMIT {look}),
+         edge AS (SELECT order_id AS edge, (SELECT count(*) FROM seen) AS seen FROM seen
+           ORDER BY order_id LIMIT 1),
+         page AS MATERIALIZED (
+           SELECT order_id FROM seen WHERE {status} ORDER BY order_id DESC LIMIT {wanted}),
+         whole AS (SELECT {ORDER} FROM page JOIN orders USING (order_id))
+         SELECT * FROM edge LEFT JOIN whole ON true ORDER BY order_id DESC",
         conditions.join(" AND "),
-        values.len()
-    ));
-    let rows = pool
-        .run(|connection| {
-            async move { sqlx::query_with(select, values).fetch_all(connection).await }.boxed()
-        })
-        .await?;
-    rows.iter().map(order).collect()
+    );
+    Ok((AssertSqlSafe(select), values))
 }
 
 /// Forgets deadlines that have passed with all their orders decided, so many at most, and says how many.
@@ -199,8 +253,8 @@ pub(crate) async fn forget_deadlines(session: &mut Session, max: u32) -> Result<
     Ok(done.rows_affected())
 }
 
-/// Orders whose deadline has passed without a payment, oldest first, and what their cancellation
-/// goes back to: that they were placed.
+/// Orders whose deadline has passed without a payment and without anything that waits in the retry
+/// queue, oldest first, and what their cancellation goes back to: that they were placed.
 pub(crate) async fn overdue(session: &mut Session) -> Result<Vec<(OrderId, Cause)>, Failure> {
     let rows = session
         .run(|connection| {
@@ -209,6 +263,8 @@ pub(crate) async fn overdue(session: &mut Session) -> Result<Vec<(OrderId, Cause
                  FROM deadlines, unnest(order_ids) AS placed (order_id)
                    JOIN orders USING (order_id)
                  WHERE deadlines.deadline_at < now() AND status = 'placed'
+                   AND NOT EXISTS (SELECT FROM retry_queue
+                     WHERE retry_queue.order_id = orders.order_id AND NOT dead)
                  ORDER BY deadlines.deadline_at LIMIT 1000"
             )
             .fetch_all(connection)

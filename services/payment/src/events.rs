@@ -63,14 +63,29 @@ pub struct PaymentRefunded {
 pub mod reads {
     use kernel::Money;
     use serde::Deserialize;
+    use serde::de::{Deserializer, Error as _};
+
+    /// The most that an order can cost, in minor units; the API takes no more either.
+    const TOTAL_MAX: i64 = 9_007_199_254_740_991;
 
     /// A customer has placed an order.
     #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
     pub struct OrderPlaced {
-        /// What to charge.
+        /// What to charge. Whoever said it, no more is asked of a card than an order can cost, and
+        /// nothing is paid out by a charge.
+        #[serde(deserialize_with = "total")]
         pub total: Money,
         /// How the customer pays, as the payment provider names it.
         pub payment_method: String,
+    }
+
+    fn total<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
+        let total = Money::deserialize(deserializer)?;
+        if (1..=TOTAL_MAX).contains(&total.amount) {
+            return Ok(total);
+        }
+        let Money { amount, currency } = total;
+        Err(D::Error::custom(format!("the total is {amount} {currency}, not 1 to {TOTAL_MAX}")))
     }
 
     /// All lines of the order are reserved.

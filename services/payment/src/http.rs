@@ -2,7 +2,7 @@ use axum::Router;
 use axum::extract::State;
 use kernel::{Currency, Money, OrderId};
 use messaging::Pool;
-use runtime::http::{Json, Path};
+use runtime::http::{Id, Json, Path, schema};
 use runtime::{Parts, Problem};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
@@ -15,7 +15,10 @@ use crate::domain::State as Payment;
 use crate::store::PAYMENTS;
 
 #[derive(OpenApi)]
-#[openapi(info(title = "Farandole: payment", description = "Tells how orders are paid."))]
+#[openapi(
+    info(title = "Farandole: payment", description = "Tells how orders are paid."),
+    tags((name = "payments", description = "How orders are paid"))
+)]
 struct Description;
 
 fn routes() -> OpenApiRouter<Pool> {
@@ -34,19 +37,24 @@ pub(crate) fn router(parts: Parts<Program>) -> Router {
 /// The payment of an order.
 #[derive(Debug, Serialize, ToSchema)]
 struct PaymentBody {
+    #[schema(value_type = schema::OrderId)]
     order_id: Uuid,
     status: Status,
     /// What is or was to be paid.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     amount: Option<MoneyBody>,
     /// The provider's id of the charge.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     charge_id: Option<String>,
     /// The provider's id of the refund.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     refund_id: Option<String>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reason: Option<String>,
 }
 
@@ -54,12 +62,14 @@ struct PaymentBody {
 #[derive(Debug, Serialize, ToSchema)]
 struct MoneyBody {
     /// Minor units of the currency, such as cents.
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     amount: i64,
-    /// ISO 4217.
-    #[schema(value_type = String)]
+    /// The currency's code in ISO 4217.
+    #[schema(value_type = String, pattern = "^[A-Z]{3}$")]
     currency: Currency,
 }
 
+/// Where a payment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Status {
@@ -114,7 +124,7 @@ impl PaymentBody {
 #[utoipa::path(
     get,
     path = "/payments/{order_id}",
-    params(("order_id" = Uuid, Path, description = "The order's id")),
+    params(("order_id" = inline(schema::OrderId), Path)),
     responses(
         (status = 200, description = "The payment", body = PaymentBody),
         (status = 404, description = "Nothing is known of this order", body = Problem),
@@ -122,7 +132,7 @@ impl PaymentBody {
 )]
 async fn get_payment(
     State(pool): State<Pool>,
-    Path(order_id): Path<Uuid>,
+    Path(Id(order_id)): Path<Id>,
 ) -> Result<Json<PaymentBody>, Problem> {
     let payment = PAYMENTS.find(&pool, OrderId(order_id)).await?.ok_or_else(|| {
         Problem::not_found(format!("nothing is known of a payment for order {order_id}"))

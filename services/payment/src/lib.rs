@@ -10,6 +10,7 @@ mod store;
 use std::borrow::Cow;
 
 use axum::Router;
+use contracts::operations::Said;
 use contracts::{Compensates, Consumes, Declaration, Emits};
 use kernel::{Decision, OrderId};
 use messaging::{Call, CallError, Failure, Service, StateTable};
@@ -115,6 +116,23 @@ impl Service for Payment {
 
     fn is_abandoned(&self, state: &State, effect: &Effect) -> bool {
         matches!((state, effect), (State::Charging { cancelled: true, .. }, Effect::Charge { .. }))
+    }
+
+    fn said(&self, effect: &Effect, said: &Said) -> Result<Input, String> {
+        let outcomes = match (effect, said.outcome.as_str()) {
+            (Effect::Charge { .. }, "charged") => {
+                return Ok(Input::Charged { charge_id: said.detail("id")? });
+            }
+            (Effect::Charge { .. }, "declined") => {
+                return Ok(Input::Declined { reason: said.detail("because")? });
+            }
+            (Effect::Refund { .. }, "refunded") => {
+                return Ok(Input::Refunded { refund_id: said.detail("id")? });
+            }
+            (Effect::Charge { .. }, _) => "charged --id CHARGE, declined --because REASON",
+            (Effect::Refund { .. }, _) => "refunded --id REFUND",
+        };
+        Err(said.is_none_of(outcomes))
     }
 }
 

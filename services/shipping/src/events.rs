@@ -67,7 +67,7 @@ pub mod reads {
         pub street: String,
         /// City.
         pub city: String,
-        /// Postal code as the country writes it.
+        /// Postal code as the country writes it; empty where there is none.
         pub postal_code: String,
         /// ISO 3166-1 alpha-2 code.
         pub country: String,

@@ -2,7 +2,7 @@ use axum::Router;
 use axum::extract::State;
 use kernel::OrderId;
 use messaging::Pool;
-use runtime::http::{Json, Path};
+use runtime::http::{Id, Json, Path, schema};
 use runtime::{Parts, Problem};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
@@ -15,7 +15,10 @@ use crate::domain::State as Shipment;
 use crate::store::SHIPMENTS;
 
 #[derive(OpenApi)]
-#[openapi(info(title = "Farandole: shipping", description = "Tells how orders are shipped."))]
+#[openapi(
+    info(title = "Farandole: shipping", description = "Tells how orders are shipped."),
+    tags((name = "shipments", description = "How orders are shipped"))
+)]
 struct Description;
 
 fn routes() -> OpenApiRouter<Pool> {
@@ -34,21 +37,27 @@ pub(crate) fn router(parts: Parts<Program>) -> Router {
 /// The shipment of an order.
 #[derive(Debug, Serialize, ToSchema)]
 struct ShipmentBody {
+    #[schema(value_type = schema::OrderId)]
     order_id: Uuid,
     status: Status,
     /// The carrier's id of the shipment.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     shipment_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     carrier: Option<String>,
     /// What the customer follows the parcel by.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     tracking_number: Option<String>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reason: Option<String>,
 }
 
+/// Where a shipment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Status {
@@ -94,7 +103,7 @@ impl ShipmentBody {
 #[utoipa::path(
     get,
     path = "/shipments/{order_id}",
-    params(("order_id" = Uuid, Path, description = "The order's id")),
+    params(("order_id" = inline(schema::OrderId), Path)),
     responses(
         (status = 200, description = "The shipment", body = ShipmentBody),
         (status = 404, description = "Nothing is known of this order", body = Problem),
@@ -102,7 +111,7 @@ impl ShipmentBody {
 )]
 async fn get_shipment(
     State(pool): State<Pool>,
-    Path(order_id): Path<Uuid>,
+    Path(Id(order_id)): Path<Id>,
 ) -> Result<Json<ShipmentBody>, Problem> {
     let shipment = SHIPMENTS.find(&pool, OrderId(order_id)).await?.ok_or_else(|| {
         Problem::not_found(format!("nothing is known of a shipment for order {order_id}"))

@@ -7,6 +7,7 @@ mod http;
 mod store;
 
 use axum::Router;
+use contracts::operations::Said;
 use contracts::{Consumes, Declaration, Emits};
 use kernel::{Decision, OrderId};
 use messaging::{Call, CallError, Failure, Service, StateTable};
@@ -90,6 +91,21 @@ impl Service for Shipping {
             }
             Booking::Refused { reason } => Input::Refused { reason },
         })
+    }
+
+    fn said(&self, _: &Effect, said: &Said) -> Result<Input, String> {
+        match said.outcome.as_str() {
+            "booked" => Ok(Input::Booked {
+                shipment_id: said.detail("id")?,
+                carrier: said.detail("carrier")?,
+                tracking_number: said.detail("tracking-number")?,
+            }),
+            "refused" => Ok(Input::Refused { reason: said.detail("because")? }),
+            _ => Err(said.is_none_of(
+                "booked --id SHIPMENT --carrier NAME --tracking-number NUMBER, \
+                 refused --because REASON",
+            )),
+        }
     }
 }
 

@@ -1,3 +1,5 @@
+mod texts;
+
 use apache_avro::schema::{NamesRef, ResolvedSchema};
 use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
 use serde::Serialize;
@@ -5,6 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_avro_fast::de::{DeserializerConfig, DeserializerState, read::SliceRead};
 use serde_avro_fast::ser::SerializerConfig;
 use thiserror::Error;
+
+use texts::CleanTexts;
 
 /// Confluent's wire format: this byte, the writer schema's id as four bytes big-endian, then
 /// Avro's binary encoding.
@@ -14,6 +18,10 @@ const FRAME_BYTES: usize = 5;
 /// The longest array or map accepted in a record. An order has at most a few hundred lines; the
 /// limit keeps a forged length from reserving memory.
 const MAX_SEQUENCE: usize = 10_000;
+
+/// The longest payload that is decoded, in bytes. What the largest request that the API takes
+/// leads to is a quarter of that.
+const MAX_PAYLOAD: usize = 256 * 1024;
 
 /// Why a payload could not be written or read.
 #[derive(Debug, Error)]
@@ -29,6 +37,9 @@ pub enum CodecError {
         /// Its first byte.
         first: Option<u8>,
     },
+    /// The payload is longer than any event's.
+    #[error("the payload has {0} bytes; an event has {MAX_PAYLOAD} at most")]
+    TooLong(usize),
     /// A schema that is not valid Avro.
     #[error("the schema is not valid Avro: {0}")]
     Schema(String),
@@ -113,22 +124,33 @@ impl WriterSchema {
         Err(CodecError::Incompatible { reader, reason })
     }
 
-    /// Decodes a framed payload that this schema wrote. Truncated values, trailing bytes, and
-    /// lengths past any real event's are errors.
+    /// Decodes a framed payload that this schema wrote. Truncated values, trailing bytes, lengths
+    /// past any real event's, and texts that the API would not take either are errors, the latter
+    /// also in fields that the reader does not use: a payload is shown and passed on whole.
     pub fn decode<T: DeserializeOwned>(&self, payload: &[u8]) -> Result<T, CodecError> {
+        if payload.len() > MAX_PAYLOAD {
+            return Err(CodecError::TooLong(payload.len()));
+        }
         frame_schema_id(payload)?;
+        let value = &payload[FRAME_BYTES..];
+        match self.read::<CleanTexts>(value)? {
+            (_, []) => Ok(self.read(value)?.0),
+            (_, rest) => Err(CodecError::Trailing(rest.len())),
+        }
+    }
+
+    /// A value, and the bytes after it.
+    fn read<'p, T: DeserializeOwned>(&self, value: &'p [u8]) -> Result<(T, &'p [u8]), CodecError> {
         let mut config = DeserializerConfig::new(&self.fast);
         config.max_seq_size = MAX_SEQUENCE;
-        let reader = SliceRead::new(&payload[FRAME_BYTES..]);
-        let mut state = DeserializerState::with_config(reader, config);
-        let value = T::deserialize(state.deserializer())
+        let mut state = DeserializerState::with_config(SliceRead::new(value), config);
+        let read = T::deserialize(state.deserializer())
             .map_err(|error| CodecError::Decode(error.to_string()))?;
         let mut rest = state.into_reader();
-        match std::io::copy(&mut rest, &mut std::io::sink()) {
-            Ok(0) => Ok(value),
-            Ok(bytes) => Err(CodecError::Trailing(usize::try_from(bytes).unwrap_or(usize::MAX))),
-            Err(error) => Err(CodecError::Decode(error.to_string())),
-        }
+        let left = std::io::copy(&mut rest, &mut std::io::sink())
+            .map_err(|error| CodecError::Decode(error.to_string()))?;
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        Ok((read, &value[value.len().saturating_sub(left)..]))
     }
 }
 
@@ -262,5 +284,22 @@ mod tests {
         let mut unframed = whole;
         unframed[0] = 1;
         assert!(matches!(writer.decode::<Read>(&unframed), Err(CodecError::Unframed { .. })));
+    }
+
+    #[test]
+    fn a_text_that_the_api_would_not_take_is_an_error_even_if_nobody_reads_it() {
+        let writer = WriterSchema::parse(WRITER).unwrap();
+        let decoded = |tag: &str| {
+            let (id, tags) = (uuid::Uuid::nil(), vec!["a".into(), tag.into()]);
+            let thing = Written { id, pieces: 7, tags };
+            writer.decode::<Read>(&Encoder::new(42, WRITER).unwrap().encode(&thing).unwrap())
+        };
+        for good in ["", "Zoë Łukasz 王小明", &"x".repeat(4_096)] {
+            decoded(good).unwrap();
+        }
+        for bad in ["A\0da", "a\u{1b}[31m", "\u{85}", "\x7f", "A\u{202e}b", &"x".repeat(4_097)] {
+            assert!(matches!(decoded(bad), Err(CodecError::Decode(_))), "{bad:?}");
+        }
+        assert!(matches!(decoded(&"x".repeat(1_000_000)), Err(CodecError::TooLong(_))));
     }
 }

@@ -1,17 +1,16 @@
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 use kernel::OrderId;
 use thiserror::Error;
 use uuid::Uuid;
+
+use crate::TraceParent;
 
 /// Header that addresses a record to one consumer group; every other group skips it. A redriven
 /// dead letter carries it.
 pub const TARGET_GROUP: &str = "farandole_target_group";
 
 /// Header of a redriven dead letter: a UUID that is the same however often the letter is redriven.
-/// The addressed group's inbox remembers it in the place of the event's id, so the event passes
-/// once more, and once only, whether or not it was seen.
+/// The addressed group remembers it beside the event's id, and passes neither twice.
 pub const REDRIVE: &str = "farandole_redrive";
 
 /// Header of a redriven dead letter: what happened in earlier rounds, a JSON array. It stays with
@@ -63,6 +62,9 @@ pub mod dead_letter_headers {
     pub const FIRST_FAILED_AT: &str = "farandole_dead_first_failed_at";
     /// When it failed last, RFC 3339.
     pub const LAST_FAILED_AT: &str = "farandole_dead_last_failed_at";
+    /// Only of a letter whose payload is not here, or not all of it, for its size: how many bytes it
+    /// has. Such a letter cannot be redriven.
+    pub const CUT: &str = "farandole_dead_cut";
 }
 
 /// What is known of an event without reading its payload.
@@ -88,12 +90,22 @@ pub struct Envelope {
     pub traceparent: Option<String>,
 }
 
+/// The longest id that follows a request or names a cause, in characters; the API takes no longer
+/// one either.
+const MAX_ID_CHARS: usize = 128;
+
+/// The longest name of an event's type or source, in characters.
+const MAX_NAME_CHARS: usize = 100;
+
 /// A record whose headers are not those of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidEnvelope {
     /// A required header is not there.
     #[error("header {0} is missing")]
     Missing(&'static str),
+    /// A header is there more than once, so readers would not agree on what it says.
+    #[error("header {0} is there more than once")]
+    Repeated(&'static str),
     /// A header is there, but not in the form it must have.
     #[error("header {name} is {value:?}, which is not {expected}")]
     Malformed {
@@ -108,29 +120,39 @@ pub enum InvalidEnvelope {
 
 impl Envelope {
     /// Reads an event's headers. Unknown headers are ignored, as `CloudEvents` asks.
+    ///
+    /// What comes back is bounded and clean, whoever wrote the record: it goes on into events,
+    /// rows, logs and terminals. A `traceparent` that the standard does not allow is dropped, as
+    /// the standard wants it (W3C Trace Context, 3.2.2); anything else is an error.
     pub fn parse<'a>(
-        headers: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+        all: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
     ) -> Result<Self, InvalidEnvelope> {
-        let found: HashMap<&str, &[u8]> =
-            headers.filter_map(|(name, value)| Some((name, value?))).collect();
-        let text = |name: &'static str| {
-            let bytes = found.get(name).ok_or(InvalidEnvelope::Missing(name))?;
-            std::str::from_utf8(bytes).map_err(|_| malformed(name, bytes, "UTF-8 text"))
+        use headers::{
+            CAUSATION_ID, CONTENT_TYPE, CORRELATION_ID, ID, SEQUENCE, SOURCE, SPECVERSION, SUBJECT,
+            TIME, TRACEPARENT, TYPE,
         };
-        let version = text(headers::SPECVERSION)?;
-        if version != "1.0" {
-            return Err(malformed(headers::SPECVERSION, version.as_bytes(), "1.0"));
+
+        let found = Found::among(all)?;
+        found.checked(SPECVERSION, "1.0", |text| (text == "1.0").then_some(()))?;
+        if found.has(CONTENT_TYPE) {
+            let is_avro = |text: &str| text.eq_ignore_ascii_case("application/avro").then_some(());
+            found.checked(CONTENT_TYPE, "application/avro", is_avro)?;
         }
         Ok(Self {
-            id: parsed(headers::ID, text(headers::ID)?, "a UUID")?,
-            event_type: text(headers::TYPE)?.to_owned(),
-            source: text(headers::SOURCE)?.to_owned(),
-            order: parsed(headers::SUBJECT, text(headers::SUBJECT)?, "an order id (a UUID)")?,
-            time: parsed(headers::TIME, text(headers::TIME)?, "an RFC 3339 time")?,
-            sequence: parsed(headers::SEQUENCE, text(headers::SEQUENCE)?, "a number from 1")?,
-            correlation_id: text(headers::CORRELATION_ID)?.to_owned(),
-            causation_id: text(headers::CAUSATION_ID)?.to_owned(),
-            traceparent: text(headers::TRACEPARENT).ok().map(str::to_owned),
+            id: found.checked(ID, "a UUID in lower case", uuid)?,
+            event_type: found.checked(TYPE, "up to 100 letters, digits, '.', '_' or '-'", name)?,
+            source: found.checked(SOURCE, "'/' and the name of a service", source)?,
+            order: found
+                .checked(SUBJECT, "an order id (a UUID in lower case)", uuid)
+                .map(OrderId)?,
+            time: found.checked(TIME, "an RFC 3339 time", |text| text.parse().ok())?,
+            sequence: found.checked(SEQUENCE, "a number from 1", sequence)?,
+            correlation_id: found.checked(CORRELATION_ID, PRINTABLE, printable)?,
+            causation_id: found.checked(CAUSATION_ID, PRINTABLE, printable)?,
+            traceparent: found
+                .checked(TRACEPARENT, "a traceparent", |text| text.parse().ok())
+                .ok()
+                .map(|parent: TraceParent| parent.to_string()),
         })
     }
 
@@ -155,22 +177,101 @@ impl Envelope {
     }
 }
 
-fn parsed<T: std::str::FromStr>(
-    name: &'static str,
-    text: &str,
-    expected: &'static str,
-) -> Result<T, InvalidEnvelope> {
-    text.parse().map_err(|_| malformed(name, text.as_bytes(), expected))
+/// The headers that an envelope is made from.
+struct Found<'a>([Option<&'a [u8]>; NAMES.len()]);
+
+const NAMES: [&str; 11] = [
+    headers::SPECVERSION,
+    headers::ID,
+    headers::TYPE,
+    headers::SOURCE,
+    headers::SUBJECT,
+    headers::TIME,
+    headers::SEQUENCE,
+    headers::CORRELATION_ID,
+    headers::CAUSATION_ID,
+    headers::TRACEPARENT,
+    headers::CONTENT_TYPE,
+];
+
+impl<'a> Found<'a> {
+    fn among(
+        all: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+    ) -> Result<Self, InvalidEnvelope> {
+        let mut found = [None; NAMES.len()];
+        for (name, value) in all {
+            let Some(at) = NAMES.iter().position(|known| *known == name) else { continue };
+            if found[at].replace(value.unwrap_or_default()).is_some() {
+                return Err(InvalidEnvelope::Repeated(NAMES[at]));
+            }
+        }
+        Ok(Self(found))
+    }
+
+    fn get(&self, name: &str) -> Option<&'a [u8]> {
+        self.0[NAMES.iter().position(|known| *known == name)?]
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// What a header says, if `read` understands it.
+    fn checked<T>(
+        &self,
+        name: &'static str,
+        expected: &'static str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, InvalidEnvelope> {
+        let bytes = self.get(name).ok_or(InvalidEnvelope::Missing(name))?;
+        let text = std::str::from_utf8(bytes).ok();
+        text.and_then(read).ok_or_else(|| malformed(name, bytes, expected))
+    }
+}
+
+/// A UUID in its one canonical spelling (RFC 9562, section 4), so that equal ids are equal texts.
+fn uuid(text: &str) -> Option<Uuid> {
+    let is_canonical = text.len() == 36 && !text.bytes().any(|b| b.is_ascii_uppercase());
+    text.parse().ok().filter(|_| is_canonical)
+}
+
+fn is_name(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    (1..=MAX_NAME_CHARS).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+fn name(text: &str) -> Option<String> {
+    is_name(text).then(|| text.to_owned())
+}
+
+fn source(text: &str) -> Option<String> {
+    text.strip_prefix('/').is_some_and(is_name).then(|| text.to_owned())
+}
+
+fn sequence(text: &str) -> Option<u32> {
+    let is_plain = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+    text.parse().ok().filter(|_| is_plain)
+}
+
+const PRINTABLE: &str = "1 to 128 printable ASCII characters";
+
+fn printable(text: &str) -> Option<String> {
+    let allowed = |b: u8| matches!(b, b' '..=b'~');
+    let is_id = (1..=MAX_ID_CHARS).contains(&text.len()) && text.bytes().all(allowed);
+    is_id.then(|| text.to_owned())
 }
 
 fn malformed(name: &'static str, value: &[u8], expected: &'static str) -> InvalidEnvelope {
-    let value = String::from_utf8_lossy(value).chars().take(80).collect();
+    // Cut first: a value may have megabytes.
+    let value = String::from_utf8_lossy(&value[..value.len().min(80)]).into_owned();
     InvalidEnvelope::Malformed { name, value, expected }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     fn envelope() -> Envelope {
         Envelope {
@@ -192,7 +293,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let traced = Envelope { traceparent: Some("00-a-b-01".into()), ..envelope() };
+        let traced = Envelope { traceparent: Some(TRACE.into()), ..envelope() };
         for envelope in [envelope(), traced] {
             assert_eq!(parse(&envelope.headers()), Ok(envelope));
         }
@@ -210,11 +311,61 @@ mod tests {
             without.remove(at);
             assert_eq!(parse(&without), Err(InvalidEnvelope::Missing(name)));
         }
-        for name in [headers::ID, headers::SUBJECT, headers::TIME, headers::SEQUENCE] {
-            let mut bad = whole.clone();
-            bad.iter_mut().filter(|(n, _)| *n == name).for_each(|(_, v)| *v = "nonsense".into());
-            let error = parse(&bad).unwrap_err().to_string();
-            assert!(error.contains(name) && error.contains("nonsense"), "{error}");
+        for (name, value) in [
+            (headers::SPECVERSION, "0.3"),
+            (headers::ID, "nonsense"),
+            (headers::ID, "urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057"),
+            (headers::TYPE, ""),
+            (headers::TYPE, "Order\0Placed"),
+            (headers::SOURCE, "order"),
+            (headers::SOURCE, "/order\u{1b}[31m"),
+            (headers::SUBJECT, "01890A5D-AC96-774B-BCCE-B302099A8057"),
+            (headers::TIME, "nonsense"),
+            (headers::SEQUENCE, "nonsense"),
+            (headers::SEQUENCE, "0"),
+            (headers::SEQUENCE, "+1"),
+            (headers::CORRELATION_ID, ""),
+            (headers::CORRELATION_ID, "a\nb"),
+            (headers::CAUSATION_ID, "\u{202e}"),
+            (headers::CONTENT_TYPE, "text/plain"),
+        ] {
+            let error = parse(&with(name, value)).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains(&format!("{value:?}")), "{error}");
         }
+    }
+
+    #[test]
+    fn nothing_that_is_read_is_longer_than_its_bound() {
+        let long = "1".repeat(2_000_000);
+        for (name, _) in envelope().headers() {
+            let error = parse(&with(name, &long)).unwrap_err().to_string();
+            assert!(error.contains(name) && error.len() < 300, "{error}");
+        }
+        let traced = parse(&with(headers::TRACEPARENT, &format!("01{}-{long}", &TRACE[2..])));
+        assert_eq!(traced.unwrap().traceparent.as_deref(), Some(TRACE));
+    }
+
+    #[test]
+    fn a_traceparent_that_is_none_is_dropped() {
+        for bad in ["", "00-a-b-01", &TRACE.to_uppercase()] {
+            assert_eq!(parse(&with(headers::TRACEPARENT, bad)).unwrap().traceparent, None);
+        }
+    }
+
+    #[test]
+    fn a_header_that_says_two_things_says_nothing() {
+        for (name, value) in envelope().headers() {
+            let mut twice = envelope().headers();
+            twice.push((name, value));
+            assert_eq!(parse(&twice), Err(InvalidEnvelope::Repeated(name)));
+        }
+    }
+
+    /// The headers of an event, with `value` in the place of what one says.
+    fn with(name: &'static str, value: &str) -> Vec<(&'static str, String)> {
+        let mut all = envelope().headers();
+        all.retain(|(other, _)| *other != name);
+        all.push((name, value.to_owned()));
+        all
     }
 }

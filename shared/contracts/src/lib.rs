@@ -1,6 +1,7 @@
 //! The wire, as every service agrees on it: the envelope (`CloudEvents` in Kafka headers), the
 //! codec (Confluent framing, Avro, writer resolved onto reader), the trace context, the topics'
-//! names, and the declaration by which a service says what it consumes, emits and compensates.
+//! names, the log of what operators decide, and the declaration by which a service says what it
+//! consumes, emits and compensates.
 //!
 //! No event type lives here. Services are coupled by `schemas/` alone: who writes an event owns
 //! its type, who reads it owns a type with the fields it uses.
@@ -8,6 +9,7 @@
 mod codec;
 mod declaration;
 mod envelope;
+pub mod operations;
 mod topics;
 mod trace_parent;
 

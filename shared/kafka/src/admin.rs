@@ -3,15 +3,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kernel::error_chain;
-use rdkafka::admin::{
-    AdminClient, AdminOptions, ConfigEntry, NewTopic, ResourceSpecifier, TopicReplication,
-};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
 
-use crate::client::{MESSAGE_MAX_BYTES, client_config};
+use crate::client::client_config;
 use crate::error::{AdminError, sort, unavailable};
+use crate::topic::{Topic, TopicPlan};
 
 /// How long Kafka may take to answer a question.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,45 +19,6 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Admin {
     brokers: String,
     client: Arc<AdminClient<DefaultClientContext>>,
-}
-
-/// A topic as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Topic {
-    /// How many partitions it has.
-    pub partitions: usize,
-    /// How many copies of each.
-    pub replication: usize,
-    /// How long it keeps records; `None` for ever.
-    pub retention: Option<Duration>,
-}
-
-/// A topic as it should be.
-#[derive(Debug, Clone)]
-pub struct TopicPlan {
-    /// Its name.
-    pub name: String,
-    /// How many partitions.
-    pub partitions: i32,
-    /// How many copies of each.
-    pub replication: i32,
-    /// How long it keeps records; `None` for ever.
-    pub retention: Option<Duration>,
-    /// Whether its records may be larger than Kafka's default of 1 MiB, as those of a dead-letter
-    /// topic must: they are other topics' records with more headers.
-    pub large_records: bool,
-}
-
-impl TopicPlan {
-    /// The topic as it would be found if all goes by plan.
-    pub fn topic(&self) -> Topic {
-        let count = |number: i32| usize::try_from(number).unwrap_or_default();
-        Topic {
-            partitions: count(self.partitions),
-            replication: count(self.replication),
-            retention: self.retention,
-        }
-    }
 }
 
 /// What was found or done for one planned topic.
@@ -126,13 +86,11 @@ impl Admin {
     }
 
     async fn create_all(&self, plans: &[&TopicPlan]) -> Result<(), AdminError> {
-        let retentions: Vec<String> = plans.iter().map(|plan| retention_ms(plan)).collect();
-        let large = MESSAGE_MAX_BYTES.to_string();
-        let topics = plans.iter().zip(&retentions).map(|(plan, retention)| {
+        let settings: Vec<_> = plans.iter().map(|plan| plan.settings()).collect();
+        let topics = plans.iter().zip(&settings).map(|(plan, settings)| {
             let replication = TopicReplication::Fixed(plan.replication);
-            let topic = NewTopic::new(&plan.name, plan.partitions, replication)
-                .set("retention.ms", retention);
-            if plan.large_records { topic.set("max.message.bytes", &large) } else { topic }
+            let topic = NewTopic::new(&plan.name, plan.partitions, replication);
+            settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
         });
         let topics: Vec<NewTopic<'_>> = topics.collect();
         let options =
@@ -202,9 +160,11 @@ impl Admin {
         let mut found = HashMap::new();
         for (name, config) in there.into_iter().zip(configs) {
             let config = config.map_err(|code| AdminError::Refused(format!("{name}: {code}")))?;
-            let retention = config.get("retention.ms").and_then(retention_of);
+            let setting = |name| Some((name, config.get(name)?.value.clone()?));
+            let settings = Topic::setting_names().filter_map(setting);
+            let settings = settings.map(|(name, value)| (name.to_owned(), value)).collect();
             let Size { partitions, replication } = seen[name];
-            found.insert(name.clone(), Topic { partitions, replication, retention });
+            found.insert(name.clone(), Topic::new(partitions, replication, settings));
         }
         Ok(found)
     }
@@ -235,13 +195,4 @@ fn size(topic: &MetadataTopic) -> Size {
         partitions: partitions.len(),
         replication: partitions.first().map_or(0, |partition| partition.replicas().len()),
     }
-}
-
-fn retention_ms(plan: &TopicPlan) -> String {
-    plan.retention.map_or_else(|| "-1".to_owned(), |kept| kept.as_millis().to_string())
-}
-
-/// `None`, for ever, when it is -1.
-fn retention_of(entry: &ConfigEntry) -> Option<Duration> {
-    entry.value.as_deref()?.parse().ok().map(Duration::from_millis)
 }

@@ -1,5 +1,5 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use kernel::error_chain;
@@ -8,6 +8,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::statistics::Statistics;
 use thiserror::Error;
 use tokio::sync::Notify;
 
@@ -32,10 +33,12 @@ const FEW: usize = 5;
 /// wait is more than a millisecond, whatever is set here, so a few records must not have it.
 const LINGER_MS: &str = "0.5";
 
-/// The largest record that may be sent, in bytes: four times what Kafka takes by default, so that
-/// any record has room for what is to be said of it when it goes to a dead-letter topic. Other
-/// topics have Kafka's own limit.
-pub(crate) const MESSAGE_MAX_BYTES: u32 = 4 * 1024 * 1024;
+/// The largest record that may be sent, in bytes; the topics have limits of their own.
+const MESSAGE_MAX_BYTES: u32 = 4 * 1024 * 1024;
+
+/// The largest batch that a dead-letter topic should take, in bytes: twice what a service keeps of a
+/// record, so that there is room for what is to be said of it.
+pub(crate) const LETTER_MAX_BYTES: u32 = 16 * 1024 * 1024;
 
 /// What consumers, producers and admin clients of these brokers (`host:port`, several separated by
 /// commas) have in common.
@@ -50,20 +53,47 @@ pub fn client_config(brokers: &str) -> ClientConfig {
     config
 }
 
+/// What all consumers have in common, those in a group and those in none.
+pub fn consumer_config(brokers: &str) -> ClientConfig {
+    let mut config = client_config(brokers);
+    // A fact is in the log once it is written: our producers use no transactions, and a
+    // transaction that somebody else leaves open must not hide what comes after it.
+    config.set("isolation.level", "read_uncommitted");
+    config
+}
+
 /// Publishes batches and waits for all acknowledgements together.
 pub struct Producer {
     /// For a few records at a time.
     prompt: Renewable,
     /// For more.
     gathering: Renewable,
+    /// For records of any size; made when one comes.
+    letters: OnceLock<Renewable>,
 }
+
+/// What one of librdkafka's producers is for.
+#[derive(Clone, Copy)]
+struct Kind {
+    linger_ms: &'static str,
+    compression: &'static str,
+    message_max_bytes: u32,
+}
+
+const PROMPT: Kind =
+    Kind { linger_ms: "0", compression: "none", message_max_bytes: MESSAGE_MAX_BYTES };
+const GATHERING: Kind = Kind { linger_ms: LINGER_MS, ..PROMPT };
+/// A record that came to us compressed must be able to go on.
+const LETTERS: Kind = Kind { compression: "zstd", message_max_bytes: LETTER_MAX_BYTES, ..PROMPT };
 
 /// One of librdkafka's producers, made anew when it cannot go on.
 struct Renewable {
     brokers: String,
     /// What Kafka's quotas and logs know the client by.
     client_id: String,
-    linger_ms: &'static str,
+    kind: Kind,
+    /// How long requests were made to wait lately, in milliseconds.
+    throttled: Arc<AtomicU64>,
     inner: Mutex<Arc<BaseProducer<Deliveries>>>,
 }
 
@@ -85,7 +115,8 @@ pub struct Record<'a> {
 pub struct PublishError {
     /// What the client says, and of which topic.
     pub reason: String,
-    /// Kafka will not take the record, however often it is sent.
+    /// Kafka will not take the record, however often it is sent: for its size, its time, a policy, a
+    /// right that is missing; or, where several were sent, that of another one beside it.
     pub refused: bool,
 }
 
@@ -98,6 +129,11 @@ impl PublishError {
                     | RDKafkaErrorCode::InvalidMessage
                     | RDKafkaErrorCode::InvalidMessageSize
                     | RDKafkaErrorCode::InvalidRecord
+                    | RDKafkaErrorCode::InvalidTimestamp
+                    | RDKafkaErrorCode::PolicyViolation
+                    | RDKafkaErrorCode::UnsupportedForMessageFormat
+                    | RDKafkaErrorCode::TopicAuthorizationFailed
+                    | RDKafkaErrorCode::ClusterAuthorizationFailed
             )
         );
         Self { reason: format!("{} to {to}", error_chain(error)), refused }
@@ -107,9 +143,15 @@ impl PublishError {
 impl Producer {
     /// To these brokers, which know it by this client id. Nothing is connected yet.
     pub fn new(brokers: &str, client_id: &str) -> Result<Self, KafkaError> {
-        let prompt = Renewable::new(brokers, client_id, "0")?;
-        let gathering = Renewable::new(brokers, client_id, LINGER_MS)?;
-        Ok(Self { prompt, gathering })
+        let prompt = Renewable::new(brokers, client_id, PROMPT)?;
+        let gathering = Renewable::new(brokers, client_id, GATHERING)?;
+        Ok(Self { prompt, gathering, letters: OnceLock::new() })
+    }
+
+    /// For how long the brokers have made requests wait lately, because of a quota; a mean.
+    pub fn throttled(&self) -> Duration {
+        let millis = |producer: &Renewable| producer.throttled.load(Ordering::Relaxed);
+        Duration::from_millis(millis(&self.prompt).max(millis(&self.gathering)))
     }
 
     /// Publishes all records, in order per partition, and returns for each whether it is on all
@@ -120,9 +162,35 @@ impl Producer {
         &self,
         records: impl ExactSizeIterator<Item = Record<'a>>,
     ) -> Vec<Result<(), PublishError>> {
+        let producer = if records.len() <= FEW { &self.prompt } else { &self.gathering };
+        Self::publish_by(producer, records).await
+    }
+
+    /// The same for records that may be larger than events are, as dead letters may, up to 16 MiB.
+    /// They are compressed on their way.
+    pub async fn publish_letters<'a>(
+        &self,
+        records: impl ExactSizeIterator<Item = Record<'a>>,
+    ) -> Vec<Result<(), PublishError>> {
+        if self.letters.get().is_none() {
+            let Self { prompt: Renewable { brokers, client_id, .. }, .. } = self;
+            match Renewable::new(brokers, client_id, LETTERS) {
+                // Somebody else may have been quicker.
+                Ok(made) => drop(self.letters.set(made)),
+                Err(error) => {
+                    return vec![Err(PublishError::new(&error, brokers)); records.len()];
+                }
+            }
+        }
+        Self::publish_by(self.letters.get().unwrap_or(&self.gathering), records).await
+    }
+
+    async fn publish_by<'a>(
+        producer: &Renewable,
+        records: impl ExactSizeIterator<Item = Record<'a>>,
+    ) -> Vec<Result<(), PublishError>> {
         let count = records.len();
         let flight = Arc::new(Flight::new(count));
-        let producer = if count <= FEW { &self.prompt } else { &self.gathering };
         let producer = match producer.current() {
             Ok(producer) => producer,
             Err(error) => return vec![Err(error); count],
@@ -136,9 +204,11 @@ impl Producer {
 }
 
 impl Renewable {
-    fn new(brokers: &str, client_id: &str, linger_ms: &'static str) -> Result<Self, KafkaError> {
-        let inner = Mutex::new(connect(brokers, client_id, linger_ms)?);
-        Ok(Self { brokers: brokers.to_owned(), client_id: client_id.to_owned(), linger_ms, inner })
+    fn new(brokers: &str, client_id: &str, kind: Kind) -> Result<Self, KafkaError> {
+        let throttled = Arc::default();
+        let inner = Mutex::new(connect(brokers, client_id, kind, &throttled)?);
+        let (brokers, client_id) = (brokers.to_owned(), client_id.to_owned());
+        Ok(Self { brokers, client_id, kind, throttled, inner })
     }
 
     /// The producer; a new one after an error that the idempotent producer cannot recover from.
@@ -146,7 +216,7 @@ impl Renewable {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((code, reason)) = inner.client().fatal_error() {
             tracing::warn!(?code, reason, "the producer cannot go on, making a new one");
-            let again = connect(&self.brokers, &self.client_id, self.linger_ms);
+            let again = connect(&self.brokers, &self.client_id, self.kind, &self.throttled);
             *inner = again.map_err(|error| PublishError::new(&error, &self.brokers))?;
         }
         Ok(inner.clone())
@@ -156,18 +226,21 @@ impl Renewable {
 fn connect(
     brokers: &str,
     client_id: &str,
-    linger_ms: &str,
+    kind: Kind,
+    throttled: &Arc<AtomicU64>,
 ) -> Result<Arc<BaseProducer<Deliveries>>, KafkaError> {
     let producer = client_config(brokers)
         .set("client.id", client_id)
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        .set("linger.ms", linger_ms)
-        .set("message.max.bytes", MESSAGE_MAX_BYTES.to_string())
+        .set("linger.ms", kind.linger_ms)
+        .set("compression.type", kind.compression)
+        .set("message.max.bytes", kind.message_max_bytes.to_string())
         .set("delivery.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string())
         // Java's partitioner, so that records by other producers fall into the same partitions.
         .set("partitioner", "murmur2_random")
-        .create_with_context(Deliveries)
+        .set("statistics.interval.ms", "5000")
+        .create_with_context(Deliveries { throttled: throttled.clone() })
         .map(Arc::new)?;
     let weak = Arc::downgrade(&producer);
     std::thread::Builder::new()
@@ -264,10 +337,19 @@ impl Flight {
     }
 }
 
-/// Receives acknowledgements.
-pub(crate) struct Deliveries;
+/// Receives acknowledgements, and what the client tells of itself.
+pub(crate) struct Deliveries {
+    /// In milliseconds.
+    throttled: Arc<AtomicU64>,
+}
 
 impl ClientContext for Deliveries {
+    fn stats(&self, statistics: Statistics) {
+        let waits = statistics.brokers.values().filter_map(|broker| broker.throttle.as_ref());
+        let longest = waits.map(|wait| wait.avg.max(0)).max().unwrap_or(0);
+        self.throttled.store(longest.unsigned_abs(), Ordering::Relaxed);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "kafka producer");
     }

@@ -1,43 +1,85 @@
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use kernel::error_chain;
 use rdkafka::consumer::Consumer as _;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::error::{AdminError, sort};
+use crate::error::{AdminError, sort, unavailable};
+use crate::event_reader::ReadFrom;
 use crate::scan::{Scanned, scanned};
 use crate::standalone::{ASK_LIMIT, Window, config, windows_of, with_consumer};
 
 /// How soon it is noticed that nobody wants to know more.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Shows `each` every record that comes into these topics from now on, until `stop`. Calls `begun`
-/// when nothing that comes later is missed. Joins no group, commits nothing.
+/// What a follower is shown.
+#[derive(Debug)]
+pub enum Followed<'r> {
+    /// A record.
+    Record(Scanned<'r>),
+    /// All that the topic holds was shown.
+    CaughtUp,
+    /// Kafka cannot be read at the moment. It goes on by itself when that is over.
+    Trouble(AdminError),
+}
+
+/// Shows `each` every record of a topic, from the beginning or from now on, and every one that
+/// comes, until `stop`. Calls `begun` when nothing that comes later is missed. Joins no group,
+/// commits nothing.
 ///
-/// Blocks. Errors while following pass: brokers restart, and are found again.
+/// Blocks. Brokers that restart are found again; it fails when the topic is not there or not any more.
 pub fn follow(
     brokers: &str,
-    topics: &[String],
+    topic: &str,
+    from: ReadFrom,
     stop: &AtomicBool,
     begun: impl FnOnce(),
-    mut each: impl FnMut(&Scanned<'_>),
+    mut each: impl FnMut(Followed<'_>),
 ) -> Result<(), AdminError> {
-    with_consumer(&config(brokers), brokers, |consumer| {
+    let (mut config, topics) = (config(brokers), [topic.to_owned()]);
+    // The end of a partition is told.
+    config.set("enable.partition.eof", "true");
+    with_consumer(&config, brokers, |consumer| {
         let refused = |error: KafkaError| sort(brokers, &error);
         let mut start = TopicPartitionList::new();
-        for Window { topic, partition, to, .. } in
-            windows_of(consumer, brokers, topics, Instant::now() + ASK_LIMIT)?
-        {
-            start.add_partition_offset(&topic, partition, Offset::Offset(to)).map_err(refused)?;
+        let windows = windows_of(consumer, brokers, &topics, Instant::now() + ASK_LIMIT)?;
+        for Window { topic, partition, from: oldest, to } in &windows {
+            let first = if from == ReadFrom::Beginning { *oldest } else { *to };
+            start
+                .add_partition_offset(topic, *partition, Offset::Offset(first))
+                .map_err(refused)?;
         }
         consumer.assign(&start).map_err(refused)?;
         begun();
+        let mut at_end = HashSet::new();
         while !stop.load(Ordering::Relaxed) {
-            if let Some(Ok(record)) = consumer.poll(POLL) {
-                each(&scanned(&record));
+            match consumer.poll(POLL) {
+                Some(Ok(record)) => each(Followed::Record(scanned(&record))),
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    at_end.insert(partition);
+                    if windows.iter().all(|window| at_end.contains(&window.partition)) {
+                        each(Followed::CaughtUp);
+                    }
+                }
+                Some(Err(error)) if is_gone(&error) => {
+                    return Err(AdminError::Missing(topic.to_owned()));
+                }
+                Some(Err(error)) => {
+                    each(Followed::Trouble(unavailable(brokers, error_chain(&error))));
+                }
+                None => {}
             }
         }
         Ok(())
     })
+}
+
+fn is_gone(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)
+    )
 }

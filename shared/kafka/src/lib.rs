@@ -4,19 +4,22 @@
 //! alike ([`AdminError`]: away, missing, refused). [`Producer`] publishes batches, and is what the
 //! loop in `messaging` uses; [`Publisher`] is the same for tools. [`Admin`] and [`set_quotas`] look
 //! after topics and clients, [`Registry`] after schemas. Reading without belonging to a consumer
-//! group is what standalone consumers do: [`scan()`] reads stretches of topics, [`follow()`] what
-//! comes from now on, [`EventReader`] events by their writers' schemas, and [`committed()`] and
-//! [`group()`] tell how far a group is and who is in it. None of them commits anything. Consumers
-//! that belong to a group, and what is done with the records, are the business of `messaging`.
+//! group is what standalone consumers do: [`scan()`] reads stretches of topics, [`follow()`] also
+//! what comes, [`EventReader`] events by their writers' schemas; [`committed()`] and
+//! [`group()`] tell how far a group is and who is in it, [`unread()`] what lies ahead of it. None of
+//! them commits anything. Consumers that belong to a group, and what is done with the records, are
+//! the business of `messaging`.
 
 mod addresses;
 mod client;
 mod error;
+mod secret;
 
 mod admin;
 mod publisher;
 mod quotas;
 mod registry;
+mod topic;
 
 mod standalone;
 
@@ -26,19 +29,24 @@ mod follow;
 mod group;
 mod scan;
 
+mod unread;
+
 mod throttle;
 
 pub use addresses::parse_brokers;
-pub use admin::{Admin, Topic, TopicPlan, TopicReport};
-pub use client::{Producer, PublishError, Record, client_config, header};
+pub use admin::{Admin, TopicReport};
+pub use client::{Producer, PublishError, Record, client_config, consumer_config, header};
 pub use committed::committed;
 pub use error::AdminError;
 pub use event_reader::{EventReader, EventRecord, ReadError, ReadEvent, ReadFrom};
-pub use follow::follow;
+pub use follow::{Followed, follow};
 pub use group::{Group, Member, group};
 pub use publisher::{PlainRecord, Publisher};
 pub use quotas::{ClientQuota, Limit, Quota, quotas, set_quotas};
 pub use registry::{InvalidRegistryUrl, Registry, RegistryError, RegistrySettings, SchemaVersion};
 pub use scan::{Bounds, Header, Scanned, partitions, scan, windows};
+pub use secret::Secret;
 pub use standalone::Window;
 pub use throttle::Throttle;
+pub use topic::{Topic, TopicPlan};
+pub use unread::{Unread, unread};

@@ -132,7 +132,8 @@ fn clip(
 /// nothing.
 ///
 /// Blocks. A window is done when its end is reached, whatever is missing in it (expired meanwhile,
-/// compacted, or a transaction's marks); thirty seconds in which nothing moves are an error.
+/// compacted, or a transaction's marks); what a transaction wrote is shown, whether or not it was
+/// committed; thirty seconds in which nothing moves are an error.
 pub fn scan(
     brokers: &str,
     windows: &[Window],

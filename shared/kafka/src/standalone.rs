@@ -6,7 +6,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 
-use crate::client::client_config;
+use crate::client::consumer_config;
 use crate::error::{AdminError, away, sort};
 
 /// How long Kafka may take to say what the topics hold.
@@ -34,7 +34,7 @@ pub struct Window {
 
 /// What a standalone consumer is set to.
 pub(crate) fn config(brokers: &str) -> ClientConfig {
-    let mut config = client_config(brokers);
+    let mut config = consumer_config(brokers);
     config
         .set("group.id", GROUP)
         .set("enable.auto.commit", "false")

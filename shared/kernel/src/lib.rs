@@ -1,4 +1,5 @@
-//! The vocabulary every room shares: ids, money, quantities, decisions, and how an error is told.
+//! The vocabulary every room shares: ids, money, quantities, decisions, what a text
+//! may be, and how an error is told.
 //!
 //! Pure: no I/O, no clock, no randomness. What is built here cannot be invalid, so nobody
 //! downstream checks again.
@@ -6,8 +7,10 @@
 mod decision;
 mod error_chain;
 mod id;
+pub mod iso;
 mod money;
 mod sku;
+pub mod text;
 
 pub use decision::Decision;
 pub use error_chain::error_chain;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::Quantity;
+use crate::iso::CURRENCIES;
 
 /// An amount in a currency's minor units (cents for EUR). Never a float.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,8 +38,9 @@ impl Money {
 #[error("the sum is past what an amount can hold, or mixes currencies")]
 pub struct Overflow;
 
-/// Three upper-case letters, ISO 4217. The alphabet is checked, not the list of currencies,
-/// which changes more often than this code.
+/// Three upper-case letters, ISO 4217. The alphabet is checked, not the list of currencies: what was
+/// stored in one that has been withdrawn has to stay readable. New prices are held to the list by
+/// [`Currency::is_current`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Currency([u8; 3]);
@@ -52,6 +54,11 @@ impl Currency {
     /// The code, such as `EUR`.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("XXX")
+    }
+
+    /// Whether something can be priced in it today, by [`CURRENCIES`].
+    pub fn is_current(&self) -> bool {
+        CURRENCIES.binary_search(&self.as_str()).is_ok()
     }
 }
 
@@ -102,6 +109,9 @@ mod tests {
         for bad in ["", "eur", "EU", "EURO", "E1R", "ÄÖ"] {
             assert!(bad.parse::<Currency>().is_err(), "{bad:?}");
         }
+        let is_current = |code: &str| code.parse::<Currency>().unwrap().is_current();
+        assert!(["EUR", "JPY", "USD", "XAF", "ZWG"].into_iter().all(is_current));
+        assert!(!["AAA", "DEM", "XAU", "XTS", "XXX", "ZZZ"].into_iter().any(is_current));
     }
 
     #[test]

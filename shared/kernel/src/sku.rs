@@ -5,17 +5,20 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Names a thing that can be stocked and sold: 1 to 64 of `A–Z a–z 0–9 . _ -`, so that it stands
-/// unescaped in a URL's path.
+/// unescaped in a URL's path; but not `.` or `..`, which mean something else there (RFC 3986, 5.2.4).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Sku(String);
 
 /// Text that is not a SKU.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is not a SKU: 1 to 64 letters, digits, '.', '_' or '-'")]
+#[error("{0:?} is not a SKU: 1 to 64 letters, digits, '.', '_' or '-' are, but not '.' or '..'")]
 pub struct InvalidSku(String);
 
 impl Sku {
+    /// What a SKU is, as a regular expression.
+    pub const PATTERN: &str = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$";
+
     /// The SKU as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -27,7 +30,8 @@ impl TryFrom<String> for Sku {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+        let is_dots = matches!(text.as_str(), "." | "..");
+        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) && !is_dots {
             Ok(Self(text))
         } else {
             Err(InvalidSku(text.chars().take(80).collect()))
@@ -112,8 +116,10 @@ mod tests {
 
     #[test]
     fn skus_stand_in_a_path() {
-        assert!("tea-01.B_2".parse::<Sku>().is_ok());
-        for bad in ["", "a b", "a/b", "ü", &"x".repeat(65)] {
+        for good in ["tea-01.B_2", "...", ".a", "-", &"x".repeat(64)] {
+            assert!(good.parse::<Sku>().is_ok(), "{good:?}");
+        }
+        for bad in ["", ".", "..", "a b", "a/b", "ü", &"x".repeat(65)] {
             assert!(bad.parse::<Sku>().is_err(), "{bad:?}");
         }
     }

@@ -71,7 +71,8 @@ CREATE VIEW outbox AS
 -- as in the outbox: the calls that one transaction intends. open has a bit for each of them, 1 while
 -- its outcome is not known. (order, step) is the idempotency key that the provider is given. due_at is
 -- when somebody should look at it again: the end of a lease while an instance works on it, or of a
--- backoff. A call that is put off gets a bundle of its own.
+-- backoff. A call that is put off gets a bundle of its own. One that is held is not made: parked, until
+-- an operator says otherwise; given_up, unless an operator has it made again.
 CREATE TABLE effect_bundles (
     bundle_id       bigint      NOT NULL PRIMARY KEY,
     instance        integer     NOT NULL,
@@ -80,6 +81,9 @@ CREATE TABLE effect_bundles (
     due_at          timestamptz NOT NULL,
     -- Why the last try had no outcome, or its outcome could not be taken.
     last_error      text,
+    held            text        CHECK (held IN ('parked', 'given_up')),
+    -- Who answers, as far as that was noted when it was put off.
+    destination     text,
     created_at      timestamptz NOT NULL DEFAULT now(),
     order_ids       uuid[]      NOT NULL,
     steps           text[]      NOT NULL,
@@ -101,7 +105,7 @@ ALTER TABLE effect_bundles
 CREATE VIEW effects AS
     SELECT order_id, step, effect, correlation_id, causation_id, traceparent,
         bundle_id, number::integer - 1 AS number, length(open) AS bundled,
-        instance, attempts, due_at, last_error, created_at
+        instance, attempts, due_at, last_error, held, destination, created_at
     FROM effect_bundles, unnest(order_ids, steps, effects, correlation_ids, causation_ids,
             traceparents)
         WITH ORDINALITY
@@ -110,7 +114,10 @@ CREATE VIEW effects AS
 
 -- Records that failed, and those of the same order that came after them. The first row of an
 -- order is tried when due; the others wait behind it. dead rows are on their way to the
--- dead-letter topic.
+-- dead-letter topic. What tells a record from all others is its place and when it was written, in
+-- milliseconds since 1970 (-1: it does not say): a topic that is made anew begins again at offset 0.
+-- payload_cut is how many bytes the payload has, if not all of it is here. A dead row that is due at
+-- infinity has its letter in the dead-letter topic; the payload was too large for that.
 CREATE TABLE retry_queue (
     id              bigint      GENERATED ALWAYS AS IDENTITY,
     topic           text        NOT NULL,
@@ -121,13 +128,15 @@ CREATE TABLE retry_queue (
     header_names    text[]      NOT NULL,
     header_values   bytea[]     NOT NULL,
     payload         bytea,
+    payload_cut     bigint,
     attempts        integer     NOT NULL DEFAULT 0,
     due_at          timestamptz NOT NULL,
     dead            boolean     NOT NULL DEFAULT false,
     first_failed_at timestamptz,
     last_failed_at  timestamptz,
     errors          text[]      NOT NULL DEFAULT '{}',
-    PRIMARY KEY (topic, partition, record_offset)
+    written_ms      bigint      NOT NULL DEFAULT -1,
+    PRIMARY KEY (topic, partition, record_offset, written_ms)
 );
 CREATE INDEX retry_queue_by_order ON retry_queue (order_id, id) WHERE NOT dead;
 
@@ -138,12 +147,14 @@ CREATE TABLE dead_lettered (
     partition       integer     NOT NULL,
     record_offset   bigint      NOT NULL,
     dead_at         timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (topic, partition, record_offset)
+    written_ms      bigint      NOT NULL DEFAULT -1,
+    PRIMARY KEY (topic, partition, record_offset, written_ms)
 );
 
 -- Numbers missing in an order's streams: a later event of the same source has come, this one has
 -- not. A row goes when its event comes. waiting: it may be on its way, or the topic is yet to be
--- searched; lost: the topic does not have it; dead: it is in the dead-letter topic.
+-- searched; lost: the topic does not have it; dead: it is in the dead-letter topic; acknowledged: it is
+-- lost or dead, and an operator has said that it stays so.
 CREATE TABLE gaps (
     order_id        uuid        NOT NULL,
     source          text        NOT NULL,
@@ -151,7 +162,35 @@ CREATE TABLE gaps (
     partition       integer     NOT NULL,
     noticed_at      timestamptz NOT NULL DEFAULT now(),
     verdict         text        NOT NULL DEFAULT 'waiting'
-        CHECK (verdict IN ('waiting', 'lost', 'dead')),
+        CHECK (verdict IN ('waiting', 'lost', 'dead', 'acknowledged')),
     checked_at      timestamptz,
     PRIMARY KEY (order_id, source, sequence)
+);
+
+-- Where the partitions of the topics that are read ended when somebody last looked. An end that goes
+-- back is another topic's.
+CREATE TABLE topic_ends (
+    topic           text        NOT NULL,
+    partition       integer     NOT NULL,
+    log_end         bigint      NOT NULL,
+    PRIMARY KEY (topic, partition)
+);
+
+-- The numbers of which an operator has said that they stay missing.
+CREATE TABLE acknowledged (
+    order_id        uuid        NOT NULL,
+    source          text        NOT NULL,
+    sequence        integer     NOT NULL,
+    PRIMARY KEY (order_id, source, sequence)
+);
+
+-- What operators have decided that this service has dealt with: a call of an order, or the order (step
+-- ''). refused says why nothing was done; null if it was.
+CREATE TABLE decisions (
+    operation       uuid        NOT NULL,
+    order_id        uuid        NOT NULL,
+    step            text        NOT NULL,
+    refused         text,
+    decided_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (operation, order_id, step)
 );

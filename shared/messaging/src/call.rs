@@ -1,4 +1,5 @@
 use std::fmt::Debug;
+use std::time::Duration;
 
 use kernel::OrderId;
 use serde::Serialize;
@@ -24,6 +25,8 @@ pub struct Call<F> {
     pub effect: F,
     /// How many tries there were before this one without a known outcome.
     pub attempts: u32,
+    /// How long ago it was decided on; since it was parked last, if it was.
+    pub age: Duration,
     /// What led to it.
     pub cause: Cause,
 }
@@ -37,7 +40,7 @@ impl<F: Effect> Call<F> {
 }
 
 /// A call whose outcome is not known: it was not answered, or the answer says to come again. It
-/// will be repeated with the same key.
+/// will be repeated with the same key. The text is logged and kept: no secrets, no personal data.
 #[derive(Debug, Clone, Error)]
 #[error("{0}")]
 pub struct CallError(pub String);

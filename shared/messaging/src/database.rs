@@ -14,6 +14,8 @@ use tokio::time::timeout;
 
 use crate::failure::{Failure, database_error};
 
+/// What the sessions of all services are called by (`application_name`), before their purpose.
+pub(crate) const APPLICATION: &str = "farandole";
 /// How long connecting may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How much longer than Postgres may work on a statement its answer may take. A server that has
@@ -56,6 +58,9 @@ pub struct Purpose {
     pub name: &'static str,
     /// How long Postgres may work on one statement. It ends by then at the server, too.
     pub limit: Duration,
+    /// How long it may wait for a lock that somebody else holds. Ours are held for as long as a
+    /// statement takes.
+    pub lock_limit: Duration,
     /// Whether a commit may be answered before it is on disk: right only where nothing is lost
     /// when a crash of the server undoes it.
     pub may_be_undone: bool,
@@ -64,13 +69,21 @@ pub struct Purpose {
 impl Purpose {
     /// Statements that must be quick, and on disk.
     pub const fn new(name: &'static str) -> Self {
-        Self { name, limit: Duration::from_secs(15), may_be_undone: false }
+        let (limit, lock_limit) = (Duration::from_secs(15), Duration::from_secs(1));
+        Self { name, limit, lock_limit, may_be_undone: false }
     }
 
     /// With another limit.
     #[must_use]
     pub const fn limited_to(mut self, limit: Duration) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// It may wait for locks as long as for anything.
+    #[must_use]
+    pub const fn patient_with_locks(mut self) -> Self {
+        self.lock_limit = self.limit;
         self
     }
 
@@ -114,10 +127,11 @@ impl Database {
         let commit = if purpose.may_be_undone { "off" } else { "on" };
         self.options
             .clone()
-            .application_name(&format!("farandole {}", purpose.name))
+            .application_name(&format!("{APPLICATION} {}", purpose.name))
             .options(PLANNER)
             .options(VANISHED_CLIENTS)
             .options([("statement_timeout", purpose.limit.as_millis().to_string())])
+            .options([("lock_timeout", purpose.lock_limit.as_millis().to_string())])
             .options([("synchronous_commit", commit)])
     }
 

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
 use kernel::error_chain;
+use sqlx::postgres::PgDatabaseError;
 use thiserror::Error;
 
 /// Why a batch did not go through, by whose fault it is; that decides what happens next.
@@ -12,6 +13,10 @@ pub enum Failure {
     /// A statement took longer than its limit: the server may be slow, or the batch too large.
     #[error("postgres: {0}")]
     TooSlow(String),
+    /// Somebody else holds a lock on what a statement needs. Maybe a row of one order, maybe a table:
+    /// find out whose order it is, and go on with the others.
+    #[error("postgres: {0}")]
+    Locked(String),
     /// Something in the database is not as it was taken for: another instance changed it, or it
     /// was not read. Read, and try again at once.
     #[error("another instance changed the order in between")]
@@ -31,6 +36,7 @@ impl From<sqlx::Error> for Failure {
             (_, Some(code)) => match code.as_ref() {
                 UNIQUE_VIOLATION | SERIALIZATION_FAILURE | DEADLOCK_DETECTED => Self::Conflict,
                 QUERY_CANCELED => Self::TooSlow(text),
+                LOCK_NOT_AVAILABLE => Self::Locked(text),
                 code if is_data_error(code) => Self::Message(text),
                 _ => Self::Infrastructure(format!("postgres: {text}")),
             },
@@ -52,6 +58,7 @@ const UNIQUE_VIOLATION: &str = "23505";
 const SERIALIZATION_FAILURE: &str = "40001";
 const DEADLOCK_DETECTED: &str = "40P01";
 const QUERY_CANCELED: &str = "57014";
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// The `SQLSTATE` that Postgres answered with, if it answered.
 fn sql_state(error: &sqlx::Error) -> Option<Cow<'_, str>> {
@@ -68,9 +75,18 @@ fn is_data_error(code: &str) -> bool {
 pub fn database_error(error: &sqlx::Error) -> String {
     let Some(database) = error.as_database_error() else { return error_chain(error) };
     let code = database.code().unwrap_or_default();
-    match database.constraint() {
-        Some(constraint) => format!("{} (SQLSTATE {code}, {constraint})", database.message()),
-        None => format!("{} (SQLSTATE {code})", database.message()),
+    let mut told = format!("{} (SQLSTATE {code}", database.message());
+    for (what, name) in [("table", database.table()), ("constraint", database.constraint())] {
+        if let Some(name) = name {
+            told.push_str(&format!(", {what} {name}"));
+        }
+    }
+    told.push_str(")");
+    // Which trigger's function it was, say; other contexts quote statements.
+    let context = database.try_downcast_ref::<PgDatabaseError>().and_then(PgDatabaseError::r#where);
+    match context.and_then(|context| context.lines().next()) {
+        Some(context) if context.starts_with("PL/pgSQL function") => format!("{told} in {context}"),
+        _ => told,
     }
 }
 

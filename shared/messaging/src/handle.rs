@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use kafka::Unread;
 use kernel::OrderId;
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,6 +22,14 @@ pub struct Handle<S: Service> {
     pub(crate) relay: Arc<Relay>,
     pub(crate) cache: Arc<Cache<S::State>>,
     pub(crate) tasks: Tasks,
+    pub(crate) inputs: Arc<Inputs>,
+}
+
+/// What the service reads, and as which consumer group.
+pub(crate) struct Inputs {
+    pub(crate) brokers: String,
+    pub(crate) group: String,
+    pub(crate) topics: Vec<String>,
 }
 
 impl<S: Service> Clone for Handle<S> {
@@ -31,6 +40,7 @@ impl<S: Service> Clone for Handle<S> {
             relay: self.relay.clone(),
             cache: self.cache.clone(),
             tasks: self.tasks.clone(),
+            inputs: self.inputs.clone(),
         }
     }
 }
@@ -74,6 +84,17 @@ impl<S: Service> Handle<S> {
     /// Whether publishing has fallen so far behind that no new work should be taken in.
     pub fn is_behind(&self) -> bool {
         self.relay.is_behind()
+    }
+
+    /// Which orders the service's topics hold records of that were written until now and are not
+    /// processed yet, by whichever instance. A timer that acts on silence must ask this first: what
+    /// was said in time may not have been heard yet.
+    pub async fn unread(&self) -> Result<Unread, Failure> {
+        let inputs = self.inputs.clone();
+        let ask = move || kafka::unread(&inputs.brokers, &inputs.group, &inputs.topics);
+        let asked = tokio::task::spawn_blocking(ask).await;
+        let asked = asked.map_err(|error| Failure::Infrastructure(error.to_string()))?;
+        asked.map_err(|error| Failure::Infrastructure(error.to_string()))
     }
 
     /// Starts something that runs beside the loop until the service stops. The service stops, too,

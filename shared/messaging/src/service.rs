@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::future::Future;
 
+use contracts::operations::Said;
 use contracts::{Declaration, Event};
 use kernel::{Decision, OrderId};
 
@@ -70,10 +71,37 @@ pub trait Service: Send + Sync + 'static {
         false
     }
 
-    /// What to make of a call that failed this often without a known outcome: `Some` input gives
+    /// What to make of a call that has failed once more without a known outcome: `Some` input gives
     /// up, `None` goes on for ever. Money must be followed to its known end; a mail need not.
     fn give_up(&self, call: &Call<Self::Effect>) -> Option<Self::Input> {
         let _ = call;
+        None
+    }
+
+    /// Whether this outcome of a call gives it up. Such a call is kept, and an operator may have it
+    /// made again.
+    fn gives_up(&self, outcome: &Self::Input) -> bool {
+        let _ = outcome;
+        false
+    }
+
+    /// The input by which an operator has a call made again that was given up: upon it, `decide`
+    /// intends it once more, if that is still right.
+    fn again(&self, effect: &Self::Effect) -> Option<Self::Input> {
+        let _ = effect;
+        None
+    }
+
+    /// What an operator says has become of a call, as the input that the gateway would have given;
+    /// or why that cannot be, in words for the operator.
+    fn said(&self, effect: &Self::Effect, said: &Said) -> Result<Self::Input, String> {
+        let _ = said;
+        Err(format!("the outcome of a {} cannot be said here", effect.step()))
+    }
+
+    /// The input by which an operator has an order undone that this service does not know, if
+    /// that is this service's to decide. Harmless when repeated.
+    fn undo() -> Option<Self::Input> {
         None
     }
 
@@ -119,7 +147,8 @@ impl<I> Shared<I> for () {
     }
 }
 
-/// Where the loop tells how it is doing. Parts are `postgres`, `kafka`, `schema registry`.
+/// Where the loop tells how it is doing. Parts are `postgres`, `kafka`, `schema registry`,
+/// `processing`, `publishing`.
 pub trait Monitor: Send + Sync + 'static {
     /// The part works.
     fn up(&self, part: &'static str);
@@ -131,6 +160,16 @@ pub trait Monitor: Send + Sync + 'static {
     /// That does not make the service unready: it takes in events, and the calls wait.
     fn circuit(&self, step: &'static str, destination: &str, state: &'static str) {
         let _ = (step, destination, state);
+    }
+    /// Something that does not make the service unready and is worth knowing, or that it is over:
+    /// `refused`, which events Kafka does not take; `locks`, who holds locks that the service waits
+    /// for; `topics`, that one is another than before.
+    fn detail(&self, name: &'static str, what: Option<&str>) {
+        let _ = (name, what);
+    }
+    /// Whether what operators decide is heard of: why not, or that it is.
+    fn operations(&self, trouble: Option<&str>) {
+        let _ = trouble;
     }
     /// Why no events are taken in at the moment, or that they are again.
     fn intake(&self, held_up: Option<&'static str>) {

@@ -41,7 +41,7 @@ pub async fn migrate(database: &Database, service: Migrator) -> Result<(), Datab
 }
 
 async fn run(database: &Database, migrator: Migrator) -> Result<(), DatabaseError> {
-    let purpose = Purpose::new("migration").limited_to(STATEMENT_LIMIT);
+    let purpose = Purpose::new("migration").limited_to(STATEMENT_LIMIT).patient_with_locks();
     // A connection of its own: what is dropped halfway goes with the connection.
     let mut session = database.session(purpose);
     let migrated = session

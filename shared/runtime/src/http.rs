@@ -1,23 +1,33 @@
 //! HTTP basics: what every service's listener does around its own API.
 //!
 //! Every answer of a router made here carries `x-correlation-id`, and every error is a
-//! [`Problem`]. (What is not HTTP, or has too large a head, never gets this far: hyper answers 400,
-//! 414 or 431 and closes the connection.)
+//! [`Problem`]. (What is not HTTP, or has a head of more than twice what it may have, never gets this
+//! far: hyper answers 400, 414 or 431 and closes the connection.)
 //!
 //! A handler is dropped, at any of its awaits, when its time is up, and one that only asks (GET,
-//! HEAD) also when its client goes away. Work that must not stop half way belongs into a task of
-//! its own, which the handler awaits.
+//! HEAD) also when its client breaks the connection. Work that must not stop half way belongs into a
+//! task of its own, which the handler awaits.
 
 mod cause;
+mod describe;
 mod extract;
+mod head;
+mod idempotency;
+mod observe;
+mod preconditions;
+pub mod schema;
+mod seats;
 mod server;
+mod strict;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -25,26 +35,37 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use futures::FutureExt as _;
 use tower::ServiceExt as _;
-use tracing::{Instrument as _, Span, field};
+use tracing::{Instrument as _, field};
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 use uuid::Uuid;
 
 pub use cause::RequestCause;
-pub use extract::{Json, Path, Query};
+pub use extract::{Hashed, Id, Json, NoBody, Parsed, Path, Query};
+pub use head::AllowedHosts;
+pub use idempotency::{IdempotencyKey, replayed};
+pub(crate) use observe::describe_metrics;
+pub use preconditions::{Current, EntityTag, Preconditions, Tagged};
 pub use server::{PeerAddress, serve};
 
+use self::describe::describe;
+use self::head::Rules;
+use self::observe::{note_route, observe};
 use crate::health::Health;
 use crate::problem::Problem;
 use crate::telemetry::Metrics;
-use crate::trace::{ServerSpan, parent_of};
 
 const X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 
 /// Enough for a UUID, a trace id or a path of hops; short enough to go into every log line.
 const CORRELATION_ID_MAX_LENGTH: usize = 128;
 
-const REQUEST_DURATION: &str = "farandole_http_request_duration_seconds";
+/// No page may show an answer in a frame of its own, and an answer that is taken for a page may load
+/// nothing.
+const ANSWERS_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+/// The same for the page that shows the API, which is made of what is served beside it.
+const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; \
+    img-src 'self' data:; frame-ancestors 'none'";
 
 /// How soon a client may try again while the service starts: dependencies take seconds to come up.
 const RETRY_AFTER_S: u32 = 1;
@@ -63,13 +84,17 @@ pub struct HttpLimits {
     /// Time for a request's head to arrive, 10 s by default, so that slow clients cannot hold the
     /// connections. It counts from the answer before: an idle connection is closed after it too.
     pub header_read_timeout: Duration,
-    /// Bytes of a request's head, 16 KiB by default: room for cookies and long traces.
+    /// Bytes of a request's headers, 16 KiB by default: room for cookies and long traces.
     pub header_bytes: usize,
+    /// Headers of a request, 100 by default.
+    pub headers: usize,
+    /// Bytes of a request's URI, 8 KiB by default: what RFC 9110 (4.1) asks for at least.
+    pub uri_bytes: usize,
     /// Time without progress in writing an answer, 10 s by default: who asks and doesn't read
     /// cannot hold the connections either.
     pub write_timeout: Duration,
-    /// Open connections, 4096 by default: each costs a file descriptor and some 20 KiB. Further
-    /// ones wait in the listener's backlog.
+    /// Open connections, 4096 by default: each costs a file descriptor and some 20 KiB. See [`serve`]
+    /// for what becomes of further ones.
     pub connections: usize,
     /// Time for requests under way to finish at shutdown, 5 s by default: half of what the whole
     /// service has.
@@ -84,6 +109,8 @@ impl Default for HttpLimits {
             request_timeout: Duration::from_secs(75),
             header_read_timeout: Duration::from_secs(10),
             header_bytes: 16 * 1024,
+            headers: 100,
+            uri_bytes: 8 * 1024,
             write_timeout: Duration::from_secs(10),
             connections: 4096,
             drain_timeout: Duration::from_secs(5),
@@ -109,26 +136,81 @@ impl ApiSlot {
     }
 }
 
-/// The router of a service: `/health/live`, `/health/ready`, `/metrics`, `/openapi.json` and
-/// `/docs` from the start, and everything else by the API, as soon as `api` has one.
-pub fn service_router(
-    api: ApiSlot,
-    health: Health,
-    metrics: Metrics,
-    openapi: OpenApi,
-    limits: HttpLimits,
-) -> Router {
-    let gate = Router::new()
-        .fallback(gate)
-        .with_state((api, health.clone()))
-        .layer((Extension(limits), DefaultBodyLimit::max(limits.body_bytes)))
-        .layer(from_fn_with_state(limits, contain))
-        .layer(from_fn(observe));
-    health_router(health)
-        .route("/metrics", get(|| async move { render(&metrics) }))
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi))
-        .method_not_allowed_fallback(method_not_allowed)
-        .fallback_service(gate)
+/// What a service answers.
+#[derive(Clone)]
+pub struct Site {
+    /// Its API, once it is there.
+    pub api: ApiSlot,
+    /// How it is.
+    pub health: Health,
+    /// The description of its API, as far as it is its own; what all have in common is added.
+    pub openapi: OpenApi,
+    /// What is asked of requests.
+    pub limits: HttpLimits,
+    /// The names under which the service may be asked for.
+    pub hosts: AllowedHosts,
+}
+
+impl Site {
+    /// All on one listener: what [`Site::public`] and [`probes`] have.
+    pub fn whole(self, metrics: Metrics) -> Router {
+        let (health, rules) = (self.health.clone(), self.rules());
+        let gate = self.gate();
+        finished(self.docs().merge(probe_routes(health, metrics)).fallback_service(gate), rules)
+    }
+
+    /// `/openapi.json` and `/docs` from the start, and everything else by the API, as soon as there is
+    /// one; but neither probes nor metrics.
+    pub fn public(self) -> Router {
+        let (gate, rules) = (self.gate(), self.rules());
+        finished(self.docs().fallback_service(gate), rules)
+    }
+
+    fn rules(&self) -> Rules {
+        Rules { limits: self.limits, hosts: self.hosts.clone() }
+    }
+
+    fn docs(&self) -> Router {
+        let document = describe(&self.openapi);
+        Router::new()
+            .merge(SwaggerUi::new("/docs").external_url_unchecked("/openapi.json", document))
+            .layer(from_fn(async |request: Request, next: Next| {
+                let mut response = next.run(request).await;
+                let policy = HeaderValue::from_static(DOCS_POLICY);
+                response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+                response
+            }))
+    }
+
+    fn gate(&self) -> Router {
+        let limits = self.limits;
+        Router::new()
+            .fallback(gate)
+            .with_state((self.api.clone(), self.health.clone()))
+            .layer((Extension(limits), DefaultBodyLimit::max(limits.body_bytes)))
+            .layer(from_fn_with_state(limits, contain))
+            .layer(from_fn(observe))
+    }
+}
+
+/// `/health/live`, `/health/ready` and `/metrics`, for a listener of their own.
+pub fn probes(health: Health, metrics: Metrics, limits: HttpLimits) -> Router {
+    let rules = Rules { limits, hosts: AllowedHosts::default() };
+    finished(probe_routes(health, metrics).fallback(not_found), rules)
+}
+
+fn probe_routes(health: Health, metrics: Metrics) -> Router {
+    health_router(health).route("/metrics", get(|| async move { render(&metrics) }))
+}
+
+/// What all requests go through, and all answers come out of.
+fn finished(router: Router, rules: Rules) -> Router {
+    let router = router.method_not_allowed_fallback(method_not_allowed);
+    // Around the whole router: layers of its own would not see the Allow that it adds.
+    Router::new()
+        .fallback_service(router)
+        .layer(from_fn_with_state(rules, head::check))
+        .layer(from_fn(harden))
         .layer(from_fn(correlate))
 }
 
@@ -137,14 +219,6 @@ pub(crate) fn health_router(health: Health) -> Router {
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .with_state(health)
-}
-
-pub(crate) fn describe_metrics() {
-    metrics::describe_histogram!(
-        REQUEST_DURATION,
-        metrics::Unit::Seconds,
-        "Time to answer a request to the API, by method, route and status."
-    );
 }
 
 async fn live(State(health): State<Health>) -> Response {
@@ -179,8 +253,35 @@ async fn not_found() -> Problem {
     Problem::not_found("there is nothing at this path; /openapi.json lists what there is")
 }
 
-async fn method_not_allowed(method: Method) -> Problem {
-    Problem::method_not_allowed(format!("{method} is not possible here; see the header Allow"))
+/// The header `Allow` is added by the router.
+async fn method_not_allowed(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    let detail = format!("{method} is not possible here; see the header Allow");
+    Problem::method_not_allowed(detail).into_response()
+}
+
+/// Tells browsers and caches what not to do with an answer, unless its route has said so itself. Answers
+/// are about customers; what may be kept says that.
+async fn harden(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, ANSWERS_POLICY),
+        (CACHE_CONTROL, "no-store"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    // The router knows the methods that have a handler. What the others are answered with is the one
+    // that is possible everywhere.
+    let allowed = headers.get(ALLOW).and_then(|allowed| allowed.to_str().ok());
+    let allowed = allowed.filter(|it| !it.is_empty()).map(|it| format!("{it},OPTIONS"));
+    if let Some(Ok(allowed)) = allowed.map(HeaderValue::try_from) {
+        headers.insert(ALLOW, allowed);
+    }
+    response
 }
 
 /// Names a chain of requests and events: given by the client, or else a new `UUIDv7`. In the
@@ -216,74 +317,6 @@ async fn correlate(mut request: Request, next: Next) -> Response {
         response.headers_mut().insert(X_CORRELATION_ID, header);
     }
     response
-}
-
-/// The route that a request took, known only further in than where it is measured.
-#[derive(Debug, Clone, Default)]
-struct Route(Arc<OnceLock<MatchedPath>>);
-
-impl Route {
-    fn as_str(&self) -> &str {
-        self.0.get().map_or("unmatched", MatchedPath::as_str)
-    }
-}
-
-async fn note_route(
-    Extension(route): Extension<Route>,
-    path: Option<MatchedPath>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if let Some(path) = path {
-        Span::current().record("route", path.as_str());
-        // Set at most once: a request takes one route.
-        let _ = route.0.set(path);
-    }
-    next.run(request).await
-}
-
-/// Measures a request and makes it part of its trace.
-async fn observe(mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let method = request.method().clone();
-    let route = Route::default();
-    request.extensions_mut().insert(route.clone());
-
-    let given = parent_of(request.headers());
-    let server_span = ServerSpan::open(&method, given);
-    if let Some(parent) = server_span.as_ref().and_then(ServerSpan::trace_parent).or(given) {
-        Span::current()
-            .record("trace_id", field::display(format_args!("{:032x}", parent.trace_id())));
-        request.extensions_mut().insert(parent);
-    }
-
-    let response = next.run(request).await;
-
-    metrics::histogram!(
-        REQUEST_DURATION,
-        "method" => method_label(&method),
-        "route" => route.as_str().to_owned(),
-        "status" => response.status().as_str().to_owned(),
-    )
-    .record(started.elapsed());
-    if let Some(span) = server_span {
-        span.close(&method, route.as_str(), response.status());
-    }
-    response
-}
-
-/// A label has few values, and a client may send any method it likes.
-fn method_label(method: &Method) -> &'static str {
-    match method.as_str() {
-        "DELETE" => "DELETE",
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "OPTIONS" => "OPTIONS",
-        "PATCH" => "PATCH",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        _ => "other",
-    }
 }
 
 /// Turns a handler's panic, and one that doesn't come to an end, into an answer.

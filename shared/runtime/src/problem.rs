@@ -23,15 +23,20 @@ pub struct Problem {
     title: &'static str,
     /// The HTTP status.
     #[serde(serialize_with = "as_number")]
-    #[schema(value_type = u16, example = 404)]
+    #[schema(value_type = u16, minimum = 400, maximum = 599, example = 404)]
     status: StatusCode,
     /// What was wrong this time, and what would be right.
     detail: String,
     /// What this occurrence is about, as a URI reference.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     instance: Option<String>,
+    /// What is wrong with the body, with the type `validation`: as much as could be seen at once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
     /// Further members, depending on the type.
     #[serde(flatten)]
+    #[schema(ignore)]
     extensions: Map<String, Value>,
     #[serde(skip)]
     retry_after_s: Option<u32>,
@@ -68,6 +73,7 @@ impl Problem {
             status,
             detail: detail.into(),
             instance: None,
+            errors: Vec::new(),
             extensions: Map::new(),
             retry_after_s: None,
         }
@@ -129,6 +135,16 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, slug, title, detail)
     }
 
+    /// 412: what the request has to be true of (RFC 9110, 13.1) is not as it says.
+    pub fn precondition_failed(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            "precondition-failed",
+            "Precondition failed",
+            detail,
+        )
+    }
+
     /// 413: the body is larger than we read.
     pub fn payload_too_large(limit_bytes: usize) -> Self {
         let detail = format!("the body is larger than {limit_bytes} bytes");
@@ -147,16 +163,15 @@ impl Problem {
 
     /// 422: the body is JSON, but not what is wanted. The member `errors` says where and why.
     pub fn validation(errors: impl IntoIterator<Item = FieldError>) -> Self {
-        let errors = errors
-            .into_iter()
-            .map(|error| serde_json::json!({"pointer": error.pointer, "detail": error.detail}));
-        Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "validation",
-            "Invalid body",
-            "the body has invalid values; see errors",
-        )
-        .with_extension("errors", errors.collect::<Value>())
+        Self {
+            errors: errors.into_iter().collect(),
+            ..Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "validation",
+                "Invalid body",
+                "the body has invalid values; see errors",
+            )
+        }
     }
 
     /// 429, with `Retry-After`: this client has asked for too much.
@@ -181,6 +196,11 @@ impl Problem {
     pub fn unavailable(detail: impl Into<String>, retry_after_s: u32) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Unavailable", detail)
             .with_retry_after(retry_after_s)
+    }
+
+    /// 503: what is to be changed changes faster than it can be read and written over.
+    pub fn changing() -> Self {
+        Self::unavailable("it changes too fast at the moment", 1)
     }
 
     /// The HTTP status.
@@ -213,11 +233,15 @@ fn as_number<S: Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok,
 impl From<messaging::Failure> for Problem {
     /// What a client hears of a failure behind the API.
     fn from(failure: messaging::Failure) -> Self {
-        if let messaging::Failure::Infrastructure(reason) = failure {
-            tracing::warn!(reason, "a request could not be served");
-            return Self::unavailable("the database cannot be reached at the moment", 1);
+        use messaging::Failure::{Infrastructure, Locked, TooSlow};
+
+        match failure {
+            Infrastructure(reason) | TooSlow(reason) | Locked(reason) => {
+                tracing::warn!(reason, "a request could not be served");
+                Self::unavailable("the database cannot be reached at the moment", 1)
+            }
+            failure => Self::internal(&failure),
         }
-        Self::internal(&failure)
     }
 }
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,9 +15,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::database::{self, DatabaseError};
-use crate::http::{ApiSlot, HttpLimits, serve, service_router};
+use crate::http::{ApiSlot, HttpLimits, Site, probes, serve};
 use crate::replay::{ReplayArguments, replay};
 use crate::self_check::self_check;
+use crate::telemetry::Metrics;
 use crate::{Health, Settings, Telemetry, shutdown};
 
 /// How long to wait between two attempts to reach the database at start.
@@ -26,9 +28,12 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 /// Connections that a service holds beside those for requests: the loop, the relay, the calls, the
 /// sign of life, the housekeeping, and one or two of its own.
 const HELD_CONNECTIONS: usize = 7;
+/// Open connections for probes and metrics, where they have a listener of their own: a few of each kind
+/// of who asks, and some that hang.
+const ADMIN_CONNECTIONS: usize = 64;
 /// What a service needs in order to be ready: its dependencies, and its own API, which is there a
 /// moment after them.
-const PARTS: [&str; 4] = ["postgres", "schema registry", "kafka", API];
+const PARTS: [&str; 6] = ["postgres", "schema registry", "kafka", "processing", "publishing", API];
 const API: &str = "api";
 
 /// A service as a program: what [`run`] needs to know beside what the loop does.
@@ -94,8 +99,9 @@ enum Command {
     /// Reads a stretch of the topics again, beside the running service. What was processed is not
     /// processed twice. Exits 1 when a record failed.
     Replay(ReplayArguments),
-    /// Asks the service that listens on `HTTP_ADDR` whether it is ready: exits 0 when it is, and 1
-    /// with the reason when not. For health checks of containers, which need no shell then.
+    /// Asks the service that listens on `HTTP_ADDR`, or on `ADMIN_ADDR` if that is set, whether it is
+    /// ready: exits 0 when it is, and 1 with the reason when not. For health checks of containers, which
+    /// need no shell then.
     Health,
 }
 
@@ -119,7 +125,11 @@ pub fn run<A: App>() -> ExitCode {
                 replay::<A>(&cli.shared, &cli.own, &arguments, stop).await
             }
             Command::Health => {
-                self_check(cli.shared.http_addr).await?;
+                let http = &cli.shared.http;
+                match http.admin_address() {
+                    Some(address) => self_check(address, "ADMIN_ADDR").await?,
+                    None => self_check(http.address(), "HTTP_ADDR").await?,
+                }
                 println!("ready");
                 Ok(())
             }
@@ -177,22 +187,57 @@ async fn serve_until_stopped<A: App>(
     let stop = shutdown::signals()?;
     let health = Health::new(PARTS);
     let slot = ApiSlot::default();
-    let limits = HttpLimits::default();
-    let router =
-        service_router(slot.clone(), health.clone(), telemetry.metrics(), A::openapi(), limits);
-    let listener = TcpListener::bind(settings.http_addr)
-        .await
-        .with_context(|| format!("cannot listen on {} (HTTP_ADDR)", settings.http_addr))?;
-    info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
-    let http = tokio::spawn(serve(listener, router, stop.clone(), limits));
+    let site = Site {
+        api: slot.clone(),
+        health: health.clone(),
+        openapi: A::openapi(),
+        limits: settings.http.limits(),
+        hosts: settings.http.allowed_hosts(),
+    };
+    let http = listen(&settings, site, telemetry.metrics(), &stop).await?;
     let done = dance::<A>(&settings, own, &health, &slot, &stop).await;
     if let Err(error) = &done {
         error!(error = format!("{error:#}"), "stopping");
     }
     stop.cancel();
-    let _ = http.await;
+    http.await;
     telemetry.shutdown().await;
     done
+}
+
+/// Opens the listeners, or the one, and serves them until the service stops; what is returned ends then.
+async fn listen(
+    settings: &Settings,
+    site: Site,
+    metrics: Metrics,
+    stop: &CancellationToken,
+) -> anyhow::Result<impl Future<Output = ()> + use<>> {
+    let (address, limits) = (settings.http.address(), site.limits);
+    let listener = bind(address, "HTTP_ADDR").await?;
+    info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
+    let (router, admin) = match settings.http.admin_address() {
+        None => (site.whole(metrics), None),
+        Some(address) => {
+            let listener = bind(address, "ADMIN_ADDR").await?;
+            let limits = HttpLimits { connections: ADMIN_CONNECTIONS, ..HttpLimits::default() };
+            let router = probes(site.health.clone(), metrics, limits);
+            let admin = serve(listener, router, stop.clone(), limits);
+            (site.public(), Some(tokio::spawn(admin)))
+        }
+    };
+    let public = tokio::spawn(serve(listener, router, stop.clone(), limits));
+    Ok(async move {
+        let _ = public.await;
+        if let Some(admin) = admin {
+            let _ = admin.await;
+        }
+    })
+}
+
+async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address} ({setting})"))
 }
 
 /// Brings up what the service depends on, then runs its loop until it is to stop.
@@ -276,6 +321,15 @@ impl Monitor for Reporting {
             info!(circuit = name, state, "circuit breaker");
             self.health.set_detail("circuits", serde_json::json!(*circuits));
         }
+    }
+
+    fn detail(&self, name: &'static str, what: Option<&str>) {
+        self.health.set_detail(name, what.unwrap_or("none"));
+    }
+
+    fn operations(&self, trouble: Option<&str>) {
+        let known = trouble.unwrap_or("followed");
+        self.health.set_detail("operations", known);
     }
 
     fn intake(&self, held_up: Option<&'static str>) {

@@ -12,7 +12,8 @@ const LIMIT: Duration = Duration::from_secs(3);
 
 /// For container health checks without a shell. `Ok` when the service that listens on `address`
 /// says that it is ready; the error says what is not, and why.
-pub(crate) async fn self_check(address: SocketAddr) -> anyhow::Result<()> {
+/// `setting` is where the address comes from.
+pub(crate) async fn self_check(address: SocketAddr, setting: &str) -> anyhow::Result<()> {
     let address = over_loopback(address);
     // Whatever proxy the environment names is for the way out, and so are the system's certificates.
     let client = reqwest::Client::builder().timeout(LIMIT).no_proxy().tls_certs_only([]).build()?;
@@ -20,7 +21,7 @@ pub(crate) async fn self_check(address: SocketAddr) -> anyhow::Result<()> {
         .get(format!("http://{address}/health/ready"))
         .send()
         .await
-        .with_context(|| format!("no service answers on {address} (HTTP_ADDR)"))?;
+        .with_context(|| format!("no service answers on {address} ({setting})"))?;
     match answer.status() {
         StatusCode::OK => Ok(()),
         StatusCode::SERVICE_UNAVAILABLE => {
@@ -28,7 +29,7 @@ pub(crate) async fn self_check(address: SocketAddr) -> anyhow::Result<()> {
             bail!("not ready: {}", reasons(&snapshot))
         }
         status => {
-            bail!("{address} (HTTP_ADDR) answers {status}: does something else listen there?")
+            bail!("{address} ({setting}) answers {status}: does something else listen there?")
         }
     }
 }
@@ -76,17 +77,17 @@ mod tests {
         let address = listen(health.clone()).await;
         health.set_ready("kafka");
         health.set_not_ready("postgres", "connection refused");
-        let error = self_check(address).await.unwrap_err();
+        let error = self_check(address, "HTTP_ADDR").await.unwrap_err();
         assert_eq!(error.to_string(), "not ready: postgres: connection refused");
 
         health.set_ready("postgres");
-        self_check(address).await.unwrap();
+        self_check(address, "HTTP_ADDR").await.unwrap();
     }
 
     #[tokio::test]
     async fn where_nobody_listens_nobody_is_ready() {
         let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let error = self_check(nobody).await.unwrap_err();
+        let error = self_check(nobody, "HTTP_ADDR").await.unwrap_err();
         assert!(error.to_string().contains(&format!("{nobody} (HTTP_ADDR)")), "{error}");
     }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 use contracts::Topics;
-use kafka::{RegistrySettings, parse_brokers};
-use messaging::{Database, InvalidDatabaseUrl, RetryPolicy};
+use kafka::{RegistrySettings, Secret, parse_brokers};
+use messaging::{Database, RetryPolicy};
 
 use self::retry_by_type::{RetryByType, retry_by_type};
+use crate::http::{AllowedHosts, HttpLimits};
 
 /// The settings that all services share. Each is an environment variable and a flag of the same
 /// name; a flag wins.
@@ -18,7 +19,7 @@ use self::retry_by_type::{RetryByType, retry_by_type};
 #[group(skip)]
 pub struct Settings {
     /// Postgres, the service's own database.
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", value_parser = postgres_url,
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", value_parser = Secret(postgres_url),
           hide_env_values = true)]
     pub database_url: DatabaseUrl,
     /// Threads that the service runs on, beside those of the Kafka client. One is all that a loop can
@@ -49,12 +50,67 @@ pub struct Settings {
     /// Put before every topic and consumer group, so that several fleets can share a cluster.
     #[arg(long, env = "TOPIC_PREFIX", value_name = "TEXT", default_value = "")]
     pub topic_prefix: Topics,
-    /// Where to listen for HTTP.
-    #[arg(long, env = "HTTP_ADDR", value_name = "ADDRESS:PORT")]
-    pub http_addr: SocketAddr,
+    /// Where and how to serve HTTP.
+    #[command(flatten)]
+    pub http: HttpSettings,
 
     #[command(flatten)]
     delivery: Delivery,
+}
+
+/// Where and how to serve HTTP.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "HTTP")]
+#[group(skip)]
+pub struct HttpSettings {
+    /// Where to listen for HTTP.
+    #[arg(long, env = "HTTP_ADDR", value_name = "ADDRESS:PORT")]
+    http_addr: SocketAddr,
+    /// Where to listen for probes and metrics (/health/live, /health/ready, /metrics) instead, so that
+    /// clients neither see them nor keep them out. By default they are served on `HTTP_ADDR`.
+    #[arg(long, env = "ADMIN_ADDR", value_name = "ADDRESS:PORT")]
+    admin_addr: Option<SocketAddr>,
+    /// The most open connections on `HTTP_ADDR`. At this number a new one takes the place of one that has
+    /// sent no request yet, or else of one that is idle, the oldest first.
+    #[arg(long, env = "HTTP_CONNECTIONS_MAX", value_name = "CONNECTIONS", default_value_t = 4096,
+          value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
+    http_connections_max: usize,
+    /// How long a connection may go without a whole head of a request, in seconds: from its beginning, or
+    /// from the answer before, after which it is idle.
+    #[arg(long, env = "HTTP_IDLE_TIMEOUT_S", value_name = "S", default_value_t = 10,
+          value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    http_idle_timeout_s: u64,
+    /// The names and addresses, without ports, that requests on `HTTP_ADDR` may have in `Host`; all if
+    /// empty. Naming them keeps web pages out that reach the service by a name of their own (DNS
+    /// rebinding). Probes are answered whatever it is.
+    #[arg(long, env = "HTTP_ALLOWED_HOSTS", value_name = "HOST,…", default_value = "")]
+    http_allowed_hosts: AllowedHosts,
+}
+
+impl HttpSettings {
+    /// The address of the API.
+    pub fn address(&self) -> SocketAddr {
+        self.http_addr
+    }
+
+    /// The address of probes and metrics, if they have one of their own.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_addr
+    }
+
+    /// The names under which the API may be asked for.
+    pub fn allowed_hosts(&self) -> AllowedHosts {
+        self.http_allowed_hosts.clone()
+    }
+
+    /// What is asked of requests to the API.
+    pub fn limits(&self) -> HttpLimits {
+        HttpLimits {
+            connections: self.http_connections_max,
+            header_read_timeout: Duration::from_secs(self.http_idle_timeout_s),
+            ..HttpLimits::default()
+        }
+    }
 }
 
 /// A Postgres URL that was checked. It does not show, for it holds a password.
@@ -165,6 +221,6 @@ impl Settings {
     }
 }
 
-fn postgres_url(text: &str) -> Result<DatabaseUrl, InvalidDatabaseUrl> {
-    Database::new(text).map(DatabaseUrl)
+fn postgres_url(text: &str) -> Result<DatabaseUrl, String> {
+    Database::new(text).map(DatabaseUrl).map_err(|error| error.to_string())
 }

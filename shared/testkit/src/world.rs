@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use contracts::Topics;
 use kafka::{Admin, Registry, TopicPlan};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use stack::fleet::{FleetOptions, SERVICES, instance};
@@ -107,6 +110,20 @@ impl World {
             })
             .collect();
         Admin::new(&self.stack.kafka_brokers).unwrap().create(&plans).await.unwrap();
+    }
+
+    /// Sets one of a topic's settings, and all others to their defaults.
+    pub async fn set_topic(&self, topic: &str, name: &str, value: &str) {
+        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+            .set("bootstrap.servers", &self.stack.kafka_brokers)
+            .create()
+            .unwrap();
+        let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
+        // Kafka may be away at the moment.
+        eventually("the topic is set", Duration::from_mins(1), async || {
+            admin.alter_configs([&change], &AdminOptions::new()).await.ok()?.remove(0).ok()
+        })
+        .await;
     }
 
     /// Registers one schema and returns its id.

@@ -66,13 +66,14 @@ async fn play(stage: &Stage, seed: u64, length: Duration) {
     let began = Instant::now();
     let until = began + length;
     let outsider = Outsider::new(stage.outside.clone(), stage.stack.kafka_brokers());
-    let (of_services, of_stack, of_lines, outsider) = tokio::join!(
+    let (of_services, of_stack, of_lines, of_data, outsider) = tokio::join!(
         faults::of_services(stage, &load, rng.fork(), until),
         faults::of_stack(stage, rng.fork(), until),
         faults::of_lines(stage, rng.fork(), until),
+        faults::of_data(stage, rng.fork(), until),
         outsider.go_about(rng.fork(), until),
     );
-    let faults = [of_services, of_stack, of_lines, outsider.counts.clone()];
+    let faults = [of_services, of_stack, of_lines, of_data, outsider.counts.clone()];
     stage.services().for_each(faults::assert_runs);
     let placed = load.stop().await;
     let took = began.elapsed();

@@ -5,13 +5,16 @@
 mod architecture;
 mod audit;
 mod books;
+mod calls;
 mod chaos;
 mod crash_points;
 mod dead_letters;
+mod deadlines;
 mod independent;
 mod load;
 mod rolling;
 mod status;
+mod secrets;
 mod stories;
 mod stuck;
 mod trace;

@@ -75,7 +75,7 @@ fn the_tool_knows_every_status_with_which_a_service_is_not_done() {
         &["void", "released"],
         &["refunded", "void"],
         &["void"],
-        &["sent", "failed"],
+        &["sent", "failed", "overtaken"],
     ];
     assert_eq!(ignored, done);
 }

@@ -1,14 +1,17 @@
 //! A fleet that dances, and how to look at it from outside.
 
 use std::collections::BTreeMap;
+use std::panic::Location;
+use std::process::Stdio;
 use std::time::Duration;
 
 use kafka::ReadEvent;
 use reqwest::Method;
 use serde_json::{Value, json};
-use stack::fleet::Fleet;
+use stack::fleet::{Fleet, SERVICES};
 use testkit::http::{Api, order, send};
-use testkit::{World, eventually};
+use testkit::{World, eventually, programs};
+use tokio::process::Command;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -126,6 +129,47 @@ impl Troupe {
         let mut events = self.world.events().await;
         events.retain(|event| event.envelope.order.0 == id);
         events
+    }
+
+    /// What the operator's tool says, and its exit code.
+    pub(crate) async fn tool(&self, arguments: &[&str]) -> (String, i32) {
+        let stack = &self.world.stack;
+        let mut command = Command::new(programs().join("farandole"));
+        for service in SERVICES {
+            let variable = format!("{}_DATABASE_URL", service.to_uppercase());
+            command.env(variable, self.world.database_url(service));
+        }
+        let command = command
+            .args(arguments)
+            .env("KAFKA_BROKERS", &stack.kafka_brokers)
+            .env("SCHEMA_REGISTRY_URL", &stack.schema_registry_url)
+            .env("TOPIC_PREFIX", &self.world.prefix)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let output = command.output().await.unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        (format!("{said}{errors}"), output.status.code().unwrap())
+    }
+
+    /// The same, where it says that all is well.
+    #[track_caller]
+    pub(crate) fn tool_does(&self, arguments: &[&str]) -> impl Future<Output = String> {
+        let caller = Location::caller();
+        async move {
+            let (said, code) = self.tool(arguments).await;
+            assert_eq!(code, 0, "{caller}: {arguments:?}: {said}");
+            said
+        }
+    }
+
+    /// Waits until a service's metrics have this line.
+    pub(crate) async fn until_metric(&self, service: &str, line: &str) {
+        let api = self.api(service);
+        eventually(&format!("{service} has {line}"), PATIENCE, async || {
+            api.get("/metrics").await.body.lines().any(|it| it == line).then_some(())
+        })
+        .await;
     }
 
     /// Waits until a service says that an order is in this status.

@@ -1,8 +1,9 @@
 //! The numbers that are missing in the streams of events that a service reads.
 
+pub use contracts::operations::Number;
 use jiff::Timestamp;
 use kernel::OrderId;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -26,17 +27,6 @@ pub struct Gap {
     pub since: Timestamp,
     /// What the service has found out.
     pub verdict: Verdict,
-}
-
-/// A number in the stream of events that a service has about an order.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Number {
-    /// The order.
-    pub order_id: OrderId,
-    /// The `ce_source`, such as `/order`.
-    pub source: String,
-    /// The `ce_sequence`.
-    pub sequence: i32,
 }
 
 /// What a service has found out about a missing number.

@@ -18,7 +18,9 @@ use farandole_cli::{AuditError, InvalidSchemas, Unreadable};
 use kafka::{AdminError, ReadError, RegistryError};
 
 use crate::commands::exit::{BLIND, USAGE, WRONG};
-use crate::commands::{audit, dlq, events, gaps, help, orders, retries, schemas, status, topics};
+use crate::commands::{
+    audit, calls, dlq, events, gaps, help, orders, retries, schemas, status, topics,
+};
 use crate::connections::Connections;
 use crate::databases::{Databases, NoDatabase};
 use crate::print::remark;
@@ -100,6 +102,9 @@ enum Command {
     /// The orders that hang, and all there is to know of one
     #[command(subcommand)]
     Orders(orders::Command),
+    /// The calls to the outside: charges, refunds, bookings and mails
+    #[command(subcommand)]
+    Calls(calls::Command),
     /// List the events that services have noticed to be missing
     ///
     /// An order's events are numbered by each service that emits them. A service that reads a later
@@ -142,6 +147,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Dlq(command) => dlq::run(command, &connections, &databases).await,
         Command::Retries(command) => retries::run(command, &databases).await,
         Command::Orders(command) => orders::run(command, &connections, &databases).await,
+        Command::Calls(command) => calls::run(command, &connections, &databases).await,
         Command::Gaps(arguments) => gaps::run(arguments, &connections, &databases).await,
         Command::Completions(arguments) => help::completions(&arguments),
         Command::Man(arguments) => help::man(&arguments),

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use contracts::headers;
-use kafka::{AdminError, Scanned, follow};
+use kafka::{AdminError, Followed, ReadFrom, Scanned, follow};
 use uuid::Uuid;
 
 use crate::ledger::{End, Ledger};
@@ -27,8 +27,10 @@ impl Follower {
             let begun = || {
                 let _ = ready.send(());
             };
-            follow(&brokers, &[topic], &stopped, begun, |record| {
-                if let Some((order, end)) = end_of(record) {
+            follow(&brokers, &topic, ReadFrom::Now, &stopped, begun, |followed| {
+                if let Followed::Record(record) = followed
+                    && let Some((order, end)) = end_of(&record)
+                {
                     ledger.ended(order, end, Instant::now());
                 }
             })

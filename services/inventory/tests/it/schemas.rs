@@ -39,3 +39,15 @@ fn what_is_read_is_what_others_write() {
         .event::<reads::OrderCancelled>("OrderCancelled")
         .and_nothing_else();
 }
+
+#[test]
+fn an_order_of_nothing_is_not_read() {
+    let read = |count: usize| {
+        let lines = vec![serde_json::json!({"sku": "tea", "quantity": 1}); count];
+        serde_json::from_value::<reads::OrderPlaced>(serde_json::json!({ "lines": lines }))
+    };
+    assert!(read(1).is_ok() && read(100).is_ok());
+    for count in [0, 101] {
+        assert!(read(count).unwrap_err().to_string().contains("not 1 to 100"), "{count}");
+    }
+}

@@ -1,12 +1,12 @@
 use kernel::Decision;
 use notification::domain::Address::{self, Forgotten, Unseen};
-use notification::domain::Message::{self, Sending, Waiting};
+use notification::domain::Message::{self, Overtaken, Sending, Waiting};
 use notification::domain::{Effect, State};
 use notification::events::Outcome::{self, Cancelled, Completed, Confirmed};
 use testkit::machine::assert_machine;
 
 use crate::{
-    CANCELLED, COMPLETED, CONFIRMED, decide_messages, given_up, placed, recipient, sent,
+    CANCELLED, COMPLETED, CONFIRMED, decide_messages, given_up, placed, recipient, retried, sent,
     told_failed, told_sent,
 };
 
@@ -32,34 +32,35 @@ fn mail(outcome: Outcome) -> Effect {
 
 #[test]
 fn what_is_not_in_this_table_is_absorbed() {
-    // The two terminal outcomes are treated alike: a state with one stands for both.
     let unseen = state(Unseen, []);
     let waiting = state(Unseen, [(Confirmed, Waiting)]);
-    let both_waiting = state(Unseen, [(Confirmed, Waiting), (Completed, Waiting)]);
+    let ended_unseen = state(Unseen, [(Confirmed, Overtaken), (Completed, Waiting)]);
     let quiet = state(known(), []);
     let confirming = state(known(), [(Confirmed, Sending)]);
+    let behind = state(known(), [(Confirmed, Sending), (Completed, Waiting)]);
     let told = state(known(), [(Confirmed, is_sent())]);
     let untold = state(known(), [(Confirmed, has_failed())]);
     let completing = state(known(), [(Confirmed, is_sent()), (Completed, Sending)]);
-    let both_sending = state(known(), [(Confirmed, Sending), (Completed, Sending)]);
-    let one_left = state(known(), [(Confirmed, Sending), (Completed, is_sent())]);
     let cancelling = state(known(), [(Cancelled, Sending)]);
+    let both_ends = state(known(), [(Completed, Waiting), (Cancelled, Sending)]);
     let done = state(Forgotten, [(Confirmed, is_sent()), (Completed, is_sent())]);
     let in_vain = state(Forgotten, [(Cancelled, has_failed())]);
+    let late = state(Forgotten, [(Confirmed, has_failed()), (Cancelled, is_sent())]);
     let states = [
         &unseen,
         &waiting,
-        &both_waiting,
+        &ended_unseen,
         &quiet,
         &confirming,
+        &behind,
         &told,
         &untold,
         &completing,
-        &both_sending,
-        &one_left,
         &cancelling,
+        &both_ends,
         &done,
         &in_vain,
+        &late,
     ]
     .map(Clone::clone);
     let inputs = [
@@ -73,6 +74,9 @@ fn what_is_not_in_this_table_is_absorbed() {
         given_up(Confirmed),
         given_up(Completed),
         given_up(Cancelled),
+        retried(Confirmed),
+        retried(Completed),
+        retried(Cancelled),
     ];
     let be = |state: &State| Decision::silent(state.clone());
     let to = |address, messages: &[(Outcome, Message)]| {
@@ -88,11 +92,11 @@ fn what_is_not_in_this_table_is_absorbed() {
         (&unseen,        CANCELLED,           to(Unseen, &[(Cancelled, Waiting)])),
 
         (&waiting,       placed(),            be(&confirming).perform(mail(Confirmed))),
-        (&waiting,       COMPLETED,           be(&both_waiting)),
-        (&waiting,       CANCELLED,           to(Unseen, &[(Confirmed, Waiting), (Cancelled, Waiting)])),
+        (&waiting,       COMPLETED,           be(&ended_unseen)),
+        (&waiting,       CANCELLED,           to(Unseen, &[(Confirmed, Overtaken), (Cancelled, Waiting)])),
 
-        (&both_waiting,  placed(),            be(&both_sending).perform(mail(Confirmed)).perform(mail(Completed))),
-        (&both_waiting,  CANCELLED,           to(Unseen, &[(Confirmed, Waiting), (Completed, Waiting), (Cancelled, Waiting)])),
+        (&ended_unseen,  placed(),            to(known(), &[(Confirmed, Overtaken), (Completed, Sending)]).perform(mail(Completed))),
+        (&ended_unseen,  CANCELLED,           to(Unseen, &[(Confirmed, Overtaken), (Completed, Overtaken), (Cancelled, Waiting)])),
 
         (&quiet,         CONFIRMED,           be(&confirming).perform(mail(Confirmed))),
         (&quiet,         COMPLETED,           to(known(), &[(Completed, Sending)]).perform(mail(Completed))),
@@ -100,33 +104,39 @@ fn what_is_not_in_this_table_is_absorbed() {
 
         (&confirming,    sent(Confirmed),     be(&told).emit(told_sent(Confirmed))),
         (&confirming,    given_up(Confirmed), be(&untold).emit(told_failed(Confirmed))),
-        (&confirming,    COMPLETED,           be(&both_sending).perform(mail(Completed))),
-        (&confirming,    CANCELLED,           to(known(), &[(Confirmed, Sending), (Cancelled, Sending)]).perform(mail(Cancelled))),
+        (&confirming,    COMPLETED,           be(&behind)),
+        (&confirming,    CANCELLED,           to(known(), &[(Confirmed, Sending), (Cancelled, Waiting)])),
+
+        (&behind,        sent(Confirmed),     be(&completing).perform(mail(Completed)).emit(told_sent(Confirmed))),
+        (&behind,        given_up(Confirmed), to(known(), &[(Confirmed, no()), (Completed, Sending)]).perform(mail(Completed)).emit(told_failed(Confirmed))),
+        (&behind,        CANCELLED,           to(known(), &[(Confirmed, Sending), (Completed, Overtaken), (Cancelled, Waiting)])),
 
         (&told,          COMPLETED,           be(&completing).perform(mail(Completed))),
         (&told,          CANCELLED,           to(known(), &[(Confirmed, yes()), (Cancelled, Sending)]).perform(mail(Cancelled))),
 
+        (&untold,        sent(Confirmed),     be(&told).emit(told_sent(Confirmed))),
+        (&untold,        retried(Confirmed),  be(&confirming).perform(mail(Confirmed))),
         (&untold,        COMPLETED,           to(known(), &[(Confirmed, no()), (Completed, Sending)]).perform(mail(Completed))),
         (&untold,        CANCELLED,           to(known(), &[(Confirmed, no()), (Cancelled, Sending)]).perform(mail(Cancelled))),
 
         (&completing,    sent(Completed),     be(&done).emit(told_sent(Completed))),
         (&completing,    given_up(Completed), to(Forgotten, &[(Confirmed, yes()), (Completed, no())]).emit(told_failed(Completed))),
-        (&completing,    CANCELLED,           to(known(), &[(Confirmed, yes()), (Completed, Sending), (Cancelled, Sending)]).perform(mail(Cancelled))),
-
-        (&both_sending,  sent(Confirmed),     be(&completing).emit(told_sent(Confirmed))),
-        (&both_sending,  sent(Completed),     be(&one_left).emit(told_sent(Completed))),
-        (&both_sending,  given_up(Confirmed), to(known(), &[(Confirmed, no()), (Completed, Sending)]).emit(told_failed(Confirmed))),
-        (&both_sending,  given_up(Completed), to(known(), &[(Confirmed, Sending), (Completed, no())]).emit(told_failed(Completed))),
-        (&both_sending,  CANCELLED,           to(known(), &[(Confirmed, Sending), (Completed, Sending), (Cancelled, Sending)]).perform(mail(Cancelled))),
-
-        (&one_left,      sent(Confirmed),     be(&done).emit(told_sent(Confirmed))),
-        (&one_left,      given_up(Confirmed), to(Forgotten, &[(Confirmed, no()), (Completed, yes())]).emit(told_failed(Confirmed))),
-        (&one_left,      CANCELLED,           to(known(), &[(Confirmed, Sending), (Completed, yes()), (Cancelled, Sending)]).perform(mail(Cancelled))),
+        (&completing,    CANCELLED,           to(known(), &[(Confirmed, yes()), (Completed, Sending), (Cancelled, Waiting)])),
 
         (&cancelling,    sent(Cancelled),     to(Forgotten, &[(Cancelled, yes())]).emit(told_sent(Cancelled))),
         (&cancelling,    given_up(Cancelled), be(&in_vain).emit(told_failed(Cancelled))),
-        (&cancelling,    CONFIRMED,           to(known(), &[(Confirmed, Sending), (Cancelled, Sending)]).perform(mail(Confirmed))),
-        (&cancelling,    COMPLETED,           to(known(), &[(Completed, Sending), (Cancelled, Sending)]).perform(mail(Completed))),
+        (&cancelling,    CONFIRMED,           to(known(), &[(Confirmed, Overtaken), (Cancelled, Sending)])),
+        (&cancelling,    COMPLETED,           be(&both_ends)),
+
+        (&both_ends,     CONFIRMED,           to(known(), &[(Confirmed, Overtaken), (Completed, Waiting), (Cancelled, Sending)])),
+        (&both_ends,     sent(Cancelled),     to(known(), &[(Completed, Sending), (Cancelled, yes())]).perform(mail(Completed)).emit(told_sent(Cancelled))),
+        (&both_ends,     given_up(Cancelled), to(known(), &[(Completed, Sending), (Cancelled, no())]).perform(mail(Completed)).emit(told_failed(Cancelled))),
+
+        (&in_vain,       sent(Cancelled),     to(Forgotten, &[(Cancelled, yes())]).emit(told_sent(Cancelled))),
+        (&in_vain,       retried(Cancelled),  to(Forgotten, &[(Cancelled, Sending)]).perform(mail(Cancelled))),
+
+        (&late,          sent(Confirmed),     to(Forgotten, &[(Confirmed, yes()), (Cancelled, yes())]).emit(told_sent(Confirmed))),
+        (&late,          retried(Confirmed),  to(Forgotten, &[(Confirmed, Overtaken), (Cancelled, yes())])),
     ]
     .map(|(given, when, then)| (given.clone(), when, then));
     assert_machine(&states, &inputs, &transitions, decide_messages);
@@ -144,6 +154,7 @@ fn what_is_stored_is_read_back() {
         state(Unseen, [(Confirmed, Waiting)]),
         state(known(), [(Confirmed, is_sent()), (Completed, Sending)]),
         state(Forgotten, [(Cancelled, has_failed())]),
+        state(known(), [(Confirmed, Overtaken), (Cancelled, Sending)]),
     ] {
         let stored = serde_json::to_string(&state).unwrap();
         assert_eq!(serde_json::from_str::<State>(&stored).unwrap(), state);
@@ -154,7 +165,8 @@ fn what_is_stored_is_read_back() {
 
 #[test]
 fn personal_data_does_not_show_in_logs() {
-    let shown = format!("{:?} {:?} {:?}", placed(), state(known(), []), mail(Confirmed));
-    assert_eq!(shown.matches("Recipient { .. }").count(), 3, "{shown}");
+    let again = retried(Confirmed);
+    let shown = format!("{:?} {:?} {:?} {again:?}", placed(), state(known(), []), mail(Confirmed));
+    assert_eq!(shown.matches("Recipient { .. }").count(), 4, "{shown}");
     assert!(!shown.contains("Ada") && !shown.contains("ada@"), "{shown}");
 }

@@ -33,6 +33,10 @@ fn given_up(outcome: Outcome) -> Input {
     Input::GivenUp { outcome, reason: "address_rejected".into() }
 }
 
+fn retried(outcome: Outcome) -> Input {
+    Input::Retried { outcome, recipient: recipient() }
+}
+
 fn told_sent(outcome: Outcome) -> Event {
     let message_id = "1@farandole".into();
     Event::CustomerNotified(CustomerNotified { order_id: ORDER, outcome, message_id })

@@ -1,8 +1,8 @@
 use kernel::Decision;
-use order::domain::Input::{CancelRequested, DeadlinePassed};
+use order::domain::Input::{CancelRequested, DeadlinePassed, Undone};
 use order::domain::State::{self, Completed, Confirmed, Placed, ShippedAhead, Unseen};
 use order::events::CancelReason::{
-    self, CustomerRequest, OutOfStock, PaymentFailed, ShipmentFailed, TimedOut,
+    self, CustomerRequest, NeverPlaced, OutOfStock, PaymentFailed, ShipmentFailed, TimedOut,
 };
 use testkit::machine::assert_machine;
 
@@ -24,12 +24,15 @@ fn what_is_not_in_this_table_is_absorbed() {
         State::Cancelled { reason: ShipmentFailed },
         State::Cancelled { reason: TimedOut },
         State::Cancelled { reason: CustomerRequest },
+        State::Cancelled { reason: NeverPlaced },
     ];
     let be = Decision::silent;
     let cancel = |reason: CancelReason| be(State::Cancelled { reason }).emit(cancelled(reason));
     #[rustfmt::skip]
     let transitions = [
         // given,      when,            then
+        (Unseen,       Undone,          cancel(NeverPlaced)),
+
         (Placed,       CHARGED,         be(Confirmed).emit(CONFIRMED)),
         (Placed,       SHIPPED,         be(ShippedAhead)),
         (Placed,       STOCK_FAILED,    cancel(OutOfStock)),

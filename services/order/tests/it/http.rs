@@ -1,5 +1,6 @@
 //! The order service as a process, by its API.
 
+mod contract;
 mod deadlines;
 mod idempotency;
 mod lists;

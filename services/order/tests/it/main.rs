@@ -13,7 +13,7 @@ use order::events::{CancelReason, Event, OrderCancelled, OrderCompleted, OrderCo
 
 const ORDER: OrderId = OrderId(uuid::Uuid::from_u128(1));
 
-const INPUTS: [Input; 7] = [
+const INPUTS: [Input; 8] = [
     STOCK_FAILED,
     CHARGED,
     DECLINED,
@@ -21,6 +21,7 @@ const INPUTS: [Input; 7] = [
     REFUSED,
     Input::DeadlinePassed,
     Input::CancelRequested,
+    Input::Undone,
 ];
 const STOCK_FAILED: Input = Input::StockReservationFailed(reads::StockReservationFailed {});
 const CHARGED: Input = Input::PaymentCharged(reads::PaymentCharged {});

@@ -43,11 +43,15 @@ fn what_is_written_is_what_the_schemas_say() {
 
 #[test]
 fn the_reasons_have_the_names_the_schema_documents() {
-    use CancelReason::{CustomerRequest, OutOfStock, PaymentFailed, ShipmentFailed, TimedOut};
-    let reasons = [OutOfStock, PaymentFailed, ShipmentFailed, TimedOut, CustomerRequest];
-    let names =
-        ["out_of_stock", "payment_failed", "shipment_failed", "timed_out", "customer_request"];
-    assert_eq!(serde_json::to_value(reasons).unwrap(), serde_json::json!(names));
+    let names = [
+        "out_of_stock",
+        "payment_failed",
+        "shipment_failed",
+        "timed_out",
+        "customer_request",
+        "never_placed",
+    ];
+    assert_eq!(serde_json::to_value(CancelReason::ALL).unwrap(), serde_json::json!(names));
 }
 
 #[test]

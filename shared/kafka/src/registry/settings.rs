@@ -1,14 +1,12 @@
-use std::ffi::OsStr;
 use std::fmt;
 use std::str::FromStr;
 
-use clap::builder::TypedValueParser;
-use clap::error::ErrorKind;
-use clap::{Arg, Command};
 use percent_encoding::percent_decode_str;
 use reqwest::header::HeaderValue;
 use reqwest::{Certificate, Client, Url};
 use thiserror::Error;
+
+use crate::secret::Secret;
 
 /// Where the registry is and how to get in, as flags and as environment variables. Neither
 /// passwords nor tokens are ever shown.
@@ -225,28 +223,5 @@ impl Authorities {
             Ok(_) => Ok(Self(all)),
             Err(error) => Err(format!("{}; {expected}", kernel::error_chain(&error))),
         }
-    }
-}
-
-/// Parses a value that must not be shown; what the function says of a bad one may be.
-#[derive(Clone)]
-struct Secret<T>(fn(&str) -> Result<T, String>);
-
-impl<T: Clone + Send + Sync + 'static> TypedValueParser for Secret<T> {
-    type Value = T;
-
-    fn parse_ref(
-        &self,
-        command: &Command,
-        arg: Option<&Arg>,
-        value: &OsStr,
-    ) -> Result<T, clap::Error> {
-        let parsed = value.to_str().ok_or_else(|| "…: it is not UTF-8".to_owned()).and_then(self.0);
-        parsed.map_err(|reason| {
-            let name = arg.map(ToString::to_string).unwrap_or_default();
-            let env = arg.and_then(|arg| arg.get_env()).unwrap_or_default().display();
-            let message = format!("invalid value for '{name}' ({env}): {reason}\n");
-            clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
-        })
     }
 }

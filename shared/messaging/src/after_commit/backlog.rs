@@ -21,8 +21,10 @@ pub(crate) struct Backlog {
     max: u32,
     /// Which of [`REASONS`] holds, plus one; 0 for none.
     too_long: AtomicU8,
-    /// The steps that had calls open: one that has none any more is told to have 0.
+    /// The steps that had calls open, and those that had some held: one that has none any more is
+    /// told to have 0.
     steps: Mutex<BTreeSet<String>>,
+    held: Mutex<BTreeSet<(String, String)>>,
 }
 
 const REASONS: [&str; 2] = [
@@ -32,7 +34,7 @@ const REASONS: [&str; 2] = [
 
 impl Backlog {
     pub(crate) fn new(max: u32) -> Self {
-        Self { max, too_long: AtomicU8::new(0), steps: Mutex::default() }
+        Self { max, too_long: AtomicU8::new(0), steps: Mutex::default(), held: Mutex::default() }
     }
 
     /// Why no more events should be taken in, if so.
@@ -71,9 +73,11 @@ impl Backlog {
                        UNION ALL SELECT 'retries', NULL, count(*), min(first_failed_at)
                          FROM retry_queue WHERE NOT dead
                        UNION ALL SELECT 'effects', step, count(*), min(created_at)
-                         FROM effects GROUP BY step
+                         FROM effects WHERE held IS NULL GROUP BY step
+                       UNION ALL SELECT held, step, count(*), min(created_at)
+                         FROM effects WHERE held IS NOT NULL GROUP BY held, step
                        UNION ALL SELECT 'gaps', verdict, count(order_id), min(noticed_at)
-                         FROM unnest(ARRAY['waiting', 'lost', 'dead']) AS verdict
+                         FROM unnest(ARRAY['waiting', 'lost', 'dead', 'acknowledged']) AS verdict
                          LEFT JOIN gaps USING (verdict) GROUP BY verdict) AS waiting"
                 )
                 .fetch_all(connection)
@@ -83,6 +87,10 @@ impl Backlog {
         let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
         for step in steps.iter() {
             tell_effects(step, 0, 0.0);
+        }
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for (step, how) in held.iter() {
+            tell_held(step, how, 0);
         }
         let (mut retries, mut effects) = (0, 0);
         for row in rows {
@@ -103,6 +111,10 @@ impl Backlog {
                     tell_effects(&name, count, age);
                     steps.insert(name);
                 }
+                "parked" | "given_up" => {
+                    tell_held(&name, &row.kind, count);
+                    held.insert((name, row.kind));
+                }
                 _ => gauge!("farandole_gaps", "verdict" => name).set(float(count)),
             }
         }
@@ -116,6 +128,11 @@ impl Backlog {
 fn tell_effects(step: &str, count: i64, age: f64) {
     gauge!("farandole_effects_pending", "step" => step.to_owned()).set(float(count));
     gauge!("farandole_effects_age_seconds", "step" => step.to_owned()).set(age);
+}
+
+fn tell_held(step: &str, how: &str, count: i64) {
+    let labels = [("step", step.to_owned()), ("held", how.to_owned())];
+    gauge!("farandole_effects_held", &labels).set(float(count));
 }
 
 #[allow(clippy::cast_precision_loss)] // Gauges; counts are far below 2^52.

@@ -58,21 +58,15 @@ impl DeadLetterMover {
             return Ok(false);
         }
         let (moved, stuck) = self.publish(&dead).await;
-        for (parked, PublishError { reason, .. }) in &stuck {
-            // Kafka refuses this one, such as for its size, or is away. It stays in the queue, for
-            // all that is known of it is there, and is tried again.
-            error!(
-                topic = parked.topic,
-                partition = parked.partition,
-                offset = parked.offset,
-                error = reason,
-                "a dead record cannot be moved to the dead-letter topic; it stays in retry_queue"
-            );
-        }
-        let away = stuck.iter().filter(|(_, error)| !error.refused).map(|(parked, _)| *parked);
-        let away: Vec<&Parked> = away.collect();
-        if !away.is_empty() {
+        let (refused, away): (Vec<_>, Vec<_>) =
+            stuck.into_iter().partition(|(_, error)| error.refused);
+        if let Some((_, PublishError { reason, .. })) = away.first() {
+            warn!(reason, records = away.len(), "cannot move dead letters, trying again");
+            let away: Vec<&Parked> = away.iter().map(|(parked, _)| *parked).collect();
             retry::release(&mut *self.database.session().await, &away).await?;
+        }
+        for (parked, error) in refused {
+            self.move_without_payload(parked, &error).await?;
         }
         if !moved.is_empty() {
             retry::moved(&mut *self.database.session().await, &moved).await?;
@@ -83,6 +77,42 @@ impl DeadLetterMover {
         Ok(!moved.is_empty())
     }
 
+    /// Kafka refuses a letter, as a rule for its size. What is known of it goes to the dead-letter
+    /// topic, so that it is listed and can be discarded, and the payload stays here.
+    async fn move_without_payload(
+        &self,
+        parked: &Parked,
+        PublishError { reason, .. }: &PublishError,
+    ) -> Result<(), Failure> {
+        let length = parked.payload.as_ref().map_or(0, Vec::len);
+        let cut = parked.cut.unwrap_or_else(|| i64::try_from(length).unwrap_or(i64::MAX));
+        let bare = Parked { payload: None, cut: Some(cut), ..parked.clone() };
+        let moved = self.producer.publish_letters([self.record(&bare)].into_iter()).await;
+        let Parked { topic, partition, offset, .. } = parked;
+        if let Some(Err(error)) = moved.first() {
+            error!(
+                topic,
+                partition,
+                offset,
+                error = error.reason,
+                "a dead record cannot be moved to the dead-letter topic; it stays in retry_queue"
+            );
+            return Ok(());
+        }
+        retry::kept(&mut *self.database.session().await, parked).await?;
+        warn!(
+            topic,
+            partition,
+            offset,
+            reason,
+            bytes = cut,
+            "the payload of a dead letter is too large for the dead-letter topic and stays in \
+             retry_queue"
+        );
+        report(parked);
+        Ok(())
+    }
+
     /// Publishes records: all at once, then each of those that failed by itself, for a batch may
     /// be refused because of one. Returns those that Kafka has, and those that it has not.
     async fn publish<'d>(
@@ -90,11 +120,11 @@ impl DeadLetterMover {
         dead: &'d [Parked],
     ) -> (Vec<&'d Parked>, Vec<(&'d Parked, PublishError)>) {
         let (mut moved, mut stuck) = (Vec::new(), Vec::new());
-        let results = self.producer.publish(dead.iter().map(|one| self.record(one))).await;
+        let results = self.producer.publish_letters(dead.iter().map(|one| self.record(one))).await;
         for (parked, result) in dead.iter().zip(results) {
             let result = match result {
                 Err(error) if error.refused => {
-                    self.producer.publish([self.record(parked)].into_iter()).await.remove(0)
+                    self.producer.publish_letters([self.record(parked)].into_iter()).await.remove(0)
                 }
                 result => result,
             };
@@ -123,7 +153,8 @@ impl DeadLetterMover {
         let time = |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.to_string());
         let errors =
             serde_json::to_string(&parked.errors).unwrap_or_else(|error| error_chain(&error));
-        [
+        let cut = parked.cut.map(|bytes| (headers::CUT, bytes.to_string()));
+        let ours = [
             (headers::ERRORS, errors),
             (headers::ATTEMPTS, parked.attempts.to_string()),
             (headers::TOPIC, parked.topic.clone()),
@@ -132,9 +163,10 @@ impl DeadLetterMover {
             (headers::GROUP, self.group.clone()),
             (headers::FIRST_FAILED_AT, time(parked.first_failed_at)),
             (headers::LAST_FAILED_AT, time(parked.last_failed_at)),
-        ]
-        .iter()
-        .fold(own, |headers, (name, value)| header(headers, name, value.as_bytes()))
+        ];
+        ours.iter()
+            .chain(&cut)
+            .fold(own, |headers, (name, value)| header(headers, name, value.as_bytes()))
     }
 }
 

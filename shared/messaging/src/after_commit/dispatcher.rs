@@ -116,6 +116,17 @@ impl<K> Dispatcher<K> {
         Ok(())
     }
 
+    /// Takes a call out of its lane that is not to be made any more.
+    pub fn forget(&mut self, lane: &Lane, key: &K)
+    where
+        K: PartialEq,
+    {
+        if let Some(queue) = self.lanes.get_mut(lane) {
+            queue.first_tries.retain(|waiting| waiting != key);
+            queue.repetitions.retain(|waiting| waiting != key);
+        }
+    }
+
     /// Takes out a call that is to be made now, if there is one: of the lane that has the fewest
     /// under way.
     pub fn next(&mut self, now: Duration) -> Option<(Lane, K)> {
@@ -225,6 +236,18 @@ mod tests {
         assert_eq!(started(&mut dispatcher), [("a".to_owned(), 2)]);
         dispatcher.ended(&lane("a"), true, false, NOW);
         assert_eq!(started(&mut dispatcher), [("a".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_made() {
+        let mut dispatcher = Dispatcher::new(8);
+        for (key, tried_before) in [(1, false), (2, true), (3, false)] {
+            dispatcher.wait(&lane("a"), key, tried_before).unwrap();
+        }
+        dispatcher.forget(&lane("a"), &1);
+        dispatcher.forget(&lane("a"), &2);
+        dispatcher.forget(&lane("b"), &3);
+        assert_eq!(started(&mut dispatcher), [("a".to_owned(), 3)]);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Makes the calls to the outside: a bounded number at once, each with a timeout, again and again
-//! with backoff until the outcome is known or the service gives up.
+//! with backoff until the outcome is known, the service gives up, or an operator has it stop.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
@@ -7,6 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use contracts::operations::Subject;
 use futures::FutureExt as _;
 use kernel::OrderId;
 use metrics::{counter, gauge, histogram};
@@ -23,7 +24,7 @@ use crate::failure::panic_text;
 use crate::record::message::{Local, Message, Origin};
 use crate::service::{Monitor, Service};
 use crate::settings::{RetryPolicy, Settings, backoff};
-use crate::tables::intents::{self, Claim, Deferral, Intent, IntentId};
+use crate::tables::intents::{self, Claim, Deferral, GivenUp, Intent, IntentId};
 use crate::tables::outbox::Outbox;
 use crate::{crash, trace};
 
@@ -52,12 +53,14 @@ const ALERT_AFTER: u32 = 8;
 /// The calls whose intents are committed, on their way to the worker.
 pub(crate) struct Effects<F> {
     handed: Mutex<Vec<Intent<F>>>,
+    /// Calls that memory is to let go of, for an operator has decided on them.
+    released: Mutex<Vec<Subject>>,
     wake: Notify,
 }
 
 impl<F> Effects<F> {
     pub(crate) fn new() -> Self {
-        Self { handed: Mutex::default(), wake: Notify::new() }
+        Self { handed: Mutex::default(), released: Mutex::default(), wake: Notify::new() }
     }
 
     /// Hands over calls to be made. Those that memory does not hold are found in the table, when
@@ -73,8 +76,19 @@ impl<F> Effects<F> {
         self.wake.notify_one();
     }
 
+    /// Has a call go by what the table says: it is not in memory any more, once a try that is being
+    /// made has ended.
+    pub(crate) fn release(&self, call: Subject) {
+        self.released.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+        self.wake.notify_one();
+    }
+
     fn take(&self) -> Vec<Intent<F>> {
         std::mem::take(&mut *self.handed())
+    }
+
+    fn take_released(&self) -> Vec<Subject> {
+        std::mem::take(&mut *self.released.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn handed(&self) -> MutexGuard<'_, Vec<Intent<F>>> {
@@ -88,6 +102,8 @@ struct Pending<F> {
     lane: Lane,
     /// How often it was tried since it came into memory.
     rounds: u32,
+    /// When it was as old as the call says.
+    since: Instant,
 }
 
 /// What has become of a try.
@@ -118,6 +134,8 @@ pub(crate) struct EffectsWorker<S: Service> {
     known: HashMap<(OrderId, &'static str), (IntentId, Instant)>,
     making: JoinSet<Ended<S::Effect>>,
     lanes_of_made: HashMap<IntentId, (Lane, u32)>,
+    /// Of those that are being made, the ones to let go of.
+    released: HashSet<IntentId>,
     later: BinaryHeap<Reverse<(Instant, IntentId)>>,
     deferrals: Vec<Deferral>,
     shown: BTreeMap<Lane, &'static str>,
@@ -152,6 +170,7 @@ impl<S: Service> EffectsWorker<S> {
             known: HashMap::new(),
             making: JoinSet::new(),
             lanes_of_made: HashMap::new(),
+            released: HashSet::new(),
             later: BinaryHeap::new(),
             deferrals: Vec::new(),
             shown: BTreeMap::new(),
@@ -168,6 +187,9 @@ impl<S: Service> EffectsWorker<S> {
         while !shutdown.is_cancelled() {
             for intent in effects.take() {
                 self.admit(intent);
+            }
+            for call in effects.take_released() {
+                self.release(&call);
             }
             self.bring_back();
             while let Some((lane, id)) = self.dispatcher.next(self.now()) {
@@ -207,10 +229,24 @@ impl<S: Service> EffectsWorker<S> {
             || self.dispatcher.wait(&lane, id, tried_before).is_err()
         {
             let wait = if abandoned { self.rest() } else { NO_ROOM_FOR.mul_f64(fastrand::f64()) };
-            return self.defer(id, &call, wait, String::new());
+            return self.defer(id, &call, &lane, wait, String::new());
         }
-        self.known.insert(key, (id, Instant::now()));
-        self.pending.insert(id, Pending { call, lane, rounds: 0 });
+        let since = Instant::now();
+        self.known.insert(key, (id, since));
+        self.pending.insert(id, Pending { call, lane, rounds: 0, since });
+    }
+
+    /// Lets go of a call.
+    fn release(&mut self, call: &Subject) {
+        let is = |(order, step): &(OrderId, &str)| *order == call.order && *step == call.step;
+        let known = self.known.iter().find(|(key, _)| is(key));
+        let Some((key, id)) = known.map(|(key, (id, _))| (*key, *id)) else { return };
+        if let Some(Pending { lane, .. }) = self.pending.remove(&id) {
+            self.dispatcher.forget(&lane, &id);
+            self.known.remove(&key);
+        } else {
+            self.released.insert(id);
+        }
     }
 
     /// Has calls wait in their lanes again whose backoff is over.
@@ -222,21 +258,22 @@ impl<S: Service> EffectsWorker<S> {
             self.later.pop();
             let Some(Pending { lane, .. }) = self.pending.get(&id) else { continue };
             if self.dispatcher.wait(&lane.clone(), id, true).is_err()
-                && let Some(Pending { call, .. }) = self.pending.remove(&id)
+                && let Some(Pending { call, lane, .. }) = self.pending.remove(&id)
             {
                 self.known.remove(&(call.order, call.effect.step()));
-                self.defer(id, &call, NO_ROOM_FOR.mul_f64(fastrand::f64()), String::new());
+                self.defer(id, &call, &lane, NO_ROOM_FOR.mul_f64(fastrand::f64()), String::new());
             }
         }
     }
 
     /// Makes a call.
     fn make(&mut self, lane: Lane, id: IntentId) {
-        let Some(Pending { call, rounds, .. }) = self.pending.remove(&id) else {
+        let Some(Pending { mut call, rounds, since, .. }) = self.pending.remove(&id) else {
             // It cannot be: what waits in a lane is pending.
             self.dispatcher.ended(&lane, true, true, self.now());
             return;
         };
+        call.age += since.elapsed();
         self.lanes_of_made.insert(id, (lane, rounds));
         let (service, outcomes, limit) =
             (self.service.clone(), self.outcomes.clone(), self.timeout);
@@ -244,10 +281,14 @@ impl<S: Service> EffectsWorker<S> {
             crash::point("after-intent");
             let answer = attempt(&*service, &call, limit).await;
             let answered = answer.is_ok();
-            let outcome = answer.or_else(|error| give_up(&*service, &call).ok_or(error));
+            let (outcome, error) = match answer {
+                Ok(input) => (Ok(input), String::new()),
+                Err(error) => (give_up(&*service, &call).ok_or(error.clone()), error.0),
+            };
             let error = match outcome {
                 Ok(input) => {
-                    let origin = Origin::Effect { intent: id };
+                    let given_up = if service.gives_up(&input) { kept(&call, error) } else { None };
+                    let origin = Origin::Effect { intent: id, given_up };
                     let (order, cause, name) = (call.order, call.cause.clone(), call.effect.step());
                     // Fails only at shutdown; the intent is in the table, and the call repeated
                     // with its key.
@@ -263,6 +304,7 @@ impl<S: Service> EffectsWorker<S> {
     /// Takes note of what a try has come to.
     fn ended(&mut self, Ended { id, mut call, answered, error }: Ended<S::Effect>) {
         let Some((lane, rounds)) = self.lanes_of_made.remove(&id) else { return };
+        let released = self.released.remove(&id);
         let tried_before = call.attempts > 0;
         self.dispatcher.ended(&lane, answered, tried_before, self.now());
         let key = (call.order, call.effect.step());
@@ -273,17 +315,18 @@ impl<S: Service> EffectsWorker<S> {
         call.attempts += 1;
         report(&call, &error);
         let rounds = rounds + 1;
-        if !lane.abandoned && rounds < TRIES_IN_MEMORY {
+        if !lane.abandoned && !released && rounds < TRIES_IN_MEMORY {
             let wait = backoff(rounds, self.retry.base, self.retry.cap);
-            self.later.push(Reverse((Instant::now() + wait, id)));
-            self.pending.insert(id, Pending { call, lane, rounds });
+            let since = Instant::now();
+            self.later.push(Reverse((since + wait, id)));
+            self.pending.insert(id, Pending { call, lane, rounds, since });
             return;
         }
         self.known.remove(&key);
         let RetryPolicy { base, cap, .. } = self.retry;
         let wait =
             if lane.abandoned { self.rest() } else { backoff(call.attempts, base, cap).max(base) };
-        self.defer(id, &call, wait, error.0);
+        self.defer(id, &call, &lane, wait, error.0);
     }
 
     /// How long a call rests for which nobody waits.
@@ -292,8 +335,16 @@ impl<S: Service> EffectsWorker<S> {
         least + least.mul_f64(fastrand::f64())
     }
 
-    fn defer(&mut self, id: IntentId, call: &Call<S::Effect>, wait: Duration, error: String) {
-        self.deferrals.push(Deferral { id, attempts: call.attempts, wait, error });
+    fn defer(
+        &mut self,
+        id: IntentId,
+        call: &Call<S::Effect>,
+        lane: &Lane,
+        wait: Duration,
+        error: String,
+    ) {
+        let (attempts, destination) = (Some(call.attempts), Some(lane.destination.clone()));
+        self.deferrals.push(Deferral { id, attempts, wait, error, destination });
         self.next_deferral.get_or_insert_with(|| Instant::now() + DEFER_AFTER);
     }
 
@@ -441,10 +492,29 @@ fn give_up<S: Service>(service: &S, call: &Call<S::Effect>) -> Option<S::Input> 
     std::panic::catch_unwind(AssertUnwindSafe(|| service.give_up(&failed))).unwrap_or_default()
 }
 
+/// What is kept of a call that is given up.
+fn kept<F: Effect>(call: &Call<F>, error: String) -> Option<Box<GivenUp>> {
+    let key = call.idempotency_key();
+    match GivenUp::of(call, error) {
+        Ok(given_up) => {
+            warn!(
+                key,
+                attempts = call.attempts + 1,
+                "a call is given up: see farandole calls list"
+            );
+            Some(Box::new(given_up))
+        }
+        Err(failure) => {
+            error!(key, %failure, "a call that is given up cannot be kept");
+            None
+        }
+    }
+}
+
 fn report<F: Effect>(call: &Call<F>, error: &CallError) {
     let (key, attempts) = (call.idempotency_key(), call.attempts);
     debug!(key, attempts, %error, "outcome of a call is unknown");
     if attempts >= ALERT_AFTER && attempts.is_power_of_two() {
-        error!(key, attempts, %error, "a call has had no known outcome for long; it goes on");
+        error!(key, attempts, %error, "a call has no known outcome so far: see farandole calls list");
     }
 }

@@ -220,22 +220,26 @@ fn look_at<I: 'static>(
 
 /// Where an event is that the topic has and this service did not count.
 async fn whereabouts(session: &mut Session, found: &Found) -> Result<&'static str, Failure> {
-    let (id, Parked { topic, partition, offset, .. }) = (found.id, &found.record);
+    let (id, Parked { topic, partition, offset, written_ms, .. }) = (found.id, &found.record);
     let place = session
         .run(|connection| {
             sqlx::query!(
                 "SELECT EXISTS (SELECT FROM inbox WHERE event_id = $1) AS \"seen!\",
                    (EXISTS (SELECT FROM dead_lettered
-                     WHERE topic = $2 AND partition = $3 AND record_offset = $4)
+                     WHERE topic = $2 AND partition = $3 AND record_offset = $4
+                       AND written_ms = $5)
                    OR EXISTS (SELECT FROM retry_queue
-                     WHERE topic = $2 AND partition = $3 AND record_offset = $4 AND dead))
+                     WHERE topic = $2 AND partition = $3 AND record_offset = $4
+                       AND written_ms = $5 AND dead))
                      AS \"dead!\",
                    EXISTS (SELECT FROM retry_queue
-                     WHERE topic = $2 AND partition = $3 AND record_offset = $4) AS \"waiting!\"",
+                     WHERE topic = $2 AND partition = $3 AND record_offset = $4
+                       AND written_ms = $5) AS \"waiting!\"",
                 id,
                 topic,
                 partition,
-                offset
+                offset,
+                written_ms
             )
             .fetch_one(connection)
             .boxed()
@@ -254,7 +258,10 @@ async fn judge(session: &mut Session, number: &Numbered, verdict: &str) -> Resul
     session
         .run(|connection| {
             sqlx::query!(
-                "UPDATE gaps SET verdict = $4, checked_at = now()
+                "UPDATE gaps SET checked_at = now(),
+                   verdict = CASE WHEN $4 IN ('lost', 'dead') AND EXISTS (SELECT FROM acknowledged
+                       WHERE order_id = $1 AND source = $2 AND sequence = $3)
+                     THEN 'acknowledged' ELSE $4 END
                  WHERE order_id = $1 AND source = $2 AND sequence = $3",
                 order.0,
                 source,

@@ -11,7 +11,8 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kafka::{Producer, Record, Throttle, header};
+use contracts::Envelope;
+use kafka::{Producer, PublishError, Record, Throttle, header};
 use kernel::OrderId;
 use rdkafka::message::OwnedHeaders;
 use tokio::sync::Notify;
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use super::outputs::Outputs;
 use super::resequencer::{Resequencer, Sequenced, Whose};
 use super::sweep::{self, Page};
 use crate::counters::count_by_type;
@@ -46,8 +48,12 @@ const OVERLOOKED_AFTER: Duration = Duration::from_secs(2);
 const ASK_EVERY: Duration = Duration::from_millis(10);
 /// How long published rows may wait for a statement that deletes them by the way.
 const DELETE_AFTER: Duration = Duration::from_millis(100);
-/// How long an event that Kafka refuses waits before it is tried again.
+/// How long an event that Kafka refuses waits before it is tried again, while others land; and when
+/// none does, which is the topic's fault or a missing right's, and over once that is mended.
 const REFUSED_FOR: Duration = Duration::from_secs(30);
+const ALL_REFUSED_FOR: Duration = Duration::from_secs(2);
+/// When so many events in a row are refused, each by itself, so are the others of the batch.
+const REFUSED_IN_A_ROW: u32 = 16;
 /// Longest wait between two attempts to reach Kafka or Postgres.
 const BACKOFF_CAP: Duration = Duration::from_secs(2);
 
@@ -69,6 +75,8 @@ impl Sequenced for Bundled {
 pub(crate) struct Relay {
     queue: Mutex<Queue>,
     wake: Notify,
+    /// How publishing goes.
+    pub(super) outputs: Outputs,
 }
 
 #[derive(Default)]
@@ -84,7 +92,7 @@ struct Queue {
 
 impl Relay {
     pub(crate) fn new() -> Self {
-        Self { queue: Mutex::default(), wake: Notify::new() }
+        Self { queue: Mutex::default(), wake: Notify::new(), outputs: Outputs::default() }
     }
 
     /// Hands over committed events.
@@ -349,22 +357,24 @@ impl RelayWorker {
         }
     }
 
-    /// Publishes events, once. Those that are not known to be in the log go again.
+    /// Publishes events. Those that are not known to be in the log go again.
     async fn publish(&mut self, events: Vec<Bundled>) {
-        let keys: Vec<String> = events.iter().map(|one| one.order().to_string()).collect();
-        let records =
-            events.iter().zip(&keys).map(|(one, key)| record(&self.topic, &one.event, key));
-        let results = self.producer.publish(records).await;
+        self.relay.outputs.begin();
+        let results = self.send_isolating(&events).await;
         crash::point("after-publish");
         let now = self.now();
         let (mut landed, mut failed, mut reason) = (Vec::with_capacity(events.len()), 0, None);
+        let none_lands = !results.iter().any(Result::is_ok);
+        let refused_for = if none_lands { ALL_REFUSED_FOR } else { REFUSED_FOR };
         // The last first: what failed goes back to the front.
         for (event, result) in events.into_iter().zip(results).rev() {
             match result {
                 Ok(()) => landed.push(event),
                 Err(error) if error.refused => {
+                    let Envelope { order, event_type, .. } = &event.event.envelope;
+                    self.relay.outputs.refuse(*order, event_type, &error);
                     tell_refused(&event, &error.reason);
-                    self.events.refused(event, now + REFUSED_FOR);
+                    self.events.refused(event, now + refused_for);
                 }
                 Err(error) => {
                     (failed, reason) = (failed + 1, Some(error.reason));
@@ -375,6 +385,7 @@ impl RelayWorker {
         for event in &landed {
             self.events.landed(event, now);
         }
+        self.relay.outputs.end(landed.iter().map(Bundled::order), reason.as_deref());
         self.forget(landed.len());
         tell_published(landed.iter().map(|one| &one.event));
         self.outbox.are_published(landed.iter().filter_map(Bundled::published));
@@ -386,6 +397,46 @@ impl RelayWorker {
         } else {
             self.publish_failures = 0;
         }
+    }
+
+    /// Publishes events, and of those that are refused together each half by itself, down to the
+    /// ones that are refused alone: Kafka refuses a batch whole for one of its records.
+    async fn send_isolating(&self, events: &[Bundled]) -> Vec<Result<(), PublishError>> {
+        let all: Vec<usize> = (0..events.len()).collect();
+        let mut results = vec![Ok(()); events.len()];
+        let (mut groups, mut in_a_row) = (vec![all], 0);
+        while let Some(group) = groups.pop() {
+            let sent = self.send(group.iter().map(|at| &events[*at])).await;
+            let mut suspects = Vec::new();
+            for (at, result) in group.iter().zip(sent) {
+                if result.as_ref().is_err_and(|error| error.refused) {
+                    suspects.push(*at);
+                }
+                results[*at] = result;
+            }
+            if suspects.len() < group.len() {
+                in_a_row = 0;
+            } else if group.len() == 1 {
+                in_a_row += 1;
+            }
+            if in_a_row == REFUSED_IN_A_ROW {
+                break;
+            }
+            if group.len() > 1 && !suspects.is_empty() {
+                let rest = suspects.split_off(suspects.len() / 2);
+                groups.extend([rest, suspects].into_iter().filter(|half| !half.is_empty()));
+            }
+        }
+        results
+    }
+
+    async fn send<'e>(
+        &self,
+        events: impl ExactSizeIterator<Item = &'e Bundled> + Clone,
+    ) -> Vec<Result<(), PublishError>> {
+        let keys: Vec<String> = events.clone().map(|one| one.order().to_string()).collect();
+        let records = events.zip(&keys).map(|(one, key)| record(&self.topic, &one.event, key));
+        self.producer.publish(records).await
     }
 
     /// Has published rows deleted that no other statement has deleted by the way.

@@ -10,7 +10,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use kernel::error_chain;
 use metrics::{counter, gauge, histogram};
 use rdkafka::consumer::{Consumer as _, MessageStream, StreamConsumer};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use tokio::sync::{Notify, mpsc};
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::ends::Ends;
 use super::gathered::{Gathered, Reached};
 use super::group::join;
 use super::listener::{self, Listener};
@@ -53,6 +54,10 @@ const CONFLICTS_MAX: u32 = 20;
 const BACKOFF_CAP: Duration = Duration::from_secs(2);
 /// How long closing the consumer may take at shutdown; it blocks.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
+/// After so long in which locks kept everything from being processed the service is not ready.
+const LOCKED_LIMIT: Duration = Duration::from_secs(10);
+/// What readiness calls the carrying through of batches.
+const PROCESSING: &str = "processing";
 /// Fenced by Kafka so many times in quick succession, an instance has a twin. Answers that are lost
 /// come one at a time.
 const FENCED_MAX: u32 = 3;
@@ -63,6 +68,8 @@ pub(crate) struct ConsumerLoop<S: Service> {
     pub(crate) readers: Arc<Readers<S::Input>>,
     /// The topics that are read.
     pub(crate) sources: Vec<String>,
+    /// Where they end.
+    pub(crate) ends: Arc<Ends>,
     pub(crate) consumer: Arc<StreamConsumer<Listener>>,
     pub(crate) locals: mpsc::Receiver<Local<S::Input>>,
     pub(crate) relay: Arc<Relay>,
@@ -77,11 +84,14 @@ pub(crate) struct ConsumerLoop<S: Service> {
     pub(crate) unfinished: usize,
     /// Messages that were taken in since this was looked at last, those for this service.
     pub(crate) taken: usize,
+    /// Since when locks keep everything from being processed.
+    pub(crate) locked_since: Option<Instant>,
 }
 
 impl<S: Service> ConsumerLoop<S> {
     /// Turns until shutdown and finishes the batch. Fails when Kafka fences this consumer for good.
     pub(crate) async fn run(&mut self) -> Result<(), String> {
+        self.monitor.up(PROCESSING);
         self.turns().await
     }
 
@@ -114,7 +124,8 @@ impl<S: Service> ConsumerLoop<S> {
             warn!(%code, "Kafka has fenced this consumer; joining the group anew");
             self.monitor.down("kafka", "joining the consumer group");
             let name = S::declaration().service;
-            let joined = join(&self.settings, &self.sources, name, self.monitor.clone());
+            let joined =
+                join(&self.settings, &self.sources, name, self.monitor.clone(), self.ends.clone());
             let new = Arc::new(joined.map_err(|error| error_chain(&error))?);
             drop(consumer);
             close(std::mem::replace(&mut self.consumer, new)).await;
@@ -143,7 +154,7 @@ impl<S: Service> ConsumerLoop<S> {
                 next_retry = Instant::now() + if more { Duration::ZERO } else { RETRY_EVERY };
             }
             let records = std::mem::take(&mut early);
-            let gathered = self.gather(&mut stream, records, next_retry, &mut pace).await;
+            let gathered = self.gather(consumer, &mut stream, records, next_retry, &mut pace).await;
             let fenced = gathered.fenced;
             if gathered.is_empty() && fenced.is_none() {
                 continue;
@@ -196,6 +207,7 @@ impl<S: Service> ConsumerLoop<S> {
     /// takes all that is there, up to a batch.
     async fn gather<'c>(
         &mut self,
+        consumer: &StreamConsumer<Listener>,
         stream: &mut MessageStream<'c, Listener>,
         records: Vec<BorrowedMessage<'c>>,
         until: Instant,
@@ -203,6 +215,11 @@ impl<S: Service> ConsumerLoop<S> {
     ) -> Gathered<'c, S> {
         let mut gathered = Gathered { records, locals: Vec::new(), fenced: None };
         let max = self.settings.batch_max;
+        let tell = |error: Option<KafkaError>| {
+            if let Some(error) = error {
+                consumer.context().failed(&error);
+            }
+        };
         if gathered.is_empty() {
             let mut until = until;
             while !self.is_urgent(&gathered) {
@@ -210,7 +227,7 @@ impl<S: Service> ConsumerLoop<S> {
                     biased;
                     () = self.shutdown.cancelled() => return gathered,
                     Some(local) = self.locals.recv() => gathered.locals.push(local),
-                    Some(polled) = stream.next() => gathered.take(polled),
+                    Some(polled) = stream.next() => tell(gathered.take(polled)),
                     () = tokio::time::sleep_until(until) => break,
                 }
                 if gathered.len() == 1 {
@@ -229,7 +246,7 @@ impl<S: Service> ConsumerLoop<S> {
         while gathered.len() < max
             && let Some(Some(polled)) = stream.next().now_or_never()
         {
-            gathered.take(polled);
+            tell(gathered.take(polled));
         }
         gathered
     }
@@ -303,7 +320,8 @@ impl<S: Service> ConsumerLoop<S> {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            match self.readers.read(headers(&record), record.key(), record.payload()).await {
+            let (topic, headers) = (record.topic(), headers(&record));
+            match self.readers.read(topic, headers, record.key(), record.payload()).await {
                 Ok(read) => {
                     let record = LogRecord::Borrowed(record);
                     let message = Message::new(read, |event| Origin::Event { event, record });
@@ -344,7 +362,21 @@ impl<S: Service> ConsumerLoop<S> {
                 Ok(committed) => {
                     attempt = 0;
                     self.monitor.up("postgres");
+                    if self.locked_since.take().is_some() {
+                        self.monitor.up(PROCESSING);
+                    }
                     self.finish(part, committed);
+                }
+                Err(Failure::Locked(error)) => {
+                    self.tell_locked(&error);
+                    if part.len() > 1 {
+                        // Whose order it is that somebody has locked is found out by halves.
+                        let second = part.split_off(part.len() / 2);
+                        parts.push(second);
+                        parts.push(part);
+                    } else if let Some(message) = part.pop() {
+                        self.put_off(message, error).await?;
+                    }
                 }
                 Err(Failure::Message(error)) if part.len() == 1 => {
                     if let Some(message) = part.pop() {
@@ -370,6 +402,15 @@ impl<S: Service> ConsumerLoop<S> {
             }
         }
         Ok(())
+    }
+
+    /// That a row is locked holds up an order; that nothing goes through for a while is more.
+    fn tell_locked(&mut self, error: &str) {
+        let since = *self.locked_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= LOCKED_LIMIT {
+            let s = since.elapsed().as_secs();
+            self.monitor.down(PROCESSING, &format!("nothing could be written for {s} s: {error}"));
+        }
     }
 
     /// One transaction, repeated a few times when another instance came in between. Should it be in
@@ -419,7 +460,7 @@ impl<S: Service> ConsumerLoop<S> {
         self.effects.hand(committed.intents);
         self.processor.service.committed(&committed.orders);
         for message in batch {
-            if let Origin::Command { done } = message.origin {
+            if let Origin::Command { done } | Origin::Decided { done, .. } = message.origin {
                 // Whoever asked may have gone; the command is done all the same.
                 let _ = done.send(Ok(()));
             }
@@ -477,8 +518,10 @@ async fn stay_in_group<'c>(
     tokio::time::sleep(PATIENCE).await;
     loop {
         listener::pause(consumer);
-        if let Ok(Some(Ok(record))) = tokio::time::timeout(PATIENCE, stream.next()).await {
-            early.push(record);
+        match tokio::time::timeout(PATIENCE, stream.next()).await {
+            Ok(Some(Ok(record))) => early.push(record),
+            Ok(Some(Err(error))) => consumer.context().failed(&error),
+            Ok(None) | Err(_) => {}
         }
     }
 }

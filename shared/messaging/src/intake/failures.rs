@@ -1,5 +1,7 @@
 //! What becomes of records that fail: they are set aside, tried again, and buried.
 
+use std::time::Duration;
+
 use contracts::headers;
 use metrics::counter;
 use rdkafka::consumer::StreamConsumer;
@@ -13,9 +15,12 @@ use crate::record::message::{Message, Origin};
 use crate::record::readers::Unreadable;
 use crate::service::Service;
 use crate::settings::RetryPolicy;
-use crate::tables::intents::{self, Deferral};
+use crate::tables::intents::{self, Deferral, IntentId};
 use crate::tables::parked::Parked;
 use crate::tables::retry::{self, Fate};
+
+/// How long a message whose rows somebody has locked waits before it is tried again.
+const LOCKED_FOR: Duration = Duration::from_secs(3);
 
 impl<S: Service> ConsumerLoop<S> {
     /// Keeps a message that failed.
@@ -26,28 +31,65 @@ impl<S: Service> ConsumerLoop<S> {
     ) -> Result<(), Interrupted> {
         let Message { order, name, .. } = message;
         self.unfinished -= 1;
-        warn!(order_id = %order, message = name, error, "a message failed and is set aside");
+        warn!(order_id = %order, r#type = name, error, "a message failed and is set aside");
         match message.origin {
             Origin::Event { record, .. } => {
                 self.retry_or_bury(record.parked(order).failed(&error)).await
             }
             Origin::Parked { row, .. } => self.retry_or_bury(row.failed(&error)).await,
-            Origin::Effect { intent } => {
+            Origin::Effect { intent, .. } => {
                 // The intent stays, so the call is repeated and its outcome comes again.
                 counter!("farandole_outcomes_refused_total", "step" => name).increment(1);
                 let error = format!("its outcome cannot be taken: {error}");
-                let deferral =
-                    Deferral { id: intent, attempts: 0, wait: self.settings.retry.cap, error };
-                let processor = &mut self.processor;
-                let deferred =
-                    intents::defer(&mut processor.session, &processor.outbox, vec![deferral]);
-                if let Err(failure) = deferred.await {
-                    warn!(%failure, "cannot put a call off; it is repeated after its lease");
+                self.defer(intent, self.settings.retry.cap, error).await
+            }
+            Origin::Command { done } | Origin::Decided { done, .. } => {
+                let _ = done.send(Err(Failure::Message(error)));
+                Ok(())
+            }
+        }
+    }
+
+    /// Has a call repeated after a while.
+    async fn defer(
+        &mut self,
+        intent: IntentId,
+        wait: Duration,
+        error: String,
+    ) -> Result<(), Interrupted> {
+        let deferral = Deferral::refused(intent, wait, error);
+        let processor = &mut self.processor;
+        let deferred = intents::defer(&mut processor.session, &processor.outbox, vec![deferral]);
+        if let Err(failure) = deferred.await {
+            warn!(%failure, "cannot put a call off; it is repeated after its lease");
+        }
+        Ok(())
+    }
+
+    /// Keeps a message whose rows somebody has locked. That is not its fault, so it does not count as
+    /// a failed try.
+    pub(super) async fn put_off(
+        &mut self,
+        message: Message<'_, S::Input>,
+        error: String,
+    ) -> Result<(), Interrupted> {
+        let Message { order, name, .. } = message;
+        self.unfinished -= 1;
+        warn!(order_id = %order, r#type = name, error, "a message is put off");
+        match message.origin {
+            Origin::Event { record, .. } => {
+                self.keep(&record.parked(order), Fate::Retry(LOCKED_FOR)).await
+            }
+            Origin::Parked { row, .. } => {
+                let session = &mut self.processor.session;
+                if let Err(failure) = retry::postpone(session, &row, LOCKED_FOR).await {
+                    warn!(%failure, "cannot put a record of the retry queue off");
                 }
                 Ok(())
             }
-            Origin::Command { done } => {
-                let _ = done.send(Err(Failure::Message(error)));
+            Origin::Effect { intent, .. } => self.defer(intent, LOCKED_FOR, error).await,
+            Origin::Command { done } | Origin::Decided { done, .. } => {
+                let _ = done.send(Err(Failure::Locked(error)));
                 Ok(())
             }
         }
@@ -125,8 +167,8 @@ impl<S: Service> ConsumerLoop<S> {
     }
 
     async fn retry(&mut self, parked: Parked) -> Result<(), Interrupted> {
-        let read =
-            self.readers.read(parked.headers(), parked.key.as_deref(), parked.payload.as_deref());
+        let (key, payload) = (parked.key.as_deref(), parked.payload.as_deref());
+        let read = self.readers.read(&parked.topic, parked.headers(), key, payload);
         match read.await {
             Ok(read) => {
                 let row = Box::new(parked);

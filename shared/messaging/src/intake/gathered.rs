@@ -30,13 +30,18 @@ impl<'c, S: Service> Gathered<'c, S> {
         self.len() == 0
     }
 
-    /// Takes what polling gave. Errors pass by themselves, except those that fence the consumer.
-    pub(super) fn take(&mut self, polled: Result<BorrowedMessage<'c>, KafkaError>) {
+    /// Takes what polling gave, and gives back an error that may or may not pass by itself. One that
+    /// fences the consumer is taken.
+    pub(super) fn take(
+        &mut self,
+        polled: Result<BorrowedMessage<'c>, KafkaError>,
+    ) -> Option<KafkaError> {
         match polled {
             Ok(record) => self.records.push(record),
             Err(KafkaError::MessageConsumptionFatal(code)) => self.fenced = Some(code),
-            Err(error) => info!(%error, "polling failed, going on"),
+            Err(error) => return Some(error),
         }
+        None
     }
 }
 

@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
-use kafka::client_config;
+use kafka::consumer_config;
 use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use rdkafka::error::KafkaError;
 
+use super::ends::Ends;
 use super::listener::Listener;
 use crate::service::Monitor;
 use crate::settings::Settings;
@@ -17,8 +18,9 @@ pub(crate) fn join(
     sources: &[String],
     service: &str,
     monitor: Arc<dyn Monitor>,
+    ends: Arc<Ends>,
 ) -> Result<StreamConsumer<Listener>, KafkaError> {
-    let mut config = client_config(&settings.kafka_brokers);
+    let mut config = consumer_config(&settings.kafka_brokers);
     config
         .set("group.id", settings.topics.group(service))
         // Quotas are set by client id.
@@ -50,7 +52,8 @@ pub(crate) fn join(
     if let Some(id) = &settings.group_instance_id {
         config.set("group.instance.id", id);
     }
-    let consumer: StreamConsumer<Listener> = config.create_with_context(Listener::new(monitor))?;
+    let consumer: StreamConsumer<Listener> =
+        config.create_with_context(Listener::new(monitor, ends))?;
     consumer.subscribe(&sources.iter().map(String::as_str).collect::<Vec<_>>())?;
     Ok(consumer)
 }

@@ -5,6 +5,7 @@
 //! the retry queue.
 
 pub(crate) mod consumer_loop;
+pub(crate) mod ends;
 mod failures;
 mod gathered;
 pub(crate) mod group;

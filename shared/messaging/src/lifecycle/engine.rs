@@ -15,11 +15,14 @@ use crate::after_commit::dead_letters::DeadLetterMover;
 use crate::after_commit::effects::{Effects, EffectsWorker};
 use crate::after_commit::gap_repair::GapRepairer;
 use crate::after_commit::housekeeping::Housekeeping;
+use crate::after_commit::operations::OperationsFollower;
 use crate::after_commit::relay::{Outlet, Relay, RelayWorker};
+use crate::after_commit::{locks, outputs};
 use crate::database::{Database, Purpose};
 use crate::failure::Failure;
-use crate::handle::Handle;
+use crate::handle::{Handle, Inputs};
 use crate::intake::consumer_loop::ConsumerLoop;
+use crate::intake::ends::{self, Ends};
 use crate::intake::group::join;
 use crate::record::skipped::Skipped;
 use crate::service::{Monitor, Service};
@@ -70,7 +73,9 @@ impl<S: Service> Engine<S> {
         start.kafka(&sources, name).await?;
 
         let client = |error: KafkaError| StartError::Client(error_chain(&error));
-        let consumer = join(&settings, &sources, name, monitor.clone()).map_err(client)?;
+        let ends = Arc::new(Ends::default());
+        let consumer =
+            join(&settings, &sources, name, monitor.clone(), ends.clone()).map_err(client)?;
         let producer =
             Arc::new(Producer::new(&settings.kafka_brokers, &topics.group(name)).map_err(client)?);
         let outbox = Outbox::new(name, sign.number(), encoders);
@@ -81,6 +86,7 @@ impl<S: Service> Engine<S> {
             processor: Processor::new(service, session, outbox.clone(), skipped, cache.clone()),
             readers,
             sources,
+            ends,
             consumer: Arc::new(consumer),
             locals,
             relay: Arc::new(Relay::new()),
@@ -92,10 +98,17 @@ impl<S: Service> Engine<S> {
             shutdown: shutdown.clone(),
             unfinished: 0,
             taken: 0,
+            locked_since: None,
         };
         let tasks = Tasks::new(shutdown);
         let relay = consumer_loop.relay.clone();
-        let handle = Handle { locals: locals_in, outbox, relay, cache, tasks: tasks.clone() };
+        let inputs = Arc::new(Inputs {
+            brokers: consumer_loop.settings.kafka_brokers.clone(),
+            group: topics.group(name),
+            topics: consumer_loop.sources.clone(),
+        });
+        let handle =
+            Handle { locals: locals_in, outbox, relay, cache, tasks: tasks.clone(), inputs };
         let life = CancellationToken::new();
         let engine = Self {
             consumer_loop,
@@ -135,6 +148,13 @@ impl<S: Service> Engine<S> {
             relay.run(stop).await;
             done.cancel();
         });
+        let outputs = outputs::watch(
+            turning.relay.clone(),
+            producer.clone(),
+            turning.monitor.clone(),
+            shutdown.clone(),
+        );
+        self.tasks.spawn("the watch over outputs", outputs);
         let effects = EffectsWorker::new(
             turning.effects.clone(),
             turning.processor.service.clone(),
@@ -145,6 +165,17 @@ impl<S: Service> Engine<S> {
             handle.locals.clone(),
         );
         self.tasks.spawn("the calls to the outside", effects.run(shutdown.clone()));
+        let operations = OperationsFollower {
+            service: turning.processor.service.clone(),
+            database: housekeeping.clone(),
+            outbox: handle.outbox.clone(),
+            effects: turning.effects.clone(),
+            locals: handle.locals.clone(),
+            brokers: settings.kafka_brokers.clone(),
+            topic: topics.operations(),
+            monitor: turning.monitor.clone(),
+        };
+        self.tasks.spawn("the follower of decisions", operations.run(shutdown.clone()));
         let mover = DeadLetterMover {
             database: housekeeping.clone(),
             producer,
@@ -164,6 +195,10 @@ impl<S: Service> Engine<S> {
         self.tasks.spawn("the repair of gaps", repairer.run(shutdown.clone()));
         let backlog = turning.backlog.clone().watch(housekeeping.clone(), shutdown.clone());
         self.tasks.spawn("the watch over backlogs", backlog);
+        let ends = ends::watch(turning.ends.clone(), housekeeping.clone(), shutdown.clone());
+        self.tasks.spawn("the watch over topics", ends);
+        let locks = locks::watch(housekeeping.clone(), turning.monitor.clone(), shutdown.clone());
+        self.tasks.spawn("the watch over locks", locks);
         let upkeep = upkeep(housekeeping, settings.inbox_retention, shutdown.clone());
         self.tasks.spawn("the upkeep of the inbox", upkeep);
     }

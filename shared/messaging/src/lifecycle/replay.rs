@@ -292,7 +292,7 @@ impl<S: Service> Rounds<S> {
     ) -> Result<Option<Message<'static, S::Input>>, ReplayError> {
         for attempt in 1.. {
             let (key, payload) = (record.key.as_deref(), record.payload.as_deref());
-            match self.readers.read(record.headers(), key, payload).await {
+            match self.readers.read(&record.topic, record.headers(), key, payload).await {
                 Ok(read) => {
                     let record = LogRecord::Copied(Box::new(record));
                     return Ok(Some(Message::new(read, |event| Origin::Event { event, record })));
@@ -323,7 +323,9 @@ impl<S: Service> Rounds<S> {
                 Err(Failure::Message(reason)) => return Ok(Err(reason)),
                 Err(Failure::Conflict) if conflicts < CONFLICTS_MAX => conflicts += 1,
                 Err(Failure::Conflict) => return Ok(Err(Failure::Conflict.to_string())),
-                Err(Failure::Infrastructure(_) | Failure::TooSlow(_)) => self.wait(attempt).await?,
+                Err(Failure::Infrastructure(_) | Failure::TooSlow(_) | Failure::Locked(_)) => {
+                    self.wait(attempt).await?;
+                }
             }
         }
         Err(ReplayError::Stopped)

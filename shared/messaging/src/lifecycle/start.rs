@@ -41,6 +41,9 @@ pub enum StartError {
          Kafka's `kafka-topics --alter --partitions`, and start again", .0.0, .0.1, .1.0, .1.1
     )]
     Partitions((String, usize), (String, usize)),
+    /// A topic would lose records, or takes none.
+    #[error("topic {0} cannot be used: {1}; see `farandole topics create --check`")]
+    Unfit(String, String),
     /// The inbox would forget an event that the topic can still bring.
     #[error(
         "the inbox forgets after {inbox_s} s but topic {topic} keeps records for {topic_s} s, so \
@@ -125,7 +128,7 @@ impl Start<'_> {
             encoders.insert(written.event_type, encoder);
         }
         let readers =
-            Readers::new(topics.group(service), consumes, client.clone(), self.monitor.clone());
+            Readers::new(service, topics.clone(), consumes, client.clone(), self.monitor.clone());
         for consumes in readers.consumed() {
             let subject = topics.subject(consumes.from, consumes.event_type);
             let latest = self.ask(|| client.latest(&subject)).await?;
@@ -169,6 +172,7 @@ impl Start<'_> {
         for attempt in 1.. {
             match admin.inspect(&needed).await {
                 Ok(found) => {
+                    check_fitness(&found)?;
                     check_partitions(sources, &found)?;
                     check_retention(sources, &found, self.settings.inbox_retention)?;
                     // Up it is once the group has been joined.
@@ -205,6 +209,14 @@ async fn version(session: &mut Session) -> Result<i32, Failure> {
         })
         .await?;
     Ok(number / 10_000)
+}
+
+fn check_fitness(found: &HashMap<String, Topic>) -> Result<(), StartError> {
+    let mut unfit = found.iter().filter_map(|(name, topic)| Some((name, topic.is_unfit()?)));
+    match unfit.next() {
+        None => Ok(()),
+        Some((name, why)) => Err(StartError::Unfit(name.clone(), why)),
+    }
 }
 
 fn check_partitions(sources: &[String], found: &HashMap<String, Topic>) -> Result<(), StartError> {

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use crate::cause::Cause;
 use crate::failure::Failure;
-use crate::tables::intents::IntentId;
+use crate::tables::decisions::Decision;
+use crate::tables::intents::{GivenUp, IntentId};
 use crate::tables::parked::Parked;
 
 /// One input on its way into a batch.
@@ -29,8 +30,12 @@ pub(crate) enum Origin<'c> {
     Event { event: EventId, record: LogRecord<'c> },
     /// From the retry queue, where its row goes when it succeeds.
     Parked { event: EventId, row: Box<Parked> },
-    /// What came of a call; its intent is closed in the same transaction.
-    Effect { intent: IntentId },
+    /// What came of a call; its intent is closed in the same transaction. One that is given up by
+    /// that is kept as it was.
+    Effect { intent: IntentId, given_up: Option<Box<GivenUp>> },
+    /// What an operator has decided on a call; its intent is closed in the same transaction, which
+    /// also takes note of the decision. If the call is open no more, nothing happens.
+    Decided { intent: IntentId, decision: Decision, done: oneshot::Sender<Result<(), Failure>> },
     /// Somebody asked for it and waits for the commit. Harmless when repeated.
     Command { done: oneshot::Sender<Result<(), Failure>> },
 }
@@ -65,7 +70,8 @@ impl LogRecord<'_> {
 pub(crate) struct EventId {
     /// Its id.
     pub(crate) id: Uuid,
-    /// If it is a redriven dead letter: what it is known by instead, so that it passes once more.
+    /// If it is a redriven dead letter: what it is known by beside that, for as long as its topic has
+    /// it. The letter can be older than what the inbox remembers.
     pub(crate) redrive: Option<Uuid>,
     /// Who emitted it.
     pub(crate) source: String,
@@ -73,17 +79,10 @@ pub(crate) struct EventId {
     pub(crate) sequence: u32,
 }
 
-impl EventId {
-    /// The id by which it is judged whether it was seen.
-    pub(crate) fn key(&self) -> Uuid {
-        self.redrive.unwrap_or(self.id)
-    }
-}
-
 /// What a record says.
 pub(crate) struct ReadRecord<I> {
     pub(crate) envelope: Envelope,
-    /// Of a redriven dead letter: what the inbox knows it by.
+    /// Of a redriven dead letter: what it is known by beside its id.
     pub(crate) redrive: Option<Uuid>,
     pub(crate) event_type: &'static str,
     pub(crate) input: I,
@@ -112,14 +111,14 @@ impl<'c, I> Message<'c, I> {
     pub(crate) fn event(&self) -> Option<&EventId> {
         match &self.origin {
             Origin::Event { event, .. } | Origin::Parked { event, .. } => Some(event),
-            Origin::Effect { .. } | Origin::Command { .. } => None,
+            Origin::Effect { .. } | Origin::Decided { .. } | Origin::Command { .. } => None,
         }
     }
 
     /// Which call it is the outcome of, if it is one.
     pub(crate) fn intent(&self) -> Option<IntentId> {
         match self.origin {
-            Origin::Effect { intent } => Some(intent),
+            Origin::Effect { intent, .. } | Origin::Decided { intent, .. } => Some(intent),
             _ => None,
         }
     }

@@ -2,7 +2,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use contracts::{
-    CodecError, Consumes, Envelope, REDRIVE, TARGET_GROUP, WriterSchema, frame_schema_id, headers,
+    CodecError, Consumes, Envelope, REDRIVE, TARGET_GROUP, Topics, WriterSchema, frame_schema_id,
+    headers,
 };
 use kafka::{Registry, RegistryError};
 use kernel::OrderId;
@@ -12,10 +13,14 @@ use uuid::Uuid;
 use super::message::ReadRecord;
 use crate::service::Monitor;
 
-/// Reads records into inputs: skips what is not for this service, resolves the writer's schema
-/// onto the reader's, decodes.
+/// Reads records into inputs: skips what is not for this service, checks that it is the owner's who
+/// speaks, resolves the writer's schema onto the reader's, decodes.
+///
+/// This is the one place where what comes from Kafka is judged; the retry queue, replays and the
+/// search for missing events come by here, too.
 pub(crate) struct Readers<I> {
     group: String,
+    topics: Topics,
     by_type: HashMap<&'static str, Consumes<I>>,
     registry: Registry,
     monitor: Arc<dyn Monitor>,
@@ -41,13 +46,15 @@ pub(crate) enum Unreadable {
 
 impl<I: 'static> Readers<I> {
     pub(crate) fn new(
-        group: String,
+        service: &str,
+        topics: Topics,
         consumes: Vec<Consumes<I>>,
         registry: Registry,
         monitor: Arc<dyn Monitor>,
     ) -> Self {
+        let group = topics.group(service);
         let by_type = consumes.into_iter().map(|one| (one.event_type, one)).collect();
-        Self { group, by_type, registry, monitor, schemas: Mutex::default() }
+        Self { group, topics, by_type, registry, monitor, schemas: Mutex::default() }
     }
 
     pub(crate) fn consumed(&self) -> impl Iterator<Item = &Consumes<I>> {
@@ -80,9 +87,10 @@ impl<I: 'static> Readers<I> {
         })
     }
 
-    /// The input that a record is.
+    /// The input that a record of `topic` is.
     pub(crate) async fn read<'a>(
         &self,
+        topic: &str,
         all: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
         key: Option<&[u8]>,
         payload: Option<&[u8]>,
@@ -104,6 +112,7 @@ impl<I: 'static> Readers<I> {
             .by_type
             .get(envelope.event_type.as_str())
             .ok_or_else(|| garbage(&"the event type is not one that this service consumes"))?;
+        self.check_owner(consumes, topic, &envelope.source).map_err(Unreadable::Garbage)?;
         let payload = payload.ok_or_else(|| garbage(&"the record has no payload"))?;
         let id = frame_schema_id(payload).map_err(|error| garbage(&error))?;
         let writer = match self.known(consumes.event_type, id) {
@@ -113,6 +122,20 @@ impl<I: 'static> Readers<I> {
         let writer = writer.map_err(Unreadable::Garbage)?;
         let input = consumes.decode(&writer, payload).map_err(|error| garbage(&error))?;
         Ok(ReadRecord { envelope, redrive, event_type: consumes.event_type, input })
+    }
+
+    /// An event is said by the service that owns its type, in that service's topic; whoever may
+    /// write into another's can't speak for the owner.
+    fn check_owner(&self, consumes: &Consumes<I>, topic: &str, source: &str) -> Result<(), String> {
+        let (event_type, owner) = (consumes.event_type, consumes.from);
+        let owners = self.topics.events(owner);
+        if topic != owners {
+            Err(format!("{event_type} is for {owner} to say, in {owners}; this one is in {topic}"))
+        } else if source.strip_prefix('/') != Some(owner) {
+            Err(format!("{event_type} is for {owner} to say; ce_source of this one is {source:?}"))
+        } else {
+            Ok(())
+        }
     }
 
     fn known(&self, event_type: &'static str, id: i32) -> Option<Writer> {
@@ -176,14 +199,38 @@ mod tests {
         fn beat(&self) {}
     }
 
+    fn readers(prefix: &str, consumes: Vec<Consumes<()>>) -> Readers<()> {
+        let registry = Registry::new(&"http://localhost:1".parse().unwrap()).unwrap();
+        Readers::new("shipping", prefix.parse().unwrap(), consumes, registry, Arc::new(Nobody))
+    }
+
+    #[test]
+    fn only_the_owner_of_a_type_speaks() {
+        let consumes = vec![Consumes::new::<()>("payment", "PaymentCharged", "", |()| ())];
+        let readers = readers("blue.", consumes);
+        let check =
+            |topic, source| readers.check_owner(&readers.by_type["PaymentCharged"], topic, source);
+        check("blue.payment.events", "/payment").unwrap();
+        for (topic, source) in [
+            ("blue.inventory.events", "/payment"),
+            ("blue.inventory.events", "/inventory"),
+            ("payment.events", "/payment"),
+            ("blue.payment.events", "/inventory"),
+            ("blue.payment.events", "payment"),
+            ("blue.payment.events", "/payments"),
+        ] {
+            let error = check(topic, source).unwrap_err();
+            assert!(error.contains("PaymentCharged is for payment to say"), "{error}");
+        }
+    }
+
     #[test]
     fn what_is_only_remembered_or_for_others_is_not_urgent() {
         let consumes = vec![
             Consumes::new::<()>("order", "OrderConfirmed", "", |()| ()),
             Consumes::new::<()>("order", "OrderPlaced", "", |()| ()).at_leisure(),
         ];
-        let registry = Registry::new(&"http://localhost:1".parse().unwrap()).unwrap();
-        let readers = Readers::new("shipping".to_owned(), consumes, registry, Arc::new(Nobody));
+        let readers = readers("", consumes);
         let urgent =
             |value| readers.is_urgent([("other", None), (headers::TYPE, value)].into_iter());
         assert!(urgent(Some(b"OrderConfirmed")));

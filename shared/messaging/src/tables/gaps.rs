@@ -1,9 +1,12 @@
 //! Numbers that are missing in orders' streams of events.
 
+use contracts::operations::Number;
+use futures::FutureExt as _;
 use kernel::OrderId;
 use uuid::Uuid;
 
 use super::statement::{Columns, Read, Write};
+use crate::database::Session;
 use crate::failure::Failure;
 
 /// A number in an order's stream of events.
@@ -41,6 +44,54 @@ pub(crate) fn close(come: &[Numbered], write: &mut Write) -> Result<(), Failure>
         "DELETE FROM gaps WHERE (order_id, source, sequence) IN (
            SELECT unnest({orders}), unnest({sources}), unnest({sequences}))"
     ));
+    Ok(())
+}
+
+/// Notes that an event stays missing, and takes it for acknowledged if it is known to be missing.
+pub(crate) async fn acknowledge(
+    session: &mut Session,
+    Number { order_id, source, sequence }: &Number,
+) -> Result<(), Failure> {
+    session
+        .run(|connection| {
+            sqlx::query!(
+                "WITH noted AS (INSERT INTO acknowledged VALUES ($1, $2, $3) ON CONFLICT DO NOTHING)
+                 UPDATE gaps SET verdict = 'acknowledged'
+                 WHERE order_id = $1 AND source = $2 AND sequence = $3
+                   AND verdict IN ('lost', 'dead')",
+                order_id.0,
+                source,
+                sequence
+            )
+            .execute(connection)
+            .boxed()
+        })
+        .await?;
+    Ok(())
+}
+
+/// Notes that an event is missed after all: a discard was taken back. What has become of it is looked
+/// for again.
+pub(crate) async fn miss(
+    session: &mut Session,
+    Number { order_id, source, sequence }: &Number,
+) -> Result<(), Failure> {
+    session
+        .run(|connection| {
+            sqlx::query!(
+                "WITH noted AS (DELETE FROM acknowledged
+                   WHERE order_id = $1 AND source = $2 AND sequence = $3)
+                 UPDATE gaps SET verdict = 'waiting', checked_at = NULL
+                 WHERE order_id = $1 AND source = $2 AND sequence = $3
+                   AND verdict = 'acknowledged'",
+                order_id.0,
+                source,
+                sequence
+            )
+            .execute(connection)
+            .boxed()
+        })
+        .await?;
     Ok(())
 }
 

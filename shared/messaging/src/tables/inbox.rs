@@ -15,7 +15,7 @@ pub(crate) fn insert(ids: Vec<Uuid>, write: &mut Write) -> Result<(), Failure> {
     insert_into("inbox (event_id)", ids, write)
 }
 
-/// The same for dead letters that are redriven, by their redrive ids.
+/// The same for the redrives of dead letters.
 pub(crate) fn insert_redriven(ids: Vec<Uuid>, write: &mut Write) -> Result<(), Failure> {
     insert_into("redriven (redrive_id)", ids, write)
 }

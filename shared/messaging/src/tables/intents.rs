@@ -11,6 +11,11 @@
 //!  bundle 7  open 001   the first is deferred: it is bundle 9 now, open 1, due in 30 s
 //!                       the third's outcome is committed: bundle 7 is gone
 //! ```
+//!
+//! A call that an operator has parked, or that was given up, is held: it stays, and is not made.
+
+mod deferral;
+mod held;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,11 +28,12 @@ use sqlx::{AssertSqlSafe, Row as _};
 use tracing::warn;
 use uuid::Uuid;
 
+pub(crate) use self::deferral::{Deferral, defer};
+pub(crate) use self::held::{GivenUp, Kept, OpenCall, Turn, find, keep, turn};
 use super::bundle::BundleId;
 use super::instance;
-use super::outbox::Outbox;
 use super::state_table::StateTable;
-use super::statement::{Columns, Found, JsonText, Read, Write, storable};
+use super::statement::{Columns, Found, JsonText, Read, Write};
 use super::states::State;
 use crate::call::{Call, Effect};
 use crate::cause::Cause;
@@ -184,7 +190,8 @@ pub(crate) async fn claim<F: Effect, S: State>(
     is_abandoned: impl Fn(&S, &F) -> bool,
 ) -> Result<Vec<Intent<F>>, Failure> {
     let due = format!(
-        "(due_at <= now() OR attempts = 0 AND instance NOT IN {}) AND bundle_id <> ALL($3)",
+        "(due_at <= now() OR attempts = 0 AND instance NOT IN {}) AND held IS NULL
+         AND bundle_id <> ALL($3)",
         instance::LIVE
     );
     let sql = format!(
@@ -200,8 +207,7 @@ pub(crate) async fn claim<F: Effect, S: State>(
              ) AS bundle (bundle_id, own, so_far) WHERE so_far - own < $2)
            FOR UPDATE SKIP LOCKED)
          RETURNING bundle_id)
-         SELECT bundle_id, number, bundled, order_id, step, effect, attempts, correlation_id,
-           causation_id, traceparent,
+         SELECT {CALL},
            (SELECT state FROM {} AS known WHERE known.order_id = effects.order_id) AS state
          FROM effects WHERE bundle_id IN (SELECT bundle_id FROM claimed)
          ORDER BY attempts > 0, due_at",
@@ -225,15 +231,7 @@ fn intent_from<F: Effect, S: State>(
     row: &PgRow,
     is_abandoned: impl Fn(&S, &F) -> bool,
 ) -> Result<Option<Intent<F>>, Failure> {
-    let place = |column| -> Result<usize, Failure> {
-        Ok(usize::try_from(row.try_get::<i32, _>(column)?).unwrap_or_default())
-    };
-    let id = IntentId {
-        bundle: BundleId(row.try_get("bundle_id")?),
-        number: place("number")?,
-        bundled: place("bundled")?,
-    };
-    let order = OrderId(row.try_get("order_id")?);
+    let (id, order) = (id_from(row)?, OrderId(row.try_get("order_id")?));
     let effect: F = match row.try_get("effect") {
         Ok(Json(effect)) => effect,
         Err(error) => {
@@ -246,13 +244,33 @@ fn intent_from<F: Effect, S: State>(
     // A state that does not read says nothing of the call.
     let state = row.try_get::<Option<Json<S>>, _>("state").ok().flatten();
     let abandoned = state.is_some_and(|Json(state)| is_abandoned(&state, &effect));
+    let (attempts, age, cause) = rest_from(row)?;
+    Ok(Some(Intent { id, call: Call { order, effect, attempts, age, cause }, abandoned }))
+}
+
+/// What a call is read from.
+const CALL: &str = "bundle_id, number, bundled, order_id, step, effect, attempts, correlation_id,
+    causation_id, traceparent, extract(epoch FROM now() - created_at)::float8 AS age";
+
+fn id_from(row: &PgRow) -> Result<IntentId, Failure> {
+    let place = |column| -> Result<usize, Failure> {
+        Ok(usize::try_from(row.try_get::<i32, _>(column)?).unwrap_or_default())
+    };
+    Ok(IntentId {
+        bundle: BundleId(row.try_get("bundle_id")?),
+        number: place("number")?,
+        bundled: place("bundled")?,
+    })
+}
+
+fn rest_from(row: &PgRow) -> Result<(u32, Duration, Cause), Failure> {
     let cause = Cause {
         correlation_id: row.try_get("correlation_id")?,
         causation_id: row.try_get("causation_id")?,
         traceparent: row.try_get("traceparent")?,
     };
-    let attempts = row.try_get::<i32, _>("attempts")?.unsigned_abs();
-    Ok(Some(Intent { id, call: Call { order, effect, attempts, cause }, abandoned }))
+    let age = Duration::try_from_secs_f64(row.try_get("age")?).unwrap_or_default();
+    Ok((row.try_get::<i32, _>("attempts")?.unsigned_abs(), age, cause))
 }
 
 /// Keeps the leases of bundles that take longer than one.
@@ -271,113 +289,6 @@ pub(crate) async fn renew(
             async move { update.execute(connection).await.map(|_| ()) }.boxed()
         })
         .await
-}
-
-/// A call that is to be tried again later, and why.
-#[derive(Debug, Clone)]
-pub(crate) struct Deferral {
-    pub(crate) id: IntentId,
-    /// How often it was tried; the table keeps the greatest number.
-    pub(crate) attempts: u32,
-    pub(crate) wait: Duration,
-    pub(crate) error: String,
-}
-
-/// Writes down when calls are to be tried again, how often they were, and what was wrong. Each gets
-/// a bundle of its own, unless it has one.
-pub(crate) async fn defer(
-    session: &mut Session,
-    outbox: &Outbox,
-    calls: Vec<Deferral>,
-) -> Result<(), Failure> {
-    let (alone, others): (Vec<Deferral>, Vec<Deferral>) =
-        calls.into_iter().partition(|call| call.id.bundled == 1);
-    defer_bundles(session, alone).await?;
-    let mut bundles: BTreeMap<BundleId, Vec<Deferral>> = BTreeMap::new();
-    for call in others {
-        bundles.entry(call.id.bundle).or_default().push(call);
-    }
-    for calls in bundles.into_values() {
-        split(session, outbox, calls).await?;
-    }
-    Ok(())
-}
-
-async fn defer_bundles(session: &mut Session, calls: Vec<Deferral>) -> Result<(), Failure> {
-    if calls.is_empty() {
-        return Ok(());
-    }
-    let mut write = Write::default();
-    let bundles = calls.iter().map(|call| call.id.bundle.0).collect::<Vec<i64>>();
-    let bundles = write.bind(bundles)?;
-    let Reasons { waits, attempts, errors } = Reasons::of(&calls, &mut write)?;
-    let of = |column: &str| format!("({column})[array_position({bundles}, bundle_id)]");
-    write.part(&format!(
-        "UPDATE effect_bundles SET due_at = now() + {} * interval '1 second',
-           attempts = greatest(attempts, {}), last_error = {}
-         WHERE bundle_id = ANY({bundles})",
-        of(&waits),
-        of(&attempts),
-        of(&errors)
-    ));
-    write.run(session).await
-}
-
-/// Takes calls out of their bundle.
-async fn split(
-    session: &mut Session,
-    outbox: &Outbox,
-    calls: Vec<Deferral>,
-) -> Result<(), Failure> {
-    let mut write = Write::default();
-    for (bundle, mask) in masks(calls.iter().map(|call| call.id)) {
-        let (bundle, mask) = (write.bind(bundle.0)?, write.bind(mask)?);
-        let mask = format!("{mask}::text::bit varying");
-        let numbers = calls.iter().map(|call| i32::try_from(call.id.number).unwrap_or(i32::MAX));
-        let numbers = write.bind(numbers.collect::<Vec<i32>>())?;
-        let own = write.bind(calls.iter().map(|_| outbox.next_bundle().0).collect::<Vec<i64>>())?;
-        let Reasons { waits, attempts, errors } = Reasons::of(&calls, &mut write)?;
-        let emptied = write.part(&format!(
-            "DELETE FROM effect_bundles WHERE bundle_id = {bundle} AND open = {mask} RETURNING *"
-        ));
-        let kept = write.part(&format!(
-            "UPDATE effect_bundles SET open = open & ~{mask}
-             WHERE bundle_id = {bundle} AND open <> {mask} AND open & {mask} = {mask} RETURNING *"
-        ));
-        // When somebody else has come in between neither has a row, and its lease will end.
-        write.part(&format!(
-            "INSERT INTO effect_bundles (bundle_id, instance, open, due_at, attempts, last_error,
-               created_at, order_ids, steps, effects, correlation_ids, causation_ids, traceparents)
-             SELECT own, instance, B'1', now() + wait * interval '1 second',
-               greatest(bundle.attempts, call.attempts), error, created_at,
-               order_ids[at:at], steps[at:at], effects[at:at], correlation_ids[at:at],
-               causation_ids[at:at], traceparents[at:at]
-             FROM (SELECT * FROM {emptied} UNION ALL SELECT * FROM {kept}) AS bundle,
-               (SELECT unnest({numbers}) + 1 AS at, unnest({own}) AS own, unnest({waits}) AS wait,
-                  unnest({attempts}) AS attempts, unnest({errors}) AS error) AS call"
-        ));
-    }
-    write.run(session).await
-}
-
-/// What is written down of deferred calls, as arrays.
-struct Reasons {
-    waits: String,
-    attempts: String,
-    errors: String,
-}
-
-impl Reasons {
-    fn of(calls: &[Deferral], write: &mut Write) -> Result<Self, Failure> {
-        let waits = calls.iter().map(|call| call.wait.as_secs_f64());
-        let attempts = calls.iter().map(|call| call.attempts.cast_signed());
-        let errors = calls.iter().map(|call| storable(&call.error, ERROR_LENGTH).into_owned());
-        Ok(Self {
-            waits: write.bind(waits.collect::<Vec<f64>>())?,
-            attempts: write.bind(attempts.collect::<Vec<i32>>())?,
-            errors: write.bind(errors.collect::<Vec<String>>())?,
-        })
-    }
 }
 
 #[cfg(test)]

@@ -17,10 +17,15 @@ pub(crate) struct Parked {
     pub(crate) topic: String,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
+    /// When it was written, in milliseconds since 1970; -1 if it does not say. With its place this
+    /// tells it from all other records, also when a topic is made anew.
+    pub(crate) written_ms: i64,
     pub(crate) order: Option<OrderId>,
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
     pub(crate) payload: Option<Vec<u8>>,
+    /// How many bytes the payload has, if they are too many to be kept.
+    pub(crate) cut: Option<i64>,
     pub(crate) attempts: u32,
     /// When it failed first, by the database's clock, and how long ago that was when the row was
     /// read. A record that is not in the queue has neither.
@@ -31,9 +36,14 @@ pub(crate) struct Parked {
 }
 
 /// The columns that a [`Parked`] is read from.
-pub(crate) const COLUMNS: &str = "topic, partition, record_offset, order_id, key, header_names, \
-     header_values, payload, attempts, first_failed_at, last_failed_at, errors, \
+pub(crate) const COLUMNS: &str = "topic, partition, record_offset, written_ms, order_id, key, header_names, \
+     header_values, payload, payload_cut, attempts, first_failed_at, last_failed_at, errors, \
      coalesce(extract(epoch FROM now() - first_failed_at), 0)::float8 AS age_s";
+
+/// The most that is kept of a payload, in bytes: thirty times what an event can have.
+const KEPT_MAX: usize = 8 * 1024 * 1024;
+/// What stands for the time of a record that does not say when it was written.
+const NOT_SAID: i64 = -1;
 
 /// The most errors kept of one record: the first and the latest tell most.
 const ERRORS_MAX: usize = 20;
@@ -54,39 +64,46 @@ impl Parked {
     /// A record of unknown order whose headers cannot be read.
     pub(crate) fn without_headers(record: &impl rdkafka::Message) -> Self {
         let key = record.key().map(<[u8]>::to_vec);
-        let payload = record.payload().map(<[u8]>::to_vec);
-        Self::new(record.topic(), record.partition(), record.offset(), key, payload)
+        let written_ms = record.timestamp().to_millis().unwrap_or(NOT_SAID);
+        let place = (record.topic(), record.partition(), record.offset());
+        Self::new(place, written_ms, key, record.payload())
     }
 
     /// A record that a scan came by.
     pub(crate) fn from_scanned(record: &Scanned<'_>, order: Option<OrderId>) -> Self {
         let headers = record.headers.iter().flatten();
         let key = record.key.map(<[u8]>::to_vec);
-        let payload = record.payload.map(<[u8]>::to_vec);
+        let written_ms = record.timestamp.map_or(NOT_SAID, Timestamp::as_millisecond);
+        let place = (record.topic, record.partition, record.offset);
         Self {
             order,
             headers: headers
                 .map(|(name, value)| ((*name).to_owned(), value.map(<[u8]>::to_vec)))
                 .collect(),
-            ..Self::new(record.topic, record.partition, record.offset, key, payload)
+            ..Self::new(place, written_ms, key, record.payload)
         }
     }
 
     fn new(
-        topic: &str,
-        partition: i32,
-        offset: i64,
+        (topic, partition, offset): (&str, i32, i64),
+        written_ms: i64,
         key: Option<Vec<u8>>,
-        payload: Option<Vec<u8>>,
+        payload: Option<&[u8]>,
     ) -> Self {
+        // A record that is small on the wire can be huge once it is decompressed.
+        let length = payload.map_or(0, <[u8]>::len);
+        let kept = payload.map(|payload| payload[..length.min(KEPT_MAX)].to_vec());
+        let cut = (length > KEPT_MAX).then(|| i64::try_from(length).unwrap_or(i64::MAX));
         Self {
             topic: topic.to_owned(),
             partition,
             offset,
+            written_ms,
             order: None,
             key,
             headers: Vec::new(),
-            payload,
+            payload: kept,
+            cut,
             attempts: 0,
             first_failed_at: None,
             age: Duration::ZERO,
@@ -107,10 +124,12 @@ impl Parked {
             topic: row.try_get("topic")?,
             partition: row.try_get("partition")?,
             offset: row.try_get("record_offset")?,
+            written_ms: row.try_get("written_ms")?,
             order: row.try_get::<Option<Uuid>, _>("order_id")?.map(OrderId),
             key: row.try_get("key")?,
             headers: names.into_iter().zip(values).collect(),
             payload: row.try_get("payload")?,
+            cut: row.try_get("payload_cut")?,
             attempts: row.try_get::<i32, _>("attempts")?.unsigned_abs(),
             first_failed_at: time("first_failed_at")?,
             age: Duration::try_from_secs_f64(age_s).unwrap_or_default(),

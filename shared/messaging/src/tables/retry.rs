@@ -25,12 +25,16 @@ pub(crate) enum Fate {
 
 /// The place of a record, as a condition on a table's columns.
 fn place(parked: &Parked, write: &mut Write) -> Result<String, Failure> {
-    let (topic, partition, offset) = (
+    let (topic, partition, offset, written_ms) = (
         write.bind(parked.topic.as_str())?,
         write.bind(parked.partition)?,
         write.bind(parked.offset)?,
+        write.bind(parked.written_ms)?,
     );
-    Ok(format!("topic = {topic} AND partition = {partition} AND record_offset = {offset}"))
+    Ok(format!(
+        "topic = {topic} AND partition = {partition} AND record_offset = {offset}
+         AND written_ms = {written_ms}"
+    ))
 }
 
 /// Puts a record into the queue, or writes down its newest failure if it is there. A record that
@@ -48,7 +52,7 @@ pub(crate) async fn set_aside(
     let mut write = Write::default();
     let place = place(parked, &mut write)?;
     write.part(&format!(
-        "DELETE FROM retry_queue WHERE {place}
+        "DELETE FROM retry_queue WHERE {place} AND due_at < 'infinity'
            AND EXISTS (SELECT FROM dead_lettered WHERE {place})"
     ));
     write.run(session).await
@@ -68,11 +72,13 @@ pub(crate) fn insert(parked: &Parked, fate: Fate, write: &mut Write) -> Result<(
         write.bind(parked.topic.as_str())?,
         write.bind(parked.partition)?,
         write.bind(parked.offset)?,
+        write.bind(parked.written_ms)?,
         write.bind(parked.order.map(|order| order.0))?,
         write.bind(parked.key.as_deref())?,
         write.bind(names)?,
         write.bind(values)?,
         write.bind(parked.payload.as_deref())?,
+        write.bind(parked.cut)?,
         write.bind(parked.attempts.cast_signed())?,
         write.bind(dead)?,
         write.bind(parked.errors.as_slice())?,
@@ -81,11 +87,11 @@ pub(crate) fn insert(parked: &Parked, fate: Fate, write: &mut Write) -> Result<(
     // The database's clock alone says when. What has not failed itself has no time of failure.
     let failed_at = if parked.attempts > 0 { "now()" } else { "NULL" };
     write.part(&format!(
-        "INSERT INTO retry_queue (topic, partition, record_offset, order_id, key, header_names,
-           header_values, payload, attempts, dead, errors, due_at, first_failed_at, last_failed_at)
+        "INSERT INTO retry_queue (topic, partition, record_offset, written_ms, order_id, key, header_names,
+           header_values, payload, payload_cut, attempts, dead, errors, due_at, first_failed_at, last_failed_at)
          SELECT {}, now() + {wait} * interval '1 second', {failed_at}, {failed_at}
          WHERE NOT EXISTS (SELECT FROM dead_lettered WHERE {place})
-         ON CONFLICT (topic, partition, record_offset) DO UPDATE SET
+         ON CONFLICT (topic, partition, record_offset, written_ms) DO UPDATE SET
            attempts = excluded.attempts, due_at = excluded.due_at, dead = excluded.dead,
            first_failed_at = coalesce(retry_queue.first_failed_at, excluded.first_failed_at),
            last_failed_at = excluded.last_failed_at, errors = excluded.errors
@@ -120,18 +126,35 @@ pub(crate) async fn is_dead(session: &mut Session, parked: &Parked) -> Result<bo
         .run(|connection| {
             sqlx::query_scalar!(
                 "SELECT (EXISTS (SELECT FROM dead_lettered
-                     WHERE topic = $1 AND partition = $2 AND record_offset = $3)
+                     WHERE topic = $1 AND partition = $2 AND record_offset = $3
+                       AND written_ms = $4)
                    OR EXISTS (SELECT FROM retry_queue
-                     WHERE topic = $1 AND partition = $2 AND record_offset = $3 AND dead))
+                     WHERE topic = $1 AND partition = $2 AND record_offset = $3
+                       AND written_ms = $4 AND dead))
                    AS \"dead!\"",
                 parked.topic,
                 parked.partition,
-                parked.offset
+                parked.offset,
+                parked.written_ms
             )
             .fetch_one(connection)
             .boxed()
         })
         .await
+}
+
+/// Has a record of the queue wait a while longer, without taking it for a failed try.
+pub(crate) async fn postpone(
+    session: &mut Session,
+    parked: &Parked,
+    wait: Duration,
+) -> Result<(), Failure> {
+    let mut write = Write::default();
+    let (place, wait) = (place(parked, &mut write)?, write.bind(wait.as_secs_f64())?);
+    write.part(&format!(
+        "UPDATE retry_queue SET due_at = now() + {wait} * interval '1 second' WHERE {place}"
+    ));
+    write.run(session).await
 }
 
 /// Has a record taken off the queue: it is processed by this statement.
@@ -191,7 +214,7 @@ pub(crate) async fn release(session: &mut Session, parked: &[&Parked]) -> Result
     let places = places(parked, &mut write)?;
     write.part(&format!(
         "UPDATE retry_queue SET due_at = now()
-         WHERE (topic, partition, record_offset) IN ({places})"
+         WHERE (topic, partition, record_offset, written_ms) IN ({places})"
     ));
     write.run(session).await
 }
@@ -201,11 +224,26 @@ pub(crate) async fn moved(session: &mut Session, parked: &[&Parked]) -> Result<(
     let mut write = Write::default();
     let places = places(parked, &mut write)?;
     write.part(&format!(
-        "INSERT INTO dead_lettered (topic, partition, record_offset) {places} ON CONFLICT DO NOTHING"
+        "INSERT INTO dead_lettered (topic, partition, record_offset, written_ms)
+           {places} ON CONFLICT DO NOTHING"
     ));
     write.part(&format!(
-        "DELETE FROM retry_queue WHERE (topic, partition, record_offset) IN ({places})"
+        "DELETE FROM retry_queue WHERE (topic, partition, record_offset, written_ms) IN ({places})"
     ));
+    write.run(session).await
+}
+
+/// Takes note that the letter of this record is in the dead-letter topic without the payload, which
+/// is too large for that, and stays here for good.
+pub(crate) async fn kept(session: &mut Session, parked: &Parked) -> Result<(), Failure> {
+    let mut write = Write::default();
+    let place = place(parked, &mut write)?;
+    write.part(&format!(
+        "INSERT INTO dead_lettered (topic, partition, record_offset, written_ms)
+         SELECT topic, partition, record_offset, written_ms FROM retry_queue WHERE {place}
+         ON CONFLICT DO NOTHING"
+    ));
+    write.part(&format!("UPDATE retry_queue SET due_at = 'infinity' WHERE {place}"));
     write.run(session).await
 }
 
@@ -214,5 +252,8 @@ fn places(parked: &[&Parked], write: &mut Write) -> Result<String, Failure> {
     let topics = write.bind(parked.iter().map(|one| one.topic.as_str()).collect::<Vec<_>>())?;
     let partitions = write.bind(parked.iter().map(|one| one.partition).collect::<Vec<_>>())?;
     let offsets = write.bind(parked.iter().map(|one| one.offset).collect::<Vec<_>>())?;
-    Ok(format!("SELECT unnest({topics}), unnest({partitions}), unnest({offsets})"))
+    let written = write.bind(parked.iter().map(|one| one.written_ms).collect::<Vec<_>>())?;
+    Ok(format!(
+        "SELECT unnest({topics}), unnest({partitions}), unnest({offsets}), unnest({written})"
+    ))
 }

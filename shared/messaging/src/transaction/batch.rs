@@ -21,13 +21,13 @@ use crate::record::skipped::Skipped;
 use crate::service::{Service, Shared as _};
 use crate::tables::bundle::{Bundle, BundleId, Outgoing};
 use crate::tables::gaps::{self, Numbered};
-use crate::tables::inbox;
-use crate::tables::intents::{self, Intent};
+use crate::tables::intents::{self, GivenUp, Intent};
 use crate::tables::outbox::Outbox;
 use crate::tables::retry::{self, Fate};
 use crate::tables::state_table::StateTable;
 use crate::tables::statement::{Read, Write};
 use crate::tables::states::States;
+use crate::tables::{decisions, inbox};
 use crate::{crash, trace};
 
 /// Carries batches through, one after the other.
@@ -76,10 +76,17 @@ struct Decided<S: Service> {
     calls: Vec<Call<S::Effect>>,
     /// The events whose effect this is.
     taken: Vec<EventId>,
+    /// The redrives of events that were known already: whoever redrives them is to see that they
+    /// were read.
+    needless: Vec<Uuid>,
     /// Numbers that are missing before those that came.
     missing: Vec<Numbered>,
     /// Numbers that came, of orders in which some were missing.
     found: Vec<Numbered>,
+    /// Calls that are given up.
+    given_up: Vec<intents::Kept>,
+    /// What operators have decided on calls.
+    decisions: Vec<decisions::Decision>,
 }
 
 /// Why a batch is not written.
@@ -156,8 +163,11 @@ impl<S: Service> Processor<S> {
             events: Vec::new(),
             calls: Vec::new(),
             taken: Vec::new(),
+            needless: Vec::new(),
             missing: Vec::new(),
             found: Vec::new(),
+            given_up: Vec::new(),
+            decisions: Vec::new(),
         };
         let (mut held, mut duplicates) = (Vec::new(), 0);
         for message in batch {
@@ -172,6 +182,8 @@ impl<S: Service> Processor<S> {
                 Verdict::Drop => {
                     duplicates += 1;
                     counter!("farandole_duplicates_total", "type" => message.name).increment(1);
+                    let redrive = message.event().and_then(|event| event.redrive);
+                    decided.needless.extend(redrive.filter(|redrive| !known.has_seen(*redrive)));
                 }
             }
         }
@@ -263,8 +275,18 @@ impl<S: Service> Processor<S> {
             order: *order,
             effect,
             attempts: 0,
+            age: Duration::ZERO,
             cause: cause.clone(),
         }));
+        match &message.origin {
+            Origin::Effect { given_up: Some(call), .. } => {
+                let (bundle, order) = (self.outbox.next_bundle(), *order);
+                let (call, cause) = (GivenUp::clone(call), message.cause.clone());
+                decided.given_up.push(intents::Kept { bundle, order, call, cause });
+            }
+            Origin::Decided { decision, .. } => decided.decisions.push(decision.clone()),
+            _ => {}
+        }
         decided.orders.push(*order);
         self.count_off(message, known, decided);
         span.end(false);
@@ -276,7 +298,7 @@ impl<S: Service> Processor<S> {
         let (event, partition) = match &message.origin {
             Origin::Event { event, record } => (event, record.partition()),
             Origin::Parked { event, row } => (event, row.partition),
-            Origin::Effect { .. } | Origin::Command { .. } => return,
+            Origin::Effect { .. } | Origin::Decided { .. } | Origin::Command { .. } => return,
         };
         let EventId { source, sequence, .. } = event;
         let order = message.order;
@@ -311,11 +333,11 @@ impl<S: Service> Processor<S> {
         decided: Decided<S>,
         trust: Trust,
     ) -> Result<(Option<Bundle>, Vec<Intent<S::Effect>>, Vec<OrderId>), Failure> {
-        let Decided { states, shared, orders, events, calls, taken, missing, found } = decided;
+        let Decided { states, shared, orders, events, calls, taken, missing, found, .. } = decided;
+        let (given_up, decided_on) = (decided.given_up, decided.decisions);
         let mut write = Write::default();
-        let new = taken.iter().map(|event| event.id).filter(|id| !known.has_seen(*id));
-        inbox::insert(new.collect(), &mut write)?;
-        let redriven = taken.iter().filter_map(|event| event.redrive);
+        inbox::insert(taken.iter().map(|event| event.id).collect(), &mut write)?;
+        let redriven = taken.iter().filter_map(|event| event.redrive).chain(decided.needless);
         inbox::insert_redriven(redriven.collect(), &mut write)?;
         if trust == Trust::All && !taken.is_empty() {
             let ids: Vec<Uuid> = orders.iter().map(|order| order.0).collect();
@@ -330,6 +352,8 @@ impl<S: Service> Processor<S> {
         let intents = intents::append(self.outbox.instance(), bundle, calls, &mut write)?;
         let outcomes = batch.iter().filter_map(Message::intent);
         intents::settle(outcomes.filter(|intent| known.is_open(*intent)), &mut write)?;
+        intents::keep(self.outbox.instance(), &given_up, &mut write)?;
+        decisions::take_note(&decided_on, &mut write)?;
         gaps::notice(&missing, &mut write)?;
         gaps::close(&found, &mut write)?;
         for message in batch {

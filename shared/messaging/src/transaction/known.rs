@@ -19,7 +19,7 @@ pub(crate) struct Known {
     parts: Option<Parts>,
     /// Events and redrives whose effect is in the database.
     seen: HashSet<Uuid>,
-    /// What a message of this batch has been let through for; a second copy is not.
+    /// The events of this batch that have been let through; a second copy is not.
     passed: HashSet<Uuid>,
     settled: HashSet<IntentId>,
     /// Calls whose outcome is not known.
@@ -120,10 +120,11 @@ impl Known {
         self.parts.is_none() || self.open.contains(&intent)
     }
 
-    /// Whether an event is new; a second copy in the same batch is not.
+    /// Whether an event is new; a second copy in the same batch is not. Nor is a redriven one if
+    /// either its id or the redrive's is known: two letters can be of one event.
     fn pass(&mut self, event: &EventId) -> bool {
-        let key = event.key();
-        !self.seen.contains(&key) && self.passed.insert(key)
+        let redriven = event.redrive.is_some_and(|redrive| self.seen.contains(&redrive));
+        !redriven && !self.seen.contains(&event.id) && self.passed.insert(event.id)
     }
 
     pub(crate) fn verdict<I>(&mut self, message: &Message<'_, I>) -> Verdict {
@@ -131,7 +132,7 @@ impl Known {
             Origin::Event { event, .. } if !self.pass(event) => Verdict::Drop,
             Origin::Event { .. } if self.waiting.contains(&message.order) => Verdict::Hold,
             Origin::Parked { event, .. } if !self.pass(event) => Verdict::Drop,
-            Origin::Effect { intent } => {
+            Origin::Effect { intent, .. } | Origin::Decided { intent, .. } => {
                 if self.is_open(*intent) && self.settled.insert(*intent) {
                     Verdict::Process
                 } else {

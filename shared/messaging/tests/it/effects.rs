@@ -204,6 +204,19 @@ async fn a_call_that_panics_is_made_again() {
     }
 }
 
+/// The provider is asked again, for only that can bring an outcome that can be taken; how often it
+/// was can be seen.
+#[tokio::test]
+async fn a_call_whose_outcome_cannot_be_taken_counts_its_tries() {
+    let stage = Stage::set().await;
+    let order = new_orders(1)[0];
+    let instance = stage.start().await;
+    stage.send(&[Letter::new(stage.ids, order, 1, Action::AskInVain)]).await;
+    let refused = "effects WHERE attempts > 3 AND last_error LIKE '%cannot be taken%nonsense%'";
+    stage.until_count(refused, 1).await;
+    instance.stop().await;
+}
+
 #[tokio::test]
 async fn no_more_events_are_taken_in_while_too_many_calls_are_open() {
     let stage = Stage::set_narrow().await;

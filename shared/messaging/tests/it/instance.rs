@@ -28,8 +28,12 @@ pub(crate) struct Reports {
     complaints: Mutex<Vec<(&'static str, String)>>,
     /// The destinations whose circuit was open at some time, with the step.
     broken: Mutex<BTreeSet<(&'static str, String)>>,
+    /// All details that were told, by name.
+    details: Mutex<Vec<(&'static str, String)>>,
     beats: AtomicUsize,
     held_up: AtomicBool,
+    /// Whether decisions are heard of, or why not.
+    operations: Mutex<Option<Result<(), String>>>,
 }
 
 impl Monitor for Reports {
@@ -50,6 +54,16 @@ impl Monitor for Reports {
         if state == "open" {
             self.broken.lock().unwrap().insert((step, destination.to_owned()));
         }
+    }
+
+    fn detail(&self, name: &'static str, what: Option<&str>) {
+        let mut details = self.details.lock().unwrap();
+        details.extend(what.map(|what| (name, what.to_owned())));
+    }
+
+    fn operations(&self, trouble: Option<&str>) {
+        let heard = trouble.map_or(Ok(()), |trouble| Err(trouble.to_owned()));
+        *self.operations.lock().unwrap() = Some(heard);
     }
 
     fn intake(&self, held_up: Option<&'static str>) {
@@ -76,11 +90,33 @@ impl Reports {
         complaints.iter().any(|(about, reason)| *about == part && reason.contains(of))
     }
 
+    /// Waits until a detail is told that says this.
+    pub(crate) async fn until_told(&self, name: &'static str, part: &str) -> String {
+        let told = || async {
+            let details = self.details.lock().unwrap();
+            let fits = |one: &&(&str, String)| one.0 == name && one.1.contains(part);
+            details.iter().rev().find(fits).map(|(_, said)| said.clone())
+        };
+        eventually(&format!("{name} says {part}"), PATIENCE, told).await
+    }
+
     /// Waits until a circuit has opened, and returns all that have, with their steps.
     pub(crate) async fn until_broken(&self) -> BTreeSet<(&'static str, String)> {
         let broken =
             || async { Some(self.broken.lock().unwrap().clone()).filter(|it| !it.is_empty()) };
         eventually("a circuit opens", PATIENCE, broken).await
+    }
+
+    /// Waits until decisions are heard of.
+    pub(crate) async fn until_heard(&self) {
+        let heard = || async { self.operations.lock().unwrap().clone()?.ok() };
+        eventually("decisions are heard of", PATIENCE, heard).await;
+    }
+
+    /// Waits until they are not, and returns why.
+    pub(crate) async fn until_not_heard(&self) -> String {
+        let not = || async { self.operations.lock().unwrap().clone()?.err() };
+        eventually("decisions are not heard of", PATIENCE, not).await
     }
 
     /// Waits until events are held up, or taken in again.

@@ -12,11 +12,14 @@ mod topic;
 
 mod backlog;
 mod crash;
+mod decisions;
 mod dropped;
 mod effects;
+mod foreign;
 mod gaps;
 mod lanes;
 mod life;
+mod locks;
 mod once;
 mod outage;
 mod poison;

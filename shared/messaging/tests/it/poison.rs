@@ -42,6 +42,16 @@ fn poisons(ids: SchemaIds, tries: u32) -> Vec<Poison> {
         once(payload(|bytes| bytes.truncate(bytes.len() - 1)), "does not decode by its schema"),
         once(payload(|bytes| bytes.push(0)), "left over after the value"),
         once(payload(|bytes| bytes[0] = 1), "not in Confluent's wire format"),
+        once(payload(|bytes| bytes.resize(300_000, 0)), "an event has 262144 at most"),
+        once(good().with_header(headers::SOURCE, Some("/other")), "is for upstream to say"),
+        once(
+            good().with_header(headers::CORRELATION_ID, Some(&"x".repeat(900_000))),
+            "which is not 1 to 128 printable ASCII characters",
+        ),
+        once(
+            good().with_header(headers::CAUSATION_ID, Some("\u{1b}]0;owned\u{7}")),
+            "which is not 1 to 128 printable ASCII characters",
+        ),
         once(good().with_header(headers::ID, None), "header ce_id is missing"),
         once(good().with_header(headers::TYPE, None), "header ce_type is missing"),
         once(good().with_header(headers::SUBJECT, Some("me")), "which is not an order id"),
@@ -287,28 +297,59 @@ async fn a_header_whose_name_is_not_text_hurts_nobody() {
     }
 }
 
-/// The undertaker of one instance has the record in its hands while another reads it again.
+/// The mover of one instance has the record in its hands while another reads it again.
 #[tokio::test]
 async fn a_record_that_fails_again_while_it_is_moved_to_the_dead_letters_is_there_once() {
     let stage = Stage::set_narrow().await;
-    let place = format!("'{}', 0, 0", stage.world.topics.events(UPSTREAM));
-    stage
-        .execute(&format!(
-            "INSERT INTO retry_queue (topic, partition, record_offset, header_names, header_values,
-               due_at, dead) VALUES ({place}, '{{}}', '{{}}', now() + interval '1 hour', true)"
-        ))
-        .await;
-    let mut undertaker = stage.pool.begin().await.unwrap();
-    let bury = format!("DELETE FROM retry_queue; INSERT INTO dead_lettered VALUES ({place})");
-    sqlx::raw_sql(AssertSqlSafe(bury)).execute(&mut *undertaker).await.unwrap();
-
-    let instance = stage.start().await;
     let [refused, good] = [Action::Refuse, Action::Count]
         .map(|action| Letter::new(stage.ids, new_orders(1)[0], 1, action));
     stage.send(&[refused, good]).await;
+    let (topic, written) = (stage.world.topics.events(UPSTREAM), stage.sent().await[0].written_ms);
+    stage
+        .execute(&format!(
+            "INSERT INTO retry_queue (topic, partition, record_offset, written_ms, header_names,
+               header_values, due_at, dead)
+             VALUES ('{topic}', 0, 0, {written}, '{{}}', '{{}}', now() + interval '1 hour', true)"
+        ))
+        .await;
+    let mut mover = stage.pool.begin().await.unwrap();
+    let bury = format!(
+        "DELETE FROM retry_queue; INSERT INTO dead_lettered
+           (topic, partition, record_offset, written_ms) VALUES ('{topic}', 0, 0, {written})"
+    );
+    sqlx::raw_sql(AssertSqlSafe(bury)).execute(&mut *mover).await.unwrap();
+
+    let instance = stage.start().await;
     let waits = "pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
     stage.until_count(waits, 1).await;
-    undertaker.commit().await.unwrap();
+    mover.commit().await.unwrap();
     stage.until_done(1).await;
     instance.stop().await;
+}
+
+/// A topic that was deleted and made anew, a disk that was lost, another cluster: offsets begin
+/// again, and are known from the life before.
+#[tokio::test]
+async fn what_lies_where_another_record_failed_in_an_earlier_life_of_the_topic_is_not_lost() {
+    let stage = Stage::set_narrow().await;
+    let topic = stage.world.topics.events(UPSTREAM);
+    stage
+        .execute(&format!(
+            "INSERT INTO dead_lettered (topic, partition, record_offset, written_ms)
+             SELECT '{topic}', 0, number, 1700000000000 FROM generate_series(0, 9) AS number;
+             INSERT INTO retry_queue (topic, partition, record_offset, written_ms, order_id,
+               header_names, header_values, due_at)
+             VALUES ('{topic}', 0, 1, 1700000000000, gen_random_uuid(), '{{}}', '{{}}', now() +
+               interval '1 hour')"
+        ))
+        .await;
+    let mut garbage = Letter::new(stage.ids, new_orders(1)[0], 1, Action::Count);
+    garbage.payload.truncate(3);
+    let failing = Letter::new(stage.ids, new_orders(1)[0], 1, Action::Refuse);
+    let instance = stage.start().await;
+    stage.send(&[garbage, failing]).await;
+    stage.until_count("dead_lettered", 12).await;
+    stage.until_count("retry_queue", 1).await;
+    instance.stop().await;
+    assert_eq!(stage.dead_letters().await.len(), 2);
 }

@@ -1,4 +1,4 @@
-//! A dead letter that is put back passes the inbox once, and brings its history when it fails again.
+//! A dead letter that is put back takes effect once, and brings its history when it fails again.
 
 use std::time::Duration;
 
@@ -20,28 +20,27 @@ fn redriven(stage: &Stage, letter: &Letter, redrive: Uuid) -> Letter {
         .with_header(DEAD_HISTORY, Some("[{\"attempts\":3}]"))
 }
 
+/// A relay that died before it took note has published an event twice; so there are two letters.
 #[tokio::test]
-async fn a_redriven_event_passes_once_however_often_it_is_put_back() {
+async fn a_redriven_event_takes_effect_once_however_many_letters_there_are_of_it() {
     let stage = Stage::set_narrow().await;
     let order = new_orders(1)[0];
-    let letter = Letter::new(stage.ids, order, 1, Action::Count);
+    let letter = Letter::new(stage.ids, order, 1, Action::Refuse);
     let instance = stage.start().await;
-    stage.send(std::slice::from_ref(&letter)).await;
-    stage.until_done(1).await;
-    assert_eq!(stage.numbers(order).await, [1], "the inbox knows it");
+    stage.send(&[letter.clone(), letter.clone()]).await;
+    stage.until_count("dead_lettered", 2).await;
+    instance.relent();
 
-    let again = redriven(&stage, &letter, Uuid::now_v7());
-    stage.send(&[again.clone(), again.clone()]).await;
-    stage.until_count("redriven", 1).await;
-    stage.send(&[again, letter.clone()]).await;
+    let [one, other] = [Uuid::now_v7(), Uuid::now_v7()].map(|id| redriven(&stage, &letter, id));
+    stage.send(&[one.clone(), one.clone(), other.clone()]).await;
+    stage.until_count("redriven", 2).await;
+    stage.send(&[one, other, letter.clone(), redriven(&stage, &letter, Uuid::now_v7())]).await;
+    stage.until_count("redriven", 3).await;
     let last = Letter::new(stage.ids, new_orders(1)[0], 1, Action::Count);
     stage.send(&[last]).await;
     stage.until_done(2).await;
-    assert_eq!(stage.numbers(order).await, [1, 1], "it has passed once more, and once only");
-    stage.send(&[redriven(&stage, &letter, Uuid::now_v7())]).await;
-    stage.until_count("redriven", 2).await;
-    assert_eq!(stage.numbers(order).await, [1, 1, 1], "another letter of the same event");
     instance.stop().await;
+    assert_eq!(stage.numbers(order).await, [1]);
 }
 
 #[tokio::test]
@@ -78,7 +77,6 @@ async fn a_redriven_event_that_fails_again_is_a_dead_letter_with_its_history() {
     assert_eq!(stage.count("inbox").await, 0, "it can be redriven again");
 }
 
-/// A held event's own id was in the inbox before: it must stay there.
 #[tokio::test]
 async fn a_redriven_event_waits_behind_its_order() {
     let stage = Stage::set_narrow().await;
@@ -86,17 +84,15 @@ async fn a_redriven_event_waits_behind_its_order() {
     let first = Letter::new(stage.ids, order, 1, Action::Count);
     let failing = Letter::new(stage.ids, order, 2, Action::Refuse);
     let instance = stage.start_with(crate::poison::patient(&stage)).await;
-    stage.send(std::slice::from_ref(&first)).await;
-    stage.until_done(1).await;
     stage.send(&[failing]).await;
     stage.until_count("retry_queue", 1).await;
     stage.send(&[redriven(&stage, &first, Uuid::now_v7())]).await;
     stage.until_count("retry_queue", 2).await;
-    assert_eq!(stage.count("inbox").await, 1);
+    assert_eq!(stage.count("inbox").await, 0);
     instance.relent();
     stage.until_done(2).await;
     instance.stop().await;
-    assert_eq!(stage.numbers(order).await, [1, 2, 1]);
+    assert_eq!(stage.numbers(order).await, [2, 1]);
 }
 
 /// A letter from a time that the inbox has forgotten long since.

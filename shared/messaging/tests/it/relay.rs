@@ -226,3 +226,52 @@ async fn two_instances_with_the_same_orders_lose_nothing_and_publish_in_order() 
     let deadlocks: i64 = sqlx::query_scalar(deadlocks).fetch_one(&stage.pool).await.unwrap();
     assert_eq!(deadlocks, 0, "both lock rows in the same order");
 }
+
+/// Kafka judges batches, and so refuses one whole for the sake of one of its records.
+#[tokio::test]
+async fn what_kafka_refuses_holds_up_nothing_else_and_goes_out_once_it_may() {
+    const LIMIT: i32 = 2_000;
+    let stage = Stage::set_narrow().await;
+    let topic = stage.world.topics.events(TALLY);
+    stage.world.set_topic(&topic, "max.message.bytes", &LIMIT.to_string()).await;
+    let orders = new_orders(60);
+    let counted = stage.world.register(TALLY, "Counted", COUNTED).await;
+    for (at, order) in orders.iter().enumerate() {
+        let bundle = leave_behind(&stage.pool, OTHER, Uuid::now_v7(), *order, counted).await;
+        if at == 7 || at == 40 {
+            stage
+                .execute(&format!(
+                    "UPDATE outbox_bundles SET payloads = ARRAY[convert_to(repeat('x', {LIMIT}),
+                       'UTF8')] WHERE bundle_id = {bundle}"
+                ))
+                .await;
+        }
+    }
+    let instance = stage.start().await;
+    instance.reports.until_told("refused", "of 2 orders").await;
+    stage.until_count("outbox", 2).await;
+    instance.reports.until_up("publishing").await;
+    stage.world.set_topic(&topic, "max.message.bytes", "1000000").await;
+    stage.until_count("outbox", 0).await;
+    assert_eq!(stage.published().await.len(), 60, "each once");
+    instance.stop().await;
+}
+
+/// As with a right that was taken away.
+#[tokio::test]
+async fn when_kafka_refuses_everything_the_service_says_so_and_goes_on_once_it_does_not() {
+    let stage = Stage::set().await;
+    let topic = stage.world.topics.events(TALLY);
+    let instance = stage.start().await;
+    instance.reports.until_up("publishing").await;
+    stage.world.set_topic(&topic, "max.message.bytes", "100").await;
+    let letters = rounds(stage.ids, &new_orders(40), 1);
+    stage.send(&letters).await;
+    let reason = instance.reports.until_down("publishing").await;
+    assert!(reason.contains("Kafka refuses events of 40 orders"), "{reason}");
+    stage.world.set_topic(&topic, "max.message.bytes", "1000000").await;
+    stage.until_done(letters.len()).await;
+    instance.reports.until_up("publishing").await;
+    instance.stop().await;
+    assert_eq!(stage.published().await.len(), 40);
+}

@@ -91,6 +91,11 @@ impl Stage {
         topic::read(&self.world.stack.kafka_brokers, self.world.topics.events(TALLY)).await
     }
 
+    /// All that was sent to the service through the first topic.
+    pub(crate) async fn sent(&self) -> Vec<Record> {
+        topic::read(&self.world.stack.kafka_brokers, self.world.topics.events(UPSTREAM)).await
+    }
+
     pub(crate) async fn dead_letters(&self) -> Vec<Record> {
         topic::read(&self.world.stack.kafka_brokers, self.world.topics.dead_letters(TALLY)).await
     }

@@ -75,6 +75,22 @@ async fn a_topic_that_is_missing_or_differs_in_partitions_is_named() {
 }
 
 #[tokio::test]
+async fn a_topic_that_loses_records_or_takes_none_is_named() {
+    let stage = Stage::set_narrow().await;
+    let topics = &stage.world.topics;
+    for (topic, name, value, says) in [
+        (topics.events(UPSTREAM), "cleanup.policy", "compact", "only the last event is kept"),
+        (topics.events(TALLY), "cleanup.policy", "compact,delete", "only the last event is kept"),
+        (topics.dead_letters(TALLY), "cleanup.policy", "compact", "only the last event is kept"),
+    ] {
+        stage.world.set_topic(&topic, name, value).await;
+        let refused = refusal(&stage.world, stage.settings()).await;
+        assert_says(&refused, &[&topic, says, "topics create --check"]);
+        stage.world.set_topic(&topic, "cleanup.policy", "delete").await;
+    }
+}
+
+#[tokio::test]
 async fn an_inbox_that_forgets_too_early_is_refused() {
     let stage = Stage::set_narrow().await;
     let week = Duration::from_hours(7 * 24);

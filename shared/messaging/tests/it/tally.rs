@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use contracts::operations::Said;
 use contracts::{Consumes, Declaration, Emits};
 use farandole_messaging::{Call, CallError, Failure, Service, StateTable};
 use kernel::{Decision, OrderId};
@@ -34,6 +35,12 @@ pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS tallies (
 /// Where [`Action::AskElsewhere`] asks.
 pub(crate) const ELSEWHERE: &str = "elsewhere";
 
+/// What the service says of a call that is given up and kept, of an answer that it cannot take, and
+/// of an order that was undone.
+pub(crate) const KEPT: &str = "kept";
+pub(crate) const NONSENSE: &str = "nonsense";
+pub(crate) const UNDONE: &str = "undone";
+
 /// After so many tries a call marked [`Action::AskFewTimes`] is given up.
 pub(crate) const FEW_TIMES: u32 = 4;
 
@@ -51,6 +58,10 @@ pub(crate) enum Action {
     AskElsewhere,
     /// The same, and the first try panics.
     AskClumsily,
+    /// The same, but not for ever, and then the call is kept.
+    AskOrKeep,
+    /// The same, and the answer is none that can be decided on.
+    AskInVain,
     /// Keep it unless [`Tally::refusing`].
     Refuse,
     Panic,
@@ -67,6 +78,10 @@ pub(crate) struct Added {
 pub(crate) enum Input {
     Added(Added),
     Answered(String),
+    /// An operator has it ask again.
+    AskAgain(Ask),
+    /// An operator has the order undone.
+    Undone,
 }
 
 #[derive(Debug, Serialize)]
@@ -155,6 +170,18 @@ impl Service for Tally {
                 decision.state.numbers.push(added.number);
                 Ok(decision.emit(Event::Counted { number: added.number }))
             }
+            Input::Answered(answer) if answer == NONSENSE => {
+                Err(Failure::Message(format!("what is {NONSENSE}?")))
+            }
+            Input::AskAgain(ask) => Ok(decision.perform(ask.clone())),
+            Input::Undone if decision.state.answers.iter().any(|one| one == UNDONE) => Ok(decision),
+            Input::Undone if !decision.state.numbers.is_empty() => {
+                Err(Failure::Message("the order is known".to_owned()))
+            }
+            Input::Undone => {
+                decision.state.answers.push(UNDONE.to_owned());
+                Ok(decision.emit(Event::Answered { answer: UNDONE.to_owned() }))
+            }
             Input::Answered(answer) => {
                 decision.state.answers.push(answer.clone());
                 Ok(decision.emit(Event::Answered { answer: answer.clone() }))
@@ -164,6 +191,9 @@ impl Service for Tally {
 
     async fn perform(&self, call: &Call<Ask>) -> Result<Input, CallError> {
         assert!(call.effect.0 != Action::AskClumsily || call.attempts > 0, "butterfingers");
+        if call.effect.0 == Action::AskInVain {
+            return Ok(Input::Answered(NONSENSE.to_owned()));
+        }
         let (key, destination) = (call.idempotency_key(), self.destination(call));
         gateway::ask(self.gateway, &key, &destination).await.map(Input::Answered)
     }
@@ -173,7 +203,31 @@ impl Service for Tally {
     }
 
     fn give_up(&self, call: &Call<Ask>) -> Option<Input> {
-        let enough = call.effect.0 == Action::AskFewTimes && call.attempts >= FEW_TIMES;
-        enough.then(|| Input::Answered("given up".to_owned()))
+        let word = match call.effect.0 {
+            Action::AskFewTimes => "given up",
+            Action::AskOrKeep => KEPT,
+            _ => return None,
+        };
+        (call.attempts >= FEW_TIMES).then(|| Input::Answered(word.to_owned()))
+    }
+
+    fn gives_up(&self, outcome: &Input) -> bool {
+        matches!(outcome, Input::Answered(answer) if answer == KEPT)
+    }
+
+    fn again(&self, effect: &Ask) -> Option<Input> {
+        Some(Input::AskAgain(effect.clone()))
+    }
+
+    fn said(&self, _: &Ask, said: &Said) -> Result<Input, String> {
+        match said.outcome.as_str() {
+            "answered" => Ok(Input::Answered(said.detail("id")?)),
+            "panic" => panic!("a joke"),
+            _ => Err(said.is_none_of("answered --id ANSWER")),
+        }
+    }
+
+    fn undo() -> Option<Input> {
+        Some(Input::Undone)
     }
 }

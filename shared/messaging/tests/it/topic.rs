@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use contracts::{Envelope, WriterSchema};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Header, Headers as _, Message as _, OwnedHeaders};
 use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use testkit::eventually;
 
 use crate::letter::Letter;
 use crate::stage::PATIENCE;
@@ -19,6 +23,8 @@ pub(crate) struct Record {
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) payload: Option<Vec<u8>>,
+    /// In milliseconds since 1970.
+    pub(crate) written_ms: i64,
 }
 
 impl Record {
@@ -108,6 +114,7 @@ fn read_all(consumer: &BaseConsumer, topic: &str) -> Vec<Record> {
                 headers.iter().map(|one| (one.key.to_owned(), value(one.value))).collect()
             }),
             payload: record.payload().map(<[u8]>::to_vec),
+            written_ms: record.timestamp().to_millis().unwrap(),
         });
     }
     records
@@ -147,4 +154,17 @@ pub(crate) async fn committed(brokers: &str, group: &str, topics: Vec<String>) -
         offsets.iter().filter_map(|element| element.offset().to_raw()).map(|raw| raw.max(0)).sum()
     };
     tokio::task::spawn_blocking(ask).await.unwrap()
+}
+
+/// Deletes a topic, and returns when it is gone.
+pub(crate) async fn delete(brokers: &str, topic: &str) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
+    let deleted = admin.delete_topics(&[topic], &AdminOptions::new()).await.unwrap();
+    deleted.into_iter().for_each(|one| drop(one.unwrap()));
+    let gone = || async {
+        let metadata = admin.inner().fetch_metadata(None, PATIENCE).unwrap();
+        (!metadata.topics().iter().any(|there| there.name() == topic)).then_some(())
+    };
+    eventually("the topic is gone", PATIENCE, gone).await;
 }

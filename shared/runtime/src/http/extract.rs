@@ -1,6 +1,9 @@
 //! Extractors whose every refusal is a [`Problem`].
 
-use axum::extract::rejection::{PathRejection, QueryRejection};
+use std::str::FromStr;
+
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::request::Parts;
@@ -8,18 +11,23 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use percent_encoding::percent_decode_str;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use serde_path_to_error::Segment;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use super::HttpLimits;
+use super::strict::{Strict, in_plain_words};
 use crate::problem::{FieldError, Problem};
 
 /// A JSON body, in a request or an answer.
 ///
-/// A request's is refused with 415 when it doesn't say it is JSON, 413 when it is larger than the
-/// limit, 408 when it takes too long to arrive, 400 when it is not JSON, and 422, with a pointer to
-/// the place, when it is not a `T`.
+/// A request's is refused with 415 when it doesn't say it is JSON in UTF-8, 413 when it is larger than
+/// the limit, 408 when it takes too long to arrive, 400 when it is not JSON, and 422, with a pointer to
+/// the place, when it is not a `T`. A struct is an object there, never an array.
 #[derive(Debug, Clone, Copy)]
 pub struct Json<T>(pub T);
 
@@ -27,9 +35,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        expect_json(request.headers())?;
-        let body = read_body(request).await?;
-        parse(&body).map(Self)
+        parse(&json_of(request).await?).map(Self)
     }
 }
 
@@ -39,16 +45,96 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
+/// A JSON body as [`Json`], with a hash by which a request that comes again is told from another one:
+/// of what was sent, whatever its white space and the order of its members. Members that are `null` are
+/// as if they were not there. It does not depend on `T`: fields that `T` gets later, with defaults,
+/// change the hash of no request that does not have them.
+#[derive(Debug, Clone)]
+pub struct Hashed<T> {
+    /// The body.
+    pub body: T,
+    /// SHA-256 of what was sent.
+    pub hash: Vec<u8>,
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Hashed<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let json = json_of(request).await?;
+        let body = parse(&json)?;
+        let sent: Value = parse(&json)?;
+        let mut canonical = Vec::with_capacity(json.len());
+        write_canonical(&sent, &mut canonical);
+        Ok(Self { body, hash: Sha256::digest(&canonical).to_vec() })
+    }
+}
+
+/// Members by name, whatever the map that holds them, and without those that are null.
+fn write_canonical(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> =
+                members.iter().filter(|(_, value)| !value.is_null()).collect();
+            members.sort_unstable_by_key(|(name, _)| name.as_str());
+            out.push(b'{');
+            for (name, value) in members {
+                out.extend(Value::from(name.as_str()).to_string().bytes());
+                out.push(b':');
+                write_canonical(value, out);
+                out.push(b',');
+            }
+            out.push(b'}');
+        }
+        Value::Array(elements) => {
+            out.push(b'[');
+            for element in elements {
+                write_canonical(element, out);
+                out.push(b',');
+            }
+            out.push(b']');
+        }
+        scalar => out.extend(scalar.to_string().bytes()),
+    }
+}
+
+/// No body is read, and none is needed; but one that says it is something other than JSON is refused
+/// with 415. A web page can have a browser send such a one, or none at all, to another site without
+/// asking that site first.
+#[derive(Debug, Clone, Copy)]
+pub struct NoBody;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoBody {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        if parts.headers.contains_key(CONTENT_TYPE) {
+            expect_json(&parts.headers)?;
+        }
+        Ok(Self)
+    }
+}
+
+async fn json_of(request: Request) -> Result<Bytes, Problem> {
+    expect_json(request.headers())?;
+    read_body(request).await
+}
+
 fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
-    let media_type = media_type.trim().to_ascii_lowercase();
+    let mut types = headers.get_all(CONTENT_TYPE).iter().filter_map(|value| value.to_str().ok());
+    let (content_type, further) = (types.next().unwrap_or_default(), types.next());
+    let mut parts = content_type.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let media_type = parts.next().unwrap_or_default();
     let is_json = media_type == "application/json"
         || (media_type.starts_with("application/") && media_type.ends_with("+json"));
-    if !is_json {
+    if !is_json || further.is_some() {
         return Err(Problem::unsupported_media_type("the body has to be application/json"));
     }
-    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+    let mut charsets = parts.filter_map(|part| part.strip_prefix("charset=").map(str::to_owned));
+    if !charsets.all(|charset| matches!(charset.trim_matches('"'), "utf-8" | "utf8")) {
+        return Err(Problem::unsupported_media_type("JSON has to be in UTF-8 (RFC 8259, 8.1)"));
+    }
+    if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
         return Err(Problem::unsupported_media_type("the body must not be compressed"));
     }
     Ok(())
@@ -73,9 +159,10 @@ async fn read_body(request: Request) -> Result<Bytes, Problem> {
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Strict(&mut json)).map_err(|error| {
         if error.inner().is_data() {
-            Problem::validation([FieldError::new(pointer(error.path()), error.inner().to_string())])
+            let detail = in_plain_words(&error.inner().to_string());
+            Problem::validation([FieldError::new(pointer(error.path()), detail)])
         } else {
             Problem::malformed_body(error.inner().to_string())
         }
@@ -108,37 +195,108 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let refused = |rejection: PathRejection| {
-            if rejection.status() == StatusCode::INTERNAL_SERVER_ERROR {
-                Problem::internal(&rejection)
-            } else {
-                Problem::bad_request(rejection.body_text())
-            }
-        };
         let axum::extract::Path(value) =
-            axum::extract::Path::from_request_parts(parts, state).await.map_err(refused)?;
+            axum::extract::Path::from_request_parts(parts, state).await.map_err(path_problem)?;
         Ok(Self(value))
     }
 }
 
-/// The parameters after the question mark; 400 when they are not a `T`.
+fn path_problem(rejection: PathRejection) -> Problem {
+    if rejection.status() == StatusCode::INTERNAL_SERVER_ERROR {
+        return Problem::internal(&rejection);
+    }
+    let PathRejection::FailedToDeserializePathParams(error) = rejection else {
+        return Problem::bad_request("the path does not fit");
+    };
+    Problem::bad_request(match error.into_kind() {
+        ErrorKind::Message(message) | ErrorKind::DeserializeError { message, .. } => message,
+        ErrorKind::ParseError { value, .. }
+        | ErrorKind::ParseErrorAtKey { value, .. }
+        | ErrorKind::ParseErrorAtIndex { value, .. } => {
+            format!("{value:?} is not what belongs into this path")
+        }
+        ErrorKind::InvalidUtf8InPathParam { .. } => "the path is not in UTF-8".to_owned(),
+        _ => "the path does not fit".to_owned(),
+    })
+}
+
+/// The parameters after the question mark; 400 when they are not a `T`, come twice, or are not UTF-8
+/// in percent-encoding. Those of `T` are best types that say in [`FromStr`] what would be right, by way
+/// of [`Parsed`].
 #[derive(Debug, Clone, Copy)]
 pub struct Query<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let refused = |rejection: QueryRejection| Problem::bad_request(rejection.body_text());
-        let axum::extract::Query(value) =
-            axum::extract::Query::from_request_parts(parts, state).await.map_err(refused)?;
-        Ok(Self(value))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        let is_utf8 = percent_decode_str(query).decode_utf8().is_ok();
+        if !is_utf8 || !is_percent_encoded(query) {
+            let detail = "the query has to be UTF-8 in percent-encoding (RFC 3986, 2.1)";
+            return Err(Problem::bad_request(detail));
+        }
+        let parameters =
+            serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+        serde_path_to_error::deserialize(parameters).map(Self).map_err(|error| {
+            let detail = in_plain_words(&error.inner().to_string());
+            let detail = detail.replacen(" field `", " parameter `", 1);
+            Problem::bad_request(match error.path().to_string().as_str() {
+                "." => detail,
+                parameter if detail.starts_with("is ") => format!("{parameter} {detail}"),
+                parameter => format!("{parameter}: {detail}"),
+            })
+        })
+    }
+}
+
+/// Whether each `%` has two hexadecimal digits after it.
+fn is_percent_encoded(text: &str) -> bool {
+    text.split('%')
+        .skip(1)
+        .all(|rest| rest.len() >= 2 && rest.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit))
+}
+
+/// A parameter that is read by its [`FromStr`], whose error says what would be right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parsed<T>(pub T);
+
+impl<'de, T: FromStr<Err: std::fmt::Display>> Deserialize<'de> for Parsed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// A UUID as the services write it, in lower case with hyphens: of all its spellings one, so that a
+/// thing has one URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Id(pub Uuid);
+
+impl FromStr for Id {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let id = text.parse::<Uuid>().ok().filter(|id| id.to_string() == text);
+        id.map(Self).ok_or_else(|| {
+            let start: String = text.chars().take(40).collect();
+            format!(
+                "{start:?} is not an id: a UUID in lower case with hyphens is, such as \
+                 018f0000-0000-7000-8000-000000000000"
+            )
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Parsed::deserialize(deserializer).map(|Parsed(id)| id)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
+    use axum::http::HeaderValue;
 
     use super::*;
 
@@ -170,5 +328,69 @@ mod tests {
         assert_eq!(problem["errors"][0]["pointer"], "/a~1b/1");
         assert_eq!(refusal("{}")["errors"][0]["pointer"], "");
         assert_eq!(refusal(r#"{"a/b":[],"c":1}"#)["errors"][0]["pointer"], "/c");
+        let array = refusal("[[1]]");
+        assert_eq!(array["errors"][0]["detail"], "is an array, but must be an object");
+    }
+
+    #[test]
+    fn a_hash_is_of_what_was_said_and_not_of_how() {
+        let canonical = |json: &str| {
+            let mut out = Vec::new();
+            write_canonical(&serde_json::from_str(json).unwrap(), &mut out);
+            out
+        };
+        let one = canonical(r#"{"a": [{"x": 1, "y": "t\u0065a"}], "b": null, "c": {}}"#);
+        assert_eq!(one, canonical(r#"{"c":{},"a":[{"y":"tea","x":1,"z":null}]}"#));
+        for other in [
+            r#"{"a": [{"x": 1, "y": "tea"}]}"#,
+            r#"{"a": [{"x": 1, "y": "tea"}, null], "c": {}}"#,
+            r#"{"a": [{"x": "1", "y": "tea"}], "c": {}}"#,
+            r#"{"a": [{"x": 1}, {"y": "tea"}], "c": {}}"#,
+        ] {
+            assert_ne!(one, canonical(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn json_is_utf_8() {
+        let is_json = |content_type: &'static str| {
+            let value = HeaderValue::from_static(content_type);
+            expect_json(&HeaderMap::from_iter([(CONTENT_TYPE, value)])).is_ok()
+        };
+        for good in [
+            "application/json",
+            "Application/JSON ; Charset=UTF-8",
+            "application/json; charset=\"utf-8\"; x=y",
+            "application/vnd.shop+json",
+        ] {
+            assert!(is_json(good), "{good}");
+        }
+        for bad in [
+            "",
+            "text/plain",
+            "application/jsonp",
+            "application/json; charset=utf-16",
+            "application/json;charset=\"latin1\"",
+            "application/json; charset=utf-8; charset=utf-16",
+        ] {
+            assert!(!is_json(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_id_has_one_spelling() {
+        let id = "018f0000-0000-7000-8000-00000000000a";
+        assert_eq!(id.parse::<Id>().unwrap().0.to_string(), id);
+        for other in [
+            id.to_uppercase(),
+            id.replace('-', ""),
+            format!("{{{id}}}"),
+            format!("urn:uuid:{id}"),
+            format!("{id} "),
+            "42".to_owned(),
+            String::new(),
+        ] {
+            assert!(other.parse::<Id>().is_err(), "{other}");
+        }
     }
 }

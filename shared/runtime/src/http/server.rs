@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::HttpLimits;
+use super::seats::{Seat, Seats};
 
 /// Who is at the other end of a request's connection: the client, or a proxy. An extension of every
 /// request.
@@ -30,16 +31,28 @@ pub struct PeerAddress(pub SocketAddr);
 /// Accepting fails when file descriptors run out; some come back in this time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// While all connections are at work, it is looked this often for one that is not any more.
+const LOOK_FOR_ROOM: Duration = Duration::from_millis(20);
+
 /// What an answered client may go on sending before its connection is closed for good. Closing at
 /// once would reset the connection, and the client might lose the answer with it.
 const LINGER_BYTES: u64 = 1024 * 1024;
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// hyper reads this many times what a head may have, so that one which is a little too large gets a
+/// problem as an answer, and not just a status.
+const HEAD_SLACK: usize = 2;
+
 /// Serves HTTP/1.1 until `shutdown`: then it accepts nothing more, closes idle connections, and
 /// lets the requests under way finish, for at most [`HttpLimits::drain_timeout`].
 ///
+/// When there are as many connections as there may be, a new one takes the place of the one that has
+/// been open for longest without a request, or else has been idle for longest; while all are at work
+/// it waits.
+///
 /// A request that is to change something is carried through also when its client has gone: who
-/// sends an order and hangs up has sent an order. One that only asks ends with its connection.
+/// sends an order and hangs up has sent an order. One that only asks ends with its connection. A client
+/// that only says that it will send nothing more (a half-closed connection) still gets its answer.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -47,19 +60,22 @@ pub async fn serve(
     limits: HttpLimits,
 ) {
     let mut connections = JoinSet::new();
+    let seats = Seats::default();
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < limits.connections => {
-                match accepted {
-                    Ok((stream, peer)) => {
-                        let router = router.clone();
-                        let connection = connection(stream, peer, router, shutdown.clone(), limits);
-                        connections.spawn(connection);
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    let room = make_room(&mut connections, &seats, limits.connections);
+                    if shutdown.run_until_cancelled(room).await.is_none() {
+                        break;
                     }
-                    Err(error) => refused(&error).await,
+                    let (router, shutdown) = (router.clone(), shutdown.clone());
+                    let seat = seats.take();
+                    connections.spawn(connection(stream, peer, router, shutdown, limits, seat));
                 }
+                Err(error) => refused(&error).await,
             }
         }
     }
@@ -68,6 +84,14 @@ pub async fn serve(
     if tokio::time::timeout(limits.drain_timeout, drained).await.is_err() {
         tracing::warn!(connections = connections.len(), "requests cut off: they took too long");
         connections.shutdown().await;
+    }
+}
+
+async fn make_room(connections: &mut JoinSet<()>, seats: &Seats, max: usize) {
+    while connections.len() >= max {
+        seats.free_one();
+        // It has ended by then, or there was none that could be ended.
+        let _ = tokio::time::timeout(LOOK_FOR_ROOM, connections.join_next()).await;
     }
 }
 
@@ -86,6 +110,7 @@ async fn connection(
     router: Router,
     shutdown: CancellationToken,
     limits: HttpLimits,
+    seat: Seat,
 ) {
     // Answers are small and written whole, so holding them back would only cost time.
     if let Err(error) = stream.set_nodelay(true) {
@@ -93,20 +118,36 @@ async fn connection(
     }
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.write_timeout));
+    let at_work = seat.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(PeerAddress(peer));
         let is_safe = request.method().is_safe();
-        let answer = router.clone().oneshot(request).map(|Ok(response)| response);
+        let work = at_work.work();
+        let answer = router.clone().oneshot(request).map(|Ok(response)| {
+            drop(work);
+            response
+        });
         // At once, not when first polled: hyper may see the client go before that.
         if is_safe { answer.map(Ok).boxed() } else { tokio::spawn(answer).boxed() }
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_read_timeout)
-        .max_header_size(limits.header_bytes)
+        .max_header_size(HEAD_SLACK * limits.header_bytes)
+        .max_headers(HEAD_SLACK * limits.headers)
+        .half_close(true)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
     let served = tokio::select! {
         served = poll_fn(|context| connection.poll_without_shutdown(context)) => served,
+        () = seat.given_up() => {
+            if !seat.has_worked() {
+                return;
+            }
+            // Without the time to linger: somebody is waiting for the place.
+            Pin::new(&mut connection).graceful_shutdown();
+            let _ = poll_fn(|context| connection.poll_without_shutdown(context)).await;
+            return;
+        }
         () = shutdown.cancelled() => {
             Pin::new(&mut connection).graceful_shutdown();
             poll_fn(|context| connection.poll_without_shutdown(context)).await

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use farandole_runtime::http::HttpLimits;
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
 
 use crate::support::{PATIENCE, Service, problem, read_to_close};
 
@@ -89,12 +90,96 @@ async fn what_does_not_exist_is_a_problem() {
     problem(service.get("/nothing").await, 404, "not-found").await;
     problem(service.get("/orders/one").await, 400, "bad-request").await;
     problem(service.get("/pages?after=x").await, 400, "bad-request").await;
-    for (path, allow) in [("/orders", "POST"), ("/orders/1", "GET,HEAD"), ("/metrics", "GET,HEAD")]
-    {
+    for (path, allow) in [
+        ("/orders", "POST,OPTIONS"),
+        ("/orders/1", "GET,HEAD,OPTIONS"),
+        ("/metrics", "GET,HEAD,OPTIONS"),
+    ] {
         let response = reqwest::Client::new().delete(service.url(path)).send().await.unwrap();
         assert_eq!(response.headers()["allow"], allow);
         problem(response, 405, "method-not-allowed").await;
     }
+}
+
+#[tokio::test]
+async fn a_path_tells_its_methods() {
+    let service = Service::open(HttpLimits::default()).await;
+    for (target, allow) in [
+        ("/orders", "allow: POST,OPTIONS\r\n"),
+        ("/health/live", "allow: GET,HEAD,OPTIONS\r\n"),
+        ("*", "allow: GET,HEAD,POST,PUT,OPTIONS\r\n"),
+    ] {
+        let request = format!("OPTIONS {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let answer = read_to_close(service.connect(&request).await).await;
+        assert!(answer.starts_with("HTTP/1.1 204 ") && answer.contains(allow), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_in_doubt_is_refused() {
+    let service = Service::open(HttpLimits::default()).await;
+    let (host, json) = ("host: x\r\n", "content-type: application/json\r\n");
+    let body = "d\r\n{\"lines\": []}\r\n0\r\n\r\n";
+    let post = |codings: &str| format!("POST /orders HTTP/1.1\r\n{host}{json}{codings}\r\n{body}");
+    for (request, status) in [
+        ("GET /orders/1 HTTP/1.1\r\n\r\n".to_owned(), "400"),
+        (format!("GET /orders/1 HTTP/1.1\r\n{host}{host}\r\n"), "400"),
+        ("GET /orders/1 HTTP/1.1\r\nhost: a b@c/..\\\r\n\r\n".to_owned(), "400"),
+        ("GET /orders/1 HTTP/1.0\r\n\r\n".to_owned(), "200"),
+        (
+            "GET http://a/orders/1 HTTP/1.1\r\nhost: b\r\nconnection: close\r\n\r\n".to_owned(),
+            "200",
+        ),
+        (post("connection: close\r\ntransfer-encoding: chunked\r\n"), "201"),
+        (post("transfer-encoding: gzip, chunked\r\n"), "501"),
+        (post("transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n"), "400"),
+    ] {
+        let mut stream = service.connect(&request).await;
+        let mut answer = [0; 12];
+        tokio::time::timeout(PATIENCE, stream.read_exact(&mut answer)).await.unwrap().unwrap();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.ends_with(status), "{request} got {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_has_names_is_found_under_no_other() {
+    let hosts = "shop.example".parse().unwrap();
+    let service = Service::start_as(HttpLimits::default(), hosts).await;
+    let ask = async |path: &str, host: &str| {
+        let request = reqwest::Client::new().get(service.url(path));
+        request.header("host", host).send().await.unwrap()
+    };
+    problem(ask("/orders/1", "evil.example").await, 421, "misdirected-request").await;
+    problem(ask("/orders/1", "shop.example:8081").await, 503, "unavailable").await;
+    assert_eq!(ask("/health/live", "10.0.0.7:8081").await.status(), 200);
+}
+
+#[tokio::test]
+async fn probes_may_have_a_listener_of_their_own() {
+    let service = Service::start_with_probes_apart(HttpLimits::default()).await;
+    service.api.install(crate::support::api(service.hold.clone()));
+    for path in ["/health/live", "/metrics"] {
+        let response = reqwest::get(format!("http://{}{path}", service.admin)).await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        problem(service.get(path).await, 404, "not-found").await;
+    }
+    for path in ["/openapi.json", "/orders/1"] {
+        let response = reqwest::get(format!("http://{}{path}", service.admin)).await.unwrap();
+        problem(response, 404, "not-found").await;
+    }
+    assert_eq!(service.get("/openapi.json").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_query_is_utf_8() {
+    let service = Service::open(HttpLimits::default()).await;
+    assert_eq!(service.get("/pages?after=%31").await.status(), 200);
+    for query in ["after=%ff", "after=%", "after=%1", "after=%zz", "%ff=1"] {
+        problem(service.get(&format!("/pages?{query}")).await, 400, "bad-request").await;
+    }
+    let missing = problem(service.get("/pages").await, 400, "bad-request").await;
+    assert_eq!(missing["detail"], "missing parameter `after`");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::http::{HeaderMap, Uri};
 use axum::routing::any;
 use bytes::Bytes;
-use farandole_runtime::http::{ApiSlot, HttpLimits, serve, service_router};
+use farandole_runtime::http::{AllowedHosts, ApiSlot, HttpLimits, Site, serve};
 use farandole_runtime::{Health, Telemetry, shutdown, telemetry};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
@@ -29,9 +29,15 @@ async fn service() {
     let shutdown = shutdown::signals().unwrap();
     let slot = ApiSlot::default();
     slot.install(api(Hold::default()));
-    let document = utoipa::openapi::OpenApi::default();
     let limits = HttpLimits::default();
-    let router = service_router(slot, Health::new([]), telemetry.metrics(), document, limits);
+    let site = Site {
+        api: slot,
+        health: Health::new([]),
+        openapi: utoipa::openapi::OpenApi::default(),
+        limits,
+        hosts: AllowedHosts::default(),
+    };
+    let router = site.whole(telemetry.metrics());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tracing::info!(%address, traces = telemetry::tracing_enabled(), "listening");

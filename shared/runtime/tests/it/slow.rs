@@ -13,23 +13,77 @@ const SHORT: Duration = Duration::from_millis(200);
 async fn a_head_that_does_not_end_closes_the_connection() {
     let limits = HttpLimits { header_read_timeout: SHORT, ..HttpLimits::default() };
     let service = Service::open(limits).await;
-    let answer = read_to_close(service.connect("GET / HTTP/1.1\r\nx-slow: ").await).await;
+    let answer =
+        read_to_close(service.connect("GET / HTTP/1.1\r\nhost: x\r\nx-slow: ").await).await;
     assert_eq!(answer, "");
 }
 
 #[tokio::test]
 async fn a_head_that_is_too_large_is_refused() {
     let service = Service::open(HttpLimits::default()).await;
-    let head = format!("GET / HTTP/1.1\r\nx-large: {}\r\n\r\n", "x".repeat(17 * 1024));
+    let (large, long) = ("x".repeat(17 * 1024), "x".repeat(9 * 1024));
+    let many = "x-many: x\r\n".repeat(101);
+    let end = "host: x\r\nconnection: close\r\n\r\n";
+    for (head, status, slug) in [
+        (format!("GET / HTTP/1.1\r\nx-large: {large}\r\n{end}"), 431, "headers-too-large"),
+        (format!("GET / HTTP/1.1\r\n{many}{end}"), 431, "headers-too-large"),
+        (format!("GET /{long} HTTP/1.1\r\n{end}"), 414, "uri-too-long"),
+    ] {
+        let answer = read_to_close(service.connect(&head).await).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains(&format!("urn:farandole:problem:{slug}")), "{answer}");
+    }
+    // Far past that, there is the status alone.
+    let head = format!("GET / HTTP/1.1\r\nhost: x\r\nx-large: {}\r\n\r\n", large.repeat(2));
     let answer = read_to_close(service.connect(&head).await).await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+}
+
+#[tokio::test]
+async fn who_has_said_all_still_gets_the_answer() {
+    let service = Service::open(HttpLimits::default()).await;
+    for head in ["GET /orders/1", "GET /held"] {
+        let mut stream = service.connect(&format!("{head} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+        stream.shutdown().await.unwrap();
+        if head == "GET /held" {
+            service.hold.held.notified().await;
+            service.hold.release.notify_one();
+        }
+        let answer = read_to_close(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+}
+
+/// Who connects and says nothing, or is done and stays, keeps nobody out.
+#[tokio::test]
+async fn a_full_house_makes_room_for_who_has_something_to_say() {
+    let limits = HttpLimits { connections: 8, ..HttpLimits::default() };
+    let service = Service::open(limits).await;
+    let ask = async || {
+        let asking = reqwest::Client::new().get(service.url("/health/live")).send();
+        tokio::time::timeout(PATIENCE / 4, asking).await.expect("no room").unwrap().status()
+    };
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        silent.push(service.connect("").await);
+    }
+    let mut idle = service.connect("GET /orders/1 HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut answer = [0; 12];
+    idle.read_exact(&mut answer).await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(ask().await, 200);
+        silent.push(service.connect("G").await);
+    }
+    assert_eq!(read_to_close(silent.swap_remove(0)).await, "", "the oldest had to go");
+    idle.write_all(b"GET /orders/2 HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    idle.read_exact(&mut answer).await.expect("it went although silent ones were there");
 }
 
 #[tokio::test]
 async fn a_body_that_does_not_end_is_answered_with_408() {
     let limits = HttpLimits { body_read_timeout: SHORT, ..HttpLimits::default() };
     let service = Service::open(limits).await;
-    let head = "POST /orders HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: 100\r\n";
+    let head = "POST /orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n";
     let answer = read_to_close(service.connect(&format!("{head}\r\n{{")).await).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains("urn:farandole:problem:request-timeout"), "{answer}");
@@ -39,8 +93,7 @@ async fn a_body_that_does_not_end_is_answered_with_408() {
 async fn a_body_that_drips_is_answered_with_408() {
     let limits = HttpLimits { body_read_timeout: SHORT, ..HttpLimits::default() };
     let service = Service::open(limits).await;
-    let head =
-        "POST /orders HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n";
+    let head = "POST /orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n";
     let (mut read, mut write) = service.connect(&format!("{head}\r\n")).await.into_split();
     let dripping = tokio::spawn(async move {
         let mut interval = tokio::time::interval(SHORT / 10);

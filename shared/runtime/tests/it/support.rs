@@ -9,7 +9,9 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use contracts::TraceParent;
-use farandole_runtime::http::{ApiSlot, HttpLimits, Json, Path, Query, serve, service_router};
+use farandole_runtime::http::{
+    AllowedHosts, ApiSlot, HttpLimits, Json, Path, Query, Site, probes, serve,
+};
 use farandole_runtime::{Health, Telemetry};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -81,8 +83,15 @@ async fn panics() -> &'static str {
     panic!("on purpose")
 }
 
+fn site(limits: HttpLimits, hosts: AllowedHosts) -> Site {
+    let health = Health::new(["postgres", "kafka"]);
+    Site { api: ApiSlot::default(), health, openapi: Document::openapi(), limits, hosts }
+}
+
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
+    /// Where its probes are.
+    pub(crate) admin: SocketAddr,
     pub(crate) api: ApiSlot,
     pub(crate) health: Health,
     pub(crate) hold: Hold,
@@ -93,15 +102,44 @@ pub(crate) struct Service {
 impl Service {
     /// Not ready, and its API not installed.
     pub(crate) async fn start(limits: HttpLimits) -> Self {
+        Self::start_as(limits, AllowedHosts::default()).await
+    }
+
+    /// The same, under these names.
+    pub(crate) async fn start_as(limits: HttpLimits, hosts: AllowedHosts) -> Self {
+        let site = site(limits, hosts);
+        let router = site.clone().whole(telemetry().metrics());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let admin = listener.local_addr().unwrap();
+        Self::serve(site, router, listener, admin, limits)
+    }
+
+    /// The same, with probes and metrics on a listener of their own.
+    pub(crate) async fn start_with_probes_apart(limits: HttpLimits) -> Self {
+        let site = site(limits, AllowedHosts::default());
+        let [listener, admin] = [
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        ];
+        let at = admin.local_addr().unwrap();
+        let router = probes(site.health.clone(), telemetry().metrics(), limits);
+        tokio::spawn(serve(admin, router, CancellationToken::new(), limits));
+        let router = site.clone().public();
+        Self::serve(site, router, listener, at, limits)
+    }
+
+    fn serve(
+        site: Site,
+        router: Router,
+        listener: TcpListener,
+        admin: SocketAddr,
+        limits: HttpLimits,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
-        let (api, health) = (ApiSlot::default(), Health::new(["postgres", "kafka"]));
         let shutdown = CancellationToken::new();
-        let metrics = telemetry().metrics();
-        let document = Document::openapi();
-        let router = service_router(api.clone(), health.clone(), metrics, document, limits);
         let serving = tokio::spawn(serve(listener, router, shutdown.clone(), limits));
-        Self { address, api, health, hold: Hold::default(), shutdown, serving }
+        let (api, health) = (site.api, site.health);
+        Self { address, admin, api, health, hold: Hold::default(), shutdown, serving }
     }
 
     /// With its API.

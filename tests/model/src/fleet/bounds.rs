@@ -10,13 +10,15 @@ pub struct Bounds {
     /// Whether the notification service takes part. It reads what others say, and nobody reads
     /// what it says: with several orders it multiplies the states and changes nothing else.
     pub mails: bool,
+    /// Whether operators have mails sent again that were given up, as often as they like.
+    pub retries: bool,
 }
 
 impl Bounds {
     /// One order, seen by all five services.
-    pub const ONE_ORDER: Self = Self { orders: 1, pieces: 1, mails: true };
+    pub const ONE_ORDER: Self = Self { orders: 1, pieces: 1, mails: true, retries: true };
     /// Two orders for the last piece.
-    pub const TWO_ORDERS: Self = Self { orders: 2, pieces: 1, mails: false };
+    pub const TWO_ORDERS: Self = Self { orders: 2, pieces: 1, mails: false, retries: false };
     /// Two orders for the last piece, seen by all five services.
     pub const TWO_ORDERS_WITH_MAILS: Self = Self { mails: true, ..Self::TWO_ORDERS };
     /// Two orders, a piece for each, seen by all five services.
@@ -38,8 +40,9 @@ impl Bounds {
 
 impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { orders, pieces, mails } = self;
+        let Self { orders, pieces, mails, retries } = self;
         let services = if *mails { "five services" } else { "four services" };
-        write!(f, "fleet: {orders} × order of 1 piece, {pieces} on hand, {services}")
+        let retries = if *retries { ", mails given up are sent again" } else { "" };
+        write!(f, "fleet: {orders} × order of 1 piece, {pieces} on hand, {services}{retries}")
     }
 }

@@ -161,14 +161,18 @@ impl Table {
         self.settled[usize::from(state) * self.orders + order]
     }
 
-    /// Whether no state, once left, comes back.
+    /// Whether no state, once left, comes back, unless an operator has a call made again.
     pub(crate) fn only_goes_forward(&self) -> bool {
         let per_state = self.orders * Stimulus::COUNT;
         let mut left: Vec<usize> = (0..self.settled.len() / self.orders).collect();
         loop {
             let leads_to_left = |state: &usize| {
                 let row = &self.entries[state * per_state..(state + 1) * per_state];
-                row.iter().flatten().any(|entry| left.contains(&usize::from(entry.step.state)))
+                let by_itself = |stimulus: &Stimulus| !matches!(stimulus, Stimulus::Retried(_));
+                let stimuli = (0..self.orders).flat_map(|_| Stimulus::all());
+                let next = row.iter().zip(stimuli).filter(|(_, it)| by_itself(it));
+                next.filter_map(|(entry, _)| entry.as_ref())
+                    .any(|entry| left.contains(&usize::from(entry.step.state)))
             };
             let still: Vec<usize> = left.iter().copied().filter(leads_to_left).collect();
             if still.len() == left.len() {

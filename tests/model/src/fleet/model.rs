@@ -162,6 +162,10 @@ impl Fleet {
                 actions.push(Action::GiveUp(order, call));
             }
         }
+        if self.bounds.retries {
+            let given_up = world.orders[order].given_up.iter();
+            actions.extend(given_up.map(|call| Action::Retry(order, call)));
+        }
     }
 
     /// Whether a call whose outcome stays unknown is given up. Money is followed to its end.
@@ -175,11 +179,23 @@ impl Fleet {
         let (state, at) = place(world, order, service);
         match stimulus {
             Stimulus::Fact(fact) => world.orders[order].inbox[service as usize].insert(fact),
-            Stimulus::Outcome(call, _) => world.orders[order].intents.remove(call),
+            Stimulus::Outcome(call, answer) => {
+                let Order { intents, given_up, .. } = &mut world.orders[order];
+                intents.remove(call);
+                if self.bounds.retries && answer == Answer::No && Call::MAILS.contains(&call) {
+                    given_up.insert(call);
+                }
+            }
+            Stimulus::Retried(call) => world.orders[order].given_up.remove(call),
             Stimulus::DeadlinePassed | Stimulus::CancelRequested => {}
         }
         if let Some(step) = self.table(service).take(state, at, stimulus) {
+            let repeated = world.call_repeated;
             self.write(world, order, service, step);
+            if matches!(stimulus, Stimulus::Retried(_)) {
+                // It was given up: under the same key it may be made again.
+                world.call_repeated = repeated;
+            }
         }
     }
 
@@ -271,11 +287,18 @@ impl Model for Fleet {
             log: [Fact::OrderPlaced].into_iter().collect(),
             inbox: [Set::empty(); Service::ALL.len()],
             intents: Set::empty(),
+            given_up: Set::empty(),
             providers: [Record::Unknown; Call::ALL.len()],
             stale: None,
         };
         let orders = vec![order; self.bounds.orders];
-        let mut world = World { inventory: 0, orders, final_changed: false, call_repeated: false };
+        let mut world = World {
+            inventory: 0,
+            orders,
+            final_changed: false,
+            call_repeated: false,
+            heard_old_news: false,
+        };
         for service in Service::ALL {
             self.settle(&mut world, service);
         }
@@ -310,8 +333,11 @@ impl Model for Fleet {
                 self.commit(&mut world, order, Service::Order, Stimulus::CancelRequested);
             }
             Action::Call(order, call, answer) => {
-                let record = &mut world.orders[order].providers[call as usize];
+                let changed = &mut world.orders[order];
+                let old_news = answer == Answer::Yes && changed.is_old_news(call);
+                let record = &mut changed.providers[call as usize];
                 *record = record.then(answer);
+                world.heard_old_news |= old_news;
             }
             Action::Conclude(order, call) => {
                 let answer = world.orders[order].record(call).answer()?;
@@ -321,6 +347,9 @@ impl Model for Fleet {
             Action::GiveUp(order, call) => {
                 let outcome = Stimulus::Outcome(call, Answer::No);
                 self.commit(&mut world, order, call.service(), outcome);
+            }
+            Action::Retry(order, call) => {
+                self.commit(&mut world, order, call.service(), Stimulus::Retried(call));
             }
             Action::Tear(order, service, fact) => self.tear(&mut world, order, service, fact),
             Action::Overwrite(order, service, fact) => {

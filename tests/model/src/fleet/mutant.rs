@@ -70,6 +70,12 @@ pub enum Mutant {
     ForgetsNews,
     /// Notification: what is known to have been told is told again.
     TellsAgain,
+    /// Notification: news that comes late is told although later news is known.
+    TellsOldNews,
+    /// Notification: what was given up is sent again although later news is known.
+    RetriesOldNews,
+    /// Notification: the end is told while the message before it is still being sent.
+    TellsMeanwhile,
     /// Notification: an order that comes again brings the forgotten recipient back.
     RemembersRecipient,
 
@@ -90,7 +96,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 45] = [
         Self::CancelledIsConfirmed,
         Self::CompletedIsConfirmed,
         Self::CancelledIsCancelled,
@@ -120,6 +126,9 @@ impl Mutant {
         Self::CreatedBooks,
         Self::ForgetsNews,
         Self::TellsAgain,
+        Self::TellsOldNews,
+        Self::RetriesOldNews,
+        Self::TellsMeanwhile,
         Self::RemembersRecipient,
         Self::Overwrites(Service::Order),
         Self::Overwrites(Service::Inventory),
@@ -150,6 +159,9 @@ impl Mutant {
                 properties::EACH_CALL_ONCE
             }
             Self::FreshKey(_) => properties::ONE_MESSAGE,
+            Self::TellsOldNews | Self::RetriesOldNews | Self::TellsMeanwhile => {
+                properties::NO_OLD_NEWS
+            }
             Self::CancelledIsConfirmed
             | Self::CompletedIsConfirmed
             | Self::CancelledIsCancelled

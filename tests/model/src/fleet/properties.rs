@@ -19,6 +19,8 @@ pub const REFUNDS_WITHIN_CHARGES: &str = "I3: no more refunds than charges";
 pub const NO_SHIPMENT_IF_CANCELLED: &str = "I4: no shipment for a cancelled order";
 /// I5.
 pub const ONE_MESSAGE: &str = "I5: at most one message per order and outcome";
+/// I5, in order.
+pub const NO_OLD_NEWS: &str = "a customer never hears an earlier outcome after a later one";
 /// I6.
 pub const FINAL_STAYS: &str = "I6: what is final never changes";
 /// What the idempotency keys, of order and step, rely on.
@@ -43,6 +45,7 @@ pub(crate) fn all(bounds: Bounds) -> Vec<Property<Fleet>> {
             !fleet.any(world, |it, _| it.was_done(Call::Book) && fleet.cancelled(it).is_some())
         }),
         Property::always(ONE_MESSAGE, |_, world| never_again(world, &Call::MAILS)),
+        Property::always(NO_OLD_NEWS, |_, world: &World| !world.heard_old_news),
         Property::always(FINAL_STAYS, |_, world: &World| !world.final_changed),
         Property::always(EACH_CALL_ONCE, |_, world: &World| !world.call_repeated),
         Property::always(ONE_EFFECT, |fleet, world| !fleet.has_more_for_again(world)),
@@ -145,8 +148,9 @@ impl Fleet {
             Row::Completed => Outcome::Completed,
             _ => Outcome::Cancelled,
         };
-        let settled = |it: &Message| matches!(it, Message::Sent { .. } | Message::Failed { .. });
-        messages.contains_key(&end) && messages.values().all(settled)
+        let open = |it: &Message| matches!(it, Message::Waiting | Message::Sending);
+        let is_told = |it: &Message| matches!(it, Message::Sent { .. } | Message::Failed { .. });
+        messages.get(&end).is_some_and(is_told) && !messages.values().any(open)
     }
 
     /// Whether `what` is so for an order and its reservation.
@@ -161,6 +165,12 @@ impl Fleet {
 
     fn any_payment(&self, world: &World, is: fn(&payment::domain::State) -> bool) -> bool {
         self.any(world, |order, _| is(self.payment.state(order.payment)))
+    }
+
+    fn any_message(&self, world: &World, is: fn(&notification::domain::Message) -> bool) -> bool {
+        self.any(world, |order, _| {
+            self.notification.state(order.notification).messages.values().any(is)
+        })
     }
 
     fn any_shipment(&self, world: &World, is: fn(&shipping::domain::State) -> bool) -> bool {
@@ -249,8 +259,9 @@ fn ways_to_tell() -> Vec<Property<Fleet>> {
     vec![
         Property::sometimes("message: waits for the recipient", |fleet, world| {
             fleet.any(world, |order, _| {
-                let messages = &fleet.notification.state(order.notification).messages;
-                messages.values().any(|message| *message == Message::Waiting)
+                let state = fleet.notification.state(order.notification);
+                let mut messages = state.messages.values();
+                state.address == Address::Unseen && messages.any(|it| *it == Message::Waiting)
             })
         }),
         Property::sometimes("message: given up although it was sent", |fleet, world| {
@@ -258,6 +269,16 @@ fn ways_to_tell() -> Vec<Property<Fleet>> {
                 let messages = &fleet.notification.state(order.notification).messages;
                 let failed = messages.values().any(|it| matches!(it, Message::Failed { .. }));
                 failed && Call::MAILS.iter().any(|mail| order.was_done(*mail))
+            })
+        }),
+        Property::sometimes("message: overtaken by later news", |fleet, world| {
+            fleet.any_message(world, |message| *message == Message::Overtaken)
+        }),
+        Property::sometimes("message: the next waits for the one under way", |fleet, world| {
+            fleet.any(world, |order, _| {
+                let messages = &fleet.notification.state(order.notification).messages;
+                let is = |wanted: &Message| messages.values().any(|message| message == wanted);
+                is(&Message::Sending) && is(&Message::Waiting)
             })
         }),
         Property::sometimes("message: the last word was said", |fleet, world| {

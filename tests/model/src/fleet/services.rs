@@ -75,7 +75,7 @@ fn order_input(stimulus: Stimulus) -> Option<order::domain::Input> {
         Stimulus::Fact(Fact::ShipmentFailed) => Input::ShipmentFailed(reads::ShipmentFailed {}),
         Stimulus::DeadlinePassed => Input::DeadlinePassed,
         Stimulus::CancelRequested => Input::CancelRequested,
-        Stimulus::Fact(_) | Stimulus::Outcome(..) => return None,
+        Stimulus::Fact(_) | Stimulus::Outcome(..) | Stimulus::Retried(_) => return None,
     })
 }
 
@@ -313,10 +313,21 @@ pub(crate) fn notification(mutant: Option<Mutant>) -> Machine<notification::doma
             (Some(Mutant::TellsAgain), Input::OrderConfirmed(_)) => {
                 state.messages.remove(&Outcome::Confirmed);
             }
+            (Some(Mutant::TellsOldNews), Input::OrderConfirmed(_))
+                if state.address != Address::Forgotten =>
+            {
+                state.messages.retain(|outcome, _| *outcome == Outcome::Confirmed);
+            }
+            (Some(Mutant::RetriesOldNews), Input::Retried { .. }) => {
+                state.messages.retain(|outcome, _| *outcome == Outcome::Confirmed);
+            }
+            (Some(Mutant::TellsMeanwhile), Input::OrderCompleted(_) | Input::OrderCancelled(_)) => {
+                state.messages.retain(|_, message| *message != Message::Sending);
+            }
             (Some(Mutant::RemembersRecipient), Input::OrderPlaced(_))
                 if state.address == Address::Forgotten =>
             {
-                state.address = Address::Unseen;
+                state = State::default();
             }
             _ => {}
         }
@@ -332,9 +343,8 @@ pub(crate) fn notification(mutant: Option<Mutant>) -> Machine<notification::doma
             Some(Decided::of(decision, notification::events::Event::event_type, Effect::step))
         },
         |before, after| {
-            let is_final = |message: &Message| {
-                matches!(message, Message::Sent { .. } | Message::Failed { .. })
-            };
+            let is_final =
+                |message: &Message| matches!(message, Message::Sent { .. } | Message::Overtaken);
             let mut messages = before.messages.iter();
             let recipient_is_back =
                 before.address == Address::Forgotten && after.address != Address::Forgotten;
@@ -346,26 +356,39 @@ pub(crate) fn notification(mutant: Option<Mutant>) -> Machine<notification::doma
     )
 }
 
+/// What a mail tells.
+fn told_by(call: Call) -> Option<notification::events::Outcome> {
+    use notification::events::Outcome;
+
+    match call {
+        Call::MailConfirmed => Some(Outcome::Confirmed),
+        Call::MailCompleted => Some(Outcome::Completed),
+        Call::MailCancelled => Some(Outcome::Cancelled),
+        _ => None,
+    }
+}
+
+fn addressee() -> notification::events::reads::Recipient {
+    let (name, email) = ("Ada".to_owned(), "ada@example.org".to_owned());
+    notification::events::reads::Recipient { name, email }
+}
+
 fn notification_input(stimulus: Stimulus) -> Option<notification::domain::Input> {
     use notification::domain::Input;
-    use notification::events::{Outcome, reads};
+    use notification::events::reads;
 
     Some(match stimulus {
         Stimulus::Fact(Fact::OrderPlaced) => {
-            let recipient =
-                reads::Recipient { name: "Ada".to_owned(), email: "ada@example.org".to_owned() };
-            Input::OrderPlaced(reads::OrderPlaced { recipient })
+            Input::OrderPlaced(reads::OrderPlaced { recipient: addressee() })
         }
         Stimulus::Fact(Fact::OrderConfirmed) => Input::OrderConfirmed(reads::OrderConfirmed {}),
         Stimulus::Fact(Fact::OrderCompleted) => Input::OrderCompleted(reads::OrderCompleted {}),
         Stimulus::Fact(Fact::OrderCancelled) => Input::OrderCancelled(reads::OrderCancelled {}),
+        Stimulus::Retried(call) => {
+            Input::Retried { outcome: told_by(call)?, recipient: addressee() }
+        }
         Stimulus::Outcome(call, answer) => {
-            let outcome = match call {
-                Call::MailConfirmed => Outcome::Confirmed,
-                Call::MailCompleted => Outcome::Completed,
-                Call::MailCancelled => Outcome::Cancelled,
-                _ => return None,
-            };
+            let outcome = told_by(call)?;
             match answer {
                 Answer::Yes => Input::Sent { outcome, message_id: "m_1".to_owned() },
                 Answer::No => Input::GivenUp { outcome, reason: "address_rejected".to_owned() },

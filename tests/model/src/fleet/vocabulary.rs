@@ -141,6 +141,8 @@ pub(crate) enum Stimulus {
     Fact(Fact),
     /// The outcome of a call comes in.
     Outcome(Call, Answer),
+    /// An operator has a call made again that was given up.
+    Retried(Call),
     /// The order has waited for its payment as long as it may.
     DeadlinePassed,
     /// The customer wants to cancel.
@@ -149,7 +151,7 @@ pub(crate) enum Stimulus {
 
 impl Stimulus {
     /// How many there are.
-    pub(crate) const COUNT: usize = Fact::ALL.len() + 2 * Call::ALL.len() + 2;
+    pub(crate) const COUNT: usize = Fact::ALL.len() + 3 * Call::ALL.len() + 2;
 
     /// All of them, in the order of their [`index`](Self::index).
     pub(crate) fn all() -> impl Iterator<Item = Self> {
@@ -157,7 +159,9 @@ impl Stimulus {
         let outcomes = Call::ALL
             .into_iter()
             .flat_map(|call| [Answer::Yes, Answer::No].map(|answer| Self::Outcome(call, answer)));
-        facts.chain(outcomes).chain([Self::DeadlinePassed, Self::CancelRequested])
+        let retried = Call::ALL.into_iter().map(Self::Retried);
+        let rest = [Self::DeadlinePassed, Self::CancelRequested];
+        facts.chain(outcomes).chain(retried).chain(rest)
     }
 
     /// Its place among [`all`](Self::all).
@@ -165,6 +169,7 @@ impl Stimulus {
         match self {
             Self::Fact(fact) => fact as usize,
             Self::Outcome(call, answer) => Fact::ALL.len() + 2 * call as usize + answer as usize,
+            Self::Retried(call) => Fact::ALL.len() + 2 * Call::ALL.len() + call as usize,
             Self::DeadlinePassed => Self::COUNT - 2,
             Self::CancelRequested => Self::COUNT - 1,
         }

@@ -12,6 +12,8 @@ pub struct World {
     pub(crate) final_changed: bool,
     /// Whether any call was intended that had been intended before.
     pub(crate) call_repeated: bool,
+    /// Whether any customer heard an earlier outcome after a later one.
+    pub(crate) heard_old_news: bool,
 }
 
 /// Where one order is.
@@ -27,6 +29,8 @@ pub(crate) struct Order {
     pub(crate) inbox: [Set<Fact>; Service::ALL.len()],
     /// The calls whose outcome is not committed.
     pub(crate) intents: Set<Call>,
+    /// The calls that were given up, which an operator may have made again.
+    pub(crate) given_up: Set<Call>,
     /// By call, what the provider knows of it.
     pub(crate) providers: [Record; Call::ALL.len()],
     /// The row's state before the last write; kept only for the mutant that can go back to it.
@@ -77,6 +81,12 @@ impl Order {
         self.intents.contains(call) || self.record(call) != Record::Unknown
     }
 
+    /// Whether the customer would hear of the confirmation after the order's end.
+    pub(crate) fn is_old_news(&self, call: Call) -> bool {
+        let ends = [Call::MailCompleted, Call::MailCancelled];
+        call == Call::MailConfirmed && ends.iter().any(|end| self.was_done(*end))
+    }
+
     pub(crate) fn was_done(&self, call: Call) -> bool {
         self.record(call).answer() == Some(Answer::Yes)
     }
@@ -99,6 +109,8 @@ pub enum Action {
     Conclude(usize, Call),
     /// The outcome of a call stays unknown for so long that it is given up.
     GiveUp(usize, Call),
+    /// An operator has a call made again that was given up.
+    Retry(usize, Call),
     /// A mutant: a crash tears a delivery's transaction.
     Tear(usize, Service, Fact),
     /// A mutant: an event is decided on by the row as it was before the last write.

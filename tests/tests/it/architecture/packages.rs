@@ -67,7 +67,7 @@ fn wrong_ways(arrows: &[Arrow]) -> Vec<String> {
 /// What speaks to Kafka and the registry, with the packages that may name it. Messaging needs the
 /// types of a consumer that belongs to a group.
 const CLIENTS: [(&str, &[&str]); 2] = [
-    ("rdkafka", &["shared/kafka", "shared/messaging"]),
+    ("rdkafka", &["shared/kafka", "shared/messaging", "shared/testkit"]),
     ("schema_registry_converter", &["shared/kafka"]),
 ];
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use stack::Part;
 use stack::fleet::{SERVICES, instance};
+use testkit::World;
 use tokio::time::{sleep, timeout};
 
 use super::load::Load;
@@ -201,7 +202,9 @@ const TO_KAFKA: Find<Proxy> = |stage| &stage.to_kafka;
 const TO_REGISTRY: Find<Proxy> = |stage| &stage.to_registry;
 const SLOW: Weather = Weather::Slow(Duration::from_millis(50));
 
-const OF_LINES: [(&str, (Find<Proxy>, Weather)); 8] = [
+const OF_LINES: [(&str, (Find<Proxy>, Weather)); 10] = [
+    ("Postgres vanished", (TO_POSTGRES, Weather::Lost)),
+    ("Kafka vanished", (TO_KAFKA, Weather::Lost)),
     ("line to Postgres cut", (TO_POSTGRES, Weather::Cut)),
     ("line to Postgres slow", (TO_POSTGRES, SLOW)),
     ("line to Postgres silent", (TO_POSTGRES, Weather::Silent)),
@@ -219,6 +222,47 @@ pub(crate) async fn of_lines(stage: &Stage, rng: Rng, until: Instant) -> Counts 
         a_while(rng, BROKEN_MS).await;
         line(stage).set(Weather::Calm);
         true
+    })
+    .await
+}
+
+#[derive(Debug, Clone, Copy)]
+enum OfData {
+    /// A topic of events is set so, and to Kafka's defaults afterwards.
+    Set(&'static str, &'static str),
+    /// Somebody holds a lock on this table in a service's database.
+    Lock(&'static str, &'static str),
+}
+
+const OF_DATA: [(&str, OfData); 4] = [
+    ("events refused", OfData::Set("max.message.bytes", "300")),
+    ("topic compressed by Kafka", OfData::Set("compression.type", "zstd")),
+    ("stock locked", OfData::Lock("inventory", "stock")),
+    ("payments locked", OfData::Lock("payment", "payments")),
+];
+
+/// Operators do what they should not, one at a time.
+pub(crate) async fn of_data(stage: &Stage, rng: Rng, until: Instant) -> Counts {
+    deal(rng, until, &OF_DATA, async |what, rng| {
+        let world = &stage.outside;
+        match what {
+            OfData::Set(name, value) => {
+                let topic = world.topics.events(SERVICES[rng.usize(..SERVICES.len())]);
+                world.set_topic(&topic, name, value).await;
+                a_while(rng, BROKEN_MS).await;
+                world.set_topic(&topic, "cleanup.policy", "delete").await;
+                true
+            }
+            OfData::Lock(service, table) => {
+                let pool = World::pool(&world.database_url(service));
+                // Postgres may be away.
+                let Ok(mut held) = pool.begin().await else { return false };
+                let lock = sqlx::AssertSqlSafe(format!("LOCK TABLE {table}"));
+                let locked = sqlx::raw_sql(lock).execute(&mut *held).await.is_ok();
+                a_while(rng, BROKEN_MS).await;
+                locked
+            }
+        }
     })
     .await
 }

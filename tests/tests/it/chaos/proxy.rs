@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -21,6 +23,9 @@ pub(crate) enum Weather {
     Silent,
     /// Connections break, and new ones do, too.
     Cut,
+    /// Connections that are there never move again, without a word; new ones work. As when a machine
+    /// has lost its power and another has its address.
+    Lost,
 }
 
 /// The most bytes that pass at once.
@@ -31,6 +36,8 @@ pub(crate) struct Proxy {
     port: u16,
     listener: Option<TcpListener>,
     weather: watch::Sender<Weather>,
+    /// How often all connections were lost.
+    losses: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -38,7 +45,8 @@ impl Proxy {
     pub(crate) async fn open() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        Self { port, listener: Some(listener), weather: watch::Sender::new(Weather::Calm) }
+        let weather = watch::Sender::new(Weather::Calm);
+        Self { port, listener: Some(listener), weather, losses: Arc::default() }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -48,21 +56,32 @@ impl Proxy {
     /// Leads all connections to this port.
     pub(crate) fn lead_to(&mut self, port: u16) {
         let listener = self.listener.take().expect("it leads to one place");
-        tokio::spawn(accept(listener, port, self.weather.subscribe()));
+        tokio::spawn(accept(listener, port, self.weather.subscribe(), self.losses.clone()));
     }
 
     pub(crate) fn set(&self, weather: Weather) {
+        if weather == Weather::Lost {
+            self.losses.fetch_add(1, Ordering::SeqCst);
+        }
         self.weather.send_replace(weather);
     }
 }
 
 /// Until the proxy is dropped.
-async fn accept(listener: TcpListener, to: u16, mut weather: watch::Receiver<Weather>) {
+async fn accept(
+    listener: TcpListener,
+    to: u16,
+    mut weather: watch::Receiver<Weather>,
+    losses: Arc<AtomicUsize>,
+) {
     loop {
         select! {
             accepted = listener.accept() => {
                 let Ok((client, _)) = accepted else { continue };
-                tokio::spawn(carry(client, to, weather.clone()));
+                let born = losses.load(Ordering::SeqCst);
+                let losses = losses.clone();
+                let is_lost = move || losses.load(Ordering::SeqCst) != born;
+                tokio::spawn(carry(client, to, weather.clone(), is_lost));
             }
             changed = weather.changed() => if changed.is_err() { return },
         }
@@ -70,7 +89,12 @@ async fn accept(listener: TcpListener, to: u16, mut weather: watch::Receiver<Wea
 }
 
 /// Carries one connection's bytes both ways until either side ends it, or it is cut.
-async fn carry(client: TcpStream, to: u16, mut weather: watch::Receiver<Weather>) {
+async fn carry(
+    client: TcpStream,
+    to: u16,
+    mut weather: watch::Receiver<Weather>,
+    is_lost: impl Fn() -> bool + Clone,
+) {
     if *weather.borrow() == Weather::Cut {
         return;
     }
@@ -81,8 +105,8 @@ async fn carry(client: TcpStream, to: u16, mut weather: watch::Receiver<Weather>
     let (from_server, to_server) = server.into_split();
     let (out, back) = (weather.clone(), weather.clone());
     select! {
-        _ = pump(from_client, to_server, out) => {}
-        _ = pump(from_server, to_client, back) => {}
+        _ = pump(from_client, to_server, out, is_lost.clone()) => {}
+        _ = pump(from_server, to_client, back, is_lost) => {}
         _ = weather.wait_for(|weather| *weather == Weather::Cut) => {}
     }
 }
@@ -91,6 +115,7 @@ async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut weather: watch::Receiver<Weather>,
+    is_lost: impl Fn() -> bool,
 ) -> io::Result<()> {
     let mut piece = vec![0; PIECE];
     loop {
@@ -101,6 +126,9 @@ async fn pump(
         // Ends with the proxy.
         let heard = weather.wait_for(|weather| *weather != Weather::Silent).await;
         let now = *heard.map_err(io::Error::other)?;
+        if is_lost() {
+            continue;
+        }
         if let Weather::Slow(by) = now {
             tokio::time::sleep(by).await;
         }

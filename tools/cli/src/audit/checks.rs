@@ -10,6 +10,9 @@ use super::report::{AuditReport, Name};
 use super::rules;
 use crate::gaps::Number;
 
+/// The status of an order that an operator had undone because the order service did not know it.
+const NEVER_PLACED: &str = "never_placed";
+
 /// Looks through the books, and writes down what does not hold.
 pub(crate) struct Auditor<'a> {
     pub(crate) books: &'a Books,
@@ -56,12 +59,20 @@ impl Auditor<'_> {
                 .found(Name::Charges, || format!("order {order} was charged {charges} times"));
         }
         for (at, outcome) in super::facts::OUTCOMES.iter().enumerate() {
-            let told = times(&[Fact::TOLD[at], Fact::NOT_TOLD[at]]);
+            let told = times(&[Fact::TOLD[at]]);
             if told > 1 {
                 self.report.found(Name::Messages, || {
                     format!("the customer of order {order} was told {told} times: {outcome}")
                 });
             }
+        }
+        let [confirmed, ends @ ..] = Fact::TOLD;
+        let told = |fact: Fact| page.events.iter().filter(move |event| event.fact == fact);
+        let end = ends.into_iter().flat_map(told).map(|event| event.sequence).min();
+        if end.is_some_and(|end| told(confirmed).any(|event| event.sequence > end)) {
+            self.report.found(Name::Messages, || {
+                format!("the customer of order {order} was told of the confirmation after the end")
+            });
         }
         let shipped = page.is(Service::Shipping, "created") || times(&[Fact::Shipped]) > 0;
         let cancelled = page.is_cancelled() || times(&[Fact::Cancelled]) > 0;
@@ -69,6 +80,9 @@ impl Auditor<'_> {
             self.report.found(Name::Shipments, || {
                 format!("order {order} is cancelled, and there is a shipment")
             });
+        }
+        if page.is(Service::Order, NEVER_PLACED) {
+            return;
         }
         let ends: Vec<&Event> = page
             .events
@@ -159,7 +173,9 @@ impl Auditor<'_> {
     /// What a service has said of an order is in the topics, once, in sequence.
     fn check_numbers(&mut self, page: &OrderPage<'_>, service: Service) {
         let (order, source) = (page.order, service.name());
-        if self.books.ledger(service).is_unknown(order) || self.books.is_dark(service) {
+        let never_placed = service == Service::Order && page.is(service, NEVER_PLACED);
+        let is_unknown = self.books.ledger(service).is_unknown(order);
+        if is_unknown || never_placed || self.books.is_dark(service) {
             return;
         }
         let emitted = page.emitted(service);

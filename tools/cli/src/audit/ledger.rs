@@ -198,7 +198,9 @@ async fn inbox_since(snapshot: &mut PgConnection) -> Result<Uuid, Error> {
 /// With the redrives that have passed; their ids are no events'.
 const INBOX: &str = "SELECT event_id FROM inbox UNION ALL SELECT redrive_id FROM redriven";
 const OUTBOX: &str = "SELECT order_id, sequence FROM outbox ORDER BY order_id, sequence";
-const CALLS: &str = "SELECT order_id, step FROM effects ORDER BY order_id, step COLLATE \"C\"";
+/// Without those that were given up: nothing waits for them.
+const CALLS: &str = "SELECT order_id, step FROM effects WHERE held IS DISTINCT FROM 'given_up'
+    ORDER BY order_id, step COLLATE \"C\"";
 const PARKED: &str = "SELECT topic, partition, record_offset, order_id, attempts, dead,
        errors[cardinality(errors)] FROM retry_queue";
 const BURIED: &str = "SELECT topic, partition, record_offset FROM dead_lettered";

@@ -61,7 +61,7 @@ const CHECKS: [(&str, &str, bool, &str); 16] = [
     ("I2-charges", "an order is charged once at most", true, EVENTS),
     ("I3-refunds", "no more is refunded than was charged", true, EVENTS),
     ("I4-shipments", "nothing is shipped for a cancelled order", true, EVENTS),
-    ("I5-messages", "a customer is told once of each outcome", true, EVENTS),
+    ("I5-messages", "a customer is told once of each outcome, in order", true, EVENTS),
     ("I6-fates", "an order's fate does not change, and all were told of it", true, EVENTS),
     ("I7-effects", "what was read, and it alone, has had its effect", true, EVENTS),
     ("numbers", "each order's events are all there, numbered from 1, in sequence", true, EVENTS),

@@ -84,7 +84,9 @@ impl Auditor<'_> {
                 source: gap.source.clone(),
                 sequence: gap.sequence,
             };
-            if gap.verdict != "waiting" && self.options.decisions.settle(name, &number) {
+            let is_settled =
+                gap.verdict != "waiting" && self.options.decisions.settle(name, &number);
+            if gap.verdict == "acknowledged" || is_settled {
                 continue;
             }
             self.report.found(if lost { Name::Numbers } else { Name::Gaps }, || {

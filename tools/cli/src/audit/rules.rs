@@ -56,6 +56,11 @@ const ORDER: &[Rule] = &[
     },
     rule("timed_out", &[], &[], &[Placed, Cancelled]),
     rule("customer_request", &[], &[], &[Placed, Cancelled]),
+    // What else was said of it was not said by this order service, or before it lost its memory.
+    Rule {
+        may_say: Facts::of(&[Placed, Confirmed, Completed]),
+        ..rule("never_placed", &[], &[], &[Cancelled])
+    },
 ];
 
 const INVENTORY: &[Rule] = &[
@@ -90,7 +95,7 @@ const SHIPPING: &[Rule] = &[
 
 /// The statuses of one message, and of whom it goes to: a row of the notification service has the
 /// address and, per outcome, a message; together they are a number with these digits.
-const MESSAGES: [&str; 5] = ["-", "waiting", "sending", "sent", "failed"];
+const MESSAGES: [&str; 6] = ["-", "waiting", "sending", "sent", "failed", "overtaken"];
 const ADDRESSES: [&str; 3] = ["unseen", "known", "forgotten"];
 const MAILS: [&str; 3] = ["mail-confirmed", "mail-completed", "mail-cancelled"];
 /// The outcomes, as the facts that the notification service reads.
@@ -106,7 +111,8 @@ pub(crate) fn number(service: Service, status: &str) -> Option<u16> {
     let address = parts.next()?;
     let address = ADDRESSES.iter().position(|known| *known == address)?;
     let messages = parts.map(|part| MESSAGES.iter().position(|known| *known == part));
-    let number = messages.rev().try_fold(0, |number, digit| Some(number * 5 + digit?))?;
+    let number =
+        messages.rev().try_fold(0, |number, digit| Some(number * MESSAGES.len() + digit?))?;
     u16::try_from(number * 3 + address).ok()
 }
 
@@ -147,8 +153,8 @@ fn table(service: Service) -> Option<&'static [Rule]> {
 
 fn digits(number: u16) -> (usize, [usize; 3]) {
     let number = usize::from(number);
-    let messages = number / 3;
-    (number % 3, [messages % 5, messages / 5 % 5, messages / 25 % 5])
+    let (messages, many) = (number / 3, MESSAGES.len());
+    (number % 3, [1, many, many * many].map(|of| messages / of % many))
 }
 
 fn of_messages(number: u16) -> Rule {
@@ -169,6 +175,10 @@ fn of_messages(number: u16) -> Rule {
                     "sent" => rule.has_said.add(Fact::TOLD[outcome]),
                     "failed" => rule.has_said.add(Fact::NOT_TOLD[outcome]),
                     _ => {}
+                }
+                // It may have been given up before it was sent after all.
+                if status != "waiting" {
+                    rule.may_say.add(Fact::NOT_TOLD[outcome]);
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Each command is one module.
 
 pub(crate) mod audit;
+pub(crate) mod calls;
 pub(crate) mod dlq;
 pub(crate) mod events;
 pub(crate) mod exit;

@@ -2,6 +2,7 @@
 
 mod show;
 mod text;
+mod undo;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -45,6 +46,16 @@ pub(crate) enum Command {
     /// Exit codes: 0 there is such an order; 1 nobody knows it; 3 it could not be looked.
     #[command(verbatim_doc_comment)]
     Show(show::Arguments),
+    /// Have everybody undo what they did for an order that the order service does not know
+    ///
+    /// Such as one that somebody else announced, or that a restored backup has lost: its stock is
+    /// reserved and its card charged, and nobody decides its fate. The order service then says that
+    /// it is cancelled, and never places it; pieces are released, and charges refunded. An order
+    /// that it knows is cancelled by POST /orders/ORDER/cancel instead.
+    ///
+    ///   farandole orders undo ORDER --reason "lost with the backup of Tuesday, INC-4"
+    #[command(verbatim_doc_comment)]
+    Undo(undo::Undo),
 }
 
 #[derive(clap::Args)]
@@ -76,6 +87,7 @@ pub(crate) async fn run(
     match command {
         Command::Stuck(arguments) => stuck(arguments, connections, databases).await,
         Command::Show(arguments) => show::run(arguments, connections, databases).await,
+        Command::Undo(undo) => undo::run(&undo, connections, databases).await,
     }
 }
 

@@ -118,12 +118,21 @@ fn as_json(report: &(TopicPlan, TopicReport)) -> Value {
 }
 
 fn row((plan, report): &(TopicPlan, TopicReport)) -> [String; 4] {
-    let planned = describe(&plan.topic());
+    let topic = plan.topic();
+    let mut planned = describe(&topic);
     let (state, found) = match report {
         TopicReport::Created => ("created", planned.clone()),
         TopicReport::AsPlanned => ("as planned", planned.clone()),
         TopicReport::Missing => ("missing", "-".to_owned()),
-        TopicReport::Differs(topic) => ("differs", describe(topic)),
+        TopicReport::Differs(other) => {
+            let mut found = describe(other);
+            let differences = other.differences(&topic);
+            for (name, is, should) in differences.filter(|(name, ..)| *name != "retention.ms") {
+                planned.push_str(&format!(", {name}={should}"));
+                found.push_str(&format!(", {name}={is}"));
+            }
+            ("differs", found)
+        }
     };
     [plan.name.clone(), state.to_owned(), planned, found]
 }

@@ -69,8 +69,9 @@ fn read(order: &str, work: &Work, event: &str, from: &str) -> String {
 fn call(order: &str, work: &Work, step: &str) -> String {
     if work.calls.iter().any(|call| call.step == step) {
         format!(
-            "it is repeated by itself until the provider answers; ask the provider what became of \
-             idempotency key {order}/{step}"
+            "it is repeated by itself until the provider answers, unless it is parked; ask the \
+             provider what became of idempotency key {order}/{step}, and say so by farandole calls \
+             settle"
         )
     } else {
         format!("nothing says that {step} is to be called: farandole audit")

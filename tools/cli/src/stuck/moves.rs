@@ -214,6 +214,8 @@ fn tell(states: &States, moves: &mut Moves) {
     for ((outcome, step, told_by), message) in messages.into_iter().zip(&states.messages) {
         match message.as_str() {
             UNSEEN if states.order == outcome => moves.add("notification", &[told_by]),
+            // It waits for the one that is being sent.
+            "waiting" if states.messages.iter().any(|other| other == "sending") => {}
             "waiting" => moves.add("notification", &[ORDER_PLACED]),
             "sending" => moves.add("notification", &[call(step)]),
             _ => {}

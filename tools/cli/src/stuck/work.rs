@@ -199,7 +199,7 @@ fn parked(
 }
 
 const CALLS: &str = "SELECT order_id, step, attempts, last_error, due_at, created_at FROM effects
-     WHERE order_id = ANY($1) ORDER BY order_id, created_at";
+     WHERE order_id = ANY($1) AND held IS DISTINCT FROM 'given_up' ORDER BY order_id, created_at";
 
 type CallRow = (Uuid, String, i32, Option<String>, jiff_sqlx::Timestamp, jiff_sqlx::Timestamp);
 

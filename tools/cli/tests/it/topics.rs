@@ -38,13 +38,9 @@ async fn a_topic_that_differs_is_reported_and_left_alone() {
     let admin = Admin::new(&world.stack.kafka_brokers).unwrap();
     let names = ["payment", "order"].map(|service| world.topics.events(service));
     let found = admin.inspect(&names).await.unwrap();
-    let topic = |partitions, hours| Topic {
-        partitions,
-        replication: 1,
-        retention: Some(Duration::from_hours(hours)),
-    };
-    assert_eq!(found[&names[0]], topic(6, 7 * 24));
-    assert_eq!(found[&names[1]], topic(3, 12));
+    let shape = |topic: &Topic| (topic.partitions, topic.replication, topic.retention);
+    assert_eq!(shape(&found[&names[0]]), (6, 1, Some(Duration::from_hours(7 * 24))));
+    assert_eq!(shape(&found[&names[1]]), (3, 1, Some(Duration::from_hours(12))));
 }
 
 #[tokio::test]
@@ -106,4 +102,24 @@ async fn what_kafka_refuses_is_told() {
         .says("Kafka refuses: creating")
         .says("replication factor");
     run(&world, &["topics", "create", "--retention", "never"]).await.exits(2).says("7d or 12h");
+}
+
+#[tokio::test]
+async fn a_setting_that_decides_what_is_kept_or_taken_is_checked() {
+    let world = World::new();
+    run(&world, &["topics", "create"]).await.exits(0);
+    for (name, value) in [
+        ("cleanup.policy", "compact"),
+        ("retention.bytes", "1000000"),
+        ("max.message.bytes", "100"),
+        ("compression.type", "zstd"),
+        ("message.timestamp.before.max.ms", "1000"),
+    ] {
+        world.set_topic(&world.topics.events("order"), name, value).await;
+        run(&world, &["topics", "create", "--check"])
+            .await
+            .exits(1)
+            .says("order.events")
+            .says(&format!("{name}={value}"));
+    }
 }

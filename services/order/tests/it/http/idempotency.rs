@@ -22,12 +22,27 @@ async fn a_request_without_a_usable_key_is_refused() {
 }
 
 #[tokio::test]
+async fn a_key_in_quotes_is_the_same_key() {
+    let api = shop().await.api();
+    let (key, order) = (fresh("key"), order("tea", 1));
+    let first = api.place(&format!("\"{key}\""), &order).await;
+    first.expect(201);
+    assert_same(&first, &api.place(&key, &order).await);
+    for unquoted in ["\"", "\"\"", "\"a", "\"a\"b", "\"two words\""] {
+        api.place(unquoted, &order).await.problem(400, "bad-request");
+    }
+}
+
+#[tokio::test]
 async fn the_same_request_gets_the_first_answer_byte_for_byte_also_when_the_order_moved_on() {
     let api = shop().await.api();
     let (key, order) = (fresh("key"), order("tea", 2));
     let first = api.place(&key, &order).await;
     let placed = first.expect(201);
-    assert_same(&first, &api.place(&key, &order).await);
+    assert_eq!(first.header("idempotent-replayed"), None);
+    let again = api.place(&key, &order).await;
+    assert_same(&first, &again);
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
 
     api.put("/products/tea", &product(450, "EUR")).await.expect(200);
     api.post(&format!("{}/cancel", path_of(&placed))).await.expect(200);

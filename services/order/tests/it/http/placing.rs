@@ -68,15 +68,27 @@ async fn each_value_that_does_not_fit_is_pointed_at() {
         ("/recipient/street", json!("12 St James's\nSquare")),
         ("/recipient/street", json!("\u{7f}")),
         ("/recipient/city", long(101)),
+        ("/recipient/email", json!("a@x.org,b@x.org")),
+        ("/recipient/email", json!("a@x.org;b@x.org")),
+        ("/recipient/email", json!("N <a@x.org>")),
+        ("/recipient/email", json!("a b@x.org")),
+        ("/recipient/email", json!("a@b@c")),
+        ("/recipient/email", json!(" @ ")),
+        ("/recipient/email", json!("<script>@x")),
         ("/recipient/postal_code", long(21)),
+        ("/recipient/postal_code", json!(" ")),
+        ("/recipient/postal_code", Value::Null),
         ("/recipient/country", json!("gb")),
         ("/recipient/country", json!("GBR")),
+        ("/recipient/country", json!("QQ")),
         ("/recipient/country", json!("\u{c9}")),
         ("/lines", json!([])),
         ("/lines", json!({})),
         ("/lines", Value::Array(vec![line; 101])),
         ("/lines/0/sku", json!("")),
         ("/lines/0/sku", json!("te a")),
+        ("/lines/0/sku", json!(".")),
+        ("/lines/0/sku", json!("..")),
         ("/lines/0/sku", json!("te\u{0}a")),
         ("/lines/0/sku", long(65)),
         ("/lines/0/sku", json!(fresh("unknown"))),
@@ -144,15 +156,79 @@ async fn prices_that_do_not_add_up_are_refused() {
         let refused = api.put(&path, &product(amount, "EUR")).await;
         assert_pointers(&refused, &["/unit_price/amount"]);
     }
-    // The largest order that the API lets through, and one past what an amount can hold.
+    // The largest total that every reader of JSON takes for the same number is 2^53 - 1.
     api.put(&path, &product(10_000_000_000, "EUR")).await.expect(201);
-    let mut largest = order(&dear, 1_000_000);
-    largest["lines"] = Value::Array(vec![largest["lines"][0].clone(); 100]);
-    let total = api.place(&fresh("key"), &largest).await.expect(201)["total"]["amount"].clone();
-    assert_eq!(total, 1_000_000_000_000_000_000_i64);
+    let largest = api.place(&fresh("key"), &order(&dear, 900_719)).await.expect(201);
+    assert_eq!(largest["total"]["amount"], 9_007_190_000_000_000_i64);
+    assert_pointers(&api.place(&fresh("key"), &order(&dear, 900_720)).await, &["/lines"]);
+    let mut many = order(&dear, 1_000_000);
+    many["lines"] = Value::Array(vec![many["lines"][0].clone(); 100]);
+    assert_pointers(&api.place(&fresh("key"), &many).await, &["/lines"]);
+    // Past what an amount can hold.
     let raise = sqlx::query("UPDATE products SET amount = 9223372036854775807 WHERE sku = $1");
     raise.bind(&dear).execute(&shop.database()).await.unwrap();
     assert_pointers(&api.place(&fresh("key"), &order(&dear, 2)).await, &["/lines"]);
+}
+
+#[tokio::test]
+async fn an_order_that_costs_nothing_is_refused_and_a_gift_is_not() {
+    let api = shop().await.api();
+    let gift = fresh("gift");
+    api.put(&format!("/products/{gift}"), &product(0, "EUR")).await.expect(201);
+    assert_pointers(&api.place(&fresh("key"), &order(&gift, 1)).await, &["/lines"]);
+    let mut with_tea = order(&gift, 1);
+    with_tea["lines"] = json!([{"sku": gift, "quantity": 1}, {"sku": "tea", "quantity": 1}]);
+    assert_eq!(api.place(&fresh("key"), &with_tea).await.expect(201)["total"]["amount"], 450);
+}
+
+#[tokio::test]
+async fn countries_have_postal_codes_or_not() {
+    let api = shop().await.api();
+    for country in ["QA", "HK", "AE", "PA", "GB", "XK", "XX"] {
+        let mut body = order("tea", 1);
+        body["recipient"]["country"] = json!(country);
+        body["recipient"]["postal_code"] = json!("");
+        api.place(&fresh("key"), &body).await.expect(201);
+        body["recipient"].as_object_mut().unwrap().remove("postal_code");
+        api.place(&fresh("key"), &body).await.expect(201);
+    }
+}
+
+#[tokio::test]
+async fn names_in_all_scripts_pass_and_what_cannot_be_seen_does_not() {
+    let api = shop().await.api();
+    for name in
+        ["Zoë O’Connor-Łukasiewicz", "علی\u{200c}رضا", "ශ්\u{200d}රී", "葛\u{e0100}飾北斎", "김 소월"]
+    {
+        let mut body = order("tea", 1);
+        body["recipient"]["name"] = json!(name);
+        api.place(&fresh("key"), &body).await.expect(201);
+    }
+    for hidden in
+        ["\u{200b}", "A\u{202e}b", "A\u{2028}b", "A\u{feff}", "A\u{200c}b", "\u{3164}", "A\u{ad}b"]
+    {
+        for pointer in [
+            "/customer_id",
+            "/payment_method",
+            "/recipient/name",
+            "/recipient/street",
+            "/recipient/city",
+            "/recipient/postal_code",
+            "/recipient/email",
+        ] {
+            let mut body = order("tea", 1);
+            *body.pointer_mut(pointer).unwrap() = json!(hidden);
+            assert_pointers(&api.place(&fresh("key"), &body).await, &[pointer]);
+        }
+        let named = json!({"name": hidden, "unit_price": {"amount": 1, "currency": "EUR"}});
+        assert_pointers(&api.put("/products/hidden", &named).await, &["/name"]);
+        let listed = api.get(&format!("/orders?customer_id={}", encoded(hidden))).await;
+        listed.problem(400, "bad-request");
+    }
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 #[tokio::test]
@@ -164,6 +240,8 @@ async fn products_are_checked_too() {
         ("/name", json!("a\u{0}b")),
         ("/name", json!("x".repeat(201))),
         ("/unit_price/currency", json!("euro")),
+        ("/unit_price/currency", json!("AAA")),
+        ("/unit_price/currency", json!("XXX")),
         ("/unit_price/amount", json!(1.5)),
     ] {
         let mut body = product(1, "EUR");
@@ -172,6 +250,7 @@ async fn products_are_checked_too() {
     }
     api.put("/products/a%20b", &product(1, "EUR")).await.problem(400, "bad-request");
     api.put("/products/a%00b", &product(1, "EUR")).await.problem(400, "bad-request");
+    api.put("/products/a%FFb", &product(1, "EUR")).await.problem(400, "bad-request");
 }
 
 #[tokio::test]
@@ -205,7 +284,7 @@ async fn unknown_paths_and_methods_are_problems() {
     for (method, path, allowed) in [
         (Method::DELETE, "/orders", "POST"),
         (Method::PUT, unknown, "GET"),
-        (Method::GET, "/products/tea", "PUT"),
+        (Method::DELETE, "/products/tea", "PUT"),
         (Method::POST, "/health/live", "GET"),
     ] {
         let answer = send(api.request(method, path)).await;
@@ -309,11 +388,12 @@ async fn the_api_describes_itself() {
         ("/orders/{id}", "get"),
         ("/orders/{id}/cancel", "post"),
         ("/products", "get"),
+        ("/products/{sku}", "get"),
         ("/products/{sku}", "put"),
     ] {
         assert!(operations.contains(&operation), "{operation:?} is not in {operations:?}");
     }
-    assert_eq!(operations.len(), 6);
+    assert_eq!(operations.len(), 7);
     let page = api.get("/docs/").await;
     assert_eq!(page.status, 200);
     assert!(page.header("content-type").unwrap().starts_with("text/html"));

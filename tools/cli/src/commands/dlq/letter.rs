@@ -1,8 +1,8 @@
 use std::fmt;
 
 use contracts::dead_letter_headers as dead;
+use contracts::operations::Number;
 use contracts::{DEAD_HISTORY, REDRIVE, TARGET_GROUP, headers};
-use farandole_cli::gaps::Number;
 use jiff::Timestamp;
 use kafka::{PlainRecord, Scanned};
 use kernel::OrderId;
@@ -174,7 +174,8 @@ impl Letter {
 
     /// As the log names it.
     pub(crate) fn handled(&self) -> Handled {
-        Handled { letter: self.id.clone(), redrive: self.redrive_id(), event: self.number() }
+        let (letter, redrive) = (self.id.clone(), self.redrive_id());
+        Handled { letter, redrive, event: self.number() }
     }
 
     /// When it failed last, in milliseconds since 1970. Copies of it have the same.

@@ -5,105 +5,17 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
 use contracts::headers;
+use contracts::operations::{
+    Acknowledged, Decided, Done, Ended, Entry, Number, PER_ENTRY_MAX, Said, Subject,
+};
+pub(crate) use contracts::operations::{Began, Handled, Kind};
 use farandole_cli::decisions::Decisions;
-use farandole_cli::gaps::Number;
 use jiff::Timestamp;
 use kafka::{AdminError, Bounds, PlainRecord, Publisher, scan, windows};
-use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use super::letter_id::LetterId;
 use crate::connections::Connections;
-
-/// How many letters one entry names at most, so that it stays far below what Kafka takes.
-const LETTERS_PER_ENTRY: usize = 2_000;
-
-/// What is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Kind {
-    Redrive,
-    Discard,
-    /// Takes a discard back.
-    Undiscard,
-    /// Of a lost event, which counts as a letter here.
-    Acknowledge,
-    /// Of the services' clients, which count as letters here.
-    SetQuotas,
-}
-
-impl Kind {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Redrive => "redrive",
-            Self::Discard => "discard",
-            Self::Undiscard => "undiscard",
-            Self::Acknowledge => "acknowledge",
-            Self::SetQuotas => "set quotas",
-        }
-    }
-}
-
-/// One entry of the log.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "entry", rename_all = "snake_case")]
-enum Entry {
-    /// Somebody is about to do something.
-    Began(Began),
-    /// It was done to these letters.
-    Done(Done),
-    /// It was done to this lost event.
-    Acknowledged(Acknowledged),
-    /// That was all. An operation without this was interrupted, or goes on still.
-    Ended(Ended),
-}
-
-/// Who does what, and why.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Began {
-    pub(crate) operation: Uuid,
-    pub(crate) kind: Kind,
-    pub(crate) at: Timestamp,
-    pub(crate) by: String,
-    pub(crate) reason: Option<String>,
-    /// Which letters were asked for, in the words of the command line.
-    pub(crate) asked_for: String,
-    /// How many these are.
-    pub(crate) letters: usize,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Done {
-    operation: Uuid,
-    at: Timestamp,
-    letters: Vec<Handled>,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Acknowledged {
-    operation: Uuid,
-    at: Timestamp,
-    event: Number,
-}
-
-/// A letter to which it was done. Copies of a letter have the same redrive id.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Handled {
-    pub(crate) letter: LetterId,
-    pub(crate) redrive: Uuid,
-    /// The event, if the letter says which it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) event: Option<Number>,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Ended {
-    operation: Uuid,
-    pub(crate) at: Timestamp,
-    /// What came of it, in words.
-    pub(crate) outcome: String,
-}
 
 /// An operation as the log tells it.
 #[derive(Debug, Clone)]
@@ -132,7 +44,7 @@ pub(crate) struct OperationLog {
     acts: HashMap<Uuid, (usize, Timestamp)>,
     /// The letters that are discarded, by their redrive ids.
     discarded: HashMap<Uuid, Handled>,
-    /// The events that are known to be lost for good.
+    /// The events that are known to be missing for good.
     acknowledged: BTreeSet<Number>,
     /// How many records are none of ours.
     pub(crate) unreadable: usize,
@@ -146,9 +58,9 @@ impl OperationLog {
             let mut log = Self::default();
             let windows = windows(&brokers, &[topic], Bounds::Everything)?;
             scan(&brokers, &windows, |record| {
-                match record.payload.map(serde_json::from_slice::<Entry>) {
-                    Some(Ok(entry)) => log.take(entry),
-                    _ => log.unreadable += 1,
+                match Entry::parse(record.key, record.payload) {
+                    Ok(Entry::Unknown) | Err(_) => log.unreadable += 1,
+                    Ok(entry) => log.take(entry),
                 }
                 ControlFlow::Continue(())
             })?;
@@ -185,10 +97,17 @@ impl OperationLog {
                 operation.last_at = at;
                 self.acknowledged.insert(event);
             }
+            Entry::Decided(Decided { operation, at, subjects, .. }) => {
+                let Some(&index) = self.by_id.get(&operation) else { return };
+                let operation = &mut self.operations[index];
+                operation.done += subjects.len();
+                operation.last_at = at;
+            }
             Entry::Ended(ended) => {
                 let Some(&index) = self.by_id.get(&ended.operation) else { return };
                 self.operations[index].ended = Some(ended);
             }
+            Entry::Unknown => {}
         }
     }
 
@@ -236,7 +155,7 @@ impl<'p> Recorder<'p> {
 
     /// Takes note that it was done to these letters.
     pub(crate) async fn done(&self, letters: &[Handled]) -> Result<(), AdminError> {
-        let entries = letters.chunks(LETTERS_PER_ENTRY).map(|letters| {
+        let entries = letters.chunks(PER_ENTRY_MAX).map(|letters| {
             let (operation, at) = (self.operation, Timestamp::now());
             Entry::Done(Done { operation, at, letters: letters.to_vec() })
         });
@@ -247,6 +166,26 @@ impl<'p> Recorder<'p> {
     pub(crate) async fn acknowledged(&self, event: Number) -> Result<(), AdminError> {
         let (operation, at) = (self.operation, Timestamp::now());
         self.write([Entry::Acknowledged(Acknowledged { operation, at, event })]).await
+    }
+
+    /// Has a service do it to these calls or orders; `said` is what has become of them, if that is
+    /// what it is about.
+    pub(crate) async fn decided(
+        &self,
+        service: &str,
+        subjects: &[Subject],
+        said: Option<&Said>,
+    ) -> Result<(), AdminError> {
+        let entries = subjects.chunks(PER_ENTRY_MAX).map(|subjects| {
+            Entry::Decided(Decided {
+                operation: self.operation,
+                at: Timestamp::now(),
+                service: service.to_owned(),
+                subjects: subjects.to_vec(),
+                said: said.cloned(),
+            })
+        });
+        self.write(entries).await
     }
 
     pub(crate) async fn end(self, outcome: String) -> Result<(), AdminError> {
@@ -317,27 +256,5 @@ pub(crate) mod tests {
             vec![Handled { letter: "payment/0/2".parse().unwrap(), redrive: other, event: None }];
         log.take(Entry::Done(Done { operation: other, at: Timestamp::now(), letters }));
         assert!(log.act(other).is_none());
-    }
-
-    #[test]
-    fn an_entry_is_written_as_it_is_read() {
-        let done = Entry::Done(Done {
-            operation: Uuid::nil(),
-            at: Timestamp::UNIX_EPOCH,
-            letters: vec![Handled {
-                letter: "payment/0/1".parse().unwrap(),
-                redrive: Uuid::max(),
-                event: None,
-            }],
-        });
-        let text = serde_json::to_string(&done).unwrap();
-        assert_eq!(
-            text,
-            r#"{"entry":"done","operation":"00000000-0000-0000-0000-000000000000","at":"1970-01-01T00:00:00Z","letters":[{"letter":"payment/0/1","redrive":"ffffffff-ffff-ffff-ffff-ffffffffffff"}]}"#
-        );
-        assert_eq!(
-            serde_json::to_string(&serde_json::from_str::<Entry>(&text).unwrap()).unwrap(),
-            text
-        );
     }
 }

@@ -1,0 +1,273 @@
+use std::time::Duration;
+
+use contracts::operations::Subject;
+use farandole_cli::Unreadable;
+use jiff::Timestamp;
+use kernel::OrderId;
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use crate::databases::Databases;
+
+/// The services that call somebody, and the steps that they have calls for.
+const CALLING: [(&str, &[&str]); 3] = [
+    ("payment", &["charge", "refund"]),
+    ("shipping", &["book"]),
+    ("notification", &["mail-confirmed", "mail-completed", "mail-cancelled"]),
+];
+
+/// The names of those services.
+pub(super) const SERVICES: [&str; 3] = ["payment", "shipping", "notification"];
+
+/// The service that has this call.
+pub(super) fn service_of(call: &Subject) -> anyhow::Result<&'static str> {
+    let found = CALLING.iter().find(|(_, steps)| steps.contains(&call.step.as_str()));
+    let steps = || CALLING.iter().flat_map(|(_, steps)| *steps).copied().collect::<Vec<_>>();
+    found
+        .map(|(service, _)| *service)
+        .ok_or_else(|| anyhow::anyhow!("{call} is no call: the steps are {}", steps().join(", ")))
+}
+
+/// Which calls are meant.
+#[derive(Debug, Default, Clone, clap::Args)]
+#[command(next_help_heading = "Which calls")]
+pub(super) struct Filter {
+    /// Only those of these services
+    #[arg(long, value_name = "NAME", value_parser = SERVICES)]
+    pub(super) service: Vec<String>,
+    /// Only those of these steps, such as charge; `mail` is all mails
+    #[arg(long, value_name = "STEP")]
+    pub(super) step: Vec<String>,
+    /// Only those to this destination, such as visa, as the list shows it
+    #[arg(long, value_name = "NAME")]
+    pub(super) destination: Option<String>,
+    /// Only those that have been open for longer, such as 60s, 10m or 2h
+    #[arg(long, value_name = "TIME", value_parser = crate::age::parse)]
+    pub(super) older_than: Option<Duration>,
+    /// Only those that were given up
+    #[arg(long, conflicts_with = "parked")]
+    pub(super) given_up: bool,
+    /// Only those that are parked
+    #[arg(long)]
+    pub(super) parked: bool,
+}
+
+impl Filter {
+    /// Whether it says nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { service, step, destination, older_than, given_up, parked } = self;
+        service.is_empty()
+            && step.is_empty()
+            && destination.is_none()
+            && older_than.is_none()
+            && !given_up
+            && !parked
+    }
+
+    fn held(&self) -> Option<&'static str> {
+        match (self.given_up, self.parked) {
+            (true, _) => Some("given_up"),
+            (_, true) => Some("parked"),
+            _ => None,
+        }
+    }
+
+    /// The services whose calls it can mean.
+    pub(super) fn services(&self) -> impl Iterator<Item = &'static str> {
+        let means = |(service, steps): &&(&str, &[&str])| {
+            let named = self.service.is_empty() || self.service.iter().any(|name| name == service);
+            let of_step = |step: &&str| self.step.iter().any(|wanted| fits(step, wanted));
+            named && (self.step.is_empty() || steps.iter().any(of_step))
+        };
+        CALLING.iter().filter(means).map(|(service, _)| *service)
+    }
+
+    /// The steps that it means.
+    fn steps(&self) -> Vec<&'static str> {
+        let all = CALLING.iter().flat_map(|(_, steps)| *steps).copied();
+        let wanted =
+            |step: &&str| self.step.is_empty() || self.step.iter().any(|wanted| fits(step, wanted));
+        all.filter(wanted).collect()
+    }
+
+    /// As it was written.
+    pub(super) fn words(&self) -> String {
+        let Self { service, step, destination, older_than, given_up, parked } = self;
+        let mut words: Vec<String> =
+            service.iter().map(|name| format!("--service {name}")).collect();
+        words.extend(step.iter().map(|step| format!("--step {step}")));
+        words.extend(destination.iter().map(|name| format!("--destination {name}")));
+        words.extend(older_than.iter().map(|age| format!("--older-than {age:?}")));
+        words.extend(given_up.then(|| "--given-up".to_owned()));
+        words.extend(parked.then(|| "--parked".to_owned()));
+        words.join(" ")
+    }
+}
+
+fn fits(step: &str, wanted: &str) -> bool {
+    step == wanted || wanted == "mail" && step.starts_with("mail-")
+}
+
+/// A call whose outcome is not known, or that was given up.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct OpenCall {
+    pub(super) service: &'static str,
+    pub(super) order_id: OrderId,
+    pub(super) step: String,
+    /// Who answers; not known before it was put off once.
+    pub(super) destination: Option<String>,
+    /// `parked`, `given_up`, or none.
+    pub(super) held: Option<String>,
+    pub(super) attempts: i32,
+    pub(super) last_error: Option<String>,
+    /// When it was decided on; or when it was unparked, if it was.
+    pub(super) since: Timestamp,
+    /// When somebody looks at it again.
+    pub(super) due_at: Timestamp,
+    #[serde(skip)]
+    pub(super) effect: Value,
+}
+
+impl OpenCall {
+    pub(super) fn subject(&self) -> Subject {
+        Subject { order: self.order_id, step: self.step.clone() }
+    }
+
+    /// `open`, `parked` or `given up`.
+    pub(super) fn state(&self) -> &'static str {
+        match self.held.as_deref() {
+            None => "open",
+            Some("parked") => "parked",
+            Some(_) => "given up",
+        }
+    }
+}
+
+type Row = (
+    Uuid,
+    String,
+    Option<String>,
+    Option<String>,
+    i32,
+    Option<String>,
+    jiff_sqlx::Timestamp,
+    jiff_sqlx::Timestamp,
+    Json<Value>,
+    i64,
+);
+
+const CALLS: &str = "SELECT order_id, step, destination, held, attempts, nullif(last_error, ''),
+    created_at, due_at, effect, count(*) OVER () FROM effects";
+
+/// The calls of a service that are meant, the oldest first, so many at most; and how many there are.
+pub(super) async fn calls(
+    service: &'static str,
+    database: &mut PgConnection,
+    filter: &Filter,
+    limit: i64,
+) -> Result<(Vec<OpenCall>, i64), Unreadable> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "{CALLS} WHERE step = ANY($1) AND ($2::text IS NULL OR held = $2)
+           AND ($3::text IS NULL OR destination = $3)
+           AND ($4::float8 IS NULL OR created_at < now() - $4 * interval '1 second')
+         ORDER BY created_at, order_id, step LIMIT $5"
+    ));
+    let rows: Vec<Row> = sqlx::query_as(sql)
+        .bind(filter.steps())
+        .bind(filter.held())
+        .bind(&filter.destination)
+        .bind(filter.older_than.map(|age| age.as_secs_f64()))
+        .bind(limit)
+        .fetch_all(database)
+        .await
+        .map_err(Unreadable::of(service))?;
+    let all = rows.first().map_or(0, |row| row.9);
+    Ok((rows.into_iter().map(|row| call(service, row)).collect(), all))
+}
+
+/// One call, if it is open.
+pub(super) async fn call_of(
+    service: &'static str,
+    database: &mut PgConnection,
+    wanted: &Subject,
+) -> Result<Option<OpenCall>, Unreadable> {
+    let sql = sqlx::AssertSqlSafe(format!("{CALLS} WHERE order_id = $1 AND step = $2"));
+    let row: Option<Row> = sqlx::query_as(sql)
+        .bind(wanted.order.0)
+        .bind(&wanted.step)
+        .fetch_optional(database)
+        .await
+        .map_err(Unreadable::of(service))?;
+    Ok(row.map(|row| call(service, row)))
+}
+
+fn call(service: &'static str, row: Row) -> OpenCall {
+    let (order, step, destination, held, attempts, last_error, since, due_at, Json(effect), _) =
+        row;
+    OpenCall {
+        service,
+        order_id: OrderId(order),
+        step,
+        destination: destination.filter(|name| !name.is_empty()),
+        held,
+        attempts,
+        last_error,
+        since: since.to_jiff(),
+        due_at: due_at.to_jiff(),
+        effect,
+    }
+}
+
+/// All calls that are meant, by their names or by a filter.
+pub(super) async fn chosen(
+    named: &[Subject],
+    filter: &Filter,
+    databases: &Databases,
+    limit: i64,
+) -> anyhow::Result<(Vec<OpenCall>, Vec<Subject>)> {
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    if named.is_empty() {
+        for service in filter.services() {
+            let mut database = databases.connect(service).await?;
+            found.extend(calls(service, &mut database, filter, limit).await?.0);
+        }
+        return Ok((found, missing));
+    }
+    for wanted in named {
+        let service = service_of(wanted)?;
+        let mut database = databases.connect(service).await?;
+        match call_of(service, &mut database, wanted).await? {
+            Some(call) => found.push(call),
+            None => missing.push(wanted.clone()),
+        }
+    }
+    Ok((found, missing))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_means_the_services_that_have_the_steps() {
+        let filter = |step: &str| Filter { step: vec![step.to_owned()], ..Filter::default() };
+        assert!(Filter::default().services().eq(SERVICES));
+        assert!(filter("refund").services().eq(["payment"]));
+        assert!(filter("mail").services().eq(["notification"]));
+        assert_eq!(filter("mail").steps().len(), 3);
+        assert_eq!(filter("mail-cancelled").steps(), ["mail-cancelled"]);
+        assert!(filter("melt").services().eq([""; 0]));
+        assert_eq!(Filter { parked: true, ..filter("book") }.words(), "--step book --parked");
+    }
+
+    #[test]
+    fn each_step_is_a_services() {
+        let call = |step: &str| format!("{}/{step}", Uuid::nil()).parse::<Subject>().unwrap();
+        assert_eq!(service_of(&call("charge")).unwrap(), "payment");
+        assert_eq!(service_of(&call("mail-completed")).unwrap(), "notification");
+        assert!(service_of(&call("melt")).unwrap_err().to_string().contains("refund, book"));
+    }
+}

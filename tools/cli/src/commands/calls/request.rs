@@ -1,0 +1,143 @@
+use std::io::{self, BufRead as _, IsTerminal as _};
+use std::process::ExitCode;
+
+use contracts::operations::{Kind, Subject};
+
+use super::decide::{Order, hand_over, report};
+use super::find::{Filter, OpenCall, chosen};
+use super::text::{calls_table, number};
+use crate::commands::dlq::Author;
+use crate::connections::Connections;
+use crate::databases::Databases;
+use crate::print::print;
+
+/// The most calls that one command decides on.
+const CALLS_MAX: i64 = 100_000;
+
+/// Why, and by whom.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "For the log")]
+pub(crate) struct Reason {
+    /// Why, for whoever reads the log
+    #[arg(long, value_name = "TEXT", value_parser = non_empty)]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) author: Author,
+}
+
+fn non_empty(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() { Err("say why".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+/// How to go about it.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "How to go about it")]
+pub(crate) struct Asked {
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Only tell what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Asked {
+    /// Asks for a yes, if somebody sits there to be asked.
+    pub(crate) fn confirmed(&self, question: &str) -> io::Result<bool> {
+        if self.yes || !io::stdin().is_terminal() {
+            return Ok(true);
+        }
+        eprint!("{question} [y/N] ");
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer)?;
+        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+}
+
+/// Calls that something is to be done about.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Request {
+    /// The calls, as the list shows them; or a filter
+    #[arg(value_name = "ORDER/STEP")]
+    calls: Vec<Subject>,
+    #[command(flatten)]
+    filter: Filter,
+    #[command(flatten)]
+    why: Reason,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+impl Request {
+    pub(crate) async fn run(
+        &self,
+        kind: Kind,
+        connections: &Connections,
+        databases: &Databases,
+    ) -> anyhow::Result<ExitCode> {
+        let Self { calls, filter, why, asked } = self;
+        anyhow::ensure!(
+            calls.is_empty() != filter.is_empty(),
+            "name the calls, or say by a filter such as --step which ones are meant"
+        );
+        let (mut found, missing) = chosen(calls, filter, databases, CALLS_MAX).await?;
+        if calls.is_empty() {
+            found.retain(|call| can_be(kind, call));
+        }
+        for call in &missing {
+            eprintln!("{call} is not open");
+        }
+        if found.is_empty() {
+            print("No call that fits is open. Next: farandole calls list")?;
+            return Ok(ExitCode::FAILURE);
+        }
+        if asked.dry_run {
+            let what = format!("Would {} {}.", kind.name(), number(found.len()));
+            print(&format!("{}\n\n{what}", calls_table(&found)))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let question = format!("{} {}?", capital(kind.name()), number(found.len()));
+        if !asked.confirmed(&question)? {
+            print("Nothing was done.")?;
+            return Ok(ExitCode::FAILURE);
+        }
+        let words = calls.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let asked_for = if calls.is_empty() { filter.words() } else { words };
+        let orders = by_service(&found);
+        let began = why.author.begins(kind, asked_for, found.len(), Some(&why.reason));
+        let done = hand_over(began, &orders, None, connections, databases).await?;
+        let code = report(&done, asked.json)?;
+        Ok(if missing.is_empty() { code } else { ExitCode::FAILURE })
+    }
+}
+
+/// Whether it can be done to a call in this state.
+fn can_be(kind: Kind, call: &OpenCall) -> bool {
+    match call.held.as_deref() {
+        None => matches!(kind, Kind::Retry | Kind::Park),
+        Some("parked") => kind == Kind::Unpark,
+        Some(_) => kind == Kind::Retry,
+    }
+}
+
+/// What each service is to do.
+pub(super) fn by_service(calls: &[OpenCall]) -> Vec<Order> {
+    let mut orders: Vec<Order> = Vec::new();
+    for call in calls {
+        let subject = call.subject();
+        match orders.iter_mut().find(|order| order.service == call.service) {
+            Some(order) => order.subjects.push(subject),
+            None => orders.push(Order { service: call.service, subjects: vec![subject] }),
+        }
+    }
+    orders
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}

@@ -1,0 +1,54 @@
+use std::process::ExitCode;
+
+use contracts::operations::{Kind, Subject};
+use farandole_cli::Unreadable;
+use kernel::OrderId;
+
+use crate::commands::calls::{Asked, Order, Reason, hand_over, report};
+use crate::connections::Connections;
+use crate::databases::Databases;
+use crate::print::print;
+
+#[derive(clap::Args)]
+pub(crate) struct Undo {
+    /// The order
+    #[arg(value_name = "ORDER")]
+    order: OrderId,
+    #[command(flatten)]
+    why: Reason,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+pub(crate) async fn run(
+    Undo { order, why, asked }: &Undo,
+    connections: &Connections,
+    databases: &Databases,
+) -> anyhow::Result<ExitCode> {
+    let mut database = databases.connect("order").await?;
+    let known: Option<String> = sqlx::query_scalar("SELECT status FROM orders WHERE order_id = $1")
+        .bind(order.0)
+        .fetch_optional(&mut database)
+        .await
+        .map_err(Unreadable::of("order"))?;
+    drop(database);
+    if let Some(status) = known {
+        print(&format!(
+            "The order service knows order {order}: it is {status}. One that is placed is cancelled \
+             by POST /orders/{order}/cancel."
+        ))?;
+        return Ok(ExitCode::FAILURE);
+    }
+    if asked.dry_run {
+        print(&format!("Would have order {order} undone."))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !asked.confirmed(&format!("Undo order {order}?"))? {
+        print("Nothing was done.")?;
+        return Ok(ExitCode::FAILURE);
+    }
+    let subjects = vec![Subject { order: *order, step: String::new() }];
+    let orders = [Order { service: "order", subjects }];
+    let began = why.author.begins(Kind::Undo, order.to_string(), 1, Some(&why.reason));
+    report(&hand_over(began, &orders, None, connections, databases).await?, asked.json)
+}
