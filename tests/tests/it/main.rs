@@ -13,6 +13,7 @@ mod deadlines;
 mod independent;
 mod load;
 mod rolling;
+mod status;
 mod secrets;
 mod stories;
 mod stuck;

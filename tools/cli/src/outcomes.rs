@@ -29,6 +29,8 @@ pub struct Outcomes {
     /// The latest of those that were cancelled because their time was up.
     #[serde(skip)]
     pub lapsed: Vec<Uuid>,
+    /// When the last of those was cancelled.
+    pub last_lapse: Option<Timestamp>,
     /// What those waited for, with how many did; the most frequent first.
     pub lapsed_waiting_for: Vec<(String, usize)>,
 }
@@ -47,6 +49,9 @@ pub fn first_id(at: Timestamp) -> Uuid {
     Uuid::from_u128(milliseconds << 80)
 }
 
+/// Status, reason, how many, those that lapsed, and when the last did.
+type EndedRow = (String, Option<String>, i64, Vec<Uuid>, jiff_sqlx::Timestamp);
+
 /// How orders have ended lately, as the order service's database tells.
 pub async fn outcomes(order: &mut PgConnection, within: Duration) -> Result<Outcomes, Unreadable> {
     // Orders that ended within this time were placed a deadline earlier at the most, or shipped.
@@ -63,13 +68,13 @@ pub async fn outcomes(order: &mut PgConnection, within: Duration) -> Result<Outc
     let back = within + Duration::from_secs_f64(deadline);
     let now = Timestamp::now();
     let from = now.checked_sub(SignedDuration::try_from(back).unwrap_or_default()).unwrap_or(now);
-    let rows: Vec<(String, Option<String>, i64, Vec<Uuid>)> = ask(
+    let rows: Vec<EndedRow> = ask(
         "order",
         order,
         sqlx::query_as(
             "SELECT status, cancel_reason, count(*),
                coalesce((array_agg(order_id ORDER BY order_id DESC)
-                 FILTER (WHERE cancel_reason = 'timed_out'))[1:$3], '{}')
+                 FILTER (WHERE cancel_reason = 'timed_out'))[1:$3], '{}'), max(updated_at)
              FROM orders WHERE order_id >= $1 AND status IN ('completed', 'cancelled')
                AND updated_at >= now() - $2 * interval '1 second'
              GROUP BY 1, 2",
@@ -80,7 +85,10 @@ pub async fn outcomes(order: &mut PgConnection, within: Duration) -> Result<Outc
     )
     .await?;
     let mut outcomes = Outcomes { within_s: within.as_secs(), ..Outcomes::default() };
-    for (status, reason, count, lapsed) in rows {
+    for (status, reason, count, lapsed, last) in rows {
+        if reason.as_deref() == Some("timed_out") {
+            outcomes.last_lapse = Some(last.to_jiff());
+        }
         match reason {
             Some(reason) => *outcomes.cancelled.entry(reason).or_default() += count,
             None if status == "completed" => outcomes.completed += count,

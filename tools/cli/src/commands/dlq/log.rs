@@ -3,7 +3,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::operations::{Operation, OperationLog};
+use super::operations::{Kind, Operation, OperationLog};
 use super::text::shortened;
 use crate::connections::Connections;
 use crate::print::{print, print_json};
@@ -50,7 +50,10 @@ fn row(operation: &Operation) -> [String; 7] {
         format!("{:.0}", began.at),
         began.by.clone(),
         began.kind.name().to_owned(),
-        format!("{} of {}", operation.done, began.letters),
+        match began.kind {
+            Kind::SetQuotas => "-".to_owned(),
+            _ => format!("{} of {}", operation.done, began.letters),
+        },
         outcome(operation),
         shortened(&began.asked_for, ASKED_FOR_WIDTH),
         began.reason.clone().unwrap_or_else(|| "-".to_owned()),

@@ -62,6 +62,8 @@ pub(super) struct Facts {
     pub(super) services: Vec<Service>,
     pub(super) orders: Seen<Outcomes>,
     pub(super) dead_letters: Seen<Vec<Letters>>,
+    /// How many bytes a second Kafka lets a service produce, of those that it holds back.
+    pub(super) quotas: Seen<BTreeMap<&'static str, f64>>,
     /// Databases of which nobody has said where they are.
     pub(super) databases_not_given: Vec<&'static str>,
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use farandole_cli::database::{Limits, ask, connect};
@@ -43,8 +44,12 @@ pub(super) async fn look(
         );
         Service { name, url: url.to_owned(), health, group, database }
     }));
-    let (mut services, orders, archive) =
-        tokio::join!(services, in_time(orders(databases)), in_time(archive(connections)));
+    let (mut services, orders, archive, quotas) = tokio::join!(
+        services,
+        in_time(orders(databases)),
+        in_time(archive(connections)),
+        in_time(held_back(connections)),
+    );
     let decisions = archive.known().map(|archive| archive.log.decisions()).unwrap_or_default();
     forget(&mut services, &decisions);
     let not_given = |service: &&str| databases.url(service).is_err();
@@ -52,6 +57,7 @@ pub(super) async fn look(
         services,
         orders,
         dead_letters: archive.map(|archive| letters(&archive)),
+        quotas,
         databases_not_given: SERVICES.iter().copied().filter(not_given).collect(),
     }
 }
@@ -85,6 +91,22 @@ async fn group(connections: &Connections, service: &str) -> Seen<Group> {
     };
     let kafka::Group { state, members, unread, unread_since } = group;
     Seen::Known(Group { state, members: members.len(), unread, unread_since })
+}
+
+/// The services that Kafka holds back by a quota, with how many bytes a second they may produce.
+async fn held_back(connections: &Connections) -> Seen<BTreeMap<&'static str, f64>> {
+    let topics = &connections.topic_prefix;
+    let clients: Vec<String> = SERVICES.iter().map(|service| topics.group(service)).collect();
+    let found = kafka::quotas(&connections.kafka_brokers, &clients).await;
+    Seen::from(found).map(|found| {
+        let limited = |service: &'static str| {
+            let group = topics.group(service);
+            let own = found.iter().find(|quota| quota.client.as_ref() == Some(&group));
+            let any = found.iter().find(|quota| quota.client.is_none());
+            Some((service, own.or(any)?.producer_bytes?))
+        };
+        SERVICES.into_iter().filter_map(limited).collect()
+    })
 }
 
 async fn archive(connections: &Connections) -> Seen<Archive> {
