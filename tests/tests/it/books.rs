@@ -77,8 +77,12 @@ impl Books {
         self.gaps.extend(gaps.await.unwrap().into_iter().map(|verdict| (service, verdict)));
         let seen = sqlx::query_scalar("SELECT event_id FROM inbox").fetch_all(database);
         self.inboxes.insert(service, seen.await.unwrap().into_iter().collect());
-        for table in ["outbox", "effects", "retry_queue"] {
-            let select = format!("SELECT coalesce(order_id, gen_random_uuid()) FROM {table}");
+        // Nothing waits for a call that was given up.
+        let open = "effects WHERE held IS DISTINCT FROM 'given_up'";
+        for (table, rows) in
+            [("outbox", "outbox"), ("effects", open), ("retry_queue", "retry_queue")]
+        {
+            let select = format!("SELECT coalesce(order_id, gen_random_uuid()) FROM {rows}");
             let orders = sqlx::query_scalar(AssertSqlSafe(select)).fetch_all(database);
             let orders: Vec<Uuid> = orders.await.unwrap();
             self.under_way.extend(orders.into_iter().map(|order| (service, table, order)));

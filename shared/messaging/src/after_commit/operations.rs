@@ -242,7 +242,13 @@ impl<S: Service> OperationsFollower<S> {
                 }
             };
             let refused = match fate {
-                Fate::Closed => return count("applied"),
+                Fate::Closed => {
+                    // Whichever instance has carried it out, and whatever has come meanwhile.
+                    if matches!(kind, Kind::Park | Kind::Settle) {
+                        self.effects.release(decision.subject.clone());
+                    }
+                    return count("applied");
+                }
                 Fate::Refused(reason) => reason,
                 Fate::Again => "others change it without end".to_owned(),
             };
@@ -267,8 +273,6 @@ impl<S: Service> OperationsFollower<S> {
         said: Option<&Said>,
     ) -> Result<Fate, Failure> {
         let Decision { operation, subject } = decision;
-        // Whichever instance has carried it out: this one has it in memory as it was, perhaps.
-        self.effects.release(subject.clone());
         let mut session = self.database.session().await;
         if decisions::is_closed(&mut session, decision).await? {
             return Ok(Fate::Closed);
@@ -283,6 +287,8 @@ impl<S: Service> OperationsFollower<S> {
             return Ok(Fate::refused("this call is not open; its outcome may be known by now"));
         };
         info!(%operation, %subject, kind = kind.name(), "an operator decides on a call");
+        // What this instance has of it in memory is not so any more.
+        self.effects.release(subject.clone());
         match (kind, call.held.as_deref()) {
             (Kind::Park, None) => self.turn(&call, Turn::Park, decision).await,
             (Kind::Unpark, Some("parked")) => self.turn(&call, Turn::Unpark, decision).await,

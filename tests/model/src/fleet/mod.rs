@@ -7,7 +7,8 @@
 //!   reordered, or again. So the log is a set, and a delivery does not take from it;
 //! - an intended call reaches its provider, which says yes or no as it likes (a refund is granted
 //!   in the end), and to the same key the same again; the answer gets back, sooner or later, and
-//!   is committed. A mail may be given up in between, sent or not;
+//!   is committed. A mail may be given up in between, sent or not, and with one order an operator
+//!   may have it sent again, as often as they like;
 //! - the deadline passes, or the customer asks to cancel.
 //!
 //! A transaction is one step, for it happens whole or not at all. A crash before the commit is
@@ -18,9 +19,9 @@
 //! be written only by who has decided on it as it is: one step, too.
 //!
 //! **What is checked** ([`properties`]): I1 to I7 in every world that can be reached (I2 and I5 on
-//! condition that providers know calls by their keys), that an order intends each call once, and
-//! that every run ends with the books closed. For the latter: no machine ever goes back to a state it
-//! has left; no delivery that comes again changes anything; so no step can be taken twice, every
+//! condition that providers know calls by their keys), that no customer hears an earlier outcome
+//! after a later one, that an order intends each call once, and that every run ends with the books
+//! closed. For the latter: no machine ever goes back to a state it has left, but by an operator; no delivery that comes again changes anything; so no step can be taken twice, every
 //! run ends, and where nothing is left that will happen by itself all orders have ended, who has
 //! paid has the parcel or the money back, and nothing is reserved, waited for, under way or untold.
 //! Each way to end is reached, and each guard ([`Mutant`]) is missed when it is removed.

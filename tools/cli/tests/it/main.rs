@@ -5,6 +5,7 @@
 
 mod audit;
 mod books;
+mod calls;
 mod connections;
 mod database;
 mod decisions;

@@ -61,9 +61,10 @@ pub(crate) async fn hand_over(
     let checked = serde_json::to_vec(&Entry::Began(began.clone()))?;
     Entry::parse(Some(operation.to_string().as_bytes()), Some(&checked))
         .map_err(anyhow::Error::msg)?;
-    connections.kafka().await?;
-    let publisher = Publisher::new(&connections.kafka_brokers)?;
     let topic = connections.topic_prefix.operations();
+    // To a topic that is not there Kafka's client would try for long.
+    connections.kafka().await?.inspect(std::slice::from_ref(&topic)).await?;
+    let publisher = Publisher::new(&connections.kafka_brokers)?;
     let recorder = Recorder::begin(&publisher, topic, began).await?;
     for Order { service, subjects } in orders {
         recorder.decided(service, subjects, said).await?;
