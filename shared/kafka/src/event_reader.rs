@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use contracts::{Envelope, WriterSchema, frame_schema_id};
 use kernel::error_chain;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers as _, Message as _, OwnedMessage};
 use rdkafka::{Offset, TopicPartitionList};
@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 
 use crate::error::{AdminError, sort, stays, unavailable};
 use crate::registry::{Registry, RegistryError};
-use crate::standalone::{ASK_LIMIT, Window, config, create, windows_of};
+use crate::standalone::{Standalone, ASK_LIMIT, Window, config, create, windows_of};
 
 /// How soon the reading thread notices that nobody reads any more.
 const POLL: Duration = Duration::from_millis(100);
@@ -195,7 +195,7 @@ fn connect(
     brokers: &str,
     topics: &[String],
     from: ReadFrom,
-) -> Result<(BaseConsumer, Ahead), AdminError> {
+) -> Result<(Standalone, Ahead), AdminError> {
     let refused = |error: KafkaError| sort(brokers, &error);
     let consumer = create(&config(brokers), brokers)?;
     let mut start = TopicPartitionList::new();
@@ -221,7 +221,7 @@ struct Trouble {
 }
 
 /// Hands on what comes, until nobody listens.
-fn poll(consumer: &BaseConsumer, sender: &mpsc::Sender<Result<OwnedMessage, Trouble>>) {
+fn poll(consumer: &Standalone, sender: &mpsc::Sender<Result<OwnedMessage, Trouble>>) {
     while !sender.is_closed() {
         let Some(polled) = consumer.poll(POLL) else { continue };
         let polled = polled

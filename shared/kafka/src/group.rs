@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::groups::GroupInfo;
 use rdkafka::message::Message as _;
@@ -10,7 +10,7 @@ use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::error::{AdminError, away, sort};
-use crate::standalone::{Window, config, partitions_of, repeat, with_consumer};
+use crate::standalone::{Standalone, Window, config, partitions_of, repeat, with_consumer};
 
 /// How long to look for the first records that a group has not read, at most: how many there are is
 /// known without them.
@@ -70,7 +70,7 @@ pub fn group(
 
 /// Of these topics what the group has not done with. Three questions, however many partitions.
 fn ahead(
-    consumer: &BaseConsumer,
+    consumer: &Standalone,
     brokers: &str,
     topics: &[String],
     deadline: Instant,
@@ -109,7 +109,7 @@ fn ahead(
 /// When the first record of these was produced. Partitions that hold none are taken out: what is
 /// there are a transaction's marks.
 fn first(
-    consumer: &BaseConsumer,
+    consumer: &Standalone,
     windows: &mut Vec<Window>,
     within: Duration,
 ) -> Result<Option<Timestamp>, KafkaError> {

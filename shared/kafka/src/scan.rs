@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kernel::error_chain;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::error::{AdminError, away, sort, stays, unavailable};
-use crate::standalone::{ASK_LIMIT, Window, config, repeat, windows_of, with_consumer};
+use crate::standalone::{Standalone, ASK_LIMIT, Window, config, repeat, windows_of, with_consumer};
 
 /// How soon a scan notices that it comes no further.
 const POLL: Duration = Duration::from_millis(50);
@@ -101,7 +101,7 @@ pub fn partitions(brokers: &str, topics: &[String]) -> Result<Vec<Window>, Admin
 
 /// Moves the windows' starts or ends to the first record of this time or later.
 fn clip(
-    consumer: &BaseConsumer,
+    consumer: &Standalone,
     windows: &mut [Window],
     time: Timestamp,
     is_start: bool,
@@ -161,7 +161,7 @@ pub fn scan(
 }
 
 fn scan_topic<'w>(
-    consumer: &BaseConsumer,
+    consumer: &Standalone,
     brokers: &str,
     topic: &str,
     windows: impl Iterator<Item = &'w Window>,
@@ -211,7 +211,7 @@ fn scan_topic<'w>(
 }
 
 /// Fetches no more of a partition.
-fn leave(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<(), KafkaError> {
+fn leave(consumer: &Standalone, topic: &str, partition: i32) -> Result<(), KafkaError> {
     let mut done = TopicPartitionList::with_capacity(1);
     done.add_partition(topic, partition);
     consumer.pause(&done)

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
 
 use crate::client::consumer_config;
@@ -32,6 +33,20 @@ pub struct Window {
     pub to: i64,
 }
 
+/// A consumer of partitions of its choice.
+pub(crate) type Standalone = BaseConsumer<Quiet>;
+
+/// What goes wrong is told by who polls; that a partition's end is reached is nothing that goes wrong.
+pub(crate) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "standalone consumer");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
 /// What a standalone consumer is set to.
 pub(crate) fn config(brokers: &str) -> ClientConfig {
     let mut config = consumer_config(brokers);
@@ -48,15 +63,15 @@ pub(crate) fn config(brokers: &str) -> ClientConfig {
 }
 
 /// A consumer of such a config.
-pub(crate) fn create(config: &ClientConfig, brokers: &str) -> Result<BaseConsumer, AdminError> {
-    config.create().map_err(|error| sort(brokers, &error))
+pub(crate) fn create(config: &ClientConfig, brokers: &str) -> Result<Standalone, AdminError> {
+    config.create_with_context(Quiet).map_err(|error| sort(brokers, &error))
 }
 
 /// Has a consumer of this config do some work.
 pub(crate) fn with_consumer<T>(
     config: &ClientConfig,
     brokers: &str,
-    work: impl FnOnce(&BaseConsumer) -> Result<T, AdminError>,
+    work: impl FnOnce(&Standalone) -> Result<T, AdminError>,
 ) -> Result<T, AdminError> {
     let consumer = create(config, brokers)?;
     let result = work(&consumer);
@@ -67,7 +82,7 @@ pub(crate) fn with_consumer<T>(
 
 /// The partitions of these topics.
 pub(crate) fn partitions_of<'t>(
-    consumer: &BaseConsumer,
+    consumer: &Standalone,
     brokers: &str,
     topics: &'t [String],
 ) -> Result<Vec<(&'t String, i32)>, AdminError> {
@@ -84,7 +99,7 @@ pub(crate) fn partitions_of<'t>(
 /// All partitions of these topics, from the oldest record that each holds to the newest, those
 /// that hold nothing as well.
 pub(crate) fn windows_of(
-    consumer: &BaseConsumer,
+    consumer: &Standalone,
     brokers: &str,
     topics: &[String],
     deadline: Instant,

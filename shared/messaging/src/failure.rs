@@ -78,10 +78,10 @@ pub fn database_error(error: &sqlx::Error) -> String {
     let mut told = format!("{} (SQLSTATE {code}", database.message());
     for (what, name) in [("table", database.table()), ("constraint", database.constraint())] {
         if let Some(name) = name {
-            told.push_str(&format!(", {what} {name}"));
+            told = format!("{told}, {what} {name}");
         }
     }
-    told.push_str(")");
+    told.push(')');
     // Which trigger's function it was, say; other contexts quote statements.
     let context = database.try_downcast_ref::<PgDatabaseError>().and_then(PgDatabaseError::r#where);
     match context.and_then(|context| context.lines().next()) {

@@ -121,7 +121,12 @@ impl World {
         let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
         // Kafka may be away at the moment.
         eventually("the topic is set", Duration::from_mins(1), async || {
-            admin.alter_configs([&change], &AdminOptions::new()).await.ok()?.remove(0).ok()
+            admin.alter_configs([&change], &AdminOptions::new()).await.ok()?.remove(0).ok()?;
+            // The broker hears of it a little later than the controller.
+            let found = [ResourceSpecifier::Topic(topic)];
+            let found = admin.describe_configs(&found, &AdminOptions::new()).await.ok()?.remove(0);
+            let is_set = found.ok()?.get(name)?.value.as_deref() == Some(value);
+            is_set.then_some(())
         })
         .await;
     }

@@ -19,7 +19,7 @@ use crate::service::Monitor;
 /// pass by themselves come again sooner.
 const TROUBLED_FOR: Duration = Duration::from_secs(5);
 /// How often the same error is told.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+const TELL_EVERY: Duration = Duration::from_mins(1);
 
 /// Listens to the consumer: whether brokers are there, how far behind it is, what it is assigned.
 pub(crate) struct Listener {

@@ -128,8 +128,8 @@ fn row((plan, report): &(TopicPlan, TopicReport)) -> [String; 4] {
             let mut found = describe(other);
             let differences = other.differences(&topic);
             for (name, is, should) in differences.filter(|(name, ..)| *name != "retention.ms") {
-                planned.push_str(&format!(", {name}={should}"));
-                found.push_str(&format!(", {name}={is}"));
+                planned = format!("{planned}, {name}={should}");
+                found = format!("{found}, {name}={is}");
             }
             ("differs", found)
         }

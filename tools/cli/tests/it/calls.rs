@@ -80,7 +80,7 @@ async fn a_decision_needs_a_call_a_reason_and_a_service() {
     assert!(would.output.contains(&given_up) && !would.output.contains(&parked));
 
     // Nothing of that was said to anybody.
-    ask(&[&["park", &open], &reason[..]].concat()).await.exits(1).says("farandole.operations");
+    ask(&[&["park", &open], &reason[..]].concat()).await.exits(3).says("farandole.operations");
     books.world.prepare_fleet().await;
     let parked = ask(&[&["park", &open], &reason[..]].concat()).await.exits(1);
     parked.says("no payment service runs");
