@@ -147,7 +147,7 @@ mod tests {
             name: "t".to_owned(),
             partitions: 3,
             replication,
-            retention: Some(Duration::from_secs(60)),
+            retention: Some(Duration::from_mins(1)),
             large_records: false,
         }
     }

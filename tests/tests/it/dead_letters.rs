@@ -132,7 +132,7 @@ async fn letters_come_back_until_their_cause_is_gone() {
     assert_eq!(list["groups"].as_array().unwrap().len(), 1, "{list}");
     assert_eq!(list["groups"][0]["cause"], "schema id <n> is not in the schema registry");
 
-    let (said, good) = stage.run("redrive --all-open --canary 3 --reason hopeful").await;
+    let (said, good) = stage.run("redrive --yes --all-open --canary 3 --reason hopeful").await;
     assert!(!good);
     assert_eq!(said["stopped"], "a canary failed again", "{said}");
     // The first that fails is enough; the other two follow.
@@ -144,7 +144,7 @@ async fn letters_come_back_until_their_cause_is_gone() {
     assert_eq!(shown["attempts"], 1, "its own, of this round");
 
     stage.registry.register();
-    let (said, good) = stage.run("redrive --all-open --canary 3 --rate 100").await;
+    let (said, good) = stage.run("redrive --yes --all-open --canary 3 --rate 100").await;
     assert!(good, "{said}");
     assert_eq!(said["summary"], "12 redriven: 12 applied");
     assert_eq!(stage.json("list").await["open"], 0);
@@ -157,7 +157,7 @@ async fn a_redrive_that_is_killed_is_finished_by_the_next() {
     let stage = Stage::set().await;
     let orders = stage.place(40).await;
     stage.registry.register();
-    let mut child = stage.tool("redrive --all-open --rate 20").spawn().unwrap();
+    let mut child = stage.tool("redrive --yes --all-open --rate 20").spawn().unwrap();
     eventually("some are redriven", PATIENCE, async || {
         let log = stage.json("log").await;
         log[0]["done"].as_u64().is_some_and(|done| done >= 5).then_some(())
@@ -168,7 +168,7 @@ async fn a_redrive_that_is_killed_is_finished_by_the_next() {
     let left = stage.json("list").await["open"].as_u64().unwrap();
     assert!((1..=35).contains(&left), "{left}");
 
-    let (said, good) = stage.run("redrive --all-open --canary 2").await;
+    let (said, good) = stage.run("redrive --yes --all-open --canary 2").await;
     assert!(good, "{said}");
     assert_eq!(said["summary"], format!("{left} redriven: {left} applied"));
     stage.assert_applied_once(&orders).await;
