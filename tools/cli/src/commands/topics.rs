@@ -1,6 +1,7 @@
 mod quotas;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -128,8 +129,9 @@ fn row((plan, report): &(TopicPlan, TopicReport)) -> [String; 4] {
             let mut found = describe(other);
             let differences = other.differences(&topic);
             for (name, is, should) in differences.filter(|(name, ..)| *name != "retention.ms") {
-                planned.push_str(&format!(", {name}={should}"));
-                found.push_str(&format!(", {name}={is}"));
+                // Writing to a string cannot fail.
+                let _ = write!(planned, ", {name}={should}");
+                let _ = write!(found, ", {name}={is}");
             }
             ("differs", found)
         }
