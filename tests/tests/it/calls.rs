@@ -152,8 +152,8 @@ async fn what_was_given_up_is_listed_and_sent_again() {
         troupe.tool_does(&["calls", "retry", "--given-up", "--reason", "r", "--dry-run"]).await;
     assert!(would.contains("Would retry"), "{would}");
     let (nameless, code) = troupe.tool(&["calls", "retry", "--given-up", "--reason", " "]).await;
-    assert!(code == 2 && nameless.contains("say why"), "{nameless}");
-    let retry = ["calls", "retry", "--given-up", "--reason", "the mail server is back"];
+    assert!(code == 2 && nameless.contains("it must not be empty"), "{nameless}");
+    let retry = ["calls", "retry", "--given-up", "--reason", "the mail server is back", "--yes"];
     let done = troupe.tool_does(&retry).await;
     assert!(done.contains("done."), "{done}");
     assert_eq!(until_told(&troupe, &[order], "cancelled").await, [["cancelled"]]);
@@ -182,7 +182,7 @@ async fn a_charge_that_is_never_answered_is_parked_and_settled() {
         troupe.until_status("payment", &format!("/payments/{order}"), "charging").await;
     }
     let (paid_call, declined_call) = (format!("{paid}/charge"), format!("{declined}/charge"));
-    let reason = ["--reason", "their line is dead, INC-7", "--by", "ada"];
+    let reason = ["--reason", "their line is dead, INC-7", "--by", "ada", "--yes"];
     troupe.tool_does(&[&["calls", "park", "--step", "charge"][..], &reason].concat()).await;
     let parked = r#"farandole_effects_held{step="charge",held="parked"} 2"#;
     troupe.until_metric("payment", parked).await;
@@ -224,7 +224,7 @@ async fn a_decision_for_a_service_that_does_not_run_is_carried_out_when_it_start
     troupe.fleet.service("payment").stop().await;
     let call = format!("{order}/charge");
     let settle = ["calls", "settle", &call, "--outcome", "charged", "--id", "ch_1"];
-    let (said, code) = troupe.tool(&[&settle[..], &["--reason", "r"]].concat()).await;
+    let (said, code) = troupe.tool(&[&settle[..], &["--reason", "r", "--yes"]].concat()).await;
     assert!(code == 1 && said.contains("no payment service runs"), "{said}");
     troupe.fleet.service("payment").start().await.unwrap();
     assert_eq!(troupe.settled(order).await["status"], "completed");

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
@@ -11,12 +12,15 @@ use contracts::Topics;
 use kafka::{Admin, Registry};
 use stack::fleet::{Fleet, FleetOptions};
 use stack::{Options, Stack};
+use tokio::process::Command;
 use tokio::select;
 
 use crate::endpoints::Endpoints;
 
 /// How long preparing the registry and Kafka may take: seconds, unless one of them hangs.
 const PREPARE_LIMIT: Duration = Duration::from_mins(1);
+/// How long parking what hangs may take: moments, unless the payment service hangs itself.
+const PARK_LIMIT: Duration = Duration::from_secs(30);
 /// Short enough to watch an order run out of time, long enough to cancel one by hand.
 const ORDER_DEADLINE_S: u32 = 8;
 /// Lines of each log that are shown when a story failed.
@@ -80,6 +84,27 @@ impl Local {
     /// Where data and logs are.
     pub(crate) fn directory(&self) -> &Path {
         self.stack.directory()
+    }
+
+    /// Parks the charges that never have an outcome, as an operator would: two stories are about a
+    /// provider that does not answer, and are over. Afterwards nothing of the fleet is open.
+    pub(crate) async fn park_what_hangs(&self) -> anyhow::Result<()> {
+        let at = self.endpoints();
+        let why = "the stories are over, and this provider never answers";
+        let mut park = Command::new(self.programs.join("farandole"));
+        park.args(["calls", "park", "--step", "charge", "--yes", "--by", "farandole-demo"])
+            .args(["--reason", why])
+            .env("KAFKA_BROKERS", &at.kafka_brokers)
+            .env("SCHEMA_REGISTRY_URL", &at.schema_registry_url)
+            .env("PAYMENT_DATABASE_URL", self.database_url("payment"))
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let output = tokio::time::timeout(PARK_LIMIT, park.output()).await;
+        let output = output.with_context(|| format!("it took over {PARK_LIMIT:?}"))??;
+        if !output.status.success() {
+            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(())
     }
 
     /// The last lines of the services' logs, to find out why a story failed.

@@ -124,6 +124,9 @@ async fn play_and_stay(local: &Local, signals: &mut Signals, stay: bool) -> anyh
         eprintln!("\nthe services' last words (--data DIR keeps all logs):\n{}", local.logs());
     }
     if stay {
+        if let Err(error) = local.park_what_hangs().await {
+            eprintln!("the charges that never end could not be parked: {error:#}");
+        }
         println!("{score}\n");
         guide::print(local);
         select! {

@@ -36,8 +36,8 @@ pub(crate) struct Ledger {
     pub(crate) inbox_since: Uuid,
     /// Events that may not have been published yet: order and number, sorted.
     pub(crate) outbox: Vec<(Uuid, u16)>,
-    /// Calls that are to be made: order and step, sorted.
-    pub(crate) calls: Vec<(Uuid, String)>,
+    /// Calls that are to be made: order and step, sorted; and whether an operator has parked them.
+    pub(crate) calls: Vec<(Uuid, String, bool)>,
     /// Records that wait to be tried again.
     pub(crate) parked: Vec<Parked>,
     /// Records that have gone to the dead-letter topic.
@@ -175,9 +175,9 @@ impl Ledger {
 
     /// The steps of an order's calls that are to be made.
     pub(crate) fn calls_of(&self, order: Uuid) -> impl Iterator<Item = &str> {
-        let from = self.calls.partition_point(|(other, _)| *other < order);
-        let of_order = self.calls[from..].iter().take_while(move |(other, _)| *other == order);
-        of_order.map(|(_, step)| step.as_str())
+        let from = self.calls.partition_point(|(other, ..)| *other < order);
+        let of_order = self.calls[from..].iter().take_while(move |(other, ..)| *other == order);
+        of_order.map(|(_, step, _)| step.as_str())
     }
 }
 
@@ -199,7 +199,8 @@ async fn inbox_since(snapshot: &mut PgConnection) -> Result<Uuid, Error> {
 const INBOX: &str = "SELECT event_id FROM inbox UNION ALL SELECT redrive_id FROM redriven";
 const OUTBOX: &str = "SELECT order_id, sequence FROM outbox ORDER BY order_id, sequence";
 /// Without those that were given up: nothing waits for them.
-const CALLS: &str = "SELECT order_id, step FROM effects WHERE held IS DISTINCT FROM 'given_up'
+const CALLS: &str = "SELECT order_id, step, held IS NOT DISTINCT FROM 'parked'
+    FROM effects WHERE held IS DISTINCT FROM 'given_up'
     ORDER BY order_id, step COLLATE \"C\"";
 const PARKED: &str = "SELECT topic, partition, record_offset, order_id, attempts, dead,
        errors[cardinality(errors)] FROM retry_queue";

@@ -62,7 +62,8 @@ impl Auditor<'_> {
     fn check_calls(&mut self, ledger: &Ledger) {
         let name = ledger.service.name();
         let knows = |order| ledger.rows.binary_search_by_key(&order, |row| row.order);
-        for (order, step) in &ledger.calls {
+        // Those that an operator has parked wait for the operator.
+        for (order, step, _) in ledger.calls.iter().filter(|(.., parked)| !parked) {
             let row = knows(*order).ok().map(|at| &ledger.rows[at]);
             let status = row.map(|row| rules::status(ledger.service, row.rule));
             let unknowable = status.as_deref() == Some("charging_cancelled");

@@ -113,7 +113,7 @@ async fn stuck(
     let (decisions, blind) = decisions(connections).await;
     let Some(mut stuck) = find(&mut databases, filter, &decisions, limit.into()).await? else {
         let why = "the order service has no such order; farandole orders show ORDER tells whether \
-                   others know it";
+                   others know it, and farandole orders undo ORDER has them undo what they did";
         return Err(Missing(why).into());
     };
     // Where nothing hangs, nothing was decided on either.

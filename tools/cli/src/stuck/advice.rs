@@ -67,7 +67,9 @@ fn read(order: &str, work: &Work, event: &str, from: &str) -> String {
 
 /// What keeps a call from having an outcome.
 fn call(order: &str, work: &Work, step: &str) -> String {
-    if work.calls.iter().any(|call| call.step == step) {
+    if work.calls.iter().any(|call| call.step == step && call.parked) {
+        format!("it is parked: farandole calls unpark {order}/{step}, or settle")
+    } else if work.calls.iter().any(|call| call.step == step) {
         format!(
             "it is repeated by itself until the provider answers, unless it is parked; ask the \
              provider what became of idempotency key {order}/{step}, and say so by farandole calls \

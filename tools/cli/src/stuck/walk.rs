@@ -1,5 +1,6 @@
 //! From the newest order back.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -31,6 +32,8 @@ struct Walk<'a> {
     examples: Vec<Vec<Uuid>>,
     limit: usize,
     decisions: &'a Decisions,
+    /// The calls that operators have parked, by service: order and step.
+    parked: BTreeSet<(&'static str, Uuid, String)>,
 }
 
 /// What hangs, grouped; and the newest `limit` of it.
@@ -50,7 +53,16 @@ pub(super) async fn walk(
     let bound = first_id(ago(placed_within));
     let began = Instant::now();
     let (stuck, examples) = (Stuck::default(), Vec::new());
-    let mut walk = Walk { stuck, examples, limit, decisions };
+    let parked = BTreeSet::new();
+    let mut walk = Walk { stuck, examples, limit, decisions, parked };
+    for (service, database) in databases.all() {
+        match work::parked_calls(service, database).await {
+            Ok(calls) => {
+                walk.parked.extend(calls.into_iter().map(|(order, step)| (service, order, step)));
+            }
+            Err(error) => states::note(&mut walk.stuck.unknown, &error),
+        }
+    }
     let mut stretch = Stretch { from: bound, to: Uuid::max() };
     loop {
         let orders = states::page(&mut databases.order, stretch, older_than_s, PAGE).await?;
@@ -98,6 +110,9 @@ impl Walk<'_> {
         let is_settled = |one: &Move| match one.awaits {
             Awaited::Event { from, .. } => {
                 self.decisions.settle_source(one.service, order.id, &format!("/{from}"))
+            }
+            Awaited::Call { step } => {
+                self.parked.contains(&(one.service, order.id.0, step.to_owned()))
             }
             _ => false,
         };

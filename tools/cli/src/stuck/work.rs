@@ -64,6 +64,8 @@ pub struct PendingCall {
     pub attempts: i32,
     /// Why the last one had no outcome.
     pub last_error: Option<String>,
+    /// Whether an operator has parked it: it is not made until that is taken back.
+    pub parked: bool,
     /// When somebody looks at it again.
     pub due_at: Timestamp,
     /// When it was decided on.
@@ -151,7 +153,7 @@ pub(super) async fn open_before(
 ) -> Result<Vec<Uuid>, Unreadable> {
     let question = sqlx::query_as(
         "SELECT DISTINCT order_id FROM (
-           SELECT order_id FROM effects
+           SELECT order_id FROM effects WHERE held IS NULL
            UNION ALL SELECT order_id FROM outbox
            UNION ALL SELECT order_id FROM retry_queue
            UNION ALL SELECT order_id FROM gaps WHERE verdict IN ('waiting', 'lost', 'dead')) AS open
@@ -198,14 +200,26 @@ fn parked(
     (OrderId(order), parked)
 }
 
-const CALLS: &str = "SELECT order_id, step, attempts, last_error, due_at, created_at FROM effects
+const CALLS: &str = "SELECT order_id, step, attempts, last_error, due_at, created_at,
+       held IS NOT DISTINCT FROM 'parked' FROM effects
      WHERE order_id = ANY($1) AND held IS DISTINCT FROM 'given_up' ORDER BY order_id, created_at";
 
-type CallRow = (Uuid, String, i32, Option<String>, jiff_sqlx::Timestamp, jiff_sqlx::Timestamp);
+type CallRow =
+    (Uuid, String, i32, Option<String>, jiff_sqlx::Timestamp, jiff_sqlx::Timestamp, bool);
 
-fn call((order, step, attempts, last_error, due_at, since): CallRow) -> (OrderId, PendingCall) {
+fn call(row: CallRow) -> (OrderId, PendingCall) {
+    let (order, step, attempts, last_error, due_at, since, parked) = row;
     let (due_at, since) = (due_at.to_jiff(), since.to_jiff());
-    (OrderId(order), PendingCall { step, attempts, last_error, due_at, since })
+    (OrderId(order), PendingCall { step, attempts, last_error, parked, due_at, since })
+}
+
+/// The calls that operators have parked: order and step.
+pub(super) async fn parked_calls(
+    service: &str,
+    database: &mut PgConnection,
+) -> Result<Vec<(Uuid, String)>, Unreadable> {
+    let question = sqlx::query_as("SELECT order_id, step FROM effects WHERE held = 'parked'");
+    ask(service, database, question).await
 }
 
 pub(super) fn text(bytes: &[u8]) -> String {

@@ -112,6 +112,13 @@ async fn a_call_without_an_outcome_holds_up_a_compensation() {
         .says("call: charge for 10m")
         .says("tried 9 times, again now: no answer within 5s")
         .says(&format!("idempotency key {order}/charge"));
+
+    // What an operator has parked waits for the operator.
+    books.write("payment", "UPDATE effect_bundles SET held = 'parked'").await;
+    books.ask(&STUCK).await.exits(0).says("1 order waits for what was discarded, acknowledged or");
+    let one = order.to_string();
+    let one = [&STUCK[..], &["--order", &one]].concat();
+    books.ask(&one).await.exits(1).says(&format!("farandole calls unpark {order}/charge"));
 }
 
 #[tokio::test]

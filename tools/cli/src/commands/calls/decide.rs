@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use contracts::operations::{Began, Entry, Said, Subject};
 use farandole_cli::Unreadable;
+use farandole_cli::database::ask;
 use kafka::Publisher;
 use kernel::OrderId;
 use serde::Serialize;
@@ -16,7 +17,7 @@ use super::text::shown;
 use crate::commands::dlq::Recorder;
 use crate::connections::Connections;
 use crate::databases::Databases;
-use crate::print::print;
+use crate::print::{print, print_json};
 
 /// How long a service may take to carry it out before this goes without having seen it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -119,26 +120,22 @@ async fn decisions(
     database: &mut PgConnection,
     operation: Uuid,
 ) -> Result<Vec<Closed>, Unreadable> {
-    sqlx::query_as("SELECT order_id, step, refused FROM decisions WHERE operation = $1")
-        .bind(operation)
-        .fetch_all(database)
-        .await
-        .map_err(Unreadable::of(service))
+    let question =
+        sqlx::query_as("SELECT order_id, step, refused FROM decisions WHERE operation = $1");
+    ask(service, database, question.bind(operation)).await
 }
 
 async fn is_running(service: &str, database: &mut PgConnection) -> Result<bool, Unreadable> {
     let select = format!("SELECT count(*) > 0 FROM {} AS live", messaging::LIVE_INSTANCES);
-    sqlx::query_scalar(AssertSqlSafe(select))
-        .fetch_one(database)
-        .await
-        .map_err(Unreadable::of(service))
+    let rows: Vec<(bool,)> = ask(service, database, sqlx::query_as(AssertSqlSafe(select))).await?;
+    Ok(rows.first().is_some_and(|row| row.0))
 }
 
 /// Tells what has become of it.
 pub(crate) fn report(done: &Done, json: bool) -> anyhow::Result<ExitCode> {
     let Done { operation, applied, refused, open, not_running } = done;
     if json {
-        print(&serde_json::to_string_pretty(done)?)?;
+        print_json(done)?;
     } else {
         let mut lines = Vec::new();
         if !applied.is_empty() {

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use contracts::operations::Subject;
 use farandole_cli::Unreadable;
+use farandole_cli::database::ask;
 use jiff::Timestamp;
 use kernel::OrderId;
 use serde::Serialize;
@@ -175,15 +176,13 @@ pub(super) async fn calls(
            AND ($4::float8 IS NULL OR created_at < now() - $4 * interval '1 second')
          ORDER BY created_at, order_id, step LIMIT $5"
     ));
-    let rows: Vec<Row> = sqlx::query_as(sql)
+    let question = sqlx::query_as(sql)
         .bind(filter.steps())
         .bind(filter.held())
-        .bind(&filter.destination)
+        .bind(filter.destination.clone())
         .bind(filter.older_than.map(|age| age.as_secs_f64()))
-        .bind(limit)
-        .fetch_all(database)
-        .await
-        .map_err(Unreadable::of(service))?;
+        .bind(limit);
+    let rows: Vec<Row> = ask(service, database, question).await?;
     let all = rows.first().map_or(0, |row| row.9);
     Ok((rows.into_iter().map(|row| call(service, row)).collect(), all))
 }
@@ -195,13 +194,9 @@ pub(super) async fn call_of(
     wanted: &Subject,
 ) -> Result<Option<OpenCall>, Unreadable> {
     let sql = sqlx::AssertSqlSafe(format!("{CALLS} WHERE order_id = $1 AND step = $2"));
-    let row: Option<Row> = sqlx::query_as(sql)
-        .bind(wanted.order.0)
-        .bind(&wanted.step)
-        .fetch_optional(database)
-        .await
-        .map_err(Unreadable::of(service))?;
-    Ok(row.map(|row| call(service, row)))
+    let question = sqlx::query_as(sql).bind(wanted.order.0).bind(wanted.step.clone());
+    let rows: Vec<Row> = ask(service, database, question).await?;
+    Ok(rows.into_iter().next().map(|row| call(service, row)))
 }
 
 fn call(service: &'static str, row: Row) -> OpenCall {

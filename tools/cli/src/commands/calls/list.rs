@@ -6,7 +6,7 @@ use serde_json::json;
 use super::find::{Filter, OpenCall, calls};
 use super::text::{calls_table, number};
 use crate::databases::Databases;
-use crate::print::print;
+use crate::print::{print, print_json};
 
 #[derive(clap::Args)]
 pub(crate) struct List {
@@ -34,7 +34,7 @@ pub(crate) async fn run(
     }
     let more = all - found.len();
     if *json {
-        print(&serde_json::to_string_pretty(&json!({ "calls": found, "more": more }))?)?;
+        print_json(&json!({ "calls": found, "more": more }))?;
     } else if found.is_empty() {
         print("No call that fits is open.")?;
     } else {

@@ -1,4 +1,3 @@
-use std::io::{self, BufRead as _, IsTerminal as _};
 use std::process::ExitCode;
 
 use contracts::operations::{Kind, Subject};
@@ -6,10 +5,10 @@ use contracts::operations::{Kind, Subject};
 use super::decide::{Order, hand_over, report};
 use super::find::{Filter, OpenCall, chosen};
 use super::text::{calls_table, number};
-use crate::commands::dlq::Author;
+use crate::commands::dlq::{Author, Consent, words};
 use crate::connections::Connections;
 use crate::databases::Databases;
-use crate::print::print;
+use crate::print::{print, remark};
 
 /// The most calls that one command decides on.
 const CALLS_MAX: i64 = 100_000;
@@ -19,24 +18,18 @@ const CALLS_MAX: i64 = 100_000;
 #[command(next_help_heading = "For the log")]
 pub(crate) struct Reason {
     /// Why, for whoever reads the log
-    #[arg(long, value_name = "TEXT", value_parser = non_empty)]
+    #[arg(long, value_name = "TEXT", value_parser = words)]
     pub(crate) reason: String,
     #[command(flatten)]
     pub(crate) author: Author,
-}
-
-fn non_empty(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() { Err("say why".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 /// How to go about it.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "How to go about it")]
 pub(crate) struct Asked {
-    /// Do not ask
-    #[arg(long, short)]
-    pub(crate) yes: bool,
+    #[command(flatten)]
+    consent: Consent,
     /// Only tell what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -46,15 +39,9 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Asks for a yes, if somebody sits there to be asked.
-    pub(crate) fn confirmed(&self, question: &str) -> io::Result<bool> {
-        if self.yes || !io::stdin().is_terminal() {
-            return Ok(true);
-        }
-        eprint!("{question} [y/N] ");
-        let mut answer = String::new();
-        io::stdin().lock().read_line(&mut answer)?;
-        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    /// Asks for a yes. An error where nobody sits there to be asked.
+    pub(crate) fn confirmed(&self, question: &str) -> anyhow::Result<bool> {
+        self.consent.given(question)
     }
 }
 
@@ -89,7 +76,7 @@ impl Request {
             found.retain(|call| can_be(kind, call));
         }
         for call in &missing {
-            eprintln!("{call} is not open");
+            remark(&format!("{call} is not open"));
         }
         if found.is_empty() {
             print("No call that fits is open. Next: farandole calls list")?;
@@ -105,8 +92,8 @@ impl Request {
             print("Nothing was done.")?;
             return Ok(ExitCode::FAILURE);
         }
-        let words = calls.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        let asked_for = if calls.is_empty() { filter.words() } else { words };
+        let names = calls.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let asked_for = if calls.is_empty() { filter.words() } else { names };
         let orders = by_service(&found);
         let began = why.author.begins(kind, asked_for, found.len(), Some(&why.reason));
         let done = hand_over(began, &orders, None, connections, databases).await?;

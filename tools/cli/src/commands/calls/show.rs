@@ -3,6 +3,7 @@ use std::process::ExitCode;
 
 use contracts::operations::Subject;
 use farandole_cli::Unreadable;
+use farandole_cli::database::ask;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use crate::age::{ago, within};
 use crate::commands::dlq::OperationLog;
 use crate::connections::Connections;
 use crate::databases::Databases;
-use crate::print::print;
+use crate::print::{print, print_json, remark};
 
 /// How much is shown of a text, in characters.
 const WIDTH: usize = 1_000;
@@ -56,7 +57,7 @@ pub(crate) async fn run(
     if *json {
         let effect = call.as_ref().map(|call| redacted(&call.effect));
         let all = json!({ "call": call, "effect": effect, "decisions": decisions });
-        print(&serde_json::to_string_pretty(&all)?)?;
+        print_json(&all)?;
     } else {
         print(&render(wanted, service, call.as_ref(), &decisions))?;
     }
@@ -69,15 +70,13 @@ async fn decisions(
     database: &mut PgConnection,
     call: &Subject,
 ) -> Result<Vec<Decision>, Unreadable> {
-    let rows: Vec<(Uuid, jiff_sqlx::Timestamp, Option<String>)> = sqlx::query_as(
+    let question = sqlx::query_as(
         "SELECT operation, decided_at, refused FROM decisions
          WHERE order_id = $1 AND step = $2 ORDER BY decided_at LIMIT 100",
-    )
-    .bind(call.order.0)
-    .bind(&call.step)
-    .fetch_all(database)
-    .await
-    .map_err(Unreadable::of(service))?;
+    );
+    let question = question.bind(call.order.0).bind(call.step.clone());
+    let rows: Vec<(Uuid, jiff_sqlx::Timestamp, Option<String>)> =
+        ask(service, database, question).await?;
     let decision = |(operation, at, refused): (Uuid, jiff_sqlx::Timestamp, Option<String>)| {
         Decision { operation, at: at.to_jiff(), refused, kind: None, by: None, reason: None }
     };
@@ -105,7 +104,7 @@ async fn explain(decisions: &mut [Decision], connections: &Connections) {
                 }
             }
         }
-        Err(error) => eprintln!("who decided on it, and why, is not known: {error}"),
+        Err(error) => remark(&format!("who decided on it, and why, is not known: {error}")),
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn render(stuck: &Stuck, lapsed: Option<&Outcomes>, filter: Filter) -
     parts.extend(lapsed.map(lapses));
     if stuck.settled > 0 {
         parts.push(format!(
-            "{} for what was discarded or acknowledged: farandole dlq log",
+            "{} for what was discarded, acknowledged or parked: farandole dlq log",
             waits(stuck.settled)
         ));
     }

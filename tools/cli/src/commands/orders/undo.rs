@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use contracts::operations::{Kind, Subject};
-use farandole_cli::Unreadable;
+use farandole_cli::database::ask;
 use kernel::OrderId;
 
 use crate::commands::calls::{Asked, Order, Reason, hand_over, report};
@@ -26,13 +26,10 @@ pub(crate) async fn run(
     databases: &Databases,
 ) -> anyhow::Result<ExitCode> {
     let mut database = databases.connect("order").await?;
-    let known: Option<String> = sqlx::query_scalar("SELECT status FROM orders WHERE order_id = $1")
-        .bind(order.0)
-        .fetch_optional(&mut database)
-        .await
-        .map_err(Unreadable::of("order"))?;
+    let question = sqlx::query_as("SELECT status FROM orders WHERE order_id = $1").bind(order.0);
+    let known: Vec<(String,)> = ask("order", &mut database, question).await?;
     drop(database);
-    if let Some(status) = known {
+    if let Some((status,)) = known.into_iter().next() {
         print(&format!(
             "The order service knows order {order}: it is {status}. One that is placed is cancelled \
              by POST /orders/{order}/cancel."

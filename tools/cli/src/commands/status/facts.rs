@@ -119,6 +119,8 @@ pub(super) struct Database {
     pub(super) instances: Seen<i64>,
     pub(super) outbox: Seen<Outbox>,
     pub(super) calls: Seen<Vec<Calls>>,
+    /// How many calls are not made: `parked` by an operator, or `given_up`.
+    pub(super) held: Seen<BTreeMap<String, i64>>,
     pub(super) retries: Seen<Queue>,
     /// Missing numbers that nobody has seen to.
     pub(super) gaps: Seen<Vec<Gap>>,

@@ -113,6 +113,7 @@ pub(super) fn judge(facts: &Facts) -> Verdict {
     for service in &facts.services {
         work::gaps(service, &mut verdict);
         work::calls(service, &mut verdict);
+        work::held(service, &mut verdict);
         work::circuits(service, &mut verdict);
     }
     fleet::unknown(facts, &mut verdict);

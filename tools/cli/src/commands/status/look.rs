@@ -155,6 +155,7 @@ async fn database(databases: &Databases, service: &'static str) -> Seen<Database
         instances: because(instances(service, db).await),
         outbox: because(outbox(service, db).await),
         calls: because(calls(service, db).await),
+        held: because(held(service, db).await),
         retries: because(queue(service, db).await),
         gaps: because(gaps(service, db, &Decisions::default(), GAPS_MAX).await.map(|it| it.0)),
     })
@@ -182,7 +183,7 @@ async fn outbox(service: &str, database: &mut PgConnection) -> Result<Outbox, Un
 
 type CallsRow = (String, i64, i64, Option<jiff_sqlx::Timestamp>, Option<String>);
 
-/// Open calls by step. A charge is followed to its end although its order is cancelled.
+/// Open calls by step, without those that are parked or given up. A charge is followed to its end although its order is cancelled.
 async fn calls(service: &str, database: &mut PgConnection) -> Result<Vec<Calls>, Unreadable> {
     let question = sqlx::query_as(match service {
         "payment" => {
@@ -193,13 +194,13 @@ async fn calls(service: &str, database: &mut PgConnection) -> Result<Vec<Calls>,
              FROM (SELECT step, created_at, last_error, EXISTS (SELECT FROM payments
                  WHERE payments.order_id = effects.order_id
                    AND state::text ~ '\"cancelled\": ?true') AS followed
-               FROM effects) AS open GROUP BY 1 ORDER BY 1"
+               FROM effects WHERE held IS NULL) AS open GROUP BY 1 ORDER BY 1"
         }
         _ => {
             "SELECT step, count(*), 0::bigint, min(created_at),
                (array_agg(last_error ORDER BY created_at DESC)
                  FILTER (WHERE last_error IS NOT NULL))[1]
-             FROM effects GROUP BY 1 ORDER BY 1"
+             FROM effects WHERE held IS NULL GROUP BY 1 ORDER BY 1"
         }
     });
     let rows: Vec<CallsRow> = ask(service, database, question).await?;
@@ -208,6 +209,17 @@ async fn calls(service: &str, database: &mut PgConnection) -> Result<Vec<Calls>,
         Calls { step, open, followed, since, last_error }
     };
     Ok(rows.into_iter().map(calls).collect())
+}
+
+/// Calls that are not made, by why: parked or given up.
+async fn held(
+    service: &str,
+    database: &mut PgConnection,
+) -> Result<BTreeMap<String, i64>, Unreadable> {
+    let question =
+        sqlx::query_as("SELECT held, count(*) FROM effects WHERE held IS NOT NULL GROUP BY 1");
+    let rows: Vec<(String, i64)> = ask(service, database, question).await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// How orders ended lately, and what those waited for whose time was up.

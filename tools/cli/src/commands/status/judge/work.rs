@@ -152,6 +152,19 @@ pub(super) fn calls(service: &Service, verdict: &mut Verdict) {
     }
 }
 
+/// Calls that are not made. That nobody could be told is for a person to decide on, and for no alarm.
+pub(super) fn held(service: &Service, verdict: &mut Verdict) {
+    let Some(held) = service.database.known().and_then(|it| it.held.known()) else { return };
+    for (how, count) in held {
+        let calls = some(*count, "call");
+        let what = match how.as_str() {
+            "parked" => format!("{calls} parked: farandole calls list --parked"),
+            _ => format!("{calls} given up: farandole calls list --given-up"),
+        };
+        verdict.notes(service.name, &what);
+    }
+}
+
 /// What a service says beside being ready or not.
 pub(super) fn circuits(service: &Service, verdict: &mut Verdict) {
     let (Health::Ready { details } | Health::NotReady { details, .. }) = &service.health else {
