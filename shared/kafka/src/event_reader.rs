@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 
 use crate::error::{AdminError, sort, stays, unavailable};
 use crate::registry::{Registry, RegistryError};
-use crate::standalone::{Standalone, ASK_LIMIT, Window, config, create, windows_of};
+use crate::standalone::{ASK_LIMIT, Standalone, Window, config, create, windows_of};
 
 /// How soon the reading thread notices that nobody reads any more.
 const POLL: Duration = Duration::from_millis(100);

@@ -11,7 +11,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::error::{AdminError, away, sort, stays, unavailable};
-use crate::standalone::{Standalone, ASK_LIMIT, Window, config, repeat, windows_of, with_consumer};
+use crate::standalone::{ASK_LIMIT, Standalone, Window, config, repeat, windows_of, with_consumer};
 
 /// How soon a scan notices that it comes no further.
 const POLL: Duration = Duration::from_millis(50);

@@ -161,7 +161,9 @@ pub(crate) async fn delete(brokers: &str, topic: &str) {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
     let deleted = admin.delete_topics(&[topic], &AdminOptions::new()).await.unwrap();
-    deleted.into_iter().for_each(|one| drop(one.unwrap()));
+    for one in deleted {
+        one.unwrap();
+    }
     let gone = || async {
         let metadata = admin.inner().fetch_metadata(None, PATIENCE).unwrap();
         (!metadata.topics().iter().any(|there| there.name() == topic)).then_some(())
