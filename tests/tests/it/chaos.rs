@@ -136,6 +136,7 @@ impl Stage {
             quiet: true,
             data: Some(remains.directory.clone()),
             kafka: Serve::Behind(to_kafka.port()),
+            rebalance_delay: true,
             ..Options::default()
         });
         let stack = stack.await.unwrap();

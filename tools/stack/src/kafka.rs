@@ -62,12 +62,13 @@ pub(crate) struct Kafka {
     java: PathBuf,
     libraries: PathBuf,
     template: PathBuf,
+    rebalance_delay: bool,
 }
 
 impl Recipe for Kafka {
     const NAME: &'static str = "Kafka";
 
-    async fn install(_: &Options, cache: &Cache, progress: &Progress) -> Result<Self, Error> {
+    async fn install(options: &Options, cache: &Cache, progress: &Progress) -> Result<Self, Error> {
         let java = java::find(cache, progress).await?;
         if let Some(partial) = cache.missing(LIBRARIES).await? {
             let pom = partial.directory().join("pom.xml");
@@ -77,13 +78,15 @@ impl Recipe for Kafka {
             let content = progress.fetching("Kafka 4.3.1", 130, partial.directory(), copy).await?;
             partial.keep(&content)?;
         }
-        let kafka =
-            Self { java, libraries: cache.entry(LIBRARIES), template: cache.entry(TEMPLATE) };
+        let (libraries, template) = (cache.entry(LIBRARIES), cache.entry(TEMPLATE));
+        let rebalance_delay = options.rebalance_delay;
+        let kafka = Self { java, libraries, template, rebalance_delay };
         if let Some(partial) = cache.missing(TEMPLATE).await? {
             let data = partial.directory().join("data");
             let settings = partial.directory().join("server.properties");
             let ports = Ports { main: 9092, side: 9093, advertised: 9092 };
-            fs::write(&settings, server_properties(&data, ports)).context("write", &settings)?;
+            fs::write(&settings, server_properties(&data, ports, false))
+                .context("write", &settings)?;
             let mut format = process::command(&kafka.java);
             format.arg("-cp").arg(kafka.class_path()).arg("kafka.tools.StorageTool");
             format.args(["format", "-t", CLUSTER_ID, "-c"]).arg(&settings);
@@ -97,7 +100,8 @@ impl Recipe for Kafka {
         let data = directory.join("kafka");
         cache::copy_template(&self.template, &data).await?;
         let settings = directory.join("kafka.properties");
-        fs::write(&settings, server_properties(&data, ports)).context("write", &settings)?;
+        fs::write(&settings, server_properties(&data, ports, self.rebalance_delay))
+            .context("write", &settings)?;
         let logging = directory.join("kafka.log4j2.properties");
         fs::write(&logging, LOGGING).context("write", &logging)?;
         let mut arguments = java::options(directory);
@@ -125,7 +129,12 @@ impl Kafka {
     }
 }
 
-fn server_properties(data: &Path, Ports { main, side, advertised }: Ports) -> String {
+fn server_properties(
+    data: &Path,
+    Ports { main, side, advertised }: Ports,
+    rebalance_delay: bool,
+) -> String {
+    let delay_ms = if rebalance_delay { 3_000 } else { 0 };
     format!(
         "\
 process.roles=broker,controller
@@ -147,7 +156,7 @@ transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=4
-group.initial.rebalance.delay.ms=0
+group.initial.rebalance.delay.ms={delay_ms}
 group.consumer.assignment.interval.ms=0
 group.min.session.timeout.ms=1000
 auto.create.topics.enable=false

@@ -102,6 +102,7 @@ impl StackArguments {
             quiet: self.quiet,
             cache: self.cache,
             data: self.data,
+            rebalance_delay: false,
             postgres_version: self.postgres_version,
         })
     }

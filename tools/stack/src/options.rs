@@ -15,6 +15,9 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// Whether and where Kafka listens.
     pub kafka: Serve,
+    /// Whether a consumer group that begins waits three seconds for more members, as clusters do by
+    /// default. Without, the services join at once, which hides what happens meanwhile.
+    pub rebalance_delay: bool,
     /// Whether and where the schema registry listens.
     pub registry: Serve,
     /// Whether and where Postgres listens.
