@@ -67,9 +67,10 @@ async fn a_decision_needs_a_call_a_reason_and_a_service() {
     let ask = async |words: &[&str]| books.ask(&[&["calls"], words].concat()).await;
     let reason = ["--reason", "INC-1", "--by", "ada"];
     ask(&["park", &open]).await.exits(2).says("--reason");
-    ask(&["park", &open, "--reason", " "]).await.exits(2).says("say why");
-    ask(&[&["retry"], &reason[..]].concat()).await.exits(1).says("name the calls");
-    ask(&[&["retry", &open, "--parked"], &reason[..]].concat()).await.exits(1).says("name the");
+    ask(&["park", &open, "--reason", " "]).await.exits(2).says("must not be empty");
+    ask(&[&["retry"], &reason[..]].concat()).await.exits(2).says("name the calls");
+    ask(&[&["retry", &open, "--parked"], &reason[..]].concat()).await.exits(2).says("name the");
+    ask(&[&["park", &open], &reason[..]].concat()).await.exits(2).says("add --yes");
     ask(&[&["park", "once/upon"], &reason[..]].concat()).await.exits(2).says("ORDER/STEP");
     let melt = format!("{}/melt", Uuid::nil());
     ask(&[&["park", &melt], &reason[..]].concat()).await.exits(1).says("the steps are charge");
@@ -80,6 +81,7 @@ async fn a_decision_needs_a_call_a_reason_and_a_service() {
     assert!(would.output.contains(&given_up) && !would.output.contains(&parked));
 
     // Nothing of that was said to anybody.
+    let reason = [&reason[..], &["--yes"]].concat();
     ask(&[&["park", &open], &reason[..]].concat()).await.exits(3).says("farandole.operations");
     books.world.prepare_fleet().await;
     let parked = ask(&[&["park", &open], &reason[..]].concat()).await.exits(1);

@@ -5,6 +5,7 @@ use contracts::operations::{Kind, Subject};
 use super::decide::{Order, hand_over, report};
 use super::find::{Filter, OpenCall, chosen};
 use super::text::{calls_table, number};
+use crate::Misused;
 use crate::commands::dlq::{Author, Consent, words};
 use crate::connections::Connections;
 use crate::databases::Databases;
@@ -67,10 +68,10 @@ impl Request {
         databases: &Databases,
     ) -> anyhow::Result<ExitCode> {
         let Self { calls, filter, why, asked } = self;
-        anyhow::ensure!(
-            calls.is_empty() != filter.is_empty(),
-            "name the calls, or say by a filter such as --step which ones are meant"
-        );
+        if calls.is_empty() == filter.is_empty() {
+            let why = "name the calls, or say by a filter such as --step which ones are meant";
+            return Err(Misused(why.to_owned()).into());
+        }
         let (mut found, missing) = chosen(calls, filter, databases, CALLS_MAX).await?;
         if calls.is_empty() {
             found.retain(|call| can_be(kind, call));
