@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
 
 use crate::client::client_config;
-use crate::error::{AdminError, sort, unavailable};
+use crate::error::{AdminError, OLDEST_KAFKA, sort, unavailable};
 use crate::topic::{Topic, TopicPlan};
 
 /// How long Kafka may take to answer a question.
@@ -100,6 +100,12 @@ impl Admin {
             match result {
                 // Somebody else creates topics at the same time.
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, RDKafkaErrorCode::InvalidConfig)) => {
+                    return Err(AdminError::Refused(format!(
+                        "creating {topic}: the brokers do not take its settings; they must be Kafka \
+                         {OLDEST_KAFKA} or newer"
+                    )));
+                }
                 Err((topic, code)) => {
                     return Err(AdminError::Refused(format!("creating {topic}: {code}")));
                 }
@@ -160,9 +166,10 @@ impl Admin {
         let mut found = HashMap::new();
         for (name, config) in there.into_iter().zip(configs) {
             let config = config.map_err(|code| AdminError::Refused(format!("{name}: {code}")))?;
-            let setting = |name| Some((name, config.get(name)?.value.clone()?));
-            let settings = Topic::setting_names().filter_map(setting);
-            let settings = settings.map(|(name, value)| (name.to_owned(), value)).collect();
+            let found_as = |name: &str| config.get(name).and_then(|entry| entry.value.clone());
+            let settings = Topic::settings(found_as).map_err(|setting| {
+                AdminError::TooOld { brokers: self.brokers.clone(), setting }
+            })?;
             let Size { partitions, replication } = seen[name];
             found.insert(name.clone(), Topic::new(partitions, replication, settings));
         }

@@ -2,6 +2,10 @@ use kernel::error_chain;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use thiserror::Error;
 
+/// The oldest Kafka on which topics have all settings that they are created with. Brokers tell no
+/// client their version, but which settings their topics have.
+pub(crate) const OLDEST_KAFKA: &str = "3.6";
+
 /// Why Kafka did not do what it was asked.
 #[derive(Debug, Error)]
 pub enum AdminError {
@@ -16,6 +20,17 @@ pub enum AdminError {
     /// A topic is not there.
     #[error("topic {0} does not exist")]
     Missing(String),
+    /// The brokers lack what the topics need.
+    #[error(
+        "Kafka at {brokers} is older than {OLDEST_KAFKA} (its topics have no {setting}): upgrade the \
+         brokers, or set KAFKA_BROKERS to others"
+    )]
+    TooOld {
+        /// What was asked.
+        brokers: String,
+        /// The setting of topics that is not there.
+        setting: &'static str,
+    },
     /// Kafka refuses.
     #[error("Kafka refuses: {0}")]
     Refused(String),

@@ -81,8 +81,11 @@ impl TopicPlan {
 }
 
 impl Topic {
-    /// The names of the settings that are looked at.
-    pub(crate) fn setting_names() -> impl Iterator<Item = &'static str> {
+    /// The settings that are looked at, by what the brokers say of each; the name of the first of
+    /// which they know nothing.
+    pub(crate) fn settings(
+        found: impl Fn(&str) -> Option<String>,
+    ) -> Result<BTreeMap<String, String>, &'static str> {
         let any = TopicPlan {
             name: String::new(),
             partitions: 1,
@@ -90,7 +93,8 @@ impl Topic {
             retention: None,
             large_records: false,
         };
-        any.settings().map(|(name, _)| name).into_iter()
+        let known = |name| Some((String::from(name), found(name)?));
+        any.settings().into_iter().map(|(name, _)| known(name).ok_or(name)).collect()
     }
 
     pub(crate) fn new(
@@ -156,6 +160,17 @@ mod tests {
     fn what_is_acknowledged_survives_the_loss_of_a_copy() {
         let min = |replication| plan(replication).topic().settings[MIN_IN_SYNC].clone();
         assert_eq!([1, 2, 3, 5].map(min), ["1", "1", "2", "4"]);
+    }
+
+    /// Kafka 3.5 has all others.
+    #[test]
+    fn a_setting_that_the_brokers_do_not_know_is_named() {
+        let planned = plan(3).topic().settings;
+        let found = Topic::settings(|name| planned.get(name).cloned());
+        assert_eq!(found.as_ref(), Ok(&planned));
+        let since = "message.timestamp.before.max.ms";
+        let older = |name: &str| found.as_ref().unwrap().get(name).filter(|_| name != since);
+        assert_eq!(Topic::settings(|name| older(name).cloned()), Err(since));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub struct LateRegistry {
     behind: String,
     /// What is registered late.
     pub schema: Arc<String>,
+    id: i32,
     registered: Arc<AtomicBool>,
 }
 
@@ -26,12 +27,18 @@ impl LateRegistry {
 
     /// In front of the stack's; it lives as long as the test.
     pub async fn start(stack: &Connections, schema: String) -> Self {
+        Self::with_id(stack, Self::ID, schema).await
+    }
+
+    /// The same with another id; one that the real registry has given belongs to another schema.
+    pub async fn with_id(stack: &Connections, id: i32, schema: String) -> Self {
         let (origin, path) = stack.schema_registry_url.split_once("/apis").unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let late = Self {
             url: format!("http://{}/apis{path}", listener.local_addr().unwrap()),
             behind: origin.to_owned(),
             schema: Arc::new(schema),
+            id,
             registered: Arc::default(),
         };
         let router = Router::new().fallback(Self::answer).with_state(late.clone());
@@ -50,7 +57,7 @@ impl LateRegistry {
         uri: Uri,
         body: Bytes,
     ) -> (StatusCode, String) {
-        if uri.path().ends_with(&format!("/schemas/ids/{}", Self::ID)) {
+        if uri.path().ends_with(&format!("/schemas/ids/{}", late.id)) {
             if late.registered.load(Ordering::Relaxed) {
                 return (StatusCode::OK, json!({"schema": *late.schema}).to_string());
             }

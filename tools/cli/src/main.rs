@@ -201,6 +201,7 @@ fn classify(error: &anyhow::Error) -> (u8, Option<&'static str>) {
                   allowed to read them.",
             ),
         ),
+        Some(AdminError::TooOld { .. }) => (BLIND, None),
         Some(AdminError::Missing(_)) => {
             (BLIND, Some("Is TOPIC_PREFIX the services'? Run `farandole topics create` if it is."))
         }

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::{Declaration, Encoder, Topics};
+use contracts::{Declaration, Encoder, Topics, WriterSchema};
 use futures::FutureExt as _;
 use kafka::{Admin, AdminError, Registry, RegistryError, Topic};
 use thiserror::Error;
@@ -31,6 +31,22 @@ pub enum StartError {
          server, or set DATABASE_URL to another"
     )]
     Postgres(i32),
+    /// The registry is none that the service can use.
+    #[error(
+        "the schema registry gives {subject} the id {id}, and under this id {found}: a registry with \
+         Confluent's API, version 7, is needed; see SCHEMA_REGISTRY_URL"
+    )]
+    Registry {
+        /// Of a schema that this service writes.
+        subject: String,
+        /// The schema's id.
+        id: i32,
+        /// What the registry has under this id.
+        found: String,
+    },
+    /// Kafka is too old, or refuses.
+    #[error("{0}")]
+    Kafka(String),
     /// A topic is missing.
     #[error("{0}; run `farandole topics create` and start again")]
     Topic(String),
@@ -123,12 +139,13 @@ impl Start<'_> {
         for written in emits {
             let subject = topics.subject(service, written.event_type);
             let id = self.ask(|| client.id_of(&subject, written.schema)).await?;
+            self.check_id(&client, &subject, id, written.schema).await?;
             let encoder = Encoder::new(id, written.schema)
                 .map_err(|error| StartError::Schema(format!("{subject}: {error}")))?;
             encoders.insert(written.event_type, encoder);
         }
         let readers =
-            Readers::new(service, topics.clone(), consumes, client.clone(), self.monitor.clone());
+            Readers::new(service, topics, consumes, client.clone(), self.monitor.clone());
         for consumes in readers.consumed() {
             let subject = topics.subject(consumes.from, consumes.event_type);
             let latest = self.ask(|| client.latest(&subject)).await?;
@@ -140,24 +157,55 @@ impl Start<'_> {
         Ok((encoders, readers))
     }
 
-    /// Asks the registry, again while it is away.
+    /// Checks that who reads what this service writes finds its schema by the id that is sent
+    /// along. Registries have several kinds of ids and tell nobody their version, so the question is
+    /// whether they agree with themselves.
+    async fn check_id(
+        &self,
+        client: &Registry,
+        subject: &str,
+        id: i32,
+        written: &str,
+    ) -> Result<(), StartError> {
+        let found = match self.answered(|| client.schema(id)).await? {
+            Ok(found) => WriterSchema::parse(&found)
+                .and_then(|found| found.check_readable_as(written))
+                .map_err(|error| format!("another schema: {error}")),
+            Err(RegistryError::Missing(_)) => Err("nothing".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        let subject = subject.to_owned();
+        found.map_err(|found| StartError::Registry { subject, id, found })
+    }
+
+    /// Asks the registry, again while it is away, for something that must be there.
     async fn ask<T, F: Future<Output = Result<T, RegistryError>>>(
         &self,
         question: impl Fn() -> F,
     ) -> Result<T, StartError> {
+        self.answered(question).await?.map_err(|error| {
+            StartError::Schema(match error {
+                RegistryError::Missing(subject) => {
+                    format!("{subject} is not in the schema registry")
+                }
+                error => error.to_string(),
+            })
+        })
+    }
+
+    /// Asks the registry, again while it is away.
+    async fn answered<T, F: Future<Output = Result<T, RegistryError>>>(
+        &self,
+        question: impl Fn() -> F,
+    ) -> Result<Result<T, RegistryError>, StartError> {
         let mut attempt = 0;
         loop {
             attempt += 1;
             match question().await {
-                Ok(answer) => return Ok(answer),
                 Err(error @ RegistryError::Unavailable(_)) => {
                     self.wait("schema registry", &error.to_string(), attempt).await?;
                 }
-                Err(RegistryError::Missing(subject)) => {
-                    let missing = format!("{subject} is not in the schema registry");
-                    return Err(StartError::Schema(missing));
-                }
-                Err(error) => return Err(StartError::Schema(error.to_string())),
+                answer => return Ok(answer),
             }
         }
     }
@@ -182,7 +230,10 @@ impl Start<'_> {
                 Err(error @ AdminError::Unavailable { .. }) => {
                     self.wait("kafka", &error.to_string(), attempt).await?;
                 }
-                Err(error) => return Err(StartError::Topic(error.to_string())),
+                Err(error @ AdminError::Missing(_)) => {
+                    return Err(StartError::Topic(error.to_string()));
+                }
+                Err(error) => return Err(StartError::Kafka(error.to_string())),
             }
         }
         Err(StartError::Stopped)

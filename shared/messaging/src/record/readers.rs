@@ -20,7 +20,8 @@ use crate::service::Monitor;
 /// search for missing events come by here, too.
 pub(crate) struct Readers<I> {
     group: String,
-    topics: Topics,
+    /// The topic of each service that says something to this one.
+    topics: HashMap<&'static str, String>,
     by_type: HashMap<&'static str, Consumes<I>>,
     registry: Registry,
     monitor: Arc<dyn Monitor>,
@@ -47,12 +48,13 @@ pub(crate) enum Unreadable {
 impl<I: 'static> Readers<I> {
     pub(crate) fn new(
         service: &str,
-        topics: Topics,
+        topics: &Topics,
         consumes: Vec<Consumes<I>>,
         registry: Registry,
         monitor: Arc<dyn Monitor>,
     ) -> Self {
         let group = topics.group(service);
+        let topics = consumes.iter().map(|one| (one.from, topics.events(one.from))).collect();
         let by_type = consumes.into_iter().map(|one| (one.event_type, one)).collect();
         Self { group, topics, by_type, registry, monitor, schemas: Mutex::default() }
     }
@@ -128,7 +130,7 @@ impl<I: 'static> Readers<I> {
     /// write into another's can't speak for the owner.
     fn check_owner(&self, consumes: &Consumes<I>, topic: &str, source: &str) -> Result<(), String> {
         let (event_type, owner) = (consumes.event_type, consumes.from);
-        let owners = self.topics.events(owner);
+        let owners = &self.topics[owner];
         if topic != owners {
             Err(format!("{event_type} is for {owner} to say, in {owners}; this one is in {topic}"))
         } else if source.strip_prefix('/') != Some(owner) {
@@ -201,7 +203,7 @@ mod tests {
 
     fn readers(prefix: &str, consumes: Vec<Consumes<()>>) -> Readers<()> {
         let registry = Registry::new(&"http://localhost:1".parse().unwrap()).unwrap();
-        Readers::new("shipping", prefix.parse().unwrap(), consumes, registry, Arc::new(Nobody))
+        Readers::new("shipping", &prefix.parse().unwrap(), consumes, registry, Arc::new(Nobody))
     }
 
     #[test]

@@ -6,7 +6,7 @@ use farandole_messaging::Settings;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use testkit::World;
+use testkit::{LateRegistry, World};
 
 use crate::instance::Instance;
 use crate::letter::{Letter, new_orders, rounds};
@@ -57,6 +57,23 @@ async fn a_writer_that_cannot_be_read_is_named() {
     let refused = refusal(&world, settings_in(&world)).await;
     let subject = world.topics.subject(UPSTREAM, "Added");
     assert_says(&refused, &[&subject, "cannot be read", "number"]);
+}
+
+#[tokio::test]
+async fn a_registry_that_does_not_keep_to_its_ids_is_refused() {
+    let stage = Stage::set_narrow().await;
+    let other = r#"{"type":"record","name":"farandole.tally.Answered","fields":[
+        {"name":"answer","type":"string"}]}"#;
+    let counted = stage.world.register(TALLY, "Counted", COUNTED).await;
+    let odd = LateRegistry::with_id(&stage.world.stack, counted, other.to_owned()).await;
+    let settings = || Settings { schema_registry: odd.url.parse().unwrap(), ..stage.settings() };
+    let subject = stage.world.topics.subject(TALLY, "Counted");
+    let id = format!("the id {counted}");
+    let refused = refusal(&stage.world, settings()).await;
+    assert_says(&refused, &[&subject, &id, "nothing", "Confluent's API", "SCHEMA_REGISTRY_URL"]);
+    odd.register();
+    let refused = refusal(&stage.world, settings()).await;
+    assert_says(&refused, &[&subject, &id, "another schema", "farandole.tally.Counted"]);
 }
 
 #[tokio::test]
