@@ -7,7 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use kernel::{Decision, OrderId, Quantity, Sku};
+use crate::events::OrderId;
+use kernel::{Decision, Quantity, Sku};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -32,7 +33,7 @@ pub enum State {
     },
     /// Not every line could be reserved, so none is, for good.
     Rejected,
-    /// Cancelled before it was seen: a tombstone, so that the late order reserves nothing.
+    /// Cancelled before it was seen: a void marker, so that the late order reserves nothing.
     Void,
     /// Undone after a cancellation, for good.
     Released {
@@ -85,7 +86,7 @@ pub fn decide(
                 reserve(order_id, lines, *state == State::ShippedAhead)
             } else {
                 let failed = StockReservationFailed { order_id, shortages };
-                let rejected = Decision::silent(State::Rejected);
+                let rejected = Decision::to(State::Rejected);
                 (rejected.emit(Event::StockReservationFailed(failed)), Vec::new())
             }
         }
@@ -93,12 +94,12 @@ pub fn decide(
         (State::Unseen, Input::OrderCancelled(_)) => still(State::Void),
         (State::Reserved { lines }, Input::ShipmentCreated(_)) => {
             let shipped = State::Shipped { lines: lines.clone() };
-            (Decision::silent(shipped), movements(Action::Ship, lines).collect())
+            (Decision::to(shipped), movements(Action::Ship, lines).collect())
         }
         (State::Reserved { lines }, Input::OrderCancelled(_)) => {
             let released = StockReleased { order_id, lines: lines.clone() };
             let state = State::Released { lines: lines.clone() };
-            let decision = Decision::silent(state).emit(Event::StockReleased(released));
+            let decision = Decision::to(state).emit(Event::StockReleased(released));
             (decision, movements(Action::Release, lines).collect())
         }
         _ => still(state.clone()),
@@ -119,7 +120,7 @@ fn reserve(
     } else {
         State::Reserved { lines }
     };
-    (Decision::silent(state).emit(reserved), moved)
+    (Decision::to(state).emit(reserved), moved)
 }
 
 fn movements(action: Action, lines: &[Line]) -> impl Iterator<Item = Movement> {
@@ -133,7 +134,7 @@ fn movements(action: Action, lines: &[Line]) -> impl Iterator<Item = Movement> {
 
 /// No movement, no event.
 fn still(state: State) -> (Decision<State, Event, Effect>, Vec<Movement>) {
-    (Decision::silent(state), Vec::new())
+    (Decision::to(state), Vec::new())
 }
 
 /// Pieces of a SKU that change their place.

@@ -1,7 +1,10 @@
 //! What the inventory service tells the world, equal to `schemas/inventory/`.
 
-use kernel::{OrderId, Quantity, Sku};
+use kernel::{Quantity, Sku};
 use serde::{Deserialize, Serialize};
+
+/// The order, which is the saga.
+pub use kernel::SagaKey as OrderId;
 
 /// A fact the inventory service writes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

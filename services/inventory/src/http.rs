@@ -2,12 +2,13 @@
 
 mod stock;
 
+use crate::events::OrderId;
 use axum::Router;
 use axum::extract::State;
-use kernel::{OrderId, Quantity, Sku};
+use kernel::{Quantity, Sku};
 use messaging::Pool;
 use runtime::http::{Id, Json, Path, schema};
-use runtime::{Parts, Problem};
+use runtime::{AppContext, Problem};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -41,15 +42,15 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     routes().into_openapi()
 }
 
-pub(crate) fn router(parts: Parts<Program>) -> Router {
+pub(crate) fn router(context: AppContext<Program>) -> Router {
     let (router, _) = routes().split_for_parts();
-    router.with_state(parts.pool)
+    router.with_state(context.pool)
 }
 
 /// What is reserved for an order.
 #[derive(Debug, Serialize, ToSchema)]
 struct ReservationBody {
-    #[schema(value_type = schema::OrderId)]
+    #[schema(value_type = schema::Id)]
     order_id: Uuid,
     status: Status,
     lines: Vec<LineBody>,
@@ -103,7 +104,7 @@ impl ReservationBody {
 #[utoipa::path(
     get,
     path = "/reservations/{order_id}",
-    params(("order_id" = inline(schema::OrderId), Path)),
+    params(("order_id" = inline(schema::Id), Path)),
     responses(
         (status = 200, description = "The reservation", body = ReservationBody),
         (status = 404, description = "Nothing is known of this order", body = Problem),

@@ -177,7 +177,7 @@ async fn make_adjustment(
 pub(crate) fn level(available: i64, reserved: i64, shipped: i64) -> Result<Level, Failure> {
     let pieces = |pieces: i64| {
         u64::try_from(pieces)
-            .map_err(|_| Failure::Message(format!("a stock level says {pieces} pieces")))
+            .map_err(|_| Failure::Poison(format!("a stock level says {pieces} pieces")))
     };
     Ok(Level {
         available: pieces(available)?,

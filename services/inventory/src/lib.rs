@@ -7,11 +7,12 @@ mod http;
 mod levels;
 mod store;
 
+use crate::events::OrderId;
 use axum::Router;
 use contracts::{Compensates, Consumes, Declaration, Emits};
-use kernel::{Decision, OrderId};
+use kernel::Decision;
 use messaging::{Call, CallError, Failure, Service, StateTable};
-use runtime::{App, Parts};
+use runtime::{App, AppContext};
 
 use crate::domain::{Effect, Input, State};
 use crate::events::{Event, reads};
@@ -47,7 +48,7 @@ impl Service for Inventory {
                     include_str!("../reads/ShipmentCreated.avsc"),
                     Input::ShipmentCreated,
                 )
-                .at_leisure(),
+                .may_linger(),
                 Consumes::new::<reads::OrderCancelled>(
                     "order",
                     "OrderCancelled",
@@ -86,7 +87,7 @@ impl Service for Inventory {
         let (decision, movements) = domain::decide(order, state, shared.stock(), input);
         for movement in &movements {
             let moved = shared.apply(movement);
-            moved.map_err(|error| Failure::Message(format!("{}: {error}", movement.sku)))?;
+            moved.map_err(|error| Failure::Poison(format!("{}: {error}", movement.sku)))?;
         }
         Ok(decision)
     }
@@ -129,7 +130,7 @@ impl App for Program {
         Inventory
     }
 
-    fn api(parts: Parts<Self>) -> Router {
-        http::router(parts)
+    fn api(context: AppContext<Self>) -> Router {
+        http::router(context)
     }
 }

@@ -90,7 +90,7 @@ impl Shared<Input> for Shelf {
         let sku: Sku = row
             .text()?
             .parse()
-            .map_err(|error: kernel::InvalidSku| Failure::Message(error.to_string()))?;
+            .map_err(|error: kernel::InvalidSku| Failure::Poison(error.to_string()))?;
         let level = level(row.number(0)?, row.number(1)?, row.number(2)?)?;
         self.stock.put(sku, level);
         Ok(())

@@ -9,7 +9,8 @@
 
 use std::collections::BTreeMap;
 
-use kernel::{Decision, OrderId};
+use crate::events::OrderId;
+use kernel::Decision;
 use serde::{Deserialize, Serialize};
 
 use crate::events::reads::{self, Recipient};
@@ -142,7 +143,7 @@ pub fn decide(order_id: OrderId, state: &State, input: &Input) -> Decision<State
 /// Whom to write to is known: what has waited for it is sent.
 fn address(mut state: State, recipient: Recipient) -> Decision<State, Event, Effect> {
     if state.address != Address::Unseen {
-        return Decision::silent(state);
+        return Decision::to(state);
     }
     state.address = Address::Known(recipient);
     go_on(state)
@@ -152,7 +153,7 @@ fn address(mut state: State, recipient: Recipient) -> Decision<State, Event, Eff
 /// more.
 fn tell(mut state: State, outcome: Outcome) -> Decision<State, Event, Effect> {
     if state.messages.contains_key(&outcome) || state.address == Address::Forgotten {
-        return Decision::silent(state);
+        return Decision::to(state);
     }
     let message = if outcome == Outcome::Confirmed && state.has_ended() {
         Message::Overtaken
@@ -178,7 +179,7 @@ fn sent(
             state.messages.insert(outcome, Message::Sent { message_id });
             go_on(state).emit(event)
         }
-        _ => Decision::silent(state),
+        _ => Decision::to(state),
     }
 }
 
@@ -189,7 +190,7 @@ fn given_up(
     event: Event,
 ) -> Decision<State, Event, Effect> {
     if state.messages.get(&outcome) != Some(&Message::Sending) {
-        return Decision::silent(state);
+        return Decision::to(state);
     }
     state.messages.insert(outcome, Message::Failed { reason });
     go_on(state).emit(event)
@@ -202,34 +203,34 @@ fn again(
     recipient: Recipient,
 ) -> Decision<State, Event, Effect> {
     if !matches!(state.messages.get(&outcome), Some(Message::Failed { .. })) {
-        return Decision::silent(state);
+        return Decision::to(state);
     }
     let is_later = |other: &Outcome| *other != outcome && *other != Outcome::Confirmed;
     if state.messages.keys().any(is_later) {
         state.messages.insert(outcome, Message::Overtaken);
-        return Decision::silent(state);
+        return Decision::to(state);
     }
     state.messages.insert(outcome, Message::Sending);
-    Decision::silent(state).perform(Effect::Mail { outcome, recipient })
+    Decision::to(state).perform(Effect::Mail { outcome, recipient })
 }
 
 /// Sends what waits, if it is known to whom and nothing else is being sent; forgets the recipient
 /// when nothing more will be.
 fn go_on(mut state: State) -> Decision<State, Event, Effect> {
     if state.messages.values().any(|message| *message == Message::Sending) {
-        return Decision::silent(state);
+        return Decision::to(state);
     }
-    let Address::Known(recipient) = state.address.clone() else { return Decision::silent(state) };
+    let Address::Known(recipient) = state.address.clone() else { return Decision::to(state) };
     let waiting = state.messages.iter_mut().find(|(_, it)| **it == Message::Waiting);
     if let Some((outcome, message)) = waiting {
         *message = Message::Sending;
         let effect = Effect::Mail { outcome: *outcome, recipient };
-        return Decision::silent(state).perform(effect);
+        return Decision::to(state).perform(effect);
     }
     if state.has_ended() {
         state.address = Address::Forgotten;
     }
-    Decision::silent(state)
+    Decision::to(state)
 }
 
 impl State {

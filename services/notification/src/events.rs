@@ -1,7 +1,9 @@
 //! What the notification service tells the world, equal to `schemas/notification/`.
 
-use kernel::OrderId;
 use serde::{Deserialize, Serialize};
+
+/// The order, which is the saga.
+pub use kernel::SagaKey as OrderId;
 
 /// A fact the notification service writes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

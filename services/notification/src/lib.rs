@@ -8,12 +8,13 @@ mod store;
 
 use std::time::Duration;
 
+use crate::events::OrderId;
 use axum::Router;
 use contracts::operations::Said;
 use contracts::{Consumes, Declaration, Emits};
-use kernel::{Decision, OrderId};
+use kernel::Decision;
 use messaging::{Call, CallError, Failure, Service, StateTable};
-use runtime::{App, Parts};
+use runtime::{App, AppContext};
 
 use crate::domain::{Effect, Input, State};
 use crate::events::{Event, reads};
@@ -181,7 +182,7 @@ impl App for Program {
         }
     }
 
-    fn api(parts: Parts<Self>) -> Router {
-        http::router(parts)
+    fn api(context: AppContext<Self>) -> Router {
+        http::router(context)
     }
 }

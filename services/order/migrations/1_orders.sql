@@ -8,7 +8,7 @@ CREATE TABLE products (
 
 -- The orders. The recipient is not here: personal data is in the event OrderPlaced alone. status and
 -- cancel_reason are what the state says, for lists and for whoever looks. The defaults are those of a
--- tombstone: of an order that was never placed here, and that an operator had undone.
+-- void marker: of an order that was never placed here, and that an operator had undone.
 CREATE TABLE orders (
     order_id        uuid        NOT NULL PRIMARY KEY,
     version         integer     NOT NULL,

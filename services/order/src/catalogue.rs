@@ -23,7 +23,7 @@ fn price(amount: i64, currency: &str) -> Result<Money, Failure> {
 }
 
 fn broken(error: &dyn std::error::Error) -> Failure {
-    Failure::Message(format!("a product's row is broken: {error}"))
+    Failure::Poison(format!("a product's row is broken: {error}"))
 }
 
 /// Puts a product into the catalogue, or changes it. Orders that are placed keep their prices.

@@ -4,7 +4,8 @@
 //!
 //! Pure and total: any input in any state, in any order, any number of times.
 
-use kernel::{Decision, OrderId};
+use crate::events::OrderId;
+use kernel::Decision;
 use serde::{Deserialize, Serialize};
 
 use crate::events::{CancelReason, Event, OrderCancelled, OrderCompleted, OrderConfirmed, reads};
@@ -70,17 +71,17 @@ pub fn decide(order_id: OrderId, state: &State, input: &Input) -> Decision<State
     let confirmed = Event::OrderConfirmed(OrderConfirmed { order_id });
     let completed = Event::OrderCompleted(OrderCompleted { order_id });
     let cancel = |reason| {
-        Decision::silent(State::Cancelled { reason })
+        Decision::to(State::Cancelled { reason })
             .emit(Event::OrderCancelled(OrderCancelled { order_id, reason }))
     };
 
     match (state, input) {
-        (Placed, Input::PaymentCharged(_)) => Decision::silent(Confirmed).emit(confirmed),
-        (Confirmed, Input::ShipmentCreated(_)) => Decision::silent(Completed).emit(completed),
+        (Placed, Input::PaymentCharged(_)) => Decision::to(Confirmed).emit(confirmed),
+        (Confirmed, Input::ShipmentCreated(_)) => Decision::to(Completed).emit(completed),
 
-        (Placed, Input::ShipmentCreated(_)) => Decision::silent(ShippedAhead),
+        (Placed, Input::ShipmentCreated(_)) => Decision::to(ShippedAhead),
         (ShippedAhead, Input::PaymentCharged(_)) => {
-            Decision::silent(Completed).emit(confirmed).emit(completed)
+            Decision::to(Completed).emit(confirmed).emit(completed)
         }
 
         (Placed | ShippedAhead, Input::StockReservationFailed(_)) => {
@@ -95,6 +96,6 @@ pub fn decide(order_id: OrderId, state: &State, input: &Input) -> Decision<State
 
         (State::Unseen, Input::Undone) => cancel(CancelReason::NeverPlaced),
 
-        _ => Decision::silent(state.clone()),
+        _ => Decision::to(state.clone()),
     }
 }

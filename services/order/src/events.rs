@@ -3,8 +3,11 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use kernel::{Money, OrderId, Quantity, Sku};
+use kernel::{Money, Quantity, Sku};
 use serde::{Deserialize, Serialize};
+
+/// The order, which is the saga.
+pub use kernel::SagaKey as OrderId;
 
 /// A fact the order service writes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use axum::Router;
 use messaging::{Handle, Pool, Purpose};
-use runtime::Parts;
+use runtime::AppContext;
 use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -69,22 +69,22 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     routes().into_openapi()
 }
 
-pub(crate) fn router(parts: Parts<Program>) -> Router {
+pub(crate) fn router(context: AppContext<Program>) -> Router {
     let placing = Placing::start(
-        parts.database.session(Purpose::new("placing").limited_to(PLACING_LIMIT)),
-        &parts.handle,
-        Duration::from_millis(parts.settings.place_linger_ms),
-        Duration::from_secs(parts.settings.order_deadline_s.into()),
+        context.database.session(Purpose::new("placing").limited_to(PLACING_LIMIT)),
+        &context.handle,
+        Duration::from_millis(context.settings.place_linger_ms),
+        Duration::from_secs(context.settings.order_deadline_s.into()),
     );
-    let settings = parts.settings;
+    let settings = context.settings;
     let client_rate = ClientRate::new(settings.client_rate_max, settings.client_address_header);
     let api = Api {
-        pool: parts.pool,
-        handle: parts.handle,
+        pool: context.pool,
+        handle: context.handle,
         placing,
         client_rate,
-        waiters: parts.service.waiters.clone(),
-        shutdown: parts.shutdown,
+        waiters: context.service.waiters.clone(),
+        shutdown: context.shutdown,
     };
     let (router, _) = routes().split_for_parts();
     router.with_state(api)

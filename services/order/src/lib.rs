@@ -12,11 +12,12 @@ mod waiters;
 
 use std::sync::Arc;
 
+use crate::events::OrderId;
 use axum::Router;
 use contracts::{Consumes, Declaration, Emits};
-use kernel::{Decision, OrderId};
+use kernel::Decision;
 use messaging::{Call, CallError, Failure, Purpose, Service, StateTable};
-use runtime::{App, Parts};
+use runtime::{App, AppContext};
 
 use crate::domain::{Effect, Input, State};
 use crate::events::{CancelReason, Event, reads};
@@ -110,13 +111,13 @@ impl Service for Order {
         match (state, input) {
             (State::Unseen, Input::Undone) => {}
             (State::Unseen, _) => {
-                return Err(Failure::Message(format!(
+                return Err(Failure::Poison(format!(
                     "order {order} was never placed here: is it another fleet's (TOPIC_PREFIX)? \
                      If not, farandole orders undo has everybody undo what they did for it"
                 )));
             }
             (state, Input::Undone) if *state != undone => {
-                return Err(Failure::Message(format!(
+                return Err(Failure::Poison(format!(
                     "order {order} was placed here: it can only be cancelled, by POST \
                      /orders/{order}/cancel"
                 )));
@@ -194,10 +195,10 @@ impl App for Program {
         Order::default()
     }
 
-    fn api(parts: Parts<Self>) -> Router {
-        let session = parts.database.session(Purpose::new("deadlines"));
-        let watch = deadline::watch(session, parts.handle.clone(), parts.shutdown.clone());
-        parts.handle.spawn("the watch over deadlines", watch);
-        http::router(parts)
+    fn api(context: AppContext<Self>) -> Router {
+        let session = context.database.session(Purpose::new("deadlines"));
+        let watch = deadline::watch(session, context.handle.clone(), context.shutdown.clone());
+        context.handle.spawn("the watch over deadlines", watch);
+        http::router(context)
     }
 }

@@ -2,10 +2,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::events::OrderId;
 use jiff::Timestamp;
-use kernel::{Money, OrderId, Quantity, Sku};
+use kernel::{Money, Quantity, Sku};
 use messaging::{
-    BundleId, Cause, Failure, Handle, Outgoing, Pace, Row, Session, Stream, Write, crash_point,
+    BundleId, Cause, Failure, Handle, Outgoing, Pace, Row, Session, StreamPosition, Write,
+    crash_point,
 };
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -150,7 +152,7 @@ impl Worker {
     /// Places a batch; if a request in it cannot be stored, each for itself.
     async fn place(&mut self, batch: Vec<Job>) {
         match self.transaction(&batch).await {
-            Err(Failure::Message(_)) if batch.len() > 1 => {
+            Err(Failure::Poison(_)) if batch.len() > 1 => {
                 for job in batch {
                     let alone = vec![job];
                     let result = self.transaction(&alone).await;
@@ -223,8 +225,8 @@ impl Worker {
         let outbox = self.handle.outbox();
         let bundle = outbox.next_bundle();
         let drafted = placed.iter().map(|(order, request)| self.draft(bundle, order, request));
-        let drafted: Vec<(Outgoing, Stream)> = drafted.collect::<Result<_, _>>()?;
-        let (events, streams): (Vec<Outgoing>, Vec<Stream>) = drafted.into_iter().unzip();
+        let drafted: Vec<(Outgoing, StreamPosition)> = drafted.collect::<Result<_, _>>()?;
+        let (events, streams): (Vec<Outgoing>, Vec<StreamPosition>) = drafted.into_iter().unzip();
         let new: Vec<store::New<'_>> = placed
             .iter()
             .zip(&events)
@@ -292,7 +294,7 @@ impl Worker {
         bundle: BundleId,
         order: &store::Order,
         request: &Request,
-    ) -> Result<(Outgoing, Stream), Failure> {
+    ) -> Result<(Outgoing, StreamPosition), Failure> {
         let event = Event::OrderPlaced(Box::new(OrderPlaced {
             order_id: order.id,
             customer_id: order.customer_id.clone(),
@@ -302,7 +304,7 @@ impl Worker {
             recipient: request.recipient.clone(),
             placed_at: order.placed_at,
         }));
-        let mut stream = Stream::default();
+        let mut stream = StreamPosition::default();
         let outbox = self.handle.outbox();
         let event = outbox.draft(bundle, order.id, &event, &mut stream, &request.cause)?;
         Ok((event, stream))

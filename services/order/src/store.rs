@@ -1,7 +1,8 @@
+use crate::events::OrderId;
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use kernel::{Currency, Money, OrderId};
+use kernel::{Currency, Money};
 use messaging::{BundleId, Cause, Failure, JsonText, Pool, Session, StateTable, Write};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::types::Json;
@@ -46,7 +47,7 @@ fn order(row: &PgRow) -> Result<Order, Failure> {
     let currency: Currency = row
         .try_get::<&str, _>("currency")?
         .parse()
-        .map_err(|error: kernel::InvalidCurrency| Failure::Message(error.to_string()))?;
+        .map_err(|error: kernel::InvalidCurrency| Failure::Poison(error.to_string()))?;
     let time = |column| -> Result<Timestamp, Failure> {
         Ok(row.try_get::<jiff_sqlx::Timestamp, _>(column)?.to_jiff())
     };
@@ -200,7 +201,7 @@ pub(crate) async fn list(pool: &Pool, filter: &Filter) -> Result<Page, Failure> 
 fn page(filter: &Filter) -> Result<(AssertSqlSafe<String>, PgArguments), Failure> {
     let mut conditions = vec![PLACED.to_owned()];
     let mut values = PgArguments::default();
-    let unwritable = |error| Failure::Message(format!("a filter cannot be written: {error}"));
+    let unwritable = |error| Failure::Poison(format!("a filter cannot be written: {error}"));
     if let Some(customer) = &filter.customer_id {
         values.add(customer).map_err(unwritable)?;
         conditions.push(format!("customer_id = ${}", values.len()));

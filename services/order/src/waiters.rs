@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kernel::OrderId;
+use crate::events::OrderId;
 use tokio::sync::Notify;
 
 /// Wakes requests that wait for an order to change (`Prefer: wait`).

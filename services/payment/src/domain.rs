@@ -4,7 +4,8 @@
 //!
 //! Pure and total: any input in any state, in any order, any number of times.
 
-use kernel::{Decision, Money, OrderId};
+use crate::events::OrderId;
+use kernel::{Decision, Money};
 use serde::{Deserialize, Serialize};
 
 use crate::events::{Event, PaymentCharged, PaymentFailed, PaymentRefunded, reads};
@@ -60,7 +61,7 @@ pub enum State {
         /// Why.
         reason: String,
     },
-    /// Cancelled before anything was charged: a tombstone, so that late events charge nothing.
+    /// Cancelled before anything was charged: a void marker, so that late events charge nothing.
     Void,
 }
 
@@ -124,9 +125,9 @@ impl Effect {
 pub fn decide(order_id: OrderId, state: &State, input: &Input) -> Decision<State, Event, Effect> {
     match (state.clone(), input.clone()) {
         (State::Unseen, Input::OrderPlaced(reads::OrderPlaced { total, payment_method })) => {
-            Decision::silent(State::AwaitingStock { amount: total, payment_method })
+            Decision::to(State::AwaitingStock { amount: total, payment_method })
         }
-        (State::Unseen, Input::StockReserved(_)) => Decision::silent(State::AwaitingOrder),
+        (State::Unseen, Input::StockReserved(_)) => Decision::to(State::AwaitingOrder),
         (State::AwaitingStock { amount, payment_method }, Input::StockReserved(_)) => {
             charge(amount, payment_method)
         }
@@ -138,9 +139,9 @@ pub fn decide(order_id: OrderId, state: &State, input: &Input) -> Decision<State
         (
             State::Unseen | State::AwaitingStock { .. } | State::AwaitingOrder,
             Input::OrderCancelled(_),
-        ) => Decision::silent(State::Void),
+        ) => Decision::to(State::Void),
         (State::Charging { amount, .. }, Input::OrderCancelled(_)) => {
-            Decision::silent(State::Charging { amount, cancelled: true })
+            Decision::to(State::Charging { amount, cancelled: true })
         }
         (State::Charged { charge_id, amount }, Input::OrderCancelled(_)) => {
             refund(charge_id, amount)
@@ -151,12 +152,12 @@ pub fn decide(order_id: OrderId, state: &State, input: &Input) -> Decision<State
             let decision = if cancelled {
                 refund(charge_id, amount)
             } else {
-                Decision::silent(State::Charged { charge_id, amount })
+                Decision::to(State::Charged { charge_id, amount })
             };
             decision.emit(Event::PaymentCharged(charged))
         }
         (State::Charging { .. }, Input::Declined { reason }) => {
-            Decision::silent(State::Failed { reason: reason.clone() })
+            Decision::to(State::Failed { reason: reason.clone() })
                 .emit(Event::PaymentFailed(PaymentFailed { order_id, reason }))
         }
         (State::Refunding { charge_id, amount }, Input::Refunded { refund_id }) => {
@@ -166,19 +167,19 @@ pub fn decide(order_id: OrderId, state: &State, input: &Input) -> Decision<State
                 refund_id: refund_id.clone(),
                 amount,
             };
-            Decision::silent(State::Refunded { charge_id, refund_id, amount })
+            Decision::to(State::Refunded { charge_id, refund_id, amount })
                 .emit(Event::PaymentRefunded(refunded))
         }
-        (state, _) => Decision::silent(state),
+        (state, _) => Decision::to(state),
     }
 }
 
 fn charge(amount: Money, payment_method: String) -> Decision<State, Event, Effect> {
-    Decision::silent(State::Charging { amount, cancelled: false })
+    Decision::to(State::Charging { amount, cancelled: false })
         .perform(Effect::Charge { amount, payment_method })
 }
 
 fn refund(charge_id: String, amount: Money) -> Decision<State, Event, Effect> {
-    Decision::silent(State::Refunding { charge_id: charge_id.clone(), amount })
+    Decision::to(State::Refunding { charge_id: charge_id.clone(), amount })
         .perform(Effect::Refund { charge_id, amount })
 }

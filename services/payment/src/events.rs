@@ -1,7 +1,10 @@
 //! What the payment service tells the world, equal to `schemas/payment/`.
 
-use kernel::{Money, OrderId};
+use kernel::Money;
 use serde::Serialize;
+
+/// The order, which is the saga.
+pub use kernel::SagaKey as OrderId;
 
 /// A fact the payment service writes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,9 +1,10 @@
+use crate::events::OrderId;
 use axum::Router;
 use axum::extract::State;
-use kernel::{Currency, Money, OrderId};
+use kernel::{Currency, Money};
 use messaging::Pool;
 use runtime::http::{Id, Json, Path, schema};
-use runtime::{Parts, Problem};
+use runtime::{AppContext, Problem};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -29,15 +30,15 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     routes().into_openapi()
 }
 
-pub(crate) fn router(parts: Parts<Program>) -> Router {
+pub(crate) fn router(context: AppContext<Program>) -> Router {
     let (router, _) = routes().split_for_parts();
-    router.with_state(parts.pool)
+    router.with_state(context.pool)
 }
 
 /// The payment of an order.
 #[derive(Debug, Serialize, ToSchema)]
 struct PaymentBody {
-    #[schema(value_type = schema::OrderId)]
+    #[schema(value_type = schema::Id)]
     order_id: Uuid,
     status: Status,
     /// What is or was to be paid.
@@ -124,7 +125,7 @@ impl PaymentBody {
 #[utoipa::path(
     get,
     path = "/payments/{order_id}",
-    params(("order_id" = inline(schema::OrderId), Path)),
+    params(("order_id" = inline(schema::Id), Path)),
     responses(
         (status = 200, description = "The payment", body = PaymentBody),
         (status = 404, description = "Nothing is known of this order", body = Problem),

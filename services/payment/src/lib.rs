@@ -9,12 +9,13 @@ mod store;
 
 use std::borrow::Cow;
 
+use crate::events::OrderId;
 use axum::Router;
 use contracts::operations::Said;
 use contracts::{Compensates, Consumes, Declaration, Emits};
-use kernel::{Decision, OrderId};
+use kernel::Decision;
 use messaging::{Call, CallError, Failure, Service, StateTable};
-use runtime::{App, Parts};
+use runtime::{App, AppContext};
 
 use crate::domain::{Effect, Input, State};
 use crate::events::{Event, reads};
@@ -47,7 +48,7 @@ impl Service for Payment {
                     Input::OrderPlaced,
                 )
                 .leads_to(&["PaymentCharged", "PaymentFailed"])
-                .at_leisure(),
+                .may_linger(),
                 Consumes::new::<reads::StockReserved>(
                     "inventory",
                     "StockReserved",
@@ -169,7 +170,7 @@ impl App for Program {
         Payment { gateway: Gateway::new(settings.clone()) }
     }
 
-    fn api(parts: Parts<Self>) -> Router {
-        http::router(parts)
+    fn api(context: AppContext<Self>) -> Router {
+        http::router(context)
     }
 }

@@ -5,7 +5,8 @@
 //! goes is personal data: the state holds it only while it waits for the confirmation, then the
 //! intent to book has it alone.
 
-use kernel::{Decision, OrderId};
+use crate::events::OrderId;
+use kernel::Decision;
 use serde::{Deserialize, Serialize};
 
 use crate::events::reads::{self, Recipient};
@@ -41,7 +42,7 @@ pub enum State {
         /// Why.
         reason: String,
     },
-    /// Cancelled before anything was booked: a tombstone, so that late events book nothing.
+    /// Cancelled before anything was booked: a void marker, so that late events book nothing.
     Void,
 }
 
@@ -94,19 +95,19 @@ impl Effect {
 pub fn decide(order_id: OrderId, state: &State, input: &Input) -> Decision<State, Event, Effect> {
     match (state.clone(), input.clone()) {
         (State::Unseen, Input::OrderPlaced(reads::OrderPlaced { recipient })) => {
-            Decision::silent(State::AwaitingConfirmation { recipient })
+            Decision::to(State::AwaitingConfirmation { recipient })
         }
-        (State::Unseen, Input::OrderConfirmed(_)) => Decision::silent(State::AwaitingOrder),
+        (State::Unseen, Input::OrderConfirmed(_)) => Decision::to(State::AwaitingOrder),
         (State::AwaitingConfirmation { recipient }, Input::OrderConfirmed(_))
         | (State::AwaitingOrder, Input::OrderPlaced(reads::OrderPlaced { recipient })) => {
-            Decision::silent(State::Booking).perform(Effect::Book { recipient })
+            Decision::to(State::Booking).perform(Effect::Book { recipient })
         }
 
         // Not while Booking: a confirmed order is cancelled only because its shipment failed.
         (
             State::Unseen | State::AwaitingConfirmation { .. } | State::AwaitingOrder,
             Input::OrderCancelled(_),
-        ) => Decision::silent(State::Void),
+        ) => Decision::to(State::Void),
 
         (State::Booking, Input::Booked { shipment_id, carrier, tracking_number }) => {
             let created = ShipmentCreated {
@@ -115,13 +116,13 @@ pub fn decide(order_id: OrderId, state: &State, input: &Input) -> Decision<State
                 carrier: carrier.clone(),
                 tracking_number: tracking_number.clone(),
             };
-            Decision::silent(State::Created { shipment_id, carrier, tracking_number })
+            Decision::to(State::Created { shipment_id, carrier, tracking_number })
                 .emit(Event::ShipmentCreated(created))
         }
         (State::Booking, Input::Refused { reason }) => {
-            Decision::silent(State::Failed { reason: reason.clone() })
+            Decision::to(State::Failed { reason: reason.clone() })
                 .emit(Event::ShipmentFailed(ShipmentFailed { order_id, reason }))
         }
-        (state, _) => Decision::silent(state),
+        (state, _) => Decision::to(state),
     }
 }

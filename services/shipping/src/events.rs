@@ -1,7 +1,9 @@
 //! What the shipping service tells the world, equal to `schemas/shipping/`.
 
-use kernel::OrderId;
 use serde::Serialize;
+
+/// The order, which is the saga.
+pub use kernel::SagaKey as OrderId;
 
 /// A fact the shipping service writes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

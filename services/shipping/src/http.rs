@@ -1,9 +1,9 @@
+use crate::events::OrderId;
 use axum::Router;
 use axum::extract::State;
-use kernel::OrderId;
 use messaging::Pool;
 use runtime::http::{Id, Json, Path, schema};
-use runtime::{Parts, Problem};
+use runtime::{AppContext, Problem};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -29,15 +29,15 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     routes().into_openapi()
 }
 
-pub(crate) fn router(parts: Parts<Program>) -> Router {
+pub(crate) fn router(context: AppContext<Program>) -> Router {
     let (router, _) = routes().split_for_parts();
-    router.with_state(parts.pool)
+    router.with_state(context.pool)
 }
 
 /// The shipment of an order.
 #[derive(Debug, Serialize, ToSchema)]
 struct ShipmentBody {
-    #[schema(value_type = schema::OrderId)]
+    #[schema(value_type = schema::Id)]
     order_id: Uuid,
     status: Status,
     /// The carrier's id of the shipment.
@@ -103,7 +103,7 @@ impl ShipmentBody {
 #[utoipa::path(
     get,
     path = "/shipments/{order_id}",
-    params(("order_id" = inline(schema::OrderId), Path)),
+    params(("order_id" = inline(schema::Id), Path)),
     responses(
         (status = 200, description = "The shipment", body = ShipmentBody),
         (status = 404, description = "Nothing is known of this order", body = Problem),

@@ -6,12 +6,13 @@ mod gateway;
 mod http;
 mod store;
 
+use crate::events::OrderId;
 use axum::Router;
 use contracts::operations::Said;
 use contracts::{Consumes, Declaration, Emits};
-use kernel::{Decision, OrderId};
+use kernel::Decision;
 use messaging::{Call, CallError, Failure, Service, StateTable};
-use runtime::{App, Parts};
+use runtime::{App, AppContext};
 
 use crate::domain::{Effect, Input, State};
 use crate::events::{Event, reads};
@@ -44,7 +45,7 @@ impl Service for Shipping {
                     Input::OrderPlaced,
                 )
                 .leads_to(&["ShipmentCreated", "ShipmentFailed"])
-                .at_leisure(),
+                .may_linger(),
                 Consumes::new::<reads::OrderConfirmed>(
                     "order",
                     "OrderConfirmed",
@@ -142,7 +143,7 @@ impl App for Program {
         Shipping { gateway: Gateway::new(settings.clone()) }
     }
 
-    fn api(parts: Parts<Self>) -> Router {
-        http::router(parts)
+    fn api(context: AppContext<Self>) -> Router {
+        http::router(context)
     }
 }

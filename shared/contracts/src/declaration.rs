@@ -35,7 +35,7 @@ pub struct Consumes<I> {
     /// What it may lead this service to emit, now or once more has arrived.
     pub leads_to: &'static [&'static str],
     /// Whether it may wait a moment for something more urgent, and share a transaction with it.
-    pub at_leisure: bool,
+    pub may_linger: bool,
     decode: Decode<I>,
 }
 
@@ -48,7 +48,7 @@ impl<I: 'static> Consumes<I> {
         input: fn(T) -> I,
     ) -> Self {
         let decode: Decode<I> = Box::new(move |writer, payload| writer.decode(payload).map(input));
-        Self { event_type, from, reader_schema, leads_to: &[], at_leisure: false, decode }
+        Self { event_type, from, reader_schema, leads_to: &[], may_linger: false, decode }
     }
 
     /// Names the events that this one may lead to.
@@ -61,8 +61,8 @@ impl<I: 'static> Consumes<I> {
     /// Says that nobody waits for what it leads to, as a rule because that takes another event,
     /// too: it is only remembered. At low rates it then waits a moment for that other event.
     #[must_use]
-    pub fn at_leisure(mut self) -> Self {
-        self.at_leisure = true;
+    pub fn may_linger(mut self) -> Self {
+        self.may_linger = true;
         self
     }
 

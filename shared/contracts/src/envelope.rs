@@ -1,5 +1,5 @@
 use jiff::Timestamp;
-use kernel::OrderId;
+use kernel::SagaKey;
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -27,11 +27,11 @@ pub mod headers {
     pub const TYPE: &str = "ce_type";
     /// The emitting service, such as `/order`.
     pub const SOURCE: &str = "ce_source";
-    /// The order's id.
+    /// The saga's id.
     pub const SUBJECT: &str = "ce_subject";
     /// When the event happened, RFC 3339.
     pub const TIME: &str = "ce_time";
-    /// The event's number among its order's events from this source: 1, 2, 3, without gaps.
+    /// The event's number among its saga's events from this source: 1, 2, 3, without gaps.
     pub const SEQUENCE: &str = "ce_sequence";
     /// Follows one request through the whole fleet.
     pub const CORRELATION_ID: &str = "ce_correlationid";
@@ -76,11 +76,11 @@ pub struct Envelope {
     pub event_type: String,
     /// Such as `/order`.
     pub source: String,
-    /// The order it is about; also the record's key.
-    pub order: OrderId,
+    /// The saga it is about; also the record's key.
+    pub saga: SagaKey,
     /// When it happened.
     pub time: Timestamp,
-    /// Per order and source, from 1, without gaps.
+    /// Per saga and source, from 1, without gaps.
     pub sequence: u32,
     /// Follows one request through the whole fleet.
     pub correlation_id: String,
@@ -142,9 +142,7 @@ impl Envelope {
             id: found.checked(ID, "a UUID in lower case", uuid)?,
             event_type: found.checked(TYPE, "up to 100 letters, digits, '.', '_' or '-'", name)?,
             source: found.checked(SOURCE, "'/' and the name of a service", source)?,
-            order: found
-                .checked(SUBJECT, "an order id (a UUID in lower case)", uuid)
-                .map(OrderId)?,
+            saga: found.checked(SUBJECT, "a saga id (a UUID in lower case)", uuid).map(SagaKey)?,
             time: found.checked(TIME, "an RFC 3339 time", |text| text.parse().ok())?,
             sequence: found.checked(SEQUENCE, "a number from 1", sequence)?,
             correlation_id: found.checked(CORRELATION_ID, PRINTABLE, printable)?,
@@ -163,7 +161,7 @@ impl Envelope {
             (headers::ID, self.id.to_string()),
             (headers::TYPE, self.event_type.clone()),
             (headers::SOURCE, self.source.clone()),
-            (headers::SUBJECT, self.order.to_string()),
+            (headers::SUBJECT, self.saga.to_string()),
             (headers::TIME, self.time.to_string()),
             (headers::SEQUENCE, self.sequence.to_string()),
             (headers::CORRELATION_ID, self.correlation_id.clone()),
@@ -278,7 +276,7 @@ mod tests {
             id: Uuid::now_v7(),
             event_type: "OrderPlaced".into(),
             source: "/order".into(),
-            order: OrderId(Uuid::now_v7()),
+            saga: SagaKey(Uuid::now_v7()),
             time: "2026-01-02T03:04:05.678Z".parse().unwrap(),
             sequence: 1,
             correlation_id: "c".into(),

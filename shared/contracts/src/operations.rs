@@ -10,7 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use kernel::OrderId;
+use kernel::SagaKey;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -45,7 +45,7 @@ pub enum Kind {
     Unpark,
     /// It is said what became of a call.
     Settle,
-    /// An order that nobody has placed is undone.
+    /// A saga that nobody has placed is undone.
     Undo,
     /// How much the services' clients may write, which is none of the services' business.
     SetQuotas,
@@ -79,7 +79,7 @@ pub enum Entry {
     Done(Done),
     /// It was done to this lost event.
     Acknowledged(Acknowledged),
-    /// A service is to do it to these calls or orders.
+    /// A service is to do it to these calls or sagas.
     Decided(Decided),
     /// That was all. An operation without this was interrupted, or goes on still.
     Ended(Ended),
@@ -168,33 +168,33 @@ pub struct Handled {
     pub event: Option<Number>,
 }
 
-/// A number in the stream of events that a service has about an order.
+/// A number in the stream of events that a service has about a saga.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Number {
-    /// The order.
-    pub order_id: OrderId,
+    /// The saga.
+    pub saga: SagaKey,
     /// The `ce_source`, such as `/order`.
     pub source: String,
     /// The `ce_sequence`.
     pub sequence: i32,
 }
 
-/// What something is decided on: an order's call, or an order.
+/// What something is decided on: a saga's call, or a saga.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Subject {
-    /// The order.
-    pub order: OrderId,
-    /// The call's step, such as `charge`; empty for the order as a whole.
+    /// The saga.
+    pub saga: SagaKey,
+    /// The call's step, such as `charge`; empty for the saga as a whole.
     pub step: String,
 }
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.step.is_empty() {
-            return write!(f, "{}", self.order);
+            return write!(f, "{}", self.saga);
         }
-        write!(f, "{}/{}", self.order, self.step)
+        write!(f, "{}/{}", self.saga, self.step)
     }
 }
 
@@ -215,21 +215,21 @@ impl TryFrom<String> for Subject {
 impl FromStr for Subject {
     type Err = String;
 
-    /// As the calls' idempotency keys are: `ORDER/STEP`; or an order alone.
+    /// As the calls' idempotency keys are: `ID/STEP`; or a saga's id alone.
     fn from_str(text: &str) -> Result<Self, String> {
-        let (order, step) = match text.split_once('/') {
-            Some((order, step)) => (order, Some(step)),
+        let (saga, step) = match text.split_once('/') {
+            Some((saga, step)) => (saga, Some(step)),
             None => (text, None),
         };
         let is_step = |step: &str| {
             let fits = |b: u8| b.is_ascii_lowercase() || b == b'-';
             (1..=40).contains(&step.len()) && step.bytes().all(fits)
         };
-        match order.parse::<OrderId>() {
-            Ok(order) if step.is_none_or(is_step) => {
-                Ok(Self { order, step: step.unwrap_or_default().to_owned() })
+        match saga.parse::<SagaKey>() {
+            Ok(saga) if step.is_none_or(is_step) => {
+                Ok(Self { saga, step: step.unwrap_or_default().to_owned() })
             }
-            _ => Err("expected ORDER/STEP, such as \
+            _ => Err("expected an id and a step, ID/STEP, such as \
                       019b76da-a800-7000-8000-000000000001/charge"
                 .to_owned()),
         }

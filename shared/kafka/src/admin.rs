@@ -167,9 +167,8 @@ impl Admin {
         for (name, config) in there.into_iter().zip(configs) {
             let config = config.map_err(|code| AdminError::Refused(format!("{name}: {code}")))?;
             let found_as = |name: &str| config.get(name).and_then(|entry| entry.value.clone());
-            let settings = Topic::settings(found_as).map_err(|setting| {
-                AdminError::TooOld { brokers: self.brokers.clone(), setting }
-            })?;
+            let settings = Topic::settings(found_as)
+                .map_err(|setting| AdminError::TooOld { brokers: self.brokers.clone(), setting })?;
             let Size { partitions, replication } = seen[name];
             found.insert(name.clone(), Topic::new(partitions, replication, settings));
         }

@@ -70,7 +70,7 @@ pub enum ReadError {
 /// Reads all events of some topics by their writers' schemas, whatever they are. For tools: it
 /// belongs to no consumer group and commits nothing.
 ///
-/// Order is kept within a partition, so each order's events from one service come in sequence.
+/// Order is kept within a partition, so each saga's events from one service come in sequence.
 /// Partitions added after opening are not read.
 pub struct EventReader {
     brokers: String,

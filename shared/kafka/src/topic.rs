@@ -127,7 +127,7 @@ impl Topic {
         let in_sync: usize = setting(MIN_IN_SYNC).parse().unwrap_or(1);
         if setting(CLEANUP).contains("compact") {
             Some(format!(
-                "{CLEANUP} is {:?}, so of each order only the last event is kept; set it to delete",
+                "{CLEANUP} is {:?}, so of each saga only the last event is kept; set it to delete",
                 setting(CLEANUP)
             ))
         } else if in_sync > self.replication {

@@ -15,7 +15,7 @@ pub struct Decision<S, E, F> {
 
 impl<S, E, F> Decision<S, E, F> {
     /// Be in `state` and say nothing.
-    pub fn silent(state: S) -> Self {
+    pub fn to(state: S) -> Self {
         Self { state, events: Vec::new(), effects: Vec::new() }
     }
 

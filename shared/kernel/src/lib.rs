@@ -1,4 +1,4 @@
-//! The vocabulary every room shares: ids, money, quantities, decisions, what a text
+//! The vocabulary every crate shares: ids, money, quantities, decisions, what a text
 //! may be, and how an error is told.
 //!
 //! Pure: no I/O, no clock, no randomness. What is built here cannot be invalid, so nobody
@@ -6,14 +6,14 @@
 
 mod decision;
 mod error_chain;
-mod id;
 pub mod iso;
 mod money;
+mod saga_key;
 mod sku;
 pub mod text;
 
 pub use decision::Decision;
 pub use error_chain::error_chain;
-pub use id::OrderId;
 pub use money::{Currency, InvalidCurrency, Money, Overflow};
+pub use saga_key::SagaKey;
 pub use sku::{InvalidQuantity, InvalidSku, MAX_QUANTITY, Quantity, Sku};

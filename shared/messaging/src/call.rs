@@ -1,7 +1,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use kernel::OrderId;
+use kernel::SagaKey;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -11,7 +11,7 @@ use crate::cause::Cause;
 /// A call to the outside, as data. Stored as JSON, so that it survives a crash. Its `Debug` must
 /// not show personal data.
 pub trait Effect: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {
-    /// Which step of the order this is, such as `charge`. An order makes each step once; (order,
+    /// Which step of the saga this is, such as `charge`. A saga makes each step once; (saga,
     /// step) is the idempotency key.
     fn step(&self) -> &'static str;
 }
@@ -19,8 +19,8 @@ pub trait Effect: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + '
 /// A call to the outside that is to be made, perhaps not for the first time.
 #[derive(Debug, Clone)]
 pub struct Call<F> {
-    /// For which order.
-    pub order: OrderId,
+    /// For which saga.
+    pub saga: SagaKey,
     /// What to do.
     pub effect: F,
     /// How many tries there were before this one without a known outcome.
@@ -35,7 +35,7 @@ impl<F: Effect> Call<F> {
     /// The key under which the provider knows this call: the same for every try, also after a
     /// crash.
     pub fn idempotency_key(&self) -> String {
-        format!("{}/{}", self.order, self.effect.step())
+        format!("{}/{}", self.saga, self.effect.step())
     }
 }
 

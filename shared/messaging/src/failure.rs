@@ -13,17 +13,17 @@ pub enum Failure {
     /// A statement took longer than its limit: the server may be slow, or the batch too large.
     #[error("postgres: {0}")]
     TooSlow(String),
-    /// Somebody else holds a lock on what a statement needs. Maybe a row of one order, maybe a table:
-    /// find out whose order it is, and go on with the others.
+    /// Somebody else holds a lock on what a statement needs. Maybe a row of one saga, maybe a table:
+    /// find out whose saga it is, and go on with the others.
     #[error("postgres: {0}")]
     Locked(String),
     /// Something in the database is not as it was taken for: another instance changed it, or it
     /// was not read. Read, and try again at once.
-    #[error("another instance changed the order in between")]
+    #[error("another instance changed the saga in between")]
     Conflict,
     /// A message that cannot be processed, or a bug: isolate it from its batch.
     #[error("{0}")]
-    Message(String),
+    Poison(String),
 }
 
 impl From<sqlx::Error> for Failure {
@@ -37,7 +37,7 @@ impl From<sqlx::Error> for Failure {
                 UNIQUE_VIOLATION | SERIALIZATION_FAILURE | DEADLOCK_DETECTED => Self::Conflict,
                 QUERY_CANCELED => Self::TooSlow(text),
                 LOCK_NOT_AVAILABLE => Self::Locked(text),
-                code if is_data_error(code) => Self::Message(text),
+                code if is_data_error(code) => Self::Poison(text),
                 _ => Self::Infrastructure(format!("postgres: {text}")),
             },
             // A value cannot be written down, or a row does not say what the program understands.
@@ -47,7 +47,7 @@ impl From<sqlx::Error> for Failure {
                 | sqlx::Error::ColumnDecode { .. }
                 | sqlx::Error::ColumnNotFound(_),
                 None,
-            ) => Self::Message(text),
+            ) => Self::Poison(text),
             _ => Self::Infrastructure(format!("postgres: {text}")),
         }
     }

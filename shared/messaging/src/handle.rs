@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use kafka::Unread;
-use kernel::OrderId;
+use kernel::SagaKey;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::after_commit::relay::Relay;
@@ -49,13 +49,13 @@ impl<S: Service> Handle<S> {
     /// Puts a command into the next batch, and returns when that is committed.
     pub async fn submit(
         &self,
-        order: OrderId,
+        saga: SagaKey,
         name: &'static str,
         input: S::Input,
         cause: Cause,
     ) -> Result<(), Failure> {
         let (done, committed) = oneshot::channel();
-        let local = Message { order, input, cause, name, origin: Origin::Command { done } };
+        let local = Message { saga, input, cause, name, origin: Origin::Command { done } };
         let stopping = || Failure::Infrastructure("the service is stopping".to_owned());
         self.locals.send(local).await.map_err(|_| stopping())?;
         committed.await.unwrap_or_else(|_| Err(stopping()))
@@ -73,7 +73,7 @@ impl<S: Service> Handle<S> {
         &self,
         bundle: BundleId,
         events: Vec<Outgoing>,
-        rows: impl Iterator<Item = (OrderId, Row<S::State>)>,
+        rows: impl Iterator<Item = (SagaKey, Row<S::State>)>,
     ) {
         self.cache.put(rows);
         if !events.is_empty() {
@@ -86,7 +86,7 @@ impl<S: Service> Handle<S> {
         self.relay.is_behind()
     }
 
-    /// Which orders the service's topics hold records of that were written until now and are not
+    /// Which sagas the service's topics hold records of that were written until now and are not
     /// processed yet, by whichever instance. A timer that acts on silence must ask this first: what
     /// was said in time may not have been heard yet.
     pub async fn unread(&self) -> Result<Unread, Failure> {

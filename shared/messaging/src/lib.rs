@@ -14,7 +14,7 @@
 //! - `lifecycle`: how all of it starts and ends; and replays.
 //!
 //! What is guaranteed: an event's effect happens once (inbox), an event that was decided is
-//! published at least once and in order per order (outbox and relay), a call to the outside is
+//! published at least once and in order per saga (outbox and relay), a call to the outside is
 //! made until its outcome is known, always with the same key (effects), and a record that cannot
 //! be processed is kept, first in the retry queue, then in the dead-letter topic.
 
@@ -57,14 +57,14 @@ pub use lifecycle::replay::{Replay, ReplayError, ReplayFailure, Replayed, Stretc
 pub use lifecycle::start::StartError;
 pub use pace::Pace;
 pub use service::{DecisionOf, Monitor, Service, Shared};
-pub use settings::{RetryPolicy, Settings};
+pub use settings::{LoopSettings, RetryPolicy};
 pub use tables::bundle::{BundleId, Outgoing};
 pub use tables::inbox::{forget as forget_inbox, prepare as prepare_inbox};
 pub use tables::instance::LIVE as LIVE_INSTANCES;
 pub use tables::outbox::{Clearing, Outbox};
 pub use tables::state_table::StateTable;
 pub use tables::statement::{Columns, Found, JsonText, Placeholder, Read, Write};
-pub use tables::states::{Row, Seen, State, Stream};
+pub use tables::states::{Row, Seen, State, StreamPosition};
 pub use trace::{remote_context, trace_parent};
 
 /// The migrations of the loop's tables, to be run before the service's own.

@@ -3,7 +3,7 @@ use std::future::Future;
 
 use contracts::operations::Said;
 use contracts::{Declaration, Event};
-use kernel::{Decision, OrderId};
+use kernel::{Decision, SagaKey};
 
 use crate::call::{Call, CallError, Effect};
 use crate::failure::Failure;
@@ -17,19 +17,19 @@ pub type DecisionOf<S> =
 
 /// What a service brings to the loop.
 ///
-/// The loop keeps a state per order. For a batch it reads the states that it does not remember,
+/// The loop keeps a state per saga. For a batch it reads the states that it does not remember,
 /// has `decide` called for one message after the other, and writes what changed: with one
 /// statement that reads, if anything is to be read, and one that writes.
 pub trait Service: Send + Sync + 'static {
-    /// Everything that can happen to an order here: events read, outcomes of calls, commands.
+    /// Everything that can happen to a saga here: events read, outcomes of calls, commands.
     type Input: Send + Sync + 'static;
     /// What this service tells the world.
     type Event: Event;
     /// The calls it makes to the outside; an empty enum if none.
     type Effect: Effect;
-    /// Where an order is. The default is that of an order this service has never heard of.
+    /// Where a saga is. The default is that of a saga this service has never heard of.
     type State: State;
-    /// What an input may touch beside its order's state; `()` if nothing.
+    /// What an input may touch beside its saga's state; `()` if nothing.
     type Shared: Shared<Self::Input>;
 
     /// Where the states are kept.
@@ -42,7 +42,7 @@ pub trait Service: Send + Sync + 'static {
     /// randomness.
     fn decide(
         &self,
-        order: OrderId,
+        saga: SagaKey,
         state: &Self::State,
         input: &Self::Input,
         shared: &mut Self::Shared,
@@ -64,7 +64,7 @@ pub trait Service: Send + Sync + 'static {
         Cow::Borrowed("")
     }
 
-    /// Whether nobody waits for this call any more, for its order has ended meanwhile; its outcome
+    /// Whether nobody waits for this call any more, for its saga has ended meanwhile; its outcome
     /// is still to be known, but others go first.
     fn is_abandoned(&self, state: &Self::State, effect: &Self::Effect) -> bool {
         let _ = (state, effect);
@@ -99,19 +99,19 @@ pub trait Service: Send + Sync + 'static {
         Err(format!("the outcome of a {} cannot be said here", effect.step()))
     }
 
-    /// The input by which an operator has an order undone that this service does not know, if
+    /// The input by which an operator has a saga undone that this service does not know, if
     /// that is this service's to decide. Harmless when repeated.
     fn undo() -> Option<Self::Input> {
         None
     }
 
-    /// Called after a commit with the orders it touched.
-    fn committed(&self, orders: &[OrderId]) {
-        let _ = orders;
+    /// Called after a commit with the sagas it touched.
+    fn committed(&self, sagas: &[SagaKey]) {
+        let _ = sagas;
     }
 }
 
-/// Rows that several orders share, such as the pieces of a SKU. They are not locked between the
+/// Rows that several sagas share, such as the pieces of a SKU. They are not locked between the
 /// read and the write; what is written are changes, guarded by the statement itself.
 pub trait Shared<I>: Default + Send {
     /// Adds what must be read for these inputs. The number of parts must not depend on how many

@@ -7,7 +7,7 @@ use kafka::RegistrySettings;
 
 /// How the loop runs. All have defaults that suit one instance of a service on a small machine.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct LoopSettings {
     /// `host:port` of the brokers, comma-separated.
     pub kafka_brokers: String,
     /// Where the schema registry is.
@@ -32,7 +32,7 @@ pub struct Settings {
     /// How many records may wait in the retry queue, and how many calls to the outside may be
     /// open, before no more events are taken in.
     pub backlog_max: u32,
-    /// How long a number that is missing in an order's stream may take to arrive before the topic
+    /// How long a number that is missing in a saga's stream may take to arrive before the topic
     /// is searched for it.
     pub gap_grace: Duration,
     /// The most events published a second; `None` for as many as there are.

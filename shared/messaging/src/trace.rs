@@ -43,8 +43,8 @@ impl Open {
 }
 
 /// A span for the processing of one message.
-pub(crate) fn process(name: &'static str, order: impl std::fmt::Display, cause: &Cause) -> Open {
-    start("process", name, SpanKind::Consumer, cause, Some(order.to_string()))
+pub(crate) fn process(name: &'static str, saga: impl std::fmt::Display, cause: &Cause) -> Open {
+    start("process", name, SpanKind::Consumer, cause, Some(saga.to_string()))
 }
 
 /// A span for one call to the outside.
@@ -57,7 +57,7 @@ fn start(
     name: &'static str,
     kind: SpanKind,
     cause: &Cause,
-    order: Option<String>,
+    saga: Option<String>,
 ) -> Open {
     if !ENABLED.load(Ordering::Relaxed) {
         return Open(None);
@@ -70,7 +70,7 @@ fn start(
         KeyValue::new("farandole.causation_id", cause.causation_id.clone()),
         KeyValue::new("farandole.correlation_id", cause.correlation_id.clone()),
     ];
-    attributes.extend(order.map(|order| KeyValue::new("farandole.order_id", order)));
+    attributes.extend(saga.map(|saga| KeyValue::new("farandole.order_id", saga)));
     let builder =
         tracer.span_builder(format!("{verb} {name}")).with_kind(kind).with_attributes(attributes);
     Open(Some(tracer.build_with_context(builder, &parent)))

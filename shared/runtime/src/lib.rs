@@ -18,6 +18,6 @@ mod trace;
 
 pub use health::Health;
 pub use problem::{FieldError, Problem};
-pub use run::{App, Parts, run};
+pub use run::{App, AppContext, run};
 pub use settings::Settings;
 pub use telemetry::Telemetry;

@@ -148,13 +148,13 @@ fn report(replayed: &Replayed) {
     println!("{skipped:>10}  not for this service");
     println!("{duplicates:>10}  duplicates: processed before, nothing happened");
     println!("{applied:>10}  applied now");
-    println!("{held:>10}  put into the retry queue, behind others of their order");
+    println!("{held:>10}  put into the retry queue, behind others of their sagas");
     println!("{withheld:>10}  left alone: they would make a call to the outside (--with-effects)");
     println!("{dead:>10}  dead letters already (farandole dlq list)");
     println!("{failed:>10}  failed");
     for failure in failures {
-        let order = failure.order.map_or_else(|| "-".to_owned(), |order| order.to_string());
-        println!("{}  order {order}: {}", failure.place, failure.reason);
+        let saga = failure.saga.map_or_else(|| "-".to_owned(), |saga| saga.to_string());
+        println!("{}  saga {saga}: {}", failure.place, failure.reason);
     }
     let described = failures.len() as u64;
     if described < failed + withheld {

@@ -54,11 +54,11 @@ pub trait App: Sized + 'static {
     fn service(settings: &Self::Settings) -> Self::Service;
 
     /// Makes the API, and starts what else runs beside the loop.
-    fn api(parts: Parts<Self>) -> Router;
+    fn api(context: AppContext<Self>) -> Router;
 }
 
 /// What a service's API is built from.
-pub struct Parts<A: App> {
+pub struct AppContext<A: App> {
     /// The service that the loop runs.
     pub service: Arc<A::Service>,
     /// Its settings.
@@ -189,7 +189,7 @@ async fn serve_until_stopped<A: App>(
         hosts: settings.http.allowed_hosts(),
     };
     let http = listen(&settings, site, telemetry.metrics(), &stop).await?;
-    let done = dance::<A>(&settings, own, &health, &slot, &stop).await;
+    let done = run_service::<A>(&settings, own, &health, &slot, &stop).await;
     if let Err(error) = &done {
         error!(error = format!("{error:#}"), "stopping");
     }
@@ -200,7 +200,7 @@ async fn serve_until_stopped<A: App>(
 }
 
 /// Brings up what the service depends on, then runs its loop until it is to stop.
-async fn dance<A: App>(
+async fn run_service<A: App>(
     settings: &Settings,
     own: A::Settings,
     health: &Health,
@@ -222,8 +222,9 @@ async fn dance<A: App>(
     };
     let requests = settings.database_pool_max.saturating_sub(HELD_CONNECTIONS).max(2);
     let pool = database.pool(Purpose::new("requests").limited_to(REQUEST_LIMIT), requests);
-    let parts = Parts { service, settings: own, database, pool, handle, shutdown: stop.clone() };
-    slot.install(A::api(parts));
+    let context =
+        AppContext { service, settings: own, database, pool, handle, shutdown: stop.clone() };
+    slot.install(A::api(context));
     health.set_ready(API);
     engine.run().await.map_err(anyhow::Error::msg)
 }

@@ -191,7 +191,7 @@ impl Settings {
     }
 
     /// What of them is the loop's.
-    pub fn messaging(&self) -> messaging::Settings {
+    pub fn messaging(&self) -> messaging::LoopSettings {
         let delivery = &self.delivery;
         let retry = RetryPolicy {
             max_attempts: delivery.retry_max_attempts,
@@ -199,7 +199,7 @@ impl Settings {
             cap: Duration::from_millis(delivery.retry_cap_ms),
             max_age: Duration::from_secs(delivery.retry_max_age_s),
         };
-        messaging::Settings {
+        messaging::LoopSettings {
             kafka_brokers: self.kafka_brokers.clone(),
             schema_registry: self.schema_registry.clone(),
             topics: self.topic_prefix.clone(),

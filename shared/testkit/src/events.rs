@@ -3,12 +3,12 @@ use std::time::Duration;
 use kafka::{EventReader, EventRecord, ReadEvent, ReadFrom, Registry};
 use stack::fleet::SERVICES;
 
-use crate::World;
+use crate::Sandbox;
 
 /// How long a record that is there may take to come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-impl World {
+impl Sandbox {
     /// All events of the fleet so far, by the schemas that they were written with; those of one
     /// order from one service in sequence.
     pub async fn events(&self) -> Vec<ReadEvent> {

@@ -9,10 +9,10 @@ pub mod http;
 mod late_registry;
 pub mod machine;
 pub mod raw;
+mod sandbox;
 pub mod schemas;
-mod world;
 
 pub use late_registry::LateRegistry;
 pub use runtime::database;
+pub use sandbox::{Sandbox, api, eventually, programs, stack};
 pub use stack::{Options, Part, Stack};
-pub use world::{World, api, eventually, programs, stack};

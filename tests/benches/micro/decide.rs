@@ -4,7 +4,8 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use kernel::{Currency, Money, OrderId, Quantity, Sku};
+use kernel::{Currency, Money, Quantity, Sku};
+use order::events::OrderId;
 use uuid::Uuid;
 
 const BATCH: usize = 1_000;

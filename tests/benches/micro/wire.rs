@@ -5,7 +5,8 @@ use std::hint::black_box;
 use contracts::{Encoder, Envelope, WriterSchema};
 use criterion::Criterion;
 use jiff::Timestamp;
-use kernel::{Money, OrderId, Quantity};
+use kernel::{Money, Quantity};
+use order::events::OrderId;
 use order::events::{Line, OrderPlaced, Recipient};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -77,7 +78,7 @@ fn envelope() -> Envelope {
         id: Uuid::now_v7(),
         event_type: "OrderPlaced".to_owned(),
         source: "/order".to_owned(),
-        order: OrderId(order),
+        saga: OrderId(order),
         time: Timestamp::now(),
         sequence: 1,
         correlation_id: Uuid::now_v7().to_string(),

@@ -1,8 +1,9 @@
 //! The architecture, as rules over the workspace and over what the services declare. Each rule is
 //! a function that lists what breaks it, and is shown to bite.
 
-mod dance;
+mod choreography;
 mod files;
+mod names;
 mod packages;
 
-pub(crate) use dance::reads;
+pub(crate) use choreography::reads;

@@ -13,16 +13,16 @@ use cli::{
 use contracts::dead_letter_headers;
 use contracts::{Encoder, Envelope};
 use kafka::{PlainRecord, Publisher, Registry};
-use kernel::OrderId;
+use order::events::OrderId;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
-use testkit::World;
+use testkit::Sandbox;
 use testkit::http::order;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::architecture::reads;
-use crate::troupe::{PATIENCE, Troupe};
+use crate::test_fleet::{PATIENCE, TestFleet};
 
 /// Nothing is allowed that should not be, and all lines are kept.
 pub(crate) const STRICT: AuditOptions = AuditOptions {
@@ -36,12 +36,12 @@ pub(crate) const STRICT: AuditOptions = AuditOptions {
 };
 
 /// The fleet in a corner of the stack.
-pub(crate) fn targets(world: &World) -> AuditTargets {
-    let urls = audited_services().map(|name| (name.to_owned(), world.database_url(name)));
+pub(crate) fn targets(sandbox: &Sandbox) -> AuditTargets {
+    let urls = audited_services().map(|name| (name.to_owned(), sandbox.database_url(name)));
     AuditTargets {
-        kafka_brokers: world.stack.kafka_brokers.clone(),
-        registry: Registry::new(&world.stack.schema_registry_url.parse().unwrap()).unwrap(),
-        topics: world.topics.clone(),
+        kafka_brokers: sandbox.stack.kafka_brokers.clone(),
+        registry: Registry::new(&sandbox.stack.schema_registry_url.parse().unwrap()).unwrap(),
+        topics: sandbox.topics.clone(),
         database_urls: urls.into(),
     }
 }
@@ -70,7 +70,7 @@ fn the_audit_knows_who_reads_what() {
 
 /// A fleet at rest, whose services have stopped.
 struct Fallen {
-    world: World,
+    sandbox: Sandbox,
     /// Completed.
     done: Uuid,
     /// Cancelled, since the card was declined.
@@ -82,13 +82,13 @@ struct Fallen {
 impl Fallen {
     async fn new() -> Self {
         let environment = [("ORDER_DEADLINE_S", "4"), ("RETRY_BASE_MS", "50")];
-        let troupe = Troupe::start(World::new(), &environment).await;
-        troupe.sell("tea", 10).await;
+        let fleet = TestFleet::start(Sandbox::new(), &environment).await;
+        fleet.sell("tea", 10).await;
         let place = async |key: &str, change: fn(&mut Value)| {
             let mut body = order("tea", 2);
             change(&mut body);
-            let id = troupe.place(key, &body).await;
-            troupe.settled(id).await;
+            let id = fleet.place(key, &body).await;
+            fleet.settled(id).await;
             id
         };
         let done = place("done", |_| {}).await;
@@ -102,20 +102,20 @@ impl Fallen {
 
         let allowing = AuditOptions { allow_pending_effects: true, ..STRICT };
         let report =
-            audit_at_rest(&targets(&troupe.world), &allowing, PATIENCE, |_| {}).await.unwrap();
+            audit_at_rest(&targets(&fleet.sandbox), &allowing, PATIENCE, |_| {}).await.unwrap();
         assert_eq!(failing(&report), [""; 0], "{report}");
-        let Troupe { world, fleet } = troupe;
+        let TestFleet { sandbox, fleet } = fleet;
         fleet.stop().await;
-        Self { world, done, declined, late }
+        Self { sandbox, done, declined, late }
     }
 
     async fn audit(&self) -> AuditReport {
         let allowing = AuditOptions { allow_pending_effects: true, ..STRICT };
-        audit(&targets(&self.world), &allowing).await.unwrap()
+        audit(&targets(&self.sandbox), &allowing).await.unwrap()
     }
 
     async fn execute(&self, service: &str, sql: &str) {
-        let database = World::pool(&self.world.database_url(service));
+        let database = Sandbox::pool(&self.sandbox.database_url(service));
         let sql = sql
             .replace("DONE", &format!("'{}'", self.done))
             .replace("DECLINED", &format!("'{}'", self.declined));
@@ -125,9 +125,9 @@ impl Fallen {
     /// Says something that no service has said.
     async fn say(&self, service: &str, event_type: &str, sequence: u32, mut payload: Value) {
         payload["order_id"] = json!(self.done);
-        let subject = self.world.topics.subject(service, event_type);
+        let subject = self.sandbox.topics.subject(service, event_type);
         let registry =
-            Registry::new(&self.world.stack.schema_registry_url.parse().unwrap()).unwrap();
+            Registry::new(&self.sandbox.stack.schema_registry_url.parse().unwrap()).unwrap();
         let schema = registry.latest(&subject).await.unwrap();
         let payload = Encoder::new(schema.id, &schema.schema).unwrap().encode(&payload).unwrap();
         self.publish(service, event_type, sequence, &payload).await;
@@ -138,15 +138,15 @@ impl Fallen {
             id: Uuid::now_v7(),
             event_type: event_type.to_owned(),
             source: format!("/{service}"),
-            order: OrderId(self.done),
+            saga: OrderId(self.done),
             time: "2026-01-02T03:04:05Z".parse().unwrap(),
             sequence,
             correlation_id: "c".to_owned(),
             causation_id: "r".to_owned(),
             traceparent: None,
         };
-        let publisher = Publisher::new(&self.world.stack.kafka_brokers).unwrap();
-        let (topic, key) = (self.world.topics.events(service), envelope.order.to_string());
+        let publisher = Publisher::new(&self.sandbox.stack.kafka_brokers).unwrap();
+        let (topic, key) = (self.sandbox.topics.events(service), envelope.saga.to_string());
         publisher.publish(&topic, key.as_bytes(), payload, &envelope.headers()).await.unwrap();
     }
 }
@@ -276,7 +276,7 @@ const WRONGS: [Wrong; 17] = [
 async fn what_is_wrong_is_found_and_nothing_else() {
     let fallen = Fallen::new().await;
     assert_eq!(failing(&fallen.audit().await), [""; 0]);
-    let strict = audit(&targets(&fallen.world), &STRICT).await.unwrap();
+    let strict = audit(&targets(&fallen.sandbox), &STRICT).await.unwrap();
     assert_eq!(failing(&strict), ["calls"]);
     assert!(strict.not_at_rest()[0].contains(&fallen.late.to_string()), "{strict}");
 
@@ -294,8 +294,8 @@ async fn what_is_wrong_is_found_and_nothing_else() {
 #[tokio::test]
 async fn nothing_looks_wrong_while_much_happens() {
     let environment = [("RETRY_BASE_MS", "50")];
-    let troupe = Troupe::start(World::new(), &environment).await;
-    troupe.sell("tea", 1_500).await;
+    let fleet = TestFleet::start(Sandbox::new(), &environment).await;
+    fleet.sell("tea", 1_500).await;
     let stop = CancellationToken::new();
     let place = async |shopper: u32| {
         let mut placed = 0_u32;
@@ -307,13 +307,13 @@ async fn nothing_looks_wrong_while_much_happens() {
                 2 => body["payment_method"] = json!("pm_sim_flaky"),
                 _ => {}
             }
-            troupe.place(&format!("{shopper}-{placed}"), &body).await;
+            fleet.place(&format!("{shopper}-{placed}"), &body).await;
             placed += 1;
         }
         placed
     };
     let audits = async {
-        let (mut busy, targets) = (0_u32, targets(&troupe.world));
+        let (mut busy, targets) = (0_u32, targets(&fleet.sandbox));
         for _ in 0..10 {
             let report = audit(&targets, &STRICT).await.unwrap();
             assert_eq!(report.violations(), [""; 0], "{report}");
@@ -325,7 +325,7 @@ async fn nothing_looks_wrong_while_much_happens() {
     let shoppers = futures::future::join_all((0..4).map(place));
     let (busy, placed) = tokio::join!(audits, shoppers);
     assert!(busy > 0 && placed.iter().sum::<u32>() > 0, "{busy} of the audits saw {placed:?}");
-    let report = audit_at_rest(&targets(&troupe.world), &STRICT, PATIENCE, |_| {}).await.unwrap();
+    let report = audit_at_rest(&targets(&fleet.sandbox), &STRICT, PATIENCE, |_| {}).await.unwrap();
     assert_eq!(failing(&report), [""; 0], "{report}");
 }
 
@@ -334,14 +334,14 @@ async fn what_is_known_to_be_lost_is_not_missed(fallen: &Fallen) {
         |by: &str| format!("UPDATE reservations SET emitted = emitted {by} WHERE order_id = DONE");
     fallen.execute("inventory", &count("+ 1")).await;
     let second =
-        Number { order_id: OrderId(fallen.done), source: "/inventory".to_owned(), sequence: 2 };
+        Number { saga: OrderId(fallen.done), source: "/inventory".to_owned(), sequence: 2 };
     for (acknowledged, found) in [(vec![], vec!["numbers"]), (vec![second], vec![])] {
         let mut decisions = Decisions::NONE;
         for number in acknowledged {
             decisions.acknowledge(number);
         }
         let options = AuditOptions { decisions, allow_pending_effects: true, ..STRICT };
-        let report = audit(&targets(&fallen.world), &options).await.unwrap();
+        let report = audit(&targets(&fallen.sandbox), &options).await.unwrap();
         assert_eq!(failing(&report), found, "{report}");
     }
     fallen.execute("inventory", &count("- 1")).await;
@@ -376,11 +376,11 @@ async fn said_by_nobody(fallen: &Fallen) {
     let found = ["I2-charges", "I4-shipments", "I5-messages", "I6-fates", "numbers", "unread"];
     assert_eq!(failing(&report), found, "{report}");
 
-    let publisher = Publisher::new(&fallen.world.stack.kafka_brokers).unwrap();
+    let publisher = Publisher::new(&fallen.sandbox.stack.kafka_brokers).unwrap();
     let header = |name: &str, value: &str| (name.to_owned(), Some(value.as_bytes().to_vec()));
-    let group = fallen.world.topics.group("order");
+    let group = fallen.sandbox.topics.group("order");
     let letter = PlainRecord {
-        topic: fallen.world.topics.dead_letters("order"),
+        topic: fallen.sandbox.topics.dead_letters("order"),
         headers: vec![
             header("ce_id", &Uuid::now_v7().to_string()),
             header(dead_letter_headers::GROUP, &group),
@@ -391,10 +391,10 @@ async fn said_by_nobody(fallen: &Fallen) {
     let report = fallen.audit().await;
     assert_eq!(failing(&report).last(), Some(&"dead-letters"), "{report}");
     let lenient = AuditOptions { allow_dead_letters: true, ..STRICT };
-    let report = audit(&targets(&fallen.world), &lenient).await.unwrap();
+    let report = audit(&targets(&fallen.sandbox), &lenient).await.unwrap();
     assert!(!failing(&report).contains(&"dead-letters"), "{report}");
     let lenient = AuditOptions { invariants_only: true, lines: 1, ..STRICT };
-    let report = audit(&targets(&fallen.world), &lenient).await.unwrap();
+    let report = audit(&targets(&fallen.sandbox), &lenient).await.unwrap();
     assert!(report.not_at_rest().is_empty() && !report.violations().is_empty(), "{report}");
     assert!(report.violations().iter().any(|line| line.contains("more")), "{report}");
 }

@@ -7,7 +7,7 @@ use kafka::ReadEvent;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
 use stack::fleet::SERVICES;
-use testkit::World;
+use testkit::Sandbox;
 use uuid::Uuid;
 
 use crate::architecture::reads;
@@ -45,10 +45,10 @@ struct Level {
 
 impl Books {
     /// Reads all books of a fleet.
-    pub(crate) async fn open(world: &World) -> Self {
+    pub(crate) async fn open(sandbox: &Sandbox) -> Self {
         let mut books = Self::default();
         for service in SERVICES {
-            let database = World::pool(&world.database_url(service));
+            let database = Sandbox::pool(&sandbox.database_url(service));
             books.read_loop_tables(service, &database).await;
             match service {
                 "order" => books.orders = orders(&database).await,
@@ -62,13 +62,13 @@ impl Books {
             }
         }
         // Last: what was said meanwhile shows as unread, and the fleet as not at rest.
-        for record in world.event_records().await {
+        for record in sandbox.event_records().await {
             match record.event {
                 Ok(event) => books.events.push(event),
                 Err(_) => books.unreadable += 1,
             }
         }
-        books.dead_letters = world.dead_letters().await.len();
+        books.dead_letters = sandbox.dead_letters().await.len();
         books
     }
 
@@ -117,7 +117,7 @@ impl Books {
     /// Leaves out what somebody else has brought in: what was said of these orders, what is no
     /// event, and the dead letters. Whoever brings the one accounts for the other.
     pub(crate) fn without(mut self, strangers: &HashSet<Uuid>) -> Self {
-        let told = self.events.iter().filter(|it| strangers.contains(&it.envelope.order.0));
+        let told = self.events.iter().filter(|it| strangers.contains(&it.envelope.saga.0));
         let ids: BTreeSet<Uuid> = told.map(|event| event.envelope.id).collect();
         self.events.retain(|event| !ids.contains(&event.envelope.id));
         self.inboxes.values_mut().for_each(|inbox| inbox.retain(|id| !ids.contains(id)));
@@ -217,7 +217,7 @@ impl Books {
         let mut facts = HashSet::new();
         // The relay may publish an event again after a crash; the id is the same.
         for event in self.events.iter().filter(|event| ids.insert(event.envelope.id)) {
-            let (order, event_type) = (event.envelope.order.0, event.envelope.event_type.as_str());
+            let (order, event_type) = (event.envelope.saga.0, event.envelope.event_type.as_str());
             if !facts.insert((
                 order,
                 event_type,
@@ -256,10 +256,10 @@ impl Books {
         let mut numbers = BTreeMap::<(Uuid, &str), u32>::new();
         for event in self.events.iter().filter(|event| ids.insert(event.envelope.id)) {
             let envelope = &event.envelope;
-            let last = numbers.entry((envelope.order.0, &envelope.source)).or_default();
+            let last = numbers.entry((envelope.saga.0, &envelope.source)).or_default();
             *last += 1;
             if envelope.sequence != *last {
-                let (number, order, source) = (envelope.sequence, envelope.order, &envelope.source);
+                let (number, order, source) = (envelope.sequence, envelope.saga, &envelope.source);
                 found.push(format!("number {number} of {order} from {source} comes as {last}."));
             }
         }

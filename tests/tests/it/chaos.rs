@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use cli::{AuditOptions, audit};
 use fastrand::Rng;
 use stack::{Connections, Options, Part, Serve, Stack};
-use testkit::World;
+use testkit::Sandbox;
 use tokio::time::{sleep, timeout};
 
 use self::faults::Counts;
@@ -27,7 +27,7 @@ use self::outsider::Outsider;
 use self::proxy::Proxy;
 use crate::audit::{STRICT, targets};
 use crate::books::Books;
-use crate::troupe::Troupe;
+use crate::test_fleet::TestFleet;
 
 /// How long things break at least, unless it is said otherwise; each kind does once in any case.
 const SECONDS: u64 = 45;
@@ -62,7 +62,7 @@ fn setting<T: FromStr<Err: std::fmt::Debug>>(name: &str) -> Option<T> {
 
 async fn play(stage: &Stage, seed: u64, length: Duration) {
     let mut rng = Rng::with_seed(seed);
-    let load = Load::start(stage.troupe.api("order"));
+    let load = Load::start(stage.fleet.api("order"));
     let began = Instant::now();
     let until = began + length;
     let outsider = Outsider::new(stage.outside.clone(), stage.stack.kafka_brokers());
@@ -119,9 +119,9 @@ fn report(faults: &[Counts], placed: &Placed, books: &Books) {
 
 /// A fleet, and all that can be done to it.
 struct Stage {
-    troupe: Troupe,
+    fleet: TestFleet,
     /// The same corner, but without the lines that break.
-    outside: World,
+    outside: Sandbox,
     to_postgres: Proxy,
     to_kafka: Proxy,
     to_registry: Proxy,
@@ -154,16 +154,16 @@ impl Stage {
             postgres_server: through(&direct.postgres_server, &stack.postgres, &to_postgres),
             directory: direct.directory.clone(),
         };
-        let world = World::on(lines);
-        let outside = World { stack: direct, ..world.clone() };
-        let troupe = Troupe::start(world, &ENVIRONMENT).await;
-        troupe.sell("plenty", 1_000_000).await;
-        troupe.sell("scarce", 100).await;
-        Self { troupe, outside, to_postgres, to_kafka, to_registry, stack }
+        let sandbox = Sandbox::on(lines);
+        let outside = Sandbox { stack: direct, ..sandbox.clone() };
+        let fleet = TestFleet::start(sandbox, &ENVIRONMENT).await;
+        fleet.sell("plenty", 1_000_000).await;
+        fleet.sell("scarce", 100).await;
+        Self { fleet, outside, to_postgres, to_kafka, to_registry, stack }
     }
 
     fn services(&self) -> impl Iterator<Item = &Part> {
-        self.troupe.fleet.services().map(|(_, part)| part)
+        self.fleet.fleet.services().map(|(_, part)| part)
     }
 
     /// The books once nothing is in flight, and sound.

@@ -11,14 +11,14 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use stack::fleet::{SERVICES, instance};
-use testkit::World;
+use testkit::Sandbox;
 use testkit::http::{order, try_send};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use crate::audit::{STRICT, targets};
 use crate::books::Books;
-use crate::troupe::{PATIENCE, Troupe, fresh};
+use crate::test_fleet::{PATIENCE, TestFleet, fresh};
 
 /// Those that call outside.
 const CALLERS: [&str; 3] = ["payment", "shipping", "notification"];
@@ -51,14 +51,14 @@ const ENVIRONMENT: [(&str, &str); 4] = [
 #[tokio::test]
 async fn a_service_may_die_at_any_point_twice() {
     let lanes = (0..LANES).map(|lane| async move {
-        let troupe = Troupe::start(World::new(), &ENVIRONMENT).await;
-        troupe.sell("plenty", 1_000).await;
-        troupe.sell("none", 0).await;
+        let fleet = TestFleet::start(Sandbox::new(), &ENVIRONMENT).await;
+        fleet.sell("plenty", 1_000).await;
+        fleet.sell("none", 0).await;
         let mut cases = 0;
         for (point, services) in POINTS.iter().skip(lane).step_by(LANES) {
-            cases += die_everywhere(&troupe, point, services).await;
+            cases += die_everywhere(&fleet, point, services).await;
         }
-        let report = audit(&targets(&troupe.world), &STRICT).await.unwrap();
+        let report = audit(&targets(&fleet.sandbox), &STRICT).await.unwrap();
         assert_eq!((report.violations(), report.not_at_rest()), (vec![], vec![]));
         cases
     });
@@ -68,17 +68,17 @@ async fn a_service_may_die_at_any_point_twice() {
 
 /// All the services die at the point when their turn comes, while customers order and insist.
 /// Returns how many died.
-async fn die_everywhere(troupe: &Troupe, point: &str, services: &'static [&str]) -> usize {
-    let before = Books::open(&troupe.world).await.orders();
+async fn die_everywhere(fleet: &TestFleet, point: &str, services: &'static [&str]) -> usize {
+    let before = Books::open(&fleet.sandbox).await.orders();
     for service in services {
-        troupe.fleet.service(service).kill().await;
+        fleet.fleet.service(service).kill().await;
     }
-    let dying = services.iter().map(|service| die_and_live(troupe, service, point));
+    let dying = services.iter().map(|service| die_and_live(fleet, service, point));
     let wishes = wishes();
-    let customers = wishes.iter().map(|wish| insist(troupe, wish));
+    let customers = wishes.iter().map(|wish| insist(fleet, wish));
     let (deaths, placed) = tokio::join!(join_all(dying), join_all(customers));
     let placed = HashSet::from_iter(placed);
-    let books = until_at_rest(troupe, &placed, point).await;
+    let books = until_at_rest(fleet, &placed, point).await;
     assert_eq!(books.violations(), [""; 0], "{point}");
     assert_eq!(placed.len(), wishes.len(), "{point}: each wish has an order");
     assert_eq!(books.orders(), before + wishes.len(), "{point}: and only one");
@@ -86,13 +86,13 @@ async fn die_everywhere(troupe: &Troupe, point: &str, services: &'static [&str])
 }
 
 /// Starts a service again and again, to die at the point; then for good. Returns how often it died.
-async fn die_and_live(troupe: &Troupe, service: &'static str, point: &str) -> usize {
-    let healthy = troupe.fleet.service(service);
+async fn die_and_live(fleet: &TestFleet, service: &'static str, point: &str) -> usize {
+    let healthy = fleet.fleet.service(service);
     let environment = [&ENVIRONMENT[..], &[("CRASH_AT", point)]].concat();
-    let doomed = troupe.world.fleet(&environment);
+    let doomed = fleet.sandbox.fleet(&environment);
     for death in 1..=DEATHS {
         let part =
-            instance(&troupe.world.stack, &doomed, service, 1, Some(healthy.port())).unwrap();
+            instance(&fleet.sandbox.stack, &doomed, service, 1, Some(healthy.port())).unwrap();
         part.start_without_waiting().unwrap();
         let ended = timeout(PATIENCE, part.until_ended()).await.unwrap_or_else(|_| {
             panic!(
@@ -130,8 +130,8 @@ fn wishes() -> [Value; 6] {
 }
 
 /// Sends an order until it is acknowledged, as a customer with an idempotency key may.
-async fn insist(troupe: &Troupe, wish: &Value) -> Uuid {
-    let (api, key, began) = (troupe.api("order"), fresh("wish"), Instant::now());
+async fn insist(fleet: &TestFleet, wish: &Value) -> Uuid {
+    let (api, key, began) = (fleet.api("order"), fresh("wish"), Instant::now());
     loop {
         let request = api.request(Method::POST, "/orders").header("idempotency-key", &key);
         let answer = try_send(request.timeout(Duration::from_secs(5)).json(wish)).await;
@@ -144,10 +144,10 @@ async fn insist(troupe: &Troupe, wish: &Value) -> Uuid {
 }
 
 /// The books once nothing is in flight.
-async fn until_at_rest(troupe: &Troupe, placed: &HashSet<Uuid>, point: &str) -> Books {
+async fn until_at_rest(fleet: &TestFleet, placed: &HashSet<Uuid>, point: &str) -> Books {
     let began = Instant::now();
     loop {
-        let books = Books::open(&troupe.world).await;
+        let books = Books::open(&fleet.sandbox).await;
         if books.at_rest(&HashSet::new()) && placed.iter().all(|order| books.knows(*order)) {
             return books;
         }

@@ -4,44 +4,44 @@ use std::process::Stdio;
 
 use contracts::{Encoder, Envelope};
 use kafka::{Publisher, Registry};
-use kernel::OrderId;
+use order::events::OrderId;
 use serde_json::{Value, json};
 use stack::Part;
 use testkit::http::Api;
-use testkit::{LateRegistry, World, api, eventually, programs};
+use testkit::{LateRegistry, Sandbox, api, eventually, programs};
 use tokio::process::Command;
 use uuid::Uuid;
 
-use crate::troupe::PATIENCE;
+use crate::test_fleet::PATIENCE;
 
 /// The payment service alone, and events that it cannot read yet.
 struct Stage {
-    world: World,
+    sandbox: Sandbox,
     registry: LateRegistry,
     payment: Part,
 }
 
 impl Stage {
     async fn set() -> Self {
-        let world = World::new();
-        world.prepare_fleet().await;
-        let real = Registry::new(&world.stack.schema_registry_url.parse().unwrap()).unwrap();
-        let subject = world.topics.subject("order", "OrderPlaced");
+        let sandbox = Sandbox::new();
+        sandbox.prepare_fleet().await;
+        let real = Registry::new(&sandbox.stack.schema_registry_url.parse().unwrap()).unwrap();
+        let subject = sandbox.topics.subject("order", "OrderPlaced");
         let schema = real.latest(&subject).await.unwrap().schema;
-        let registry = LateRegistry::start(&world.stack, schema).await;
+        let registry = LateRegistry::start(&sandbox.stack, schema).await;
         // Its schema is not waited for.
         let environment = [("SCHEMA_REGISTRY_URL", &*registry.url), ("RETRY_MAX_ATTEMPTS", "1")];
-        let payment = world.service("payment", 1, &environment).await;
+        let payment = sandbox.service("payment", 1, &environment).await;
         payment.start().await.unwrap();
-        Self { world, registry, payment }
+        Self { sandbox, registry, payment }
     }
 
     /// Orders are placed by somebody who was deployed before their schema was registered.
     async fn place(&self, count: usize) -> Vec<OrderId> {
         let orders: Vec<OrderId> = (0..count).map(|_| OrderId(Uuid::now_v7())).collect();
-        let publisher = Publisher::new(&self.world.stack.kafka_brokers).unwrap();
+        let publisher = Publisher::new(&self.sandbox.stack.kafka_brokers).unwrap();
         let encoder = Encoder::new(LateRegistry::ID, &self.registry.schema).unwrap();
-        let topic = self.world.topics.events("order");
+        let topic = self.sandbox.topics.events("order");
         for order in &orders {
             let placed = json!({
                 "order_id": order, "customer_id": "c-1", "payment_method": "pm_card_visa",
@@ -53,7 +53,7 @@ impl Stage {
                 id: Uuid::now_v7(),
                 event_type: "OrderPlaced".to_owned(),
                 source: "/order".to_owned(),
-                order: *order,
+                saga: *order,
                 time: "2026-01-02T03:04:05Z".parse().unwrap(),
                 sequence: 1,
                 correlation_id: "c".to_owned(),
@@ -76,15 +76,15 @@ impl Stage {
     }
 
     fn tool(&self, arguments: &str) -> Command {
-        let stack = &self.world.stack;
+        let stack = &self.sandbox.stack;
         let mut command = Command::new(programs().join("farandole"));
         command
             .arg("dlq")
             .args(arguments.split_whitespace())
             .env("KAFKA_BROKERS", &stack.kafka_brokers)
             .env("SCHEMA_REGISTRY_URL", &stack.schema_registry_url)
-            .env("TOPIC_PREFIX", &self.world.prefix)
-            .env("PAYMENT_DATABASE_URL", self.world.database_url("payment"))
+            .env("TOPIC_PREFIX", &self.sandbox.prefix)
+            .env("PAYMENT_DATABASE_URL", self.sandbox.database_url("payment"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -114,7 +114,7 @@ impl Stage {
             })
             .await;
         }
-        let pool = World::pool(&self.world.database_url("payment"));
+        let pool = Sandbox::pool(&self.sandbox.database_url("payment"));
         let counts = sqlx::query_as(
             "SELECT (SELECT count(*) FROM inbox) + (SELECT count(*) FROM redriven),
                (SELECT count(*) FROM retry_queue)",

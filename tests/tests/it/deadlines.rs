@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde_json::json;
 use stack::fleet::instance;
-use testkit::World;
+use testkit::Sandbox;
 use testkit::http::order;
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
-use crate::troupe::{Troupe, fresh};
+use crate::test_fleet::{TestFleet, fresh};
 
 const DEADLINE: Duration = Duration::from_secs(8);
 const ORDERS: usize = 12;
@@ -21,26 +21,26 @@ const SESSION_MS: &str = "25000";
 #[tokio::test]
 async fn an_order_that_was_paid_for_in_time_is_confirmed_however_late_that_is_heard() {
     let environment = [("ORDER_DEADLINE_S", "8"), ("KAFKA_SESSION_TIMEOUT_MS", SESSION_MS)];
-    let troupe = Troupe::start(World::new(), &environment).await;
-    troupe.sell("plenty", 1_000).await;
+    let fleet = TestFleet::start(Sandbox::new(), &environment).await;
+    fleet.sell("plenty", 1_000).await;
     let keys: Vec<String> = (0..ORDERS).map(|_| fresh("late")).collect();
     let body = order("plenty", 1);
-    let placing = keys.iter().map(|key| troupe.place(key, &body));
+    let placing = keys.iter().map(|key| fleet.place(key, &body));
     // One of them is not paid for, and times out all the same.
     let mut unpaid = body.clone();
     unpaid["payment_method"] = json!("pm_sim_down");
-    let unpaid = troupe.place(&fresh("unpaid"), &unpaid).await;
+    let unpaid = fleet.place(&fresh("unpaid"), &unpaid).await;
     let paid: Vec<Uuid> = futures::future::join_all(placing).await;
-    troupe.fleet.service("order").kill().await;
+    fleet.fleet.service("order").kill().await;
     let passed = Instant::now() + DEADLINE;
     for order in &paid {
-        troupe.until_status("payment", &format!("/payments/{order}"), "charged").await;
+        fleet.until_status("payment", &format!("/payments/{order}"), "charged").await;
     }
     assert!(Instant::now() < passed, "they are charged in time");
     sleep_until(passed + Duration::from_secs(1)).await;
 
-    let options = troupe.world.fleet(&environment);
-    let successor = instance(&troupe.world.stack, &options, "order", 2, None).unwrap();
+    let options = fleet.sandbox.fleet(&environment);
+    let successor = instance(&fleet.sandbox.stack, &options, "order", 2, None).unwrap();
     // It says that it is ready when the old one's session is over.
     successor.start().await.unwrap();
     let api = testkit::http::Api::new(format!("http://127.0.0.1:{}", successor.port()));
@@ -48,7 +48,7 @@ async fn an_order_that_was_paid_for_in_time_is_confirmed_however_late_that_is_he
         let api = &api;
         async move {
             let path = format!("/orders/{order}");
-            testkit::eventually(&path, crate::troupe::PATIENCE, async || {
+            testkit::eventually(&path, crate::test_fleet::PATIENCE, async || {
                 let order = api.get(&path).await.expect(200);
                 let is_terminal = order["status"] == "completed" || order["status"] == "cancelled";
                 is_terminal.then_some(order)

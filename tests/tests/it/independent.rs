@@ -12,20 +12,20 @@ use testkit::programs;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::troupe::{Troupe, fresh, shared};
+use crate::test_fleet::{TestFleet, fresh, shared};
 
 /// The first time, two packages are fetched.
 const LIMIT: Duration = Duration::from_mins(2);
 
 #[tokio::test]
 async fn python_reads_every_event_as_we_do() {
-    let troupe = shared().await;
-    play_all_events(troupe).await;
-    let ours = troupe.world.events().await;
+    let fleet = shared().await;
+    play_all_events(fleet).await;
+    let ours = fleet.sandbox.events().await;
     let types: BTreeSet<&str> = ours.iter().map(|it| it.envelope.event_type.as_str()).collect();
     assert_eq!(types.len(), 14, "{types:?}");
 
-    let theirs = read_with_python(troupe).await;
+    let theirs = read_with_python(fleet).await;
     for event in &ours {
         let read = &theirs[&event.envelope.id.to_string()];
         assert_eq!(read["type"], event.envelope.event_type);
@@ -34,9 +34,9 @@ async fn python_reads_every_event_as_we_do() {
 }
 
 /// Orders that together lead to all types of events.
-async fn play_all_events(troupe: &Troupe) {
+async fn play_all_events(fleet: &TestFleet) {
     let (sku, mut orders) = (fresh("python"), Vec::new());
-    troupe.sell(&sku, 100).await;
+    fleet.sell(&sku, 100).await;
     for (pointer, value) in [
         ("/customer_id", json!("Zoë 😀")),
         ("/lines/0/quantity", json!(1000)),
@@ -46,26 +46,26 @@ async fn play_all_events(troupe: &Troupe) {
     ] {
         let mut body = order(&sku, 1);
         *body.pointer_mut(pointer).unwrap() = value;
-        orders.push(troupe.place(&fresh("python"), &body).await);
+        orders.push(fleet.place(&fresh("python"), &body).await);
     }
     for order in orders {
-        troupe.settled(order).await;
+        fleet.settled(order).await;
     }
     let all = || async {
-        let events = troupe.world.events().await;
+        let events = fleet.sandbox.events().await;
         let types: BTreeSet<_> = events.into_iter().map(|it| it.envelope.event_type).collect();
         (types.len() == 14).then_some(())
     };
-    testkit::eventually("events of all types", crate::troupe::PATIENCE, all).await;
+    testkit::eventually("events of all types", crate::test_fleet::PATIENCE, all).await;
 }
 
 /// What the script prints, by event id.
-async fn read_with_python(troupe: &Troupe) -> HashMap<String, Value> {
+async fn read_with_python(fleet: &TestFleet) -> HashMap<String, Value> {
     let python = python().await;
     let mut command = Command::new(python);
     command.arg(here("read_events.py"));
-    command.args([&troupe.world.stack.kafka_brokers, &troupe.world.stack.schema_registry_url]);
-    command.args(SERVICES.map(|service| troupe.world.topics.events(service)));
+    command.args([&fleet.sandbox.stack.kafka_brokers, &fleet.sandbox.stack.schema_registry_url]);
+    command.args(SERVICES.map(|service| fleet.sandbox.topics.events(service)));
     let output = run(command).await;
     let lines = output.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     lines.map(|read| (read["id"].as_str().unwrap().to_owned(), read)).collect()

@@ -9,14 +9,14 @@ use serde_json::Value;
 use testkit::programs;
 use tokio::process::Command;
 
-use crate::troupe::{PATIENCE, Troupe, shared};
+use crate::test_fleet::{PATIENCE, TestFleet, shared};
 
-fn target(troupe: &Troupe) -> Target {
+fn target(fleet: &TestFleet) -> Target {
     Target {
-        order_urls: vec![troupe.fleet.url("order")],
-        inventory_url: troupe.fleet.url("inventory"),
-        kafka_brokers: troupe.world.stack.kafka_brokers.clone(),
-        topics: troupe.world.topics.clone(),
+        order_urls: vec![fleet.fleet.url("order")],
+        inventory_url: fleet.fleet.url("inventory"),
+        kafka_brokers: fleet.sandbox.stack.kafka_brokers.clone(),
+        topics: fleet.sandbox.topics.clone(),
     }
 }
 
@@ -66,16 +66,16 @@ async fn an_open_loop_offers_its_rate() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_program_measures_one_rate_after_the_other() {
-    let troupe = shared().await;
-    let results = std::env::temp_dir().join(format!("{}load.json", troupe.world.prefix));
-    let Target { order_urls, inventory_url, kafka_brokers, .. } = target(troupe);
+    let fleet = shared().await;
+    let results = std::env::temp_dir().join(format!("{}load.json", fleet.sandbox.prefix));
+    let Target { order_urls, inventory_url, kafka_brokers, .. } = target(fleet);
     let output = Command::new(programs().join("farandole-load"))
         .args(["--steps", "20,40", "--duration", "1", "--warm-up", "0.5", "--skus", "5", "--json"])
         .arg(&results)
         .env("ORDER_URL", &order_urls[0])
         .env("INVENTORY_URL", inventory_url)
         .env("KAFKA_BROKERS", kafka_brokers)
-        .env("TOPIC_PREFIX", &troupe.world.prefix)
+        .env("TOPIC_PREFIX", &fleet.sandbox.prefix)
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()

@@ -17,5 +17,5 @@ mod secrets;
 mod status;
 mod stories;
 mod stuck;
+mod test_fleet;
 mod trace;
-mod troupe;

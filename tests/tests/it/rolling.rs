@@ -7,14 +7,14 @@ use cli::audit_at_rest;
 use stack::Part;
 use stack::fleet::SERVICES;
 use testkit::http::{Api, order};
-use testkit::{World, api, eventually};
+use testkit::{Sandbox, api, eventually};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::audit::{STRICT, targets};
-use crate::troupe::{PATIENCE, Troupe};
+use crate::test_fleet::{PATIENCE, TestFleet};
 
 const ORDERS_PER_SECOND: u32 = 20;
 /// Longer than any restart, so that no order can be late because of one.
@@ -22,21 +22,21 @@ const ENVIRONMENT: [(&str, &str); 1] = [("ORDER_DEADLINE_S", "60")];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rolling_restart_under_load_fails_no_order() {
-    let troupe = Troupe::start(World::new(), &ENVIRONMENT).await;
-    troupe.sell("tambourin", 1_000_000).await;
+    let fleet = TestFleet::start(Sandbox::new(), &ENVIRONMENT).await;
+    fleet.sell("tambourin", 1_000_000).await;
     let mut seconds = Vec::new();
     for service in SERVICES {
-        let second = troupe.world.service(service, 2, &ENVIRONMENT).await;
+        let second = fleet.sandbox.service(service, 2, &ENVIRONMENT).await;
         second.start().await.unwrap();
         seconds.push(second);
     }
     let balancer = Balancer::default();
-    balancer.admit(troupe.fleet.service("order"));
+    balancer.admit(fleet.fleet.service("order"));
     balancer.admit(&seconds[0]);
     let customers = Customers::start(balancer.clone());
 
     for (service, second) in SERVICES.into_iter().zip(&seconds) {
-        for instance in [troupe.fleet.service(service), second] {
+        for instance in [fleet.fleet.service(service), second] {
             if service == "order" {
                 balancer.dismiss(instance).await;
             }
@@ -52,9 +52,9 @@ async fn a_rolling_restart_under_load_fails_no_order() {
     let orders = customers.stop().await;
     println!("{} orders during ten restarts", orders.len());
     for id in orders {
-        assert_eq!(troupe.settled(id).await["status"], "completed");
+        assert_eq!(fleet.settled(id).await["status"], "completed");
     }
-    let audited = audit_at_rest(&targets(&troupe.world), &STRICT, PATIENCE, |_| {}).await.unwrap();
+    let audited = audit_at_rest(&targets(&fleet.sandbox), &STRICT, PATIENCE, |_| {}).await.unwrap();
     assert_eq!([audited.violations(), audited.not_at_rest()].concat(), [""; 0]);
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 use stack::fleet::{SERVICES, instance};
-use testkit::{World, eventually};
+use testkit::{Sandbox, eventually};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::troupe::PATIENCE;
+use crate::test_fleet::PATIENCE;
 
 /// In the place of every password and token.
 const CANARY: &str = "s3cret-canary";
@@ -34,8 +34,13 @@ fn assert_silent(what: &str, said: &[u8]) {
 }
 
 /// Runs a program for some seconds at most.
-async fn run(world: &World, program: &str, arguments: &[&str], address: (&str, &str)) -> Output {
-    let program = world.fleet(&[]).programs.join(program);
+async fn run(
+    sandbox: &Sandbox,
+    program: &str,
+    arguments: &[&str],
+    address: (&str, &str),
+) -> Output {
+    let program = sandbox.fleet(&[]).programs.join(program);
     let mut command = Command::new(program);
     command.args(arguments).env("DATABASE_URL", "postgres://nobody@127.0.0.1:9/nothing");
     command.env("HTTP_ADDR", "127.0.0.1:0").env("KAFKA_BROKERS", "127.0.0.1:9");
@@ -52,7 +57,7 @@ async fn run(world: &World, program: &str, arguments: &[&str], address: (&str, &
 
 #[tokio::test]
 async fn no_program_prints_what_addresses_hold() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for address in ADDRESSES {
         let services = SERVICES
             .iter()
@@ -60,9 +65,9 @@ async fn no_program_prints_what_addresses_hold() {
         let tools =
             ["--help", "audit", "gaps", "status", "dlq"].map(|command| ("farandole", command));
         let runs = services.chain(tools).map(|(program, argument)| {
-            let world = &world;
+            let sandbox = &sandbox;
             async move {
-                let output = run(world, program, &[argument], address).await;
+                let output = run(sandbox, program, &[argument], address).await;
                 let what = format!("{program} {argument} with {}={}", address.0, address.1);
                 assert_silent(&what, &output.stdout);
                 assert_silent(&what, &output.stderr);
@@ -76,16 +81,16 @@ async fn no_program_prints_what_addresses_hold() {
 /// may read.
 #[tokio::test]
 async fn a_service_says_what_is_away_and_not_how_to_get_in() {
-    let world = World::new();
-    world.prepare_fleet().await;
+    let sandbox = Sandbox::new();
+    sandbox.prepare_fleet().await;
     for (name, address, part) in [
         ("DATABASE_URL", "postgres://order:s3cret-canary@127.0.0.1:9/order", "postgres"),
         ("SCHEMA_REGISTRY_URL", "http://svc:s3cret-canary@127.0.0.1:9/apis", "schema registry"),
     ] {
-        let options = world.fleet(&[(name, address)]);
+        let options = sandbox.fleet(&[(name, address)]);
         let database = format!("{}payment", options.prefix);
-        world.stack.create_database(&database).await.unwrap();
-        let service = instance(&world.stack, &options, "payment", 1, None).unwrap();
+        sandbox.stack.create_database(&database).await.unwrap();
+        let service = instance(&sandbox.stack, &options, "payment", 1, None).unwrap();
         service.start_without_waiting().unwrap();
         let ready = format!("http://127.0.0.1:{}/health/ready", service.port());
         let said = eventually("it says what is away", PATIENCE, async || {

@@ -5,24 +5,24 @@ use std::time::{Duration, Instant};
 use sqlx::{Connection as _, PgConnection};
 use stack::fleet::SERVICES;
 use testkit::http::order;
-use testkit::{World, eventually, programs};
+use testkit::{Sandbox, eventually, programs};
 use tokio::process::Command;
 
-use crate::troupe::{PATIENCE, Troupe, fresh};
+use crate::test_fleet::{PATIENCE, TestFleet, fresh};
 
 /// What `farandole status` says, and its exit code.
-async fn look(troupe: &Troupe) -> (Option<i32>, String) {
-    let world = &troupe.world;
+async fn look(fleet: &TestFleet) -> (Option<i32>, String) {
+    let sandbox = &fleet.sandbox;
     let mut command = Command::new(programs().join("farandole"));
     command
         .arg("status")
-        .env("KAFKA_BROKERS", &world.stack.kafka_brokers)
-        .env("SCHEMA_REGISTRY_URL", &world.stack.schema_registry_url)
-        .env("TOPIC_PREFIX", &world.prefix);
+        .env("KAFKA_BROKERS", &sandbox.stack.kafka_brokers)
+        .env("SCHEMA_REGISTRY_URL", &sandbox.stack.schema_registry_url)
+        .env("TOPIC_PREFIX", &sandbox.prefix);
     for service in SERVICES {
         let name = service.to_uppercase();
-        command.env(format!("{name}_URL"), troupe.fleet.url(service));
-        command.env(format!("{name}_DATABASE_URL"), world.database_url(service));
+        command.env(format!("{name}_URL"), fleet.fleet.url(service));
+        command.env(format!("{name}_DATABASE_URL"), sandbox.database_url(service));
     }
     let began = Instant::now();
     let output = command.output().await.unwrap();
@@ -30,9 +30,9 @@ async fn look(troupe: &Troupe) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
-async fn until(troupe: &Troupe, what: &str, words: &[&str]) {
+async fn until(fleet: &TestFleet, what: &str, words: &[&str]) {
     eventually(what, PATIENCE, async || {
-        let (code, text) = look(troupe).await;
+        let (code, text) = look(fleet).await;
         let well = words.is_empty();
         let said = words.iter().all(|words| text.contains(words));
         (said && code == Some(i32::from(!well))).then_some(())
@@ -44,27 +44,27 @@ async fn until(troupe: &Troupe, what: &str, words: &[&str]) {
 async fn who_keeps_a_fleet_from_dancing_is_named_and_it_is_well_before_and_after() {
     // Nobody's time is up meanwhile.
     let environment = [("ORDER_DEADLINE_S", "300"), ("RETRY_BASE_MS", "50")];
-    let troupe = Troupe::start(World::new(), &environment).await;
+    let fleet = TestFleet::start(Sandbox::new(), &environment).await;
     let sku = fresh("sku");
-    troupe.sell(&sku, 1_000).await;
-    until(&troupe, "the fleet is well", &[]).await;
+    fleet.sell(&sku, 1_000).await;
+    until(&fleet, "the fleet is well", &[]).await;
 
-    let url = troupe.world.database_url("inventory");
+    let url = fleet.sandbox.database_url("inventory");
     let mut somebody = PgConnection::connect(&url).await.unwrap();
     sqlx::raw_sql("BEGIN; LOCK TABLE stock").execute(&mut somebody).await.unwrap();
     for _ in 0..5 {
-        troupe.place(&fresh("order"), &order(&sku, 1)).await;
+        fleet.place(&fresh("order"), &order(&sku, 1)).await;
     }
     let locked = "its table stock is locked by session";
     let words = [locked, "wait", "pg_terminate_backend", "inventory:"];
-    until(&troupe, "the session is named", &words).await;
+    until(&fleet, "the session is named", &words).await;
     drop(somebody);
-    until(&troupe, "the fleet is well again", &[]).await;
+    until(&fleet, "the fleet is well again", &[]).await;
 
-    troupe.fleet.service("shipping").pause();
-    troupe.place(&fresh("order"), &order(&sku, 1)).await;
+    fleet.fleet.service("shipping").pause();
+    fleet.place(&fresh("order"), &order(&sku, 1)).await;
     let words = ["shipping", "does not answer within", "kill -CONT"];
-    until(&troupe, "who does not answer is named", &words).await;
-    troupe.fleet.service("shipping").resume();
-    until(&troupe, "the fleet is well in the end", &[]).await;
+    until(&fleet, "who does not answer is named", &words).await;
+    fleet.fleet.service("shipping").resume();
+    until(&fleet, "the fleet is well in the end", &[]).await;
 }

@@ -6,21 +6,21 @@ use std::collections::{BTreeMap, HashMap};
 use kafka::ReadEvent;
 use reqwest::Method;
 use serde_json::{Value, json};
-use testkit::World;
+use testkit::Sandbox;
 use testkit::http::{order, send};
 use uuid::Uuid;
 
-use crate::troupe::{Troupe, fresh, shared};
+use crate::test_fleet::{TestFleet, fresh, shared};
 
 /// Plays an order for two pieces of a SKU that has `pieces` on hand, and checks how it ends.
 async fn play(name: &str, pieces: u32, change: impl FnOnce(&mut Value), expected: Value) -> Uuid {
-    let (troupe, sku) = (shared().await, fresh(name));
-    troupe.sell(&sku, pieces).await;
+    let (fleet, sku) = (shared().await, fresh(name));
+    fleet.sell(&sku, pieces).await;
     let mut body = order(&sku, 2);
     change(&mut body);
-    let id = troupe.place(&sku, &body).await;
-    troupe.until_account(id, &sku, &expected).await;
-    assert_well_told(&troupe.events_of(id).await, &sku);
+    let id = fleet.place(&sku, &body).await;
+    fleet.until_account(id, &sku, &expected).await;
+    assert_well_told(&fleet.events_of(id).await, &sku);
     id
 }
 
@@ -62,8 +62,8 @@ fn cancelled_unpaid(reason: &str, payment: &str) -> Value {
 #[tokio::test]
 async fn completed_and_then_too_late_to_cancel() {
     let id = play("completed", 10, |_| {}, completed()).await;
-    let troupe = shared().await;
-    let late = troupe.api("order").post(&format!("/orders/{id}/cancel")).await;
+    let fleet = shared().await;
+    let late = fleet.api("order").post(&format!("/orders/{id}/cancel")).await;
     assert_eq!(late.problem(409, "too-late-to-cancel")["order_status"], "completed");
 }
 
@@ -152,33 +152,33 @@ async fn the_customer_cannot_be_reached() {
 
 #[tokio::test]
 async fn the_customer_cancels_while_the_provider_is_down() {
-    let troupe = shared().await;
+    let fleet = shared().await;
     let mut order = order("", 2);
     order["payment_method"] = json!("pm_sim_down");
     let expected = cancelled_unpaid("customer_request", "charging");
-    cancel_while_charging(troupe, order, &expected).await;
+    cancel_while_charging(fleet, order, &expected).await;
 }
 
 #[tokio::test]
 async fn the_customer_cancels_and_the_charge_succeeds_all_the_same() {
     let slow = [("SIM_PAYMENT_LATENCY_MS", "3000"), ("ORDER_DEADLINE_S", "60")];
-    let troupe = Troupe::start(World::new(), &slow).await;
+    let fleet = TestFleet::start(Sandbox::new(), &slow).await;
     let mut expected = cancelled_unpaid("customer_request", "refunded");
     expected["events"]["payment"] = json!(["PaymentCharged", "PaymentRefunded"]);
-    cancel_while_charging(&troupe, order("", 2), &expected).await;
+    cancel_while_charging(&fleet, order("", 2), &expected).await;
 }
 
-async fn cancel_while_charging(troupe: &Troupe, mut order: Value, expected: &Value) {
+async fn cancel_while_charging(fleet: &TestFleet, mut order: Value, expected: &Value) {
     let sku = fresh("cancelled");
-    troupe.sell(&sku, 10).await;
+    fleet.sell(&sku, 10).await;
     order["lines"][0]["sku"] = json!(sku);
-    let id = troupe.place(&sku, &order).await;
-    troupe.until_status("payment", &format!("/payments/{id}"), "charging").await;
-    let cancel = troupe.api("order").request(Method::POST, &format!("/orders/{id}/cancel"));
+    let id = fleet.place(&sku, &order).await;
+    fleet.until_status("payment", &format!("/payments/{id}"), "charging").await;
+    let cancel = fleet.api("order").request(Method::POST, &format!("/orders/{id}/cancel"));
     let cancelled = send(cancel.header("x-correlation-id", &sku)).await.expect(200);
     assert_eq!(cancelled["cancel_reason"], "customer_request");
-    troupe.until_account(id, &sku, expected).await;
-    assert_well_told(&troupe.events_of(id).await, &sku);
+    fleet.until_account(id, &sku, expected).await;
+    assert_well_told(&fleet.events_of(id).await, &sku);
 }
 
 /// The envelopes of an order's events fit together: numbered without gaps, all of one request,
@@ -193,7 +193,7 @@ fn assert_well_told(events: &[ReadEvent], correlation: &str) {
         sequences.entry(&envelope.source).or_default().push(envelope.sequence);
         assert_eq!(envelope.correlation_id, correlation, "{}", envelope.event_type);
         assert!(envelope.traceparent.is_some(), "{}", envelope.event_type);
-        assert_eq!(event.payload["order_id"], envelope.order.to_string());
+        assert_eq!(event.payload["order_id"], envelope.saga.to_string());
         let root = root_of(event, &by_id);
         let by_request = root.payload["reason"] == "customer_request";
         assert!(root.envelope.event_type == "OrderPlaced" || by_request, "{root:?}");

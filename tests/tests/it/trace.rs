@@ -14,10 +14,10 @@ use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use prost::Message as _;
 use serde_json::json;
 use testkit::http::order;
-use testkit::{World, eventually};
+use testkit::{Sandbox, eventually};
 use tokio::net::TcpListener;
 
-use crate::troupe::{PATIENCE, Troupe, fresh};
+use crate::test_fleet::{PATIENCE, TestFleet, fresh};
 
 /// A span that a service sent; ids in hexadecimal.
 #[derive(Debug, Clone)]
@@ -88,7 +88,7 @@ async fn an_order_is_one_trace_and_its_recipient_is_in_no_log() {
         // Logs that tell as much as they can must keep this secret, too.
         ("RUST_LOG", "debug"),
     ];
-    let troupe = Troupe::start(World::new(), &environment).await;
+    let fleet = TestFleet::start(Sandbox::new(), &environment).await;
     let secrets =
         [("name", "Zenobia Quux"), ("email", "zq@secret.example"), ("street", "9 Xyzzy Row")];
     let sku = fresh("traced");
@@ -96,10 +96,10 @@ async fn an_order_is_one_trace_and_its_recipient_is_in_no_log() {
     for (field, secret) in secrets {
         body["recipient"][field] = json!(secret);
     }
-    troupe.sell(&sku, 10).await;
-    let id = troupe.place(&sku, &body).await;
+    fleet.sell(&sku, 10).await;
+    let id = fleet.place(&sku, &body).await;
     let events = eventually("the customer is told of both", PATIENCE, async || {
-        let events = troupe.events_of(id).await;
+        let events = fleet.events_of(id).await;
         let told = events.iter().filter(|it| it.envelope.event_type == "CustomerNotified").count();
         (told == 2).then_some(events)
     })
@@ -125,7 +125,7 @@ async fn an_order_is_one_trace_and_its_recipient_is_in_no_log() {
         collector.trace(trace).into_values().map(|span| span.service).collect();
     assert_eq!(services.len(), 5, "{services:?}");
 
-    for (service, part) in troupe.fleet.services() {
+    for (service, part) in fleet.fleet.services() {
         let log = fs::read_to_string(part.log().unwrap()).unwrap();
         assert!(log.contains(r#""level":"DEBUG""#), "{service} keeps its log to itself");
         for (field, secret) in secrets {

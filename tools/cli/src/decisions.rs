@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use kernel::OrderId;
+use crate::OrderId;
 
 use crate::gaps::{Gap, Number, Verdict};
 
@@ -51,7 +51,7 @@ impl Decisions {
     /// Whether a service need not wait for an order's events from this source: one of them never will
     /// be processed, which somebody knows.
     pub fn settle_source(&self, service: &str, order: OrderId, source: &str) -> bool {
-        let is_it = |number: &Number| number.order_id == order && number.source == source;
+        let is_it = |number: &Number| number.saga == order && number.source == source;
         self.acknowledged.iter().any(is_it)
             || self.discarded.iter().any(|(of, number)| of == service && is_it(number))
     }
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_discarded_letter_settles_its_own_services_gap_only() {
         let order_id = OrderId(Uuid::now_v7());
-        let number = Number { order_id, source: "/order".to_owned(), sequence: 1 };
+        let number = Number { saga: order_id, source: "/order".to_owned(), sequence: 1 };
         let mut decisions = Decisions::default();
         decisions.discard("payment", "payment/0/17".to_owned(), Some(number.clone()));
         assert!(decisions.settle("payment", &number) && !decisions.settle("shipping", &number));

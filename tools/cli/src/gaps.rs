@@ -1,8 +1,8 @@
 //! The numbers that are missing in the streams of events that a service reads.
 
+use crate::OrderId;
 pub use contracts::operations::Number;
 use jiff::Timestamp;
-use kernel::OrderId;
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -61,7 +61,7 @@ pub async fn gaps(
     limit: i64,
 ) -> Result<(Vec<Gap>, i64), Unreadable> {
     let settled = decisions.numbers(service);
-    let orders: Vec<Uuid> = settled.iter().map(|number| number.order_id.0).collect();
+    let orders: Vec<Uuid> = settled.iter().map(|number| number.saga.0).collect();
     let sources: Vec<String> = settled.iter().map(|number| number.source.clone()).collect();
     let sequences: Vec<i32> = settled.iter().map(|number| number.sequence).collect();
     let question = sqlx::query_as(
@@ -86,12 +86,12 @@ pub async fn is_missed(
     database: &mut PgConnection,
     number: &Number,
 ) -> Result<bool, Unreadable> {
-    let Number { order_id, source, sequence } = number;
+    let Number { saga, source, sequence } = number;
     let question = sqlx::query_as(
         "SELECT EXISTS (SELECT FROM gaps WHERE verdict IN ('lost', 'dead')
            AND order_id = $1 AND source = $2 AND sequence = $3)",
     );
-    let question = question.bind(order_id.0).bind(source.clone()).bind(sequence);
+    let question = question.bind(saga.0).bind(source.clone()).bind(sequence);
     let rows: Vec<(bool,)> = ask(service, database, question).await?;
     Ok(rows.first().is_some_and(|row| row.0))
 }
@@ -106,7 +106,7 @@ impl Gap {
     /// The number that is missing.
     pub fn number(&self) -> Number {
         let Self { order_id, source, sequence, .. } = self;
-        Number { order_id: *order_id, source: source.clone(), sequence: *sequence }
+        Number { saga: *order_id, source: source.clone(), sequence: *sequence }
     }
 
     pub(crate) fn new(

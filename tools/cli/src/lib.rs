@@ -27,5 +27,8 @@ pub use schemas::{
 pub use topics::{TopicShape, check_topics, clients, create_topics};
 pub use unreadable::Unreadable;
 
+/// The order, which is the saga of each event.
+pub use kernel::SagaKey as OrderId;
+
 /// The five services, in the order in which an order meets them.
 pub const SERVICES: [&str; 5] = ["order", "inventory", "payment", "shipping", "notification"];

@@ -151,7 +151,7 @@ pub async fn find_causes(
 /// know of it afterwards. Nothing stands for an order that a service has not heard of.
 fn waited_for(inventory: &str, payment: &str) -> &'static str {
     match (inventory, payment) {
-        // A tombstone: the cancellation came before the order did.
+        // A void marker: the cancellation came before the order did.
         ("" | "void" | "shipped_ahead", _) => "inventory",
         ("rejected", _) | (_, "failed" | "charged" | "refunding" | "refunded") => "order",
         (_, "charging") => "the payment provider",

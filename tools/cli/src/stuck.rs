@@ -18,7 +18,7 @@ mod work;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kernel::OrderId;
+use crate::OrderId;
 use uuid::Uuid;
 
 pub use about::{About, Placed, about};

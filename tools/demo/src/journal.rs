@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use cli::OrderId;
 use kafka::{EventReader, ReadEvent, ReadFrom, Registry};
-use kernel::OrderId;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -57,7 +57,7 @@ async fn read(mut reader: EventReader, sender: watch::Sender<Events>) {
         match reader.next(PAUSE).await {
             Ok(Some(record)) => {
                 let Ok(event) = record.event else { continue };
-                sender.send_modify(|all| all.entry(event.envelope.order).or_default().push(event));
+                sender.send_modify(|all| all.entry(event.envelope.saga).or_default().push(event));
             }
             Ok(None) => {}
             // What is missing because of this is reported where it is missed.

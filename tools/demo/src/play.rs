@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
+use cli::OrderId;
 use jiff::Timestamp;
 use kafka::ReadEvent;
-use kernel::OrderId;
 use reqwest::StatusCode;
 
 use crate::journal::Journal;

@@ -163,9 +163,9 @@ fn money(money: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use cli::OrderId;
     use console::strip_ansi_codes;
     use contracts::Envelope;
-    use kernel::OrderId;
     use serde_json::json;
 
     use super::*;
@@ -186,7 +186,7 @@ mod tests {
             id: Uuid::from_u128(id),
             event_type: event_type.to_owned(),
             source: format!("/{source}"),
-            order: OrderId(Uuid::nil()),
+            saga: OrderId(Uuid::nil()),
             time: at(ms),
             sequence: 1,
             correlation_id: "c".to_owned(),

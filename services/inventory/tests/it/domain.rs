@@ -70,7 +70,7 @@ fn what_is_not_in_this_table_is_absorbed() {
     let order = || placed(lines());
     let large_order = || placed(too_many());
     let inputs = [order(), large_order(), SHIPPED, CANCELLED];
-    let be = Decision::silent;
+    let be = Decision::to;
     let moves = |decision: Decision<_, _, _>, actions: &[Action]| Decision {
         effects: actions.iter().copied().flat_map(moving).collect(),
         ..decision

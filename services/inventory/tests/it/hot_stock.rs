@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use contracts::{Encoder, Envelope};
 use futures::future::{join_all, try_join_all};
+use inventory::events::OrderId;
 use kafka::{PlainRecord, Publisher};
-use kernel::OrderId;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
-use testkit::{Part, World, api, eventually, schemas};
+use testkit::{Part, Sandbox, api, eventually, schemas};
 use uuid::Uuid;
 
 /// It turns a hang into a failure.
@@ -40,17 +40,17 @@ struct OrderService {
 }
 
 impl OrderService {
-    async fn new(world: &World) -> Self {
+    async fn new(sandbox: &Sandbox) -> Self {
         let encoder = async |event_type: &str| {
             let released = schemas::released().into_iter();
             let (_, _, schema) = { released }
                 .find(|(service, event, _)| service == "order" && event == event_type)
                 .unwrap();
-            Encoder::new(world.register("order", event_type, &schema).await, &schema).unwrap()
+            Encoder::new(sandbox.register("order", event_type, &schema).await, &schema).unwrap()
         };
         Self {
-            publisher: Publisher::new(&world.stack.kafka_brokers).unwrap(),
-            topic: world.topics.events("order"),
+            publisher: Publisher::new(&sandbox.stack.kafka_brokers).unwrap(),
+            topic: sandbox.topics.events("order"),
             placed: encoder("OrderPlaced").await,
             cancelled: encoder("OrderCancelled").await,
         }
@@ -67,7 +67,7 @@ impl OrderService {
             id: Uuid::now_v7(),
             event_type: event_type.to_owned(),
             source: "/order".to_owned(),
-            order: OrderId(order),
+            saga: OrderId(order),
             time: "2026-01-02T03:04:05Z".parse().unwrap(),
             sequence,
             correlation_id: "c".to_owned(),
@@ -136,19 +136,19 @@ async fn reserved(database: &PgPool) -> BTreeMap<String, i64> {
 
 #[tokio::test]
 async fn instances_that_share_hot_stock_neither_deadlock_nor_oversell() {
-    let world = World::new();
-    world.prepare_fleet().await;
+    let sandbox = Sandbox::new();
+    sandbox.prepare_fleet().await;
     let mut services: Vec<Part> = Vec::new();
     for number in 1..=INSTANCES {
-        services.push(world.service("inventory", number, &[]).await);
+        services.push(sandbox.service("inventory", number, &[]).await);
     }
     try_join_all(services.iter().map(Part::start)).await.unwrap();
     for (sku, pieces) in ON_HAND {
         let stock = json!({"on_hand": pieces});
         api(&services[0]).put(&format!("/stock/{sku}"), &stock).await.expect(200);
     }
-    let events = OrderService::new(&world).await.place_all().await;
-    let database = World::pool(&world.database_url("inventory"));
+    let events = OrderService::new(&sandbox).await.place_all().await;
+    let database = Sandbox::pool(&sandbox.database_url("inventory"));
     eventually("all events are read", PATIENCE, || async {
         let read = number(&database, "count(*) FROM inbox").await;
         (usize::try_from(read) == Ok(events)).then_some(())
@@ -172,7 +172,7 @@ async fn instances_that_share_hot_stock_neither_deadlock_nor_oversell() {
     let deadlocks = "deadlocks FROM pg_stat_database WHERE datname = current_database()";
     assert_eq!(number(&database, deadlocks).await, 0);
     assert_eq!(number(&database, "count(*) FROM retry_queue").await, 0);
-    assert_eq!(world.dead_letters().await.len(), 0);
+    assert_eq!(sandbox.dead_letters().await.len(), 0);
     let instances = "count(DISTINCT last_bundle >> 32) FROM reservations";
     assert_eq!(number(&database, instances).await, i64::from(INSTANCES), "all took part");
 }

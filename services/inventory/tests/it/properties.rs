@@ -1,6 +1,6 @@
 use inventory::domain::{Input, Level, State, Stock, decide};
+use inventory::events::OrderId;
 use inventory::events::{Event, Line};
-use kernel::OrderId;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -77,7 +77,7 @@ proptest! {
                 prop_assert_eq!(state, State::Shipped { lines });
                 prop_assert_eq!(told(&events), ["StockReserved"]);
             }
-            // The tombstone came first, or the order did and was undone or rejected.
+            // The void marker came first, or the order did and was undone or rejected.
             Some(CANCELLED) => {
                 prop_assert_eq!(&left, &stock, "no reservation without a live order");
                 match state {

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::http::{Answer, Api, send};
-use testkit::{Part, World, api};
+use testkit::{Part, Sandbox, api};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -14,9 +14,9 @@ use uuid::Uuid;
 async fn service() -> Api {
     static SERVICE: OnceCell<Part> = OnceCell::const_new();
     let service = SERVICE.get_or_init(|| async {
-        let world = World::new();
-        world.prepare_fleet().await;
-        let service = world.service("inventory", 1, &[]).await;
+        let sandbox = Sandbox::new();
+        sandbox.prepare_fleet().await;
+        let service = sandbox.service("inventory", 1, &[]).await;
         service.start().await.unwrap();
         service
     });

@@ -78,7 +78,7 @@ fn what_is_not_in_this_table_is_absorbed() {
         retried(Completed),
         retried(Cancelled),
     ];
-    let be = |state: &State| Decision::silent(state.clone());
+    let be = |state: &State| Decision::to(state.clone());
     let to = |address, messages: &[(Outcome, Message)]| {
         be(&State { address, messages: messages.iter().cloned().collect() })
     };

@@ -6,8 +6,9 @@ mod domain;
 mod properties;
 mod schemas;
 
-use kernel::{Decision, OrderId};
+use kernel::Decision;
 use notification::domain::{Effect, Input, State, decide};
+use notification::events::OrderId;
 use notification::events::reads::{self, Recipient};
 use notification::events::{CustomerNotified, Event, NotificationFailed, Outcome};
 

@@ -31,7 +31,7 @@ impl From<Money> for MoneyBody {
 /// An order.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct OrderBody {
-    #[schema(value_type = schema::OrderId)]
+    #[schema(value_type = schema::Id)]
     order_id: Uuid,
     /// The customer, as the shop named them.
     #[schema(value_type = schema::Text64)]

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
+use crate::events::OrderId;
 use axum::extract::State;
-use kernel::OrderId;
 use kernel::text::{InvalidText, check_text};
 use runtime::Problem;
 use runtime::http::{Id, Json, Parsed, Query, schema};
@@ -61,7 +61,7 @@ pub(super) struct ListOrders {
     #[param(inline)]
     status: Option<Status>,
     /// Go on after this order: the `next` of the page before.
-    #[param(value_type = Option<schema::OrderId>, inline)]
+    #[param(value_type = Option<schema::Id>, inline)]
     after: Option<Id>,
     /// The most orders of a page.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
@@ -74,7 +74,7 @@ pub(super) struct OrderPage {
     #[schema(max_items = 200)]
     orders: Vec<OrderBody>,
     /// For `after`, if there may be more; there are none if it is null.
-    #[schema(value_type = Option<schema::OrderId>, required)]
+    #[schema(value_type = Option<schema::Id>, required)]
     next: Option<Uuid>,
 }
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use crate::events::OrderId;
 use axum::extract::State;
 use axum::http::header::VARY;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use kernel::OrderId;
 use messaging::Pool;
 use runtime::Problem;
 use runtime::http::{Current, Id, Json, NoBody, Path, Preconditions, RequestCause, schema};
@@ -33,7 +33,7 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
     get,
     path = "/orders/{id}",
     params(
-        ("id" = inline(schema::OrderId), Path),
+        ("id" = inline(schema::Id), Path),
         ("Prefer" = Option<String>, Header, description = "`wait=N`, in seconds (RFC 7240)"),
     ),
     responses(
@@ -100,7 +100,7 @@ async fn find(pool: &Pool, id: OrderId) -> Result<store::Order, Problem> {
 #[utoipa::path(
     post,
     path = "/orders/{id}/cancel",
-    params(("id" = inline(schema::OrderId), Path)),
+    params(("id" = inline(schema::Id), Path)),
     responses(
         (status = 200, description = "The order is cancelled", body = OrderBody),
         (status = 404, description = "No such order", body = Problem),

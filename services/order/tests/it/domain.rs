@@ -26,7 +26,7 @@ fn what_is_not_in_this_table_is_absorbed() {
         State::Cancelled { reason: CustomerRequest },
         State::Cancelled { reason: NeverPlaced },
     ];
-    let be = Decision::silent;
+    let be = Decision::to;
     let cancel = |reason: CancelReason| be(State::Cancelled { reason }).emit(cancelled(reason));
     #[rustfmt::skip]
     let transitions = [

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use testkit::http::{Api, order};
-use testkit::{Part, World, api};
+use testkit::{Part, Sandbox, api};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -23,19 +23,19 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// The service that all tests share which don't need one to themselves.
 pub(crate) struct Shop {
-    world: World,
+    sandbox: Sandbox,
     service: Part,
 }
 
 pub(crate) async fn shop() -> &'static Shop {
     static SHOP: OnceCell<Shop> = OnceCell::const_new();
     SHOP.get_or_init(|| async {
-        let world = World::new();
-        world.prepare_fleet().await;
-        let service = world.service("order", 1, &[]).await;
+        let sandbox = Sandbox::new();
+        sandbox.prepare_fleet().await;
+        let service = sandbox.service("order", 1, &[]).await;
         service.start().await.unwrap();
         stock_catalogue(&api(&service)).await;
-        Shop { world, service }
+        Shop { sandbox, service }
     })
     .await
 }
@@ -47,7 +47,7 @@ impl Shop {
 
     /// Connections are a test's own: they end with its runtime.
     pub(crate) fn database(&self) -> PgPool {
-        World::pool(&self.world.database_url("order"))
+        Sandbox::pool(&self.sandbox.database_url("order"))
     }
 }
 

@@ -7,8 +7,9 @@ mod http;
 mod properties;
 mod schemas;
 
-use kernel::{Decision, OrderId};
+use kernel::Decision;
 use order::domain::{Effect, Input, State, decide};
+use order::events::OrderId;
 use order::events::{CancelReason, Event, OrderCancelled, OrderCompleted, OrderConfirmed, reads};
 
 const ORDER: OrderId = OrderId(uuid::Uuid::from_u128(1));

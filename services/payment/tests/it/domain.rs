@@ -63,7 +63,7 @@ fn states() -> [State; 10] {
 fn what_is_not_in_this_table_is_absorbed() {
     let inputs: [Input; 6] =
         [placed(), STOCK_RESERVED, CANCELLED, charged(), declined(), refunded()];
-    let be = Decision::silent;
+    let be = Decision::to;
     #[rustfmt::skip]
     let transitions = [
         // given,               when,           then

@@ -6,8 +6,9 @@ mod domain;
 mod properties;
 mod schemas;
 
-use kernel::{Decision, Money, OrderId};
+use kernel::{Decision, Money};
 use payment::domain::{Effect, Input, State, decide};
+use payment::events::OrderId;
 use payment::events::{Event, PaymentCharged, PaymentFailed, PaymentRefunded, reads};
 
 const ORDER: OrderId = OrderId(uuid::Uuid::from_u128(1));

@@ -35,7 +35,7 @@ fn states() -> [State; 7] {
 #[test]
 fn what_is_not_in_this_table_is_absorbed() {
     let inputs = [placed(), CONFIRMED, CANCELLED, booked(), refused()];
-    let be = Decision::silent;
+    let be = Decision::to;
     #[rustfmt::skip]
     let transitions = [
         // given,                  when,      then

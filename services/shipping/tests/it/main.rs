@@ -6,8 +6,9 @@ mod domain;
 mod properties;
 mod schemas;
 
-use kernel::{Decision, OrderId};
+use kernel::Decision;
 use shipping::domain::{Effect, Input, State, decide};
+use shipping::events::OrderId;
 use shipping::events::reads::{self, Recipient};
 use shipping::events::{Event, ShipmentCreated, ShipmentFailed};
 

@@ -5,20 +5,20 @@ use std::time::{Duration, Instant};
 use farandole_kafka::{AdminError, ClientQuota, Limit, Quota, quotas, set_quotas};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use testkit::World;
+use testkit::Sandbox;
 
 use crate::PATIENCE;
 /// Whose topic is written to.
 const UPSTREAM: &str = "upstream";
 
 /// How long it takes this client to send half a megabyte, piece by piece.
-async fn send(world: &World, client_id: &str) -> Duration {
+async fn send(sandbox: &Sandbox, client_id: &str) -> Duration {
     let producer: FutureProducer = ClientConfig::new()
-        .set("bootstrap.servers", &world.stack.kafka_brokers)
+        .set("bootstrap.servers", &sandbox.stack.kafka_brokers)
         .set("client.id", client_id)
         .create()
         .unwrap();
-    let topic = world.topics.events(UPSTREAM);
+    let topic = sandbox.topics.events(UPSTREAM);
     let payload = vec![0; 100_000];
     let begin = Instant::now();
     for _ in 0..5 {
@@ -30,18 +30,18 @@ async fn send(world: &World, client_id: &str) -> Duration {
 
 #[tokio::test]
 async fn a_client_with_a_quota_is_slowed_down() {
-    let world = World::new();
-    world.create_topics(&[UPSTREAM], 1).await;
-    let (slow, free) = (world.topics.group("slow"), world.topics.group("free"));
+    let sandbox = Sandbox::new();
+    sandbox.create_topics(&[UPSTREAM], 1).await;
+    let (slow, free) = (sandbox.topics.group("slow"), sandbox.topics.group("free"));
     let quota = Quota { producer: Limit::Set(20_000), consumer: Limit::Set(1_000_000) };
-    let brokers = &world.stack.kafka_brokers;
+    let brokers = &sandbox.stack.kafka_brokers;
     set_quotas(brokers, std::slice::from_ref(&slow), quota).await.unwrap();
     // The broker hears of it a little later than the controller says that it is done.
     let begin = Instant::now();
-    while send(&world, &slow).await < Duration::from_secs(1) {
+    while send(&sandbox, &slow).await < Duration::from_secs(1) {
         assert!(begin.elapsed() < PATIENCE, "it is never slowed down");
     }
-    assert!(send(&world, &free).await < Duration::from_secs(1), "another one is not");
+    assert!(send(&sandbox, &free).await < Duration::from_secs(1), "another one is not");
     let found = quotas(brokers, &[slow.clone(), free]).await.unwrap();
     let client = Some(slow.clone());
     let (producer_bytes, consumer_bytes) = (Some(20_000.0), Some(1_000_000.0));
@@ -55,8 +55,8 @@ async fn a_client_with_a_quota_is_slowed_down() {
 
 #[tokio::test]
 async fn what_kafka_refuses_is_told() {
-    let world = World::new();
-    let brokers = &world.stack.kafka_brokers;
+    let sandbox = Sandbox::new();
+    let brokers = &sandbox.stack.kafka_brokers;
     let none = Quota { producer: Limit::Set(0), consumer: Limit::Leave };
     let refused = set_quotas(brokers, &["a client".to_owned()], none).await;
     assert!(matches!(refused, Err(AdminError::Refused(_))), "{refused:?}");

@@ -8,7 +8,7 @@ use farandole_kafka::{AdminError, Bounds, Window, scan, windows};
 use jiff::Timestamp;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
-use testkit::{World, eventually};
+use testkit::{Sandbox, eventually};
 use tokio::task::spawn_blocking;
 
 use crate::PATIENCE;
@@ -56,13 +56,13 @@ async fn until_marked(brokers: &str, topics: &[String], expected: &[Window]) -> 
 
 #[tokio::test]
 async fn a_scan_ends_where_the_log_does_whatever_is_missing() {
-    let world = World::new();
-    world.create_topics(&["one", "other"], 2).await;
-    let brokers = world.stack.kafka_brokers.as_str();
-    let topics = ["one", "other"].map(|service| world.topics.events(service));
+    let sandbox = Sandbox::new();
+    sandbox.create_topics(&["one", "other"], 2).await;
+    let brokers = sandbox.stack.kafka_brokers.as_str();
+    let topics = ["one", "other"].map(|service| sandbox.topics.events(service));
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
-        .set("transactional.id", &world.prefix)
+        .set("transactional.id", &sandbox.prefix)
         .create()
         .unwrap();
     producer.init_transactions(PATIENCE).unwrap();
@@ -111,8 +111,8 @@ async fn a_scan_ends_where_the_log_does_whatever_is_missing() {
 
 #[tokio::test]
 async fn a_topic_that_is_not_there_is_named() {
-    let world = World::new();
-    let (brokers, topic) = (world.stack.kafka_brokers.clone(), world.topics.events("none"));
+    let sandbox = Sandbox::new();
+    let (brokers, topic) = (sandbox.stack.kafka_brokers.clone(), sandbox.topics.events("none"));
     let missing = spawn_blocking({
         let topics = vec![topic.clone()];
         move || windows(&brokers, &topics, Bounds::Everything)

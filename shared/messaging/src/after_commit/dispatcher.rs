@@ -9,7 +9,7 @@
 //! - A lane has a circuit breaker. While that is open, nothing of the lane goes but a probe, which
 //!   is a call that somebody waits for: a first try and a repetition in turns, for either may be of
 //!   the kind that is never answered.
-//! - Calls that nobody waits for any more, for their orders have ended, stand in a lane of their own
+//! - Calls that nobody waits for any more, for their sagas have ended, stand in a lane of their own
 //!   with a few slots, and say nothing about whether the destination answers.
 //! - A lane holds so many calls; the others stay in the table.
 //!

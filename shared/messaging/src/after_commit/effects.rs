@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use contracts::operations::Subject;
 use futures::FutureExt as _;
-use kernel::OrderId;
+use kernel::SagaKey;
 use metrics::{counter, gauge, histogram};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
@@ -23,7 +23,7 @@ use crate::database::Session;
 use crate::failure::panic_text;
 use crate::record::message::{Local, Message, Origin};
 use crate::service::{Monitor, Service};
-use crate::settings::{RetryPolicy, Settings, backoff};
+use crate::settings::{LoopSettings, RetryPolicy, backoff};
 use crate::tables::intents::{self, Claim, Deferral, GivenUp, Intent, IntentId};
 use crate::tables::outbox::Outbox;
 use crate::{crash, trace};
@@ -129,9 +129,9 @@ pub(crate) struct EffectsWorker<S: Service> {
     dispatcher: Dispatcher<IntentId>,
     /// What is in memory, but for what is being made: it is with the tasks.
     pending: HashMap<IntentId, Pending<S::Effect>>,
-    /// The same by what an order does once, with what is being made: an intent whose lease ends
+    /// The same by what a saga does once, with what is being made: an intent whose lease ends
     /// meanwhile is not taken up twice.
-    known: HashMap<(OrderId, &'static str), (IntentId, Instant)>,
+    known: HashMap<(SagaKey, &'static str), (IntentId, Instant)>,
     making: JoinSet<Ended<S::Effect>>,
     lanes_of_made: HashMap<IntentId, (Lane, u32)>,
     /// Of those that are being made, the ones to let go of.
@@ -151,7 +151,7 @@ impl<S: Service> EffectsWorker<S> {
         service: Arc<S>,
         session: Session,
         outbox: Outbox,
-        settings: &Settings,
+        settings: &LoopSettings,
         monitor: Arc<dyn Monitor>,
         outcomes: mpsc::Sender<Local<S::Input>>,
     ) -> Self {
@@ -215,7 +215,7 @@ impl<S: Service> EffectsWorker<S> {
     /// Takes a call into memory, if it is not there yet and its lane has room. If not, it is in the
     /// table.
     fn admit(&mut self, Intent { id, call, abandoned }: Intent<S::Effect>) {
-        let key = (call.order, call.effect.step());
+        let key = (call.saga, call.effect.step());
         if self.known.contains_key(&key) {
             return;
         }
@@ -238,7 +238,7 @@ impl<S: Service> EffectsWorker<S> {
 
     /// Lets go of a call.
     fn release(&mut self, call: &Subject) {
-        let is = |(order, step): &(OrderId, &str)| *order == call.order && *step == call.step;
+        let is = |(saga, step): &(SagaKey, &str)| *saga == call.saga && *step == call.step;
         let known = self.known.iter().find(|(key, _)| is(key));
         let Some((key, id)) = known.map(|(key, (id, _))| (*key, *id)) else { return };
         if let Some(Pending { lane, .. }) = self.pending.remove(&id) {
@@ -260,7 +260,7 @@ impl<S: Service> EffectsWorker<S> {
             if self.dispatcher.wait(&lane.clone(), id, true).is_err()
                 && let Some(Pending { call, lane, .. }) = self.pending.remove(&id)
             {
-                self.known.remove(&(call.order, call.effect.step()));
+                self.known.remove(&(call.saga, call.effect.step()));
                 self.defer(id, &call, &lane, NO_ROOM_FOR.mul_f64(fastrand::f64()), String::new());
             }
         }
@@ -289,10 +289,10 @@ impl<S: Service> EffectsWorker<S> {
                 Ok(input) => {
                     let given_up = if service.gives_up(&input) { kept(&call, error) } else { None };
                     let origin = Origin::Effect { intent: id, given_up };
-                    let (order, cause, name) = (call.order, call.cause.clone(), call.effect.step());
+                    let (saga, cause, name) = (call.saga, call.cause.clone(), call.effect.step());
                     // Fails only at shutdown; the intent is in the table, and the call repeated
                     // with its key.
-                    let _ = outcomes.send(Message { order, input, cause, name, origin }).await;
+                    let _ = outcomes.send(Message { saga, input, cause, name, origin }).await;
                     None
                 }
                 Err(error) => Some(error),
@@ -307,7 +307,7 @@ impl<S: Service> EffectsWorker<S> {
         let released = self.released.remove(&id);
         let tried_before = call.attempts > 0;
         self.dispatcher.ended(&lane, answered, tried_before, self.now());
-        let key = (call.order, call.effect.step());
+        let key = (call.saga, call.effect.step());
         let Some(error) = error else {
             self.known.remove(&key);
             return;

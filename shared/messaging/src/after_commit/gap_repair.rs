@@ -1,4 +1,4 @@
-//! Looks for events that are missing in orders' streams, and repairs what it finds.
+//! Looks for events that are missing in sagas' streams, and repairs what it finds.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -9,7 +9,7 @@ use contracts::{Envelope, TARGET_GROUP, Topics, headers};
 use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use kafka::{AdminError, Bounds, Scanned, scan, windows};
-use kernel::OrderId;
+use kernel::SagaKey;
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -31,7 +31,7 @@ const EVERY: Duration = Duration::from_secs(2);
 const AGAIN_S: f64 = 60.0;
 /// How many are looked for at once.
 const AT_ONCE: i64 = 1_000;
-/// How much earlier than its order's id says an event may have been written, because clocks differ.
+/// How much earlier than its saga's id says an event may have been written, because clocks differ.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
 
 /// Looks after numbers that did not arrive: searches the topic for them and puts what it finds
@@ -105,7 +105,7 @@ impl<I: Send + Sync + 'static> GapRepairer<I> {
         let mut overdue = Search::new();
         for row in rows {
             let number = Numbered {
-                order: OrderId(row.order_id),
+                saga: SagaKey(row.order_id),
                 source: row.source,
                 sequence: row.sequence.unsigned_abs(),
                 partition: row.partition,
@@ -115,7 +115,7 @@ impl<I: Send + Sync + 'static> GapRepairer<I> {
         Ok(overdue)
     }
 
-    /// Searches a topic's partition, from when the oldest of the orders was placed.
+    /// Searches a topic's partition, from when the oldest of the sagas was placed.
     async fn search(
         &self,
         topic: String,
@@ -124,7 +124,7 @@ impl<I: Send + Sync + 'static> GapRepairer<I> {
     ) -> Result<Vec<Searched>, Failure> {
         let (brokers, readers) = (self.brokers.clone(), self.readers.clone());
         let searching = tokio::task::spawn_blocking(move || {
-            let from = numbers.iter().map(|number| placed_at(number.order)).min().flatten();
+            let from = numbers.iter().map(|number| placed_at(number.saga)).min().flatten();
             let bounds = Bounds::Times { from, to: None };
             let mut windows = match windows(&brokers, &[topic], bounds) {
                 // A source that is none of this fleet's: nothing to be found.
@@ -132,9 +132,9 @@ impl<I: Send + Sync + 'static> GapRepairer<I> {
                 windows => windows?,
             };
             windows.retain(|window| window.partition == partition);
-            let mut wanted: HashMap<(OrderId, u32), Searched> = numbers
+            let mut wanted: HashMap<(SagaKey, u32), Searched> = numbers
                 .into_iter()
-                .map(|number| ((number.order, number.sequence), Searched { number, found: None }))
+                .map(|number| ((number.saga, number.sequence), Searched { number, found: None }))
                 .collect();
             scan(&brokers, &windows, |record| {
                 look_at(record, &readers, &mut wanted);
@@ -142,7 +142,7 @@ impl<I: Send + Sync + 'static> GapRepairer<I> {
             })?;
             let mut searched: Vec<Searched> = wanted.into_values().collect();
             // What is found is repaired in the order in which it was said.
-            searched.sort_by_key(|one| (one.number.order, one.number.sequence));
+            searched.sort_by_key(|one| (one.number.saga, one.number.sequence));
             Ok(searched)
         });
         let result: Result<_, AdminError> = searching
@@ -166,29 +166,29 @@ impl<I: Send + Sync + 'static> GapRepairer<I> {
                 write.run(&mut session).await?;
             }
             ("repaired", Some(found)) => {
-                retry::set_aside(&mut session, &found.record, Fate::Retry(Duration::ZERO)).await?;
+                retry::park(&mut session, &found.record, Fate::Retry(Duration::ZERO)).await?;
             }
             _ => {}
         }
         drop(session);
         counter!("farandole_gaps_total", "outcome" => outcome).increment(1);
-        let Numbered { order, source, sequence, .. } = &number;
+        let Numbered { saga, source, sequence, .. } = &number;
         match outcome {
             "lost" => error!(
-                order_id = %order, source, sequence,
+                order_id = %saga, source, sequence,
                 "an event is missing for good: see farandole gaps"
             ),
-            "not ours" => self.skipped.add(*order, source, *sequence),
-            "repaired" => warn!(order_id = %order, source, sequence, "a missed event is repaired"),
+            "not ours" => self.skipped.add(*saga, source, *sequence),
+            "repaired" => warn!(order_id = %saga, source, sequence, "a missed event is repaired"),
             _ => {}
         }
         Ok(())
     }
 }
 
-/// When an order was placed: its id is a `UUIDv7`. `None` if it is another kind of UUID.
-fn placed_at(order: OrderId) -> Option<Timestamp> {
-    let (seconds, nanoseconds) = order.0.get_timestamp()?.to_unix();
+/// When a saga was placed: its id is a `UUIDv7`. `None` if it is another kind of UUID.
+fn placed_at(saga: SagaKey) -> Option<Timestamp> {
+    let (seconds, nanoseconds) = saga.0.get_timestamp()?.to_unix();
     let placed = Timestamp::new(i64::try_from(seconds).ok()?, nanoseconds.cast_signed()).ok()?;
     placed.checked_sub(CLOCKS_DIFFER).ok()
 }
@@ -197,14 +197,14 @@ fn placed_at(order: OrderId) -> Option<Timestamp> {
 fn look_at<I: 'static>(
     record: &Scanned<'_>,
     readers: &Readers<I>,
-    wanted: &mut HashMap<(OrderId, u32), Searched>,
+    wanted: &mut HashMap<(SagaKey, u32), Searched>,
 ) {
     let Some(all) = &record.headers else { return };
-    let order = record.header(headers::SUBJECT).and_then(|text| std::str::from_utf8(text).ok());
-    let Some(Ok(order)) = order.map(str::parse::<OrderId>) else { return };
+    let saga = record.header(headers::SUBJECT).and_then(|text| std::str::from_utf8(text).ok());
+    let Some(Ok(saga)) = saga.map(str::parse::<SagaKey>) else { return };
     let sequence = record.header(headers::SEQUENCE).and_then(|text| std::str::from_utf8(text).ok());
     let Some(Ok(sequence)) = sequence.map(str::parse::<u32>) else { return };
-    let Some(searched) = wanted.get_mut(&(order, sequence)) else { return };
+    let Some(searched) = wanted.get_mut(&(saga, sequence)) else { return };
     let Ok(envelope) = Envelope::parse(all.iter().copied()) else { return };
     // A copy for another group says nothing; the first one is what was meant for all.
     let redriven = all.iter().any(|(name, _)| *name == TARGET_GROUP);
@@ -214,7 +214,7 @@ fn look_at<I: 'static>(
     searched.found = Some(Found {
         id: envelope.id,
         consumed: readers.concerns(all.iter().copied()),
-        record: Parked::from_scanned(record, Some(order)),
+        record: Parked::from_scanned(record, Some(saga)),
     });
 }
 
@@ -254,7 +254,7 @@ async fn whereabouts(session: &mut Session, found: &Found) -> Result<&'static st
 }
 
 async fn judge(session: &mut Session, number: &Numbered, verdict: &str) -> Result<(), Failure> {
-    let Numbered { order, source, sequence, .. } = number;
+    let Numbered { saga, source, sequence, .. } = number;
     session
         .run(|connection| {
             sqlx::query!(
@@ -263,7 +263,7 @@ async fn judge(session: &mut Session, number: &Numbered, verdict: &str) -> Resul
                        WHERE order_id = $1 AND source = $2 AND sequence = $3)
                      THEN 'acknowledged' ELSE $4 END
                  WHERE order_id = $1 AND source = $2 AND sequence = $3",
-                order.0,
+                saga.0,
                 source,
                 sequence.cast_signed(),
                 verdict

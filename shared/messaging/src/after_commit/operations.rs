@@ -1,5 +1,5 @@
 //! Follows the log of what operators decide, and carries out what concerns this service: missing
-//! events that stay missing, calls, and orders that are to be undone.
+//! events that stay missing, calls, and sagas that are to be undone.
 //!
 //! Each instance reads the whole log at its start, and what comes then. What was dealt with is in
 //! the table `decisions`, as a rule by the statement that did so; so it does no harm that several
@@ -29,7 +29,7 @@ use crate::cause::Cause;
 use crate::failure::{Failure, panic_text};
 use crate::record::message::{Local, Message, Origin};
 use crate::service::{Monitor, Service};
-use crate::tables::decisions::{self, Decision};
+use crate::tables::decisions::{self, OperatorDecision};
 use crate::tables::gaps;
 use crate::tables::intents::{self, Deferral, OpenCall, Turn};
 use crate::tables::outbox::Outbox;
@@ -194,7 +194,7 @@ impl<S: Service> OperationsFollower<S> {
             {
                 let Decided { subjects, said, .. } = decided;
                 for subject in subjects {
-                    let decision = Decision { operation, subject };
+                    let decision = OperatorDecision { operation, subject };
                     self.decide(kind, &decision, said.as_ref()).await;
                 }
             }
@@ -225,7 +225,7 @@ impl<S: Service> OperationsFollower<S> {
     }
 
     /// Carries out a decision, unless that was done.
-    async fn decide(&self, kind: Kind, decision: &Decision, said: Option<&Said>) {
+    async fn decide(&self, kind: Kind, decision: &OperatorDecision, said: Option<&Said>) {
         let mut rounds = 0;
         loop {
             let fate = match self.look_at(kind, decision, said).await {
@@ -235,7 +235,7 @@ impl<S: Service> OperationsFollower<S> {
                 }
                 Ok(fate) => fate,
                 // Such as a call that a newer version has intended.
-                Err(Failure::Message(error)) => Fate::Refused(error),
+                Err(Failure::Poison(error)) => Fate::Refused(error),
                 Err(failure) => {
                     self.pause(&failure).await;
                     continue;
@@ -252,7 +252,7 @@ impl<S: Service> OperationsFollower<S> {
                 Fate::Refused(reason) => reason,
                 Fate::Again => "others change it without end".to_owned(),
             };
-            let Decision { operation, subject } = decision;
+            let OperatorDecision { operation, subject } = decision;
             warn!(%operation, %subject, refused, kind = kind.name(), "a decision is refused");
             let closed = self.close(decision, Some(&refused)).await;
             match closed {
@@ -262,17 +262,21 @@ impl<S: Service> OperationsFollower<S> {
         }
     }
 
-    async fn close(&self, decision: &Decision, refused: Option<&str>) -> Result<(), Failure> {
+    async fn close(
+        &self,
+        decision: &OperatorDecision,
+        refused: Option<&str>,
+    ) -> Result<(), Failure> {
         decisions::close(&mut *self.database.session().await, decision, refused).await
     }
 
     async fn look_at(
         &self,
         kind: Kind,
-        decision: &Decision,
+        decision: &OperatorDecision,
         said: Option<&Said>,
     ) -> Result<Fate, Failure> {
-        let Decision { operation, subject } = decision;
+        let OperatorDecision { operation, subject } = decision;
         let mut session = self.database.session().await;
         if decisions::is_closed(&mut session, decision).await? {
             return Ok(Fate::Closed);
@@ -281,7 +285,7 @@ impl<S: Service> OperationsFollower<S> {
             drop(session);
             return self.undo(decision).await;
         }
-        let found = intents::find::<S::Effect>(&mut session, subject.order, &subject.step).await?;
+        let found = intents::find::<S::Effect>(&mut session, subject.saga, &subject.step).await?;
         drop(session);
         let Some(call) = found else {
             return Ok(Fate::refused("this call is not open; its outcome may be known by now"));
@@ -331,7 +335,7 @@ impl<S: Service> OperationsFollower<S> {
         &self,
         call: &OpenCall<S::Effect>,
         turn: Turn,
-        decision: &Decision,
+        decision: &OperatorDecision,
     ) -> Result<Fate, Failure> {
         let mut session = self.database.session().await;
         if !call.is_alone() {
@@ -354,28 +358,28 @@ impl<S: Service> OperationsFollower<S> {
         OpenCall { id: intent, effect, cause, .. }: OpenCall<S::Effect>,
         input: S::Input,
         kind: Kind,
-        decision: &Decision,
+        decision: &OperatorDecision,
     ) -> Result<Fate, Failure> {
         let (done, committed) = oneshot::channel();
-        let (order, decision) = (decision.subject.order, decision.clone());
+        let (saga, decision) = (decision.subject.saga, decision.clone());
         let origin = Origin::Decided { intent, decision, done };
         let name = effect.step();
-        info!(order_id = %order, step = name, kind = kind.name(), "an operator's word is taken");
-        self.submit(Message { order, input, cause, name, origin }, committed).await?;
+        info!(order_id = %saga, step = name, kind = kind.name(), "an operator's word is taken");
+        self.submit(Message { saga, input, cause, name, origin }, committed).await?;
         // If the call was closed by something else, there is no note of the decision.
         Ok(Fate::Again)
     }
 
-    async fn undo(&self, decision: &Decision) -> Result<Fate, Failure> {
+    async fn undo(&self, decision: &OperatorDecision) -> Result<Fate, Failure> {
         let Some(input) = S::undo() else {
-            return Ok(Fate::refused("orders are not this service's to undo"));
+            return Ok(Fate::refused("sagas are not this service's to undo"));
         };
         let (done, committed) = oneshot::channel();
         let operation = decision.operation.to_string();
         let cause =
             Cause { causation_id: operation.clone(), correlation_id: operation, traceparent: None };
-        let (order, origin) = (decision.subject.order, Origin::Command { done });
-        self.submit(Message { order, input, cause, name: "undo", origin }, committed).await?;
+        let (saga, origin) = (decision.subject.saga, Origin::Command { done });
+        self.submit(Message { saga, input, cause, name: "undo", origin }, committed).await?;
         self.close(decision, None).await?;
         Ok(Fate::Closed)
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kafka::{Producer, PublishError};
-use kernel::OrderId;
+use kernel::SagaKey;
 use metrics::gauge;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// For so long nothing may be published before the service is not ready: a broker that restarts is
 /// back sooner.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// When the events of so many orders are refused, that is taken for the fault of the topic or of a
+/// When the events of so many sagas are refused, that is taken for the fault of the topic or of a
 /// missing right instead of the events'.
 const REFUSED_MAX: usize = 3;
 /// What readiness calls it.
@@ -34,8 +34,8 @@ struct State {
     under_way: Option<Instant>,
     /// Since when nothing has arrived, and why the last batch did not.
     failing: Option<(Instant, String)>,
-    /// The orders whose next event Kafka refuses.
-    refused: BTreeMap<OrderId, Refused>,
+    /// The sagas whose next event Kafka refuses.
+    refused: BTreeMap<SagaKey, Refused>,
 }
 
 struct Refused {
@@ -50,15 +50,15 @@ impl Outputs {
         self.lock().under_way = Some(Instant::now());
     }
 
-    /// It has come to its end: events of these orders are in the log. `failure` is why others are
+    /// It has come to its end: events of these sagas are in the log. `failure` is why others are
     /// not, where that is not the events' own fault.
-    pub(crate) fn end(&self, landed: impl Iterator<Item = OrderId>, failure: Option<&str>) {
+    pub(crate) fn end(&self, landed: impl Iterator<Item = SagaKey>, failure: Option<&str>) {
         let mut state = self.lock();
         let began = state.under_way.take().unwrap_or_else(Instant::now);
-        for order in landed {
+        for saga in landed {
             state.failing = None;
             if !state.refused.is_empty() {
-                state.refused.remove(&order);
+                state.refused.remove(&saga);
             }
         }
         if let Some(failure) = failure {
@@ -68,11 +68,11 @@ impl Outputs {
     }
 
     /// Kafka refuses an event, however often it is sent.
-    pub(crate) fn refuse(&self, order: OrderId, event_type: &str, error: &PublishError) {
+    pub(crate) fn refuse(&self, saga: SagaKey, event_type: &str, error: &PublishError) {
         let mut state = self.lock();
-        let since = state.refused.get(&order).map_or_else(Instant::now, |refused| refused.since);
+        let since = state.refused.get(&saga).map_or_else(Instant::now, |refused| refused.since);
         let (event_type, reason) = (event_type.to_owned(), error.reason.clone());
-        state.refused.insert(order, Refused { since, event_type, reason });
+        state.refused.insert(saga, Refused { since, event_type, reason });
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -107,16 +107,16 @@ impl State {
 
     /// What Kafka refuses, if it does.
     fn refusals(&self) -> Option<String> {
-        let (order, Refused { since, event_type, reason }) = self.first_refused()?;
+        let (saga, Refused { since, event_type, reason }) = self.first_refused()?;
         Some(format!(
-            "Kafka refuses events of {} orders; the first, {event_type} of {order}, for {} s: \
+            "Kafka refuses events of {} sagas; the first, {event_type} of {saga}, for {} s: \
              {reason}",
             self.refused.len(),
             since.elapsed().as_secs()
         ))
     }
 
-    fn first_refused(&self) -> Option<(&OrderId, &Refused)> {
+    fn first_refused(&self) -> Option<(&SagaKey, &Refused)> {
         self.refused.iter().min_by_key(|(_, refused)| refused.since)
     }
 }
@@ -172,26 +172,26 @@ mod tests {
         let throttled = outputs.lock().stopped(Duration::from_secs(4)).unwrap();
         assert!(throttled.contains("by a quota, for 4.0s a request"), "{throttled}");
         outputs.begin();
-        outputs.end([OrderId(Uuid::nil())].into_iter(), None);
+        outputs.end([SagaKey(Uuid::nil())].into_iter(), None);
         assert_eq!(stopped(), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_single_refused_event_is_told_and_does_not_stop_the_service() {
         let outputs = Outputs::default();
-        let orders = [1, 2, 3].map(|number| OrderId(Uuid::from_u128(number)));
-        outputs.refuse(orders[0], "OrderPlaced", &refused());
+        let sagas = [1, 2, 3].map(|number| SagaKey(Uuid::from_u128(number)));
+        outputs.refuse(sagas[0], "OrderPlaced", &refused());
         tokio::time::advance(Duration::from_secs(20)).await;
         assert_eq!(outputs.lock().stopped(Duration::ZERO), None);
         let told = outputs.lock().refusals().unwrap();
-        assert!(told.contains("1 orders") && told.contains("for 20 s: too large"), "{told}");
+        assert!(told.contains("1 sagas") && told.contains("for 20 s: too large"), "{told}");
         // That many are refused is another matter.
-        outputs.refuse(orders[1], "OrderPlaced", &refused());
-        outputs.refuse(orders[2], "OrderPlaced", &refused());
+        outputs.refuse(sagas[1], "OrderPlaced", &refused());
+        outputs.refuse(sagas[2], "OrderPlaced", &refused());
         assert!(outputs.lock().stopped(Duration::ZERO).is_some());
-        outputs.end([orders[2]].into_iter(), None);
+        outputs.end([sagas[2]].into_iter(), None);
         assert_eq!(outputs.lock().stopped(Duration::ZERO), None);
-        outputs.end(orders[..2].iter().copied(), None);
+        outputs.end(sagas[..2].iter().copied(), None);
         assert_eq!(outputs.lock().refusals(), None);
     }
 }

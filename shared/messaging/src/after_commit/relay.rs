@@ -1,4 +1,4 @@
-//! The relay: publishes committed events, in order per order, and sees to it that the rows of those
+//! The relay: publishes committed events, in order per saga, and sees to it that the rows of those
 //! that are in the log go.
 //!
 //! Events are handed over in memory after the commit. Whatever else is in the table (what a crash
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use contracts::Envelope;
 use kafka::{Producer, PublishError, Record, Throttle, header};
-use kernel::OrderId;
+use kernel::SagaKey;
 use rdkafka::message::OwnedHeaders;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -58,8 +58,8 @@ const REFUSED_IN_A_ROW: u32 = 16;
 const BACKOFF_CAP: Duration = Duration::from_secs(2);
 
 impl Sequenced for Bundled {
-    fn order(&self) -> OrderId {
-        self.event.envelope.order
+    fn saga(&self) -> SagaKey {
+        self.event.envelope.saga
     }
 
     fn sequence(&self) -> u32 {
@@ -371,8 +371,8 @@ impl RelayWorker {
             match result {
                 Ok(()) => landed.push(event),
                 Err(error) if error.refused => {
-                    let Envelope { order, event_type, .. } = &event.event.envelope;
-                    self.relay.outputs.refuse(*order, event_type, &error);
+                    let Envelope { saga, event_type, .. } = &event.event.envelope;
+                    self.relay.outputs.refuse(*saga, event_type, &error);
                     tell_refused(&event, &error.reason);
                     self.events.refused(event, now + refused_for);
                 }
@@ -385,7 +385,7 @@ impl RelayWorker {
         for event in &landed {
             self.events.landed(event, now);
         }
-        self.relay.outputs.end(landed.iter().map(Bundled::order), reason.as_deref());
+        self.relay.outputs.end(landed.iter().map(Bundled::saga), reason.as_deref());
         self.forget(landed.len());
         tell_published(landed.iter().map(|one| &one.event));
         self.outbox.are_published(landed.iter().filter_map(Bundled::published));
@@ -434,7 +434,7 @@ impl RelayWorker {
         &self,
         events: impl ExactSizeIterator<Item = &'e Bundled> + Clone,
     ) -> Vec<Result<(), PublishError>> {
-        let keys: Vec<String> = events.clone().map(|one| one.order().to_string()).collect();
+        let keys: Vec<String> = events.clone().map(|one| one.saga().to_string()).collect();
         let records = events.zip(&keys).map(|(one, key)| record(&self.topic, &one.event, key));
         self.producer.publish(records).await
     }
@@ -489,7 +489,7 @@ fn record<'a>(topic: &'a str, event: &'a Outgoing, key: &'a str) -> Record<'a> {
 fn tell_published<'a>(events: impl Iterator<Item = &'a Outgoing> + Clone) {
     for Outgoing { envelope, .. } in events.clone() {
         debug!(
-            order_id = %envelope.order,
+            order_id = %envelope.saga,
             r#type = envelope.event_type,
             event_id = %envelope.id,
             correlation_id = envelope.correlation_id,
@@ -505,13 +505,13 @@ fn tell_refused(event: &Bundled, reason: &str) {
     metrics::counter!("farandole_events_refused_total", "type" => envelope.event_type.clone())
         .increment(1);
     error!(
-        order_id = %envelope.order,
+        order_id = %envelope.saga,
         r#type = envelope.event_type,
         event_id = %envelope.id,
         bundle_id = event.bundle().0,
         bytes = event.event.payload.len(),
         reason,
-        "Kafka refuses an event; it stays in the outbox and is tried again, and its order's later \
+        "Kafka refuses an event; it stays in the outbox and is tried again, and its saga's later \
          events wait behind it"
     );
 }

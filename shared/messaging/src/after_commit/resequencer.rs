@@ -1,10 +1,10 @@
-//! Keeps an order's events in order on their way to the log, whoever committed them, and whether
+//! Keeps a saga's events in order on their way to the log, whoever committed them, and whether
 //! or not their commits were answered.
 //!
-//! The rule: **an event goes out when the order's event before it is in the log.** It is, if that
+//! The rule: **an event goes out when the saga's event before it is in the log.** It is, if that
 //! one came by here and does not wait here any more; or if the bundle that has it is not in the
 //! table any more, for rows go when all their events are in the log. So a bundle that is in memory
-//! is known here until its row is deleted, and an order's events leave one at a time.
+//! is known here until its row is deleted, and a saga's events leave one at a time.
 //!
 //! Pure, so that the model checker runs what production runs: the clock is given, and questions to
 //! the table are asked and answered by the caller.
@@ -12,21 +12,21 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use kernel::OrderId;
+use kernel::SagaKey;
 
 use crate::tables::bundle::BundleId;
 
 /// How many bundles are remembered after their rows are gone: minutes of them at a hundred a
 /// second. Whether an older one has been published is looked up in the table.
 const RECENT_MAX: usize = 16_384;
-/// How long an order's next event waits for the instance that has to publish the one before.
+/// How long a saga's next event waits for the instance that has to publish the one before.
 const OTHERS_LIMIT: Duration = Duration::from_secs(5);
 
-/// An event of an order, in a bundle.
+/// An event of a saga, in a bundle.
 pub trait Sequenced {
     /// Whose event it is.
-    fn order(&self) -> OrderId;
-    /// Its number among the order's events of this service.
+    fn saga(&self) -> SagaKey;
+    /// Its number among the saga's events of this service.
     fn sequence(&self) -> u32;
     /// The bundle with the event before it, if that is another.
     fn follows(&self) -> Option<BundleId>;
@@ -44,14 +44,14 @@ pub enum Whose {
 /// Events on their way to the log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Resequencer<E> {
-    /// The orders that have events here.
-    lines: BTreeMap<OrderId, Line<E>>,
+    /// The sagas that have events here.
+    lines: BTreeMap<SagaKey, Line<E>>,
     /// Those whose next event may go.
-    ready: VecDeque<OrderId>,
+    ready: VecDeque<SagaKey>,
     /// Those whose next event waits to be told of, with the bundle that it follows.
-    unknown: BTreeMap<OrderId, BundleId>,
+    unknown: BTreeMap<SagaKey, BundleId>,
     /// Those whose next event is refused.
-    refused: BTreeSet<OrderId>,
+    refused: BTreeSet<SagaKey>,
     known: Recent,
     events: usize,
 }
@@ -63,7 +63,7 @@ struct Line<E> {
     next: Next,
 }
 
-/// What the next event of an order waits for.
+/// What the next event of a saga waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Next {
     /// For its turn.
@@ -102,15 +102,15 @@ impl<E: Sequenced> Resequencer<E> {
         }
         for event in events {
             self.events += 1;
-            let order = event.order();
-            let line = self.lines.entry(order).or_insert_with(|| Line {
+            let saga = event.saga();
+            let line = self.lines.entry(saga).or_insert_with(|| Line {
                 events: VecDeque::new(),
                 next: Next::Unknown { since: now },
             });
             let at = line.events.partition_point(|one| one.sequence() < event.sequence());
             line.events.insert(at, event);
             if at == 0 && line.next != Next::Flying {
-                self.judge(order, now);
+                self.judge(saga, now);
             }
         }
         // Only now: the bundle's own events must not be taken for ones that came by before.
@@ -129,15 +129,15 @@ impl<E: Sequenced> Resequencer<E> {
         self.known.deleted.contains(&bundle)
     }
 
-    /// Takes out events that may go now, up to so many and at most one of each order. Each is to be
+    /// Takes out events that may go now, up to so many and at most one of each saga. Each is to be
     /// given back, by [`landed`](Self::landed), [`failed`](Self::failed) or
     /// [`refused`](Self::refused).
     pub fn fly(&mut self, max: usize) -> Vec<E> {
         let mut flying = Vec::with_capacity(max.min(self.ready.len()));
         while flying.len() < max
-            && let Some(order) = self.ready.pop_front()
+            && let Some(saga) = self.ready.pop_front()
         {
-            let Some(line) = self.lines.get_mut(&order) else { continue };
+            let Some(line) = self.lines.get_mut(&saga) else { continue };
             // What is put in front of a ready one is judged anew; then it may stand here twice.
             if line.next != Next::Ready {
                 continue;
@@ -152,35 +152,35 @@ impl<E: Sequenced> Resequencer<E> {
 
     /// An event is in the log.
     pub fn landed(&mut self, event: &E, now: Duration) {
-        let order = event.order();
+        let saga = event.saga();
         self.events = self.events.saturating_sub(1);
-        let Some(line) = self.lines.get(&order) else { return };
+        let Some(line) = self.lines.get(&saga) else { return };
         if line.events.is_empty() {
-            self.lines.remove(&order);
+            self.lines.remove(&saga);
         } else {
-            self.judge(order, now);
+            self.judge(saga, now);
         }
     }
 
     /// An event may not be in the log: it goes again, as soon as it may.
     pub fn failed(&mut self, event: E) {
-        let order = event.order();
-        if let Some(line) = self.lines.get_mut(&order) {
+        let saga = event.saga();
+        if let Some(line) = self.lines.get_mut(&saga) {
             line.events.push_front(event);
             line.next = Next::Ready;
             // First of all, for it has waited longest.
-            self.ready.push_front(order);
+            self.ready.push_front(saga);
         }
     }
 
-    /// Kafka does not take an event, however often it is sent. Its order's later ones wait behind
+    /// Kafka does not take an event, however often it is sent. Its saga's later ones wait behind
     /// it, and it is tried again `until` then.
     pub fn refused(&mut self, event: E, until: Duration) {
-        let order = event.order();
-        if let Some(line) = self.lines.get_mut(&order) {
+        let saga = event.saga();
+        if let Some(line) = self.lines.get_mut(&saga) {
             line.events.push_front(event);
             line.next = Next::Refused { until };
-            self.refused.insert(order);
+            self.refused.insert(saga);
         }
     }
 
@@ -188,12 +188,12 @@ impl<E: Sequenced> Resequencer<E> {
     pub fn try_again(&mut self, now: Duration) {
         let lines = &mut self.lines;
         let ready = &mut self.ready;
-        self.refused.retain(|order| {
-            let Some(line) = lines.get_mut(order) else { return false };
+        self.refused.retain(|saga| {
+            let Some(line) = lines.get_mut(saga) else { return false };
             match line.next {
                 Next::Refused { until } if until <= now => {
                     line.next = Next::Ready;
-                    ready.push_back(*order);
+                    ready.push_back(*saga);
                     false
                 }
                 Next::Refused { .. } => true,
@@ -217,16 +217,16 @@ impl<E: Sequenced> Resequencer<E> {
         now: Duration,
     ) -> Vec<BundleId> {
         let mut to_take_up = BTreeSet::new();
-        let waiting: Vec<(OrderId, BundleId)> =
-            self.unknown.iter().map(|(order, bundle)| (*order, *bundle)).collect();
-        for (order, bundle) in waiting.into_iter().filter(|(_, bundle)| asked.contains(bundle)) {
-            let Some(line) = self.lines.get_mut(&order) else { continue };
+        let waiting: Vec<(SagaKey, BundleId)> =
+            self.unknown.iter().map(|(saga, bundle)| (*saga, *bundle)).collect();
+        for (saga, bundle) in waiting.into_iter().filter(|(_, bundle)| asked.contains(bundle)) {
+            let Some(line) = self.lines.get_mut(&saga) else { continue };
             let Next::Unknown { since } = line.next else { continue };
             match there.get(&bundle) {
                 None => {
                     line.next = Next::Ready;
-                    self.unknown.remove(&order);
-                    self.ready.push_back(order);
+                    self.unknown.remove(&saga);
+                    self.ready.push_back(saga);
                 }
                 Some(Whose::Ours) => {
                     to_take_up.insert(bundle);
@@ -252,7 +252,7 @@ impl<E: Sequenced> Resequencer<E> {
         self.events
     }
 
-    /// How many orders have an event that may go.
+    /// How many sagas have an event that may go.
     pub fn ready(&self) -> usize {
         self.ready.len()
     }
@@ -269,7 +269,7 @@ impl<E: Sequenced> Resequencer<E> {
 
     /// Until when the next event that is refused waits.
     pub fn next_try(&self) -> Option<Duration> {
-        let lines = self.refused.iter().filter_map(|order| self.lines.get(order));
+        let lines = self.refused.iter().filter_map(|saga| self.lines.get(saga));
         let until = lines.filter_map(|line| match line.next {
             Next::Refused { until } => Some(until),
             _ => None,
@@ -277,11 +277,11 @@ impl<E: Sequenced> Resequencer<E> {
         until.min()
     }
 
-    /// Judges whether the first event of an order's line may go.
-    fn judge(&mut self, order: OrderId, now: Duration) {
-        let Some(line) = self.lines.get_mut(&order) else { return };
+    /// Judges whether the first event of a saga's line may go.
+    fn judge(&mut self, saga: SagaKey, now: Duration) {
+        let Some(line) = self.lines.get_mut(&saga) else { return };
         let Some(first) = line.events.front() else { return };
-        self.unknown.remove(&order);
+        self.unknown.remove(&saga);
         match first.follows() {
             // What it follows came by and is not before it here: it is in the log.
             Some(before) if !self.known.contains(before) => {
@@ -290,11 +290,11 @@ impl<E: Sequenced> Resequencer<E> {
                     _ => now,
                 };
                 line.next = Next::Unknown { since };
-                self.unknown.insert(order, before);
+                self.unknown.insert(saga, before);
             }
             _ => {
                 line.next = Next::Ready;
-                self.ready.push_back(order);
+                self.ready.push_back(saga);
             }
         }
     }

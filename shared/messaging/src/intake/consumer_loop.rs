@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::ends::Ends;
-use super::gathered::{Gathered, Reached};
 use super::group::join;
 use super::listener::{self, Listener};
+use super::polled::{Offsets, Polled};
 use crate::after_commit::backlog::Backlog;
 use crate::after_commit::effects::Effects;
 use crate::after_commit::relay::Relay;
@@ -32,13 +32,13 @@ use crate::pace::Pace;
 use crate::record::message::{Local, LogRecord, Message, Origin};
 use crate::record::readers::{Readers, Unreadable};
 use crate::service::{Monitor, Service};
-use crate::settings::{Settings, backoff};
+use crate::settings::{LoopSettings, backoff};
 use crate::tables::parked::Parked;
 use crate::transaction::batch::{Committed, Processor};
 
-/// How long a record that is not urgent waits for one that is: at low rates, what an order leads to
+/// How long a record that is not urgent waits for one that is: at low rates, what a saga leads to
 /// next has come by then.
-const LEISURE: Duration = Duration::from_millis(20);
+const IDLE_LINGER: Duration = Duration::from_millis(20);
 /// How often the retry queue is looked through.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 /// How long records of the retry queue are tried before new ones get their turn.
@@ -48,7 +48,7 @@ pub(super) const RETRY_TURN: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a transaction may still take once the service is to stop.
 const STOPPING_LIMIT: Duration = Duration::from_secs(3);
-/// How often a batch is repeated at once because another instance changed an order's row.
+/// How often a batch is repeated at once because another instance changed a saga's row.
 const CONFLICTS_MAX: u32 = 20;
 /// Longest wait between two attempts to reach a dependency.
 const BACKOFF_CAP: Duration = Duration::from_secs(2);
@@ -77,10 +77,10 @@ pub(crate) struct ConsumerLoop<S: Service> {
     pub(crate) effects: Arc<Effects<S::Effect>>,
     /// Wakes who moves dead letters.
     pub(crate) dead: Arc<Notify>,
-    pub(crate) settings: Settings,
+    pub(crate) settings: LoopSettings,
     pub(crate) monitor: Arc<dyn Monitor>,
     pub(crate) shutdown: CancellationToken,
-    /// Messages of the batch at hand that are neither processed nor set aside yet.
+    /// Messages of the batch at hand that are neither processed nor parked yet.
     pub(crate) unfinished: usize,
     /// Messages that were taken in since this was looked at last, those for this service.
     pub(crate) taken: usize,
@@ -145,7 +145,7 @@ impl<S: Service> ConsumerLoop<S> {
             if let Some((code, _)) = consumer.client().fatal_error() {
                 return Err(Fenced(code));
             }
-            held_up = self.hold_up(consumer, held_up);
+            held_up = self.apply_backpressure(consumer, held_up);
             if Instant::now() >= next_retry {
                 let more = tokio::select! {
                     more = self.retry_what_is_due(consumer) => more,
@@ -154,14 +154,14 @@ impl<S: Service> ConsumerLoop<S> {
                 next_retry = Instant::now() + if more { Duration::ZERO } else { RETRY_EVERY };
             }
             let records = std::mem::take(&mut early);
-            let gathered = self.gather(consumer, &mut stream, records, next_retry, &mut pace).await;
-            let fenced = gathered.fenced;
-            if gathered.is_empty() && fenced.is_none() {
+            let polled = self.gather(consumer, &mut stream, records, next_retry, &mut pace).await;
+            let fenced = polled.fenced;
+            if polled.is_empty() && fenced.is_none() {
                 continue;
             }
-            let reached = Reached::of(&gathered.records);
+            let reached = Offsets::of(&polled.records);
             let complete = tokio::select! {
-                complete = self.work(gathered) => complete,
+                complete = self.work(polled) => complete,
                 never = stay_in_group(consumer, &mut stream, &mut early) => match never {},
             };
             pace.done(mem::take(&mut self.taken));
@@ -179,7 +179,7 @@ impl<S: Service> ConsumerLoop<S> {
     /// Pauses the intake of events while there is more to be published, tried again or called
     /// outside than should be, and resumes it afterwards. What the service has taken in already
     /// goes on. Says whether it is paused.
-    fn hold_up(&self, consumer: &StreamConsumer<Listener>, was: bool) -> bool {
+    fn apply_backpressure(&self, consumer: &StreamConsumer<Listener>, was: bool) -> bool {
         let reason = if self.relay.is_behind() {
             Some("the outbox is not published fast enough")
         } else {
@@ -212,58 +212,60 @@ impl<S: Service> ConsumerLoop<S> {
         records: Vec<BorrowedMessage<'c>>,
         until: Instant,
         pace: &mut Pace,
-    ) -> Gathered<'c, S> {
-        let mut gathered = Gathered { records, locals: Vec::new(), fenced: None };
+    ) -> Polled<'c, S> {
+        let mut polled = Polled { records, locals: Vec::new(), fenced: None };
         let max = self.settings.batch_max;
         let tell = |error: Option<KafkaError>| {
             if let Some(error) = error {
                 consumer.context().failed(&error);
             }
         };
-        if gathered.is_empty() {
+        if polled.is_empty() {
             let mut until = until;
-            while !self.is_urgent(&gathered) {
+            while !self.is_urgent(&polled) {
                 tokio::select! {
                     biased;
-                    () = self.shutdown.cancelled() => return gathered,
-                    Some(local) = self.locals.recv() => gathered.locals.push(local),
-                    Some(polled) = stream.next() => tell(gathered.take(polled)),
+                    () = self.shutdown.cancelled() => return polled,
+                    Some(local) = self.locals.recv() => polled.locals.push(local),
+                    Some(next) = stream.next() => tell(polled.take(next)),
                     () = tokio::time::sleep_until(until) => break,
                 }
-                if gathered.len() == 1 {
-                    until = Instant::now() + LEISURE;
+                if polled.len() == 1 {
+                    until = Instant::now() + IDLE_LINGER;
                 }
             }
-            if max > 1 && !gathered.is_empty() {
+            if max > 1 && !polled.is_empty() {
                 pace.wait().await;
             }
         }
-        while gathered.len() < max
+        while polled.len() < max
             && let Ok(local) = self.locals.try_recv()
         {
-            gathered.locals.push(local);
+            polled.locals.push(local);
         }
-        while gathered.len() < max
-            && let Some(Some(polled)) = stream.next().now_or_never()
+        while polled.len() < max
+            && let Some(Some(next)) = stream.next().now_or_never()
         {
-            tell(gathered.take(polled));
+            tell(polled.take(next));
         }
-        gathered
+        polled
     }
 
-    /// Whether what was gathered should be processed now.
-    fn is_urgent(&self, gathered: &Gathered<'_, S>) -> bool {
-        let urgent = |record| legibly(|| self.readers.is_urgent(headers(record))).unwrap_or(true);
-        gathered.len() >= self.settings.batch_max
-            || gathered.fenced.is_some()
-            || !gathered.locals.is_empty()
-            || gathered.records.last().is_some_and(urgent)
+    /// Whether what was polled should be processed now.
+    fn is_urgent(&self, polled: &Polled<'_, S>) -> bool {
+        let urgent = |record| {
+            with_utf8_header_names(|| self.readers.is_urgent(headers(record))).unwrap_or(true)
+        };
+        polled.len() >= self.settings.batch_max
+            || polled.fenced.is_some()
+            || !polled.locals.is_empty()
+            || polled.records.last().is_some_and(urgent)
     }
 
-    /// Processes all that was gathered. Says whether all was processed or set aside.
-    async fn work(&mut self, gathered: Gathered<'_, S>) -> bool {
+    /// Processes all that was polled. Says whether all was processed or parked.
+    async fn work(&mut self, polled: Polled<'_, S>) -> bool {
         let started = Instant::now();
-        let Gathered { records, locals, .. } = gathered;
+        let Polled { records, locals, .. } = polled;
         histogram!("farandole_batch_size")
             .record(f64::from(u32::try_from(records.len() + locals.len()).unwrap_or(u32::MAX)));
         let complete = self.carry(records, locals).await.is_ok();
@@ -305,10 +307,10 @@ impl<S: Service> ConsumerLoop<S> {
         &mut self,
         record: BorrowedMessage<'c>,
     ) -> Result<Legible<'c, S::Input>, Interrupted> {
-        match legibly(|| self.readers.concerns(headers(&record))) {
+        match with_utf8_header_names(|| self.readers.concerns(headers(&record))) {
             Some(true) => {}
             Some(false) => {
-                legibly(|| self.processor.skipped.note(headers(&record)));
+                with_utf8_header_names(|| self.processor.skipped.note(headers(&record)));
                 return Ok(Legible::Not);
             }
             None => {
@@ -332,8 +334,8 @@ impl<S: Service> ConsumerLoop<S> {
                     self.bury(&parked).await?;
                     return Ok(Legible::Not);
                 }
-                Err(Unreadable::NotYet { order, reason }) => {
-                    let parked = Parked::from_record(&record, Some(order)).failed(&reason);
+                Err(Unreadable::NotYet { saga, reason }) => {
+                    let parked = Parked::from_record(&record, Some(saga)).failed(&reason);
                     return Ok(Legible::Later(Box::new(parked)));
                 }
                 Err(Unreadable::RegistryAway(error)) => {
@@ -344,7 +346,7 @@ impl<S: Service> ConsumerLoop<S> {
     }
 
     /// Carries a batch through, isolating messages that fail: halves it until the one that fails
-    /// stands alone, and sets that one aside.
+    /// stands alone, and parks that one.
     pub(super) async fn process(
         &mut self,
         batch: Vec<Message<'_, S::Input>>,
@@ -370,21 +372,21 @@ impl<S: Service> ConsumerLoop<S> {
                 Err(Failure::Locked(error)) => {
                     self.tell_locked(&error);
                     if part.len() > 1 {
-                        // Whose order it is that somebody has locked is found out by halves.
+                        // Whose saga it is that somebody has locked is found out by halves.
                         let second = part.split_off(part.len() / 2);
                         parts.push(second);
                         parts.push(part);
                     } else if let Some(message) = part.pop() {
-                        self.put_off(message, error).await?;
+                        self.postpone(message, error).await?;
                     }
                 }
-                Err(Failure::Message(error)) if part.len() == 1 => {
+                Err(Failure::Poison(error)) if part.len() == 1 => {
                     if let Some(message) = part.pop() {
-                        self.set_aside(message, error).await?;
+                        self.park(message, error).await?;
                     }
                 }
-                Err(Failure::Message(_)) => {
-                    // The first half goes first: an order's records stay in order.
+                Err(Failure::Poison(_)) => {
+                    // The first half goes first: a saga's records stay in order.
                     let second = part.split_off(part.len() / 2);
                     parts.push(second);
                     parts.push(part);
@@ -404,7 +406,7 @@ impl<S: Service> ConsumerLoop<S> {
         Ok(())
     }
 
-    /// That a row is locked holds up an order; that nothing goes through for a while is more.
+    /// That a row is locked holds up a saga; that nothing goes through for a while is more.
     fn tell_locked(&mut self, error: &str) {
         let since = *self.locked_since.get_or_insert_with(Instant::now);
         if since.elapsed() >= LOCKED_LIMIT {
@@ -436,7 +438,7 @@ impl<S: Service> ConsumerLoop<S> {
                 result => return result,
             }
         }
-        Err(Failure::Message(format!(
+        Err(Failure::Poison(format!(
             "{CONFLICTS_MAX} conflicts in a row: what the database has does not fit together, or \
              other instances change it without end"
         )))
@@ -445,9 +447,9 @@ impl<S: Service> ConsumerLoop<S> {
     /// After the commit: lets out what the batch led to.
     fn finish(&mut self, batch: Vec<Message<'_, S::Input>>, committed: Committed<S::Effect>) {
         self.unfinished -= batch.len();
-        for Message { order, name, cause, .. } in &batch {
+        for Message { saga, name, cause, .. } in &batch {
             debug!(
-                order_id = %order,
+                order_id = %saga,
                 r#type = name,
                 event_id = cause.causation_id,
                 correlation_id = cause.correlation_id,
@@ -458,7 +460,7 @@ impl<S: Service> ConsumerLoop<S> {
             self.relay.hand(bundle);
         }
         self.effects.hand(committed.intents);
-        self.processor.service.committed(&committed.orders);
+        self.processor.service.committed(&committed.sagas);
         for message in batch {
             if let Origin::Command { done } | Origin::Decided { done, .. } = message.origin {
                 // Whoever asked may have gone; the command is done all the same.
@@ -537,7 +539,7 @@ fn headers<'a>(
 
 /// What comes of reading headers; `None` if the name of one is not UTF-8: the client panics at it,
 /// and one record must not do that to us.
-fn legibly<T>(read: impl FnOnce() -> T) -> Option<T> {
+fn with_utf8_header_names<T>(read: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(read)).ok()
 }
 

@@ -1,4 +1,4 @@
-//! What becomes of records that fail: they are set aside, tried again, and buried.
+//! What becomes of records that fail: they are parked, tried again, and buried.
 
 use std::time::Duration;
 
@@ -24,34 +24,34 @@ const LOCKED_FOR: Duration = Duration::from_secs(3);
 
 impl<S: Service> ConsumerLoop<S> {
     /// Keeps a message that failed.
-    pub(super) async fn set_aside(
+    pub(super) async fn park(
         &mut self,
         message: Message<'_, S::Input>,
         error: String,
     ) -> Result<(), Interrupted> {
-        let Message { order, name, .. } = message;
+        let Message { saga, name, .. } = message;
         self.unfinished -= 1;
-        warn!(order_id = %order, r#type = name, error, "a message failed and is set aside");
+        warn!(order_id = %saga, r#type = name, error, "a message failed and is parked");
         match message.origin {
             Origin::Event { record, .. } => {
-                self.retry_or_bury(record.parked(order).failed(&error)).await
+                self.retry_or_bury(record.parked(saga).failed(&error)).await
             }
             Origin::Parked { row, .. } => self.retry_or_bury(row.failed(&error)).await,
             Origin::Effect { intent, .. } => {
                 // The intent stays, so the call is repeated and its outcome comes again.
                 counter!("farandole_outcomes_refused_total", "step" => name).increment(1);
                 let error = format!("its outcome cannot be taken: {error}");
-                self.defer(intent, self.settings.retry.cap, error).await
+                self.defer_call(intent, self.settings.retry.cap, error).await
             }
             Origin::Command { done } | Origin::Decided { done, .. } => {
-                let _ = done.send(Err(Failure::Message(error)));
+                let _ = done.send(Err(Failure::Poison(error)));
                 Ok(())
             }
         }
     }
 
     /// Has a call repeated after a while.
-    async fn defer(
+    async fn defer_call(
         &mut self,
         intent: IntentId,
         wait: Duration,
@@ -61,33 +61,33 @@ impl<S: Service> ConsumerLoop<S> {
         let processor = &mut self.processor;
         let deferred = intents::defer(&mut processor.session, &processor.outbox, vec![deferral]);
         if let Err(failure) = deferred.await {
-            warn!(%failure, "cannot put a call off; it is repeated after its lease");
+            warn!(%failure, "cannot defer a call; it is repeated after its lease");
         }
         Ok(())
     }
 
     /// Keeps a message whose rows somebody has locked. That is not its fault, so it does not count as
     /// a failed try.
-    pub(super) async fn put_off(
+    pub(super) async fn postpone(
         &mut self,
         message: Message<'_, S::Input>,
         error: String,
     ) -> Result<(), Interrupted> {
-        let Message { order, name, .. } = message;
+        let Message { saga, name, .. } = message;
         self.unfinished -= 1;
-        warn!(order_id = %order, r#type = name, error, "a message is put off");
+        warn!(order_id = %saga, r#type = name, error, "a message is postponed");
         match message.origin {
             Origin::Event { record, .. } => {
-                self.keep(&record.parked(order), Fate::Retry(LOCKED_FOR)).await
+                self.keep(&record.parked(saga), Fate::Retry(LOCKED_FOR)).await
             }
             Origin::Parked { row, .. } => {
                 let session = &mut self.processor.session;
                 if let Err(failure) = retry::postpone(session, &row, LOCKED_FOR).await {
-                    warn!(%failure, "cannot put a record of the retry queue off");
+                    warn!(%failure, "cannot postpone a record of the retry queue");
                 }
                 Ok(())
             }
-            Origin::Effect { intent, .. } => self.defer(intent, LOCKED_FOR, error).await,
+            Origin::Effect { intent, .. } => self.defer_call(intent, LOCKED_FOR, error).await,
             Origin::Command { done } | Origin::Decided { done, .. } => {
                 let _ = done.send(Err(Failure::Locked(error)));
                 Ok(())
@@ -136,10 +136,10 @@ impl<S: Service> ConsumerLoop<S> {
     /// cannot hold every character.
     async fn write(&mut self, parked: &Parked, fate: Fate) -> Result<(), Failure> {
         let session = &mut self.processor.session;
-        match retry::set_aside(session, parked, fate).await {
-            Err(Failure::Message(error)) => {
-                warn!(error, "a record that is set aside is kept with plain texts");
-                retry::set_aside(session, &parked.clone().in_ascii(), fate).await
+        match retry::park(session, parked, fate).await {
+            Err(Failure::Poison(error)) => {
+                warn!(error, "a record that is parked is kept with plain texts");
+                retry::park(session, &parked.clone().in_ascii(), fate).await
             }
             done => done,
         }

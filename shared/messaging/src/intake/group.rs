@@ -7,14 +7,14 @@ use rdkafka::error::KafkaError;
 use super::ends::Ends;
 use super::listener::Listener;
 use crate::service::Monitor;
-use crate::settings::Settings;
+use crate::settings::LoopSettings;
 
 /// What ends the broker's wait for more: some hundred events.
 const FETCH_MIN_BYTES: &str = "65536";
 
 /// A consumer that is joining the service's group.
 pub(crate) fn join(
-    settings: &Settings,
+    settings: &LoopSettings,
     sources: &[String],
     service: &str,
     monitor: Arc<dyn Monitor>,
@@ -27,7 +27,7 @@ pub(crate) fn join(
         .set("client.id", settings.topics.group(service))
         .set("session.timeout.ms", settings.session_timeout.as_millis().to_string())
         .set("heartbeat.interval.ms", (settings.session_timeout.as_millis() / 3).to_string())
-        // An order's events come through several topics; with equal partition counts this puts
+        // A saga's events come through several topics; with equal partition counts this puts
         // them into the same instance's hands.
         .set("partition.assignment.strategy", "range")
         .set("auto.offset.reset", "earliest")

@@ -7,6 +7,6 @@
 pub(crate) mod consumer_loop;
 pub(crate) mod ends;
 mod failures;
-mod gathered;
 pub(crate) mod group;
 pub(crate) mod listener;
+mod polled;

@@ -26,7 +26,7 @@ use crate::intake::ends::{self, Ends};
 use crate::intake::group::join;
 use crate::record::skipped::Skipped;
 use crate::service::{Monitor, Service};
-use crate::settings::Settings;
+use crate::settings::LoopSettings;
 use crate::tables::outbox::Outbox;
 use crate::tasks::Tasks;
 use crate::trace;
@@ -54,7 +54,7 @@ impl<S: Service> Engine<S> {
     pub async fn start(
         service: Arc<S>,
         database: &Database,
-        settings: Settings,
+        settings: LoopSettings,
         monitor: Arc<dyn Monitor>,
         shutdown: CancellationToken,
     ) -> Result<(Handle<S>, Self), StartError> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use contracts::Declaration;
 use kafka::{AdminError, Bounds, Producer, Throttle, Window, scan, windows};
-use kernel::{OrderId, error_chain};
+use kernel::{SagaKey, error_chain};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,7 @@ use crate::record::message::{LogRecord, Message, Origin};
 use crate::record::readers::{Readers, Unreadable};
 use crate::record::skipped::Skipped;
 use crate::service::{DecisionOf, Monitor, Service};
-use crate::settings::{Settings, backoff};
+use crate::settings::{LoopSettings, backoff};
 use crate::tables::outbox::Outbox;
 use crate::tables::parked::Parked;
 use crate::tables::retry;
@@ -32,7 +32,7 @@ use crate::transaction::cache::Cache;
 
 /// Records read ahead.
 const AHEAD: usize = 2_000;
-/// How often a batch is repeated because the running service changed an order in between.
+/// How often a batch is repeated because the running service changed a saga in between.
 const CONFLICTS_MAX: u32 = 20;
 /// Longest wait between two attempts to reach the database.
 const BACKOFF_CAP: Duration = Duration::from_secs(2);
@@ -77,7 +77,7 @@ pub struct Replayed {
     pub duplicates: u64,
     /// Processed now.
     pub applied: u64,
-    /// Put into the retry queue, behind others of their order that wait there.
+    /// Put into the retry queue, behind others of their saga that wait there.
     pub held: u64,
     /// Left alone, because they would have made a call to the outside.
     pub withheld: u64,
@@ -94,8 +94,8 @@ pub struct Replayed {
 pub struct ReplayFailure {
     /// Topic, partition and offset, such as `order.events/0/17`.
     pub place: String,
-    /// Its order, if that could be read.
-    pub order: Option<OrderId>,
+    /// Its saga, if that could be read.
+    pub saga: Option<SagaKey>,
     /// Why.
     pub reason: String,
 }
@@ -120,7 +120,7 @@ impl Replay {
         self,
         service: S,
         database: &Database,
-        settings: Settings,
+        settings: LoopSettings,
         monitor: Arc<dyn Monitor>,
         shutdown: CancellationToken,
         progress: impl FnMut(&Replayed),
@@ -158,7 +158,7 @@ impl Replay {
 
     async fn windows<I: 'static>(
         &self,
-        settings: &Settings,
+        settings: &LoopSettings,
         readers: &Readers<I>,
     ) -> Result<Vec<Window>, ReplayError> {
         let (stretch, brokers) = (self.stretch.clone(), settings.kafka_brokers.clone());
@@ -184,7 +184,7 @@ impl Replay {
         &self,
         mut rounds: Rounds<Careful<S>>,
         windows: Vec<Window>,
-        settings: &Settings,
+        settings: &LoopSettings,
         mut progress: impl FnMut(&Replayed),
     ) -> Result<Replayed, ReplayError> {
         let total = windows.iter().map(|one| (one.to - one.from).unsigned_abs()).sum();
@@ -227,7 +227,7 @@ fn within(wanted: &Window, there: &[Window]) -> Option<Window> {
 }
 
 fn relay_worker(
-    settings: &Settings,
+    settings: &LoopSettings,
     database: &Database,
     outbox: &Outbox,
     relay: Arc<Relay>,
@@ -301,8 +301,8 @@ impl<S: Service> Rounds<S> {
                     self.fail(&record, None, &reason, to).await?;
                     return Ok(None);
                 }
-                Err(Unreadable::NotYet { order, reason }) => {
-                    self.fail(&record, Some(order), &reason, to).await?;
+                Err(Unreadable::NotYet { saga, reason }) => {
+                    self.fail(&record, Some(saga), &reason, to).await?;
                     return Ok(None);
                 }
                 Err(Unreadable::RegistryAway(_)) => self.wait(attempt).await?,
@@ -320,7 +320,7 @@ impl<S: Service> Rounds<S> {
         for attempt in 1.. {
             match self.processor.apply(messages).await {
                 Ok(committed) => return Ok(Ok(committed)),
-                Err(Failure::Message(reason)) => return Ok(Err(reason)),
+                Err(Failure::Poison(reason)) => return Ok(Err(reason)),
                 Err(Failure::Conflict) if conflicts < CONFLICTS_MAX => conflicts += 1,
                 Err(Failure::Conflict) => return Ok(Err(Failure::Conflict.to_string())),
                 Err(Failure::Infrastructure(_) | Failure::TooSlow(_) | Failure::Locked(_)) => {
@@ -355,7 +355,7 @@ impl<S: Service> Rounds<S> {
     ) -> Result<(), ReplayError> {
         for message in messages {
             if let Origin::Event { record: LogRecord::Copied(record), .. } = &message.origin {
-                self.fail(record, Some(message.order), reason, to).await?;
+                self.fail(record, Some(message.saga), reason, to).await?;
             }
         }
         Ok(())
@@ -365,7 +365,7 @@ impl<S: Service> Rounds<S> {
     async fn fail(
         &mut self,
         record: &Parked,
-        order: Option<OrderId>,
+        saga: Option<SagaKey>,
         reason: &str,
         to: &mut Replayed,
     ) -> Result<(), ReplayError> {
@@ -377,7 +377,7 @@ impl<S: Service> Rounds<S> {
         } else {
             to.failed += 1;
         }
-        describe(record, order, reason.to_owned(), to);
+        describe(record, saga, reason.to_owned(), to);
         Ok(())
     }
 
@@ -399,10 +399,10 @@ impl<S: Service> Rounds<S> {
     }
 }
 
-fn describe(record: &Parked, order: Option<OrderId>, reason: String, to: &mut Replayed) {
+fn describe(record: &Parked, saga: Option<SagaKey>, reason: String, to: &mut Replayed) {
     if to.failures.len() < FAILURES_MAX {
         let place = format!("{}/{}/{}", record.topic, record.partition, record.offset);
-        to.failures.push(ReplayFailure { place, order, reason });
+        to.failures.push(ReplayFailure { place, saga, reason });
     }
 }
 
@@ -427,16 +427,16 @@ impl<S: Service> Service for Careful<S> {
 
     fn decide(
         &self,
-        order: OrderId,
+        saga: SagaKey,
         state: &S::State,
         input: &S::Input,
         shared: &mut S::Shared,
     ) -> Result<DecisionOf<S>, Failure> {
-        let decision = self.service.decide(order, state, input, shared)?;
+        let decision = self.service.decide(saga, state, input, shared)?;
         if decision.effects.is_empty() || self.with_effects {
             Ok(decision)
         } else {
-            Err(Failure::Message(WITHHELD.to_owned()))
+            Err(Failure::Poison(WITHHELD.to_owned()))
         }
     }
 

@@ -12,7 +12,7 @@ use crate::database::{Database, OLDEST_POSTGRES, Purpose, Session};
 use crate::failure::Failure;
 use crate::record::readers::Readers;
 use crate::service::Monitor;
-use crate::settings::{Settings, backoff};
+use crate::settings::{LoopSettings, backoff};
 use crate::tables::inbox;
 use crate::tables::instance::SignOfLife;
 
@@ -52,8 +52,8 @@ pub enum StartError {
     Topic(String),
     /// The topics differ in their numbers of partitions.
     #[error(
-        "topic {} has {} partitions but {} has {}; all must have the same number, or an order's \
-         events go to different instances; let all orders end, give the smaller as many with \
+        "topic {} has {} partitions but {} has {}; all must have the same number, or a saga's \
+         events go to different instances; let all sagas end, give the smaller as many with \
          Kafka's `kafka-topics --alter --partitions`, and start again", .0.0, .0.1, .1.0, .1.1
     )]
     Partitions((String, usize), (String, usize)),
@@ -96,7 +96,7 @@ pub enum StartError {
 /// The dependencies, one after the other.
 pub(crate) struct Start<'a> {
     pub(crate) database: &'a Database,
-    pub(crate) settings: &'a Settings,
+    pub(crate) settings: &'a LoopSettings,
     pub(crate) monitor: &'a Arc<dyn Monitor>,
     pub(crate) shutdown: &'a CancellationToken,
 }
@@ -144,8 +144,7 @@ impl Start<'_> {
                 .map_err(|error| StartError::Schema(format!("{subject}: {error}")))?;
             encoders.insert(written.event_type, encoder);
         }
-        let readers =
-            Readers::new(service, topics, consumes, client.clone(), self.monitor.clone());
+        let readers = Readers::new(service, topics, consumes, client.clone(), self.monitor.clone());
         for consumes in readers.consumed() {
             let subject = topics.subject(consumes.from, consumes.event_type);
             let latest = self.ask(|| client.latest(&subject)).await?;
@@ -302,7 +301,7 @@ fn check_retention(
 
 /// Checks that what is said of single event types is said of ones that come here.
 pub(crate) fn check_types<I: 'static>(
-    settings: &Settings,
+    settings: &LoopSettings,
     readers: &Readers<I>,
 ) -> Result<(), StartError> {
     let mut consumed: Vec<&str> = readers.consumed().map(|one| one.event_type).collect();

@@ -1,5 +1,5 @@
 use contracts::Envelope;
-use kernel::OrderId;
+use kernel::SagaKey;
 use rdkafka::Message as _;
 use rdkafka::message::BorrowedMessage;
 use tokio::sync::oneshot;
@@ -7,13 +7,13 @@ use uuid::Uuid;
 
 use crate::cause::Cause;
 use crate::failure::Failure;
-use crate::tables::decisions::Decision;
+use crate::tables::decisions::OperatorDecision;
 use crate::tables::intents::{GivenUp, IntentId};
 use crate::tables::parked::Parked;
 
 /// One input on its way into a batch.
 pub(crate) struct Message<'c, I> {
-    pub(crate) order: OrderId,
+    pub(crate) saga: SagaKey,
     pub(crate) input: I,
     pub(crate) cause: Cause,
     /// The event's type, or what else it is; for traces and logs.
@@ -35,7 +35,11 @@ pub(crate) enum Origin<'c> {
     Effect { intent: IntentId, given_up: Option<Box<GivenUp>> },
     /// What an operator has decided on a call; its intent is closed in the same transaction, which
     /// also takes note of the decision. If the call is open no more, nothing happens.
-    Decided { intent: IntentId, decision: Decision, done: oneshot::Sender<Result<(), Failure>> },
+    Decided {
+        intent: IntentId,
+        decision: OperatorDecision,
+        done: oneshot::Sender<Result<(), Failure>>,
+    },
     /// Somebody asked for it and waits for the commit. Harmless when repeated.
     Command { done: oneshot::Sender<Result<(), Failure>> },
 }
@@ -57,10 +61,10 @@ impl LogRecord<'_> {
     }
 
     /// As it goes into the retry queue.
-    pub(crate) fn parked(&self, order: OrderId) -> Parked {
+    pub(crate) fn parked(&self, saga: SagaKey) -> Parked {
         match self {
-            Self::Borrowed(record) => Parked::from_record(record, Some(order)),
-            Self::Copied(record) => Parked { order: Some(order), ..Parked::clone(record) },
+            Self::Borrowed(record) => Parked::from_record(record, Some(saga)),
+            Self::Copied(record) => Parked { saga: Some(saga), ..Parked::clone(record) },
         }
     }
 }
@@ -75,7 +79,7 @@ pub(crate) struct EventId {
     pub(crate) redrive: Option<Uuid>,
     /// Who emitted it.
     pub(crate) source: String,
-    /// Its number among its order's events from this source.
+    /// Its number among its saga's events from this source.
     pub(crate) sequence: u32,
 }
 
@@ -95,7 +99,7 @@ impl<'c, I> Message<'c, I> {
         let (id, sequence) = (envelope.id, envelope.sequence);
         let event = EventId { id, redrive, source: envelope.source, sequence };
         Self {
-            order: envelope.order,
+            saga: envelope.saga,
             input,
             name: event_type,
             origin: origin(event),

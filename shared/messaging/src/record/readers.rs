@@ -6,7 +6,7 @@ use contracts::{
     headers,
 };
 use kafka::{Registry, RegistryError};
-use kernel::OrderId;
+use kernel::SagaKey;
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -39,7 +39,7 @@ pub(crate) enum Unreadable {
     Garbage(String),
     /// The registry does not have its schema, which may be registered late.
     #[error("{reason}")]
-    NotYet { order: OrderId, reason: String },
+    NotYet { saga: SagaKey, reason: String },
     /// The registry is needed and away.
     #[error("{0}")]
     RegistryAway(String),
@@ -70,7 +70,7 @@ impl<I: 'static> Readers<I> {
     ) -> bool {
         let event_type = all.find(|(name, _)| *name == headers::TYPE).map(|(_, value)| value);
         event_type.and_then(text).is_none_or(|event_type| {
-            self.by_type.get(event_type).is_some_and(|consumes| !consumes.at_leisure)
+            self.by_type.get(event_type).is_some_and(|consumes| !consumes.may_linger)
         })
     }
 
@@ -107,8 +107,8 @@ impl<I: 'static> Readers<I> {
         let envelope = Envelope::parse(all).map_err(|error| garbage(&error))?;
         let redrive = redrive.map(Uuid::try_parse_ascii).transpose();
         let redrive = redrive.map_err(|error| garbage(&format!("header {REDRIVE}: {error}")))?;
-        if key != Some(envelope.order.to_string().as_bytes()) {
-            return Err(garbage(&"the record's key is not the order id in ce_subject"));
+        if key != Some(envelope.saga.to_string().as_bytes()) {
+            return Err(garbage(&"the record's key is not the saga id in ce_subject"));
         }
         let consumes = self
             .by_type
@@ -119,7 +119,7 @@ impl<I: 'static> Readers<I> {
         let id = frame_schema_id(payload).map_err(|error| garbage(&error))?;
         let writer = match self.known(consumes.event_type, id) {
             Some(writer) => writer,
-            None => self.resolve(consumes, id, envelope.order).await?,
+            None => self.resolve(consumes, id, envelope.saga).await?,
         };
         let writer = writer.map_err(Unreadable::Garbage)?;
         let input = consumes.decode(&writer, payload).map_err(|error| garbage(&error))?;
@@ -150,7 +150,7 @@ impl<I: 'static> Readers<I> {
         &self,
         consumes: &Consumes<I>,
         id: i32,
-        order: OrderId,
+        saga: SagaKey,
     ) -> Result<Writer, Unreadable> {
         let answer = self.registry.schema(id).await;
         if let Err(error @ RegistryError::Unavailable(_)) = answer {
@@ -161,7 +161,7 @@ impl<I: 'static> Readers<I> {
             Ok(text) => Ok(self.learn(consumes, id, &text)),
             Err(RegistryError::Missing(schema)) => {
                 let reason = format!("{schema} is not in the schema registry");
-                Err(Unreadable::NotYet { order, reason })
+                Err(Unreadable::NotYet { saga, reason })
             }
             Err(error) => Err(Unreadable::Garbage(error.to_string())),
         }
@@ -230,7 +230,7 @@ mod tests {
     fn what_is_only_remembered_or_for_others_is_not_urgent() {
         let consumes = vec![
             Consumes::new::<()>("order", "OrderConfirmed", "", |()| ()),
-            Consumes::new::<()>("order", "OrderPlaced", "", |()| ()).at_leisure(),
+            Consumes::new::<()>("order", "OrderPlaced", "", |()| ()).may_linger(),
         ];
         let readers = readers("", consumes);
         let urgent =

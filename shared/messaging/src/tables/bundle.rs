@@ -17,7 +17,7 @@ pub struct Outgoing {
     pub envelope: Envelope,
     /// Its framed bytes.
     pub payload: Vec<u8>,
-    /// The bundle with the order's event before this one, if that is another.
+    /// The bundle with the saga's event before this one, if that is another.
     pub(crate) follows: Option<BundleId>,
 }
 

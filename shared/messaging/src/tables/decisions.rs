@@ -13,24 +13,24 @@ const REASON_LENGTH: usize = 1_000;
 
 /// What was decided, in which operation, on what.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Decision {
+pub(crate) struct OperatorDecision {
     pub(crate) operation: Uuid,
     pub(crate) subject: Subject,
 }
 
 /// Has it noted that these were carried out, each for the first time.
-pub(crate) fn take_note(decisions: &[Decision], write: &mut Write) -> Result<(), Failure> {
+pub(crate) fn take_note(decisions: &[OperatorDecision], write: &mut Write) -> Result<(), Failure> {
     if decisions.is_empty() {
         return Ok(());
     }
     let subjects = || decisions.iter().map(|one| &one.subject);
     let operations =
         write.bind(decisions.iter().map(|one| one.operation).collect::<Vec<Uuid>>())?;
-    let orders = write.bind(subjects().map(|one| one.order.0).collect::<Vec<Uuid>>())?;
+    let sagas = write.bind(subjects().map(|one| one.saga.0).collect::<Vec<Uuid>>())?;
     let steps = write.bind(subjects().map(|one| one.step.as_str()).collect::<Vec<&str>>())?;
     write.part(&format!(
         "INSERT INTO decisions (operation, order_id, step)
-         SELECT unnest({operations}), unnest({orders}), unnest({steps})"
+         SELECT unnest({operations}), unnest({sagas}), unnest({steps})"
     ));
     Ok(())
 }
@@ -38,7 +38,7 @@ pub(crate) fn take_note(decisions: &[Decision], write: &mut Write) -> Result<(),
 /// Notes what has become of a decision, unless that is noted already.
 pub(crate) async fn close(
     session: &mut Session,
-    Decision { operation, subject }: &Decision,
+    OperatorDecision { operation, subject }: &OperatorDecision,
     refused: Option<&str>,
 ) -> Result<(), Failure> {
     let refused = refused.map(|reason| storable(reason, REASON_LENGTH));
@@ -48,7 +48,7 @@ pub(crate) async fn close(
                 "INSERT INTO decisions (operation, order_id, step, refused)
                  VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
                 operation,
-                subject.order.0,
+                subject.saga.0,
                 subject.step,
                 refused.as_deref()
             )
@@ -62,7 +62,7 @@ pub(crate) async fn close(
 /// Whether it was dealt with.
 pub(crate) async fn is_closed(
     session: &mut Session,
-    Decision { operation, subject }: &Decision,
+    OperatorDecision { operation, subject }: &OperatorDecision,
 ) -> Result<bool, Failure> {
     session
         .run(|connection| {
@@ -70,7 +70,7 @@ pub(crate) async fn is_closed(
                 "SELECT EXISTS (SELECT FROM decisions
                    WHERE operation = $1 AND order_id = $2 AND step = $3) AS \"closed!\"",
                 operation,
-                subject.order.0,
+                subject.saga.0,
                 subject.step
             )
             .fetch_one(connection)

@@ -1,18 +1,18 @@
-//! Numbers that are missing in orders' streams of events.
+//! Numbers that are missing in sagas' streams of events.
 
 use contracts::operations::Number;
 use futures::FutureExt as _;
-use kernel::OrderId;
+use kernel::SagaKey;
 use uuid::Uuid;
 
 use super::statement::{Columns, Read, Write};
 use crate::database::Session;
 use crate::failure::Failure;
 
-/// A number in an order's stream of events.
+/// A number in a saga's stream of events.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Numbered {
-    pub(crate) order: OrderId,
+    pub(crate) saga: SagaKey,
     pub(crate) source: String,
     pub(crate) sequence: u32,
     pub(crate) partition: i32,
@@ -23,12 +23,12 @@ pub(crate) fn notice(missing: &[Numbered], write: &mut Write) -> Result<(), Fail
     if missing.is_empty() {
         return Ok(());
     }
-    let [orders, sources, sequences] = columns(missing, write)?;
+    let [sagas, sources, sequences] = columns(missing, write)?;
     let partitions = missing.iter().map(|one| one.partition).collect::<Vec<i32>>();
     let partitions = write.bind(partitions)?;
     write.part(&format!(
         "INSERT INTO gaps (order_id, source, sequence, partition)
-         SELECT unnest({orders}), unnest({sources}), unnest({sequences}), unnest({partitions})
+         SELECT unnest({sagas}), unnest({sources}), unnest({sequences}), unnest({partitions})
          ON CONFLICT DO NOTHING"
     ));
     Ok(())
@@ -39,10 +39,10 @@ pub(crate) fn close(come: &[Numbered], write: &mut Write) -> Result<(), Failure>
     if come.is_empty() {
         return Ok(());
     }
-    let [orders, sources, sequences] = columns(come, write)?;
+    let [sagas, sources, sequences] = columns(come, write)?;
     write.part(&format!(
         "DELETE FROM gaps WHERE (order_id, source, sequence) IN (
-           SELECT unnest({orders}), unnest({sources}), unnest({sequences}))"
+           SELECT unnest({sagas}), unnest({sources}), unnest({sequences}))"
     ));
     Ok(())
 }
@@ -50,7 +50,7 @@ pub(crate) fn close(come: &[Numbered], write: &mut Write) -> Result<(), Failure>
 /// Notes that an event stays missing, and takes it for acknowledged if it is known to be missing.
 pub(crate) async fn acknowledge(
     session: &mut Session,
-    Number { order_id, source, sequence }: &Number,
+    Number { saga, source, sequence }: &Number,
 ) -> Result<(), Failure> {
     session
         .run(|connection| {
@@ -59,7 +59,7 @@ pub(crate) async fn acknowledge(
                  UPDATE gaps SET verdict = 'acknowledged'
                  WHERE order_id = $1 AND source = $2 AND sequence = $3
                    AND verdict IN ('lost', 'dead')",
-                order_id.0,
+                saga.0,
                 source,
                 sequence
             )
@@ -74,7 +74,7 @@ pub(crate) async fn acknowledge(
 /// for again.
 pub(crate) async fn miss(
     session: &mut Session,
-    Number { order_id, source, sequence }: &Number,
+    Number { saga, source, sequence }: &Number,
 ) -> Result<(), Failure> {
     session
         .run(|connection| {
@@ -84,7 +84,7 @@ pub(crate) async fn miss(
                  UPDATE gaps SET verdict = 'waiting', checked_at = NULL
                  WHERE order_id = $1 AND source = $2 AND sequence = $3
                    AND verdict = 'acknowledged'",
-                order_id.0,
+                saga.0,
                 source,
                 sequence
             )
@@ -95,26 +95,26 @@ pub(crate) async fn miss(
     Ok(())
 }
 
-/// Has it read which of these orders have a number missing. Returns the part.
-pub(crate) fn read(orders: &[Uuid], read: &mut Read) -> Result<usize, Failure> {
-    let orders = read.bind(orders)?;
+/// Has it read which of these sagas have a number missing. Returns the part.
+pub(crate) fn read(sagas: &[Uuid], read: &mut Read) -> Result<usize, Failure> {
+    let sagas = read.bind(sagas)?;
     let columns = Columns { id: "order_id", ..Columns::default() };
-    Ok(read.part(columns, &format!("FROM {}", of(&orders))))
+    Ok(read.part(columns, &format!("FROM {}", of(&sagas))))
 }
 
-/// The condition that none of these orders has a number missing.
-pub(crate) fn none(orders: &str) -> String {
-    format!("NOT EXISTS (SELECT FROM {})", of(orders))
+/// The condition that none of these sagas has a number missing.
+pub(crate) fn none(sagas: &str) -> String {
+    format!("NOT EXISTS (SELECT FROM {})", of(sagas))
 }
 
 /// Nearly always there is none, and then there is nothing to search for.
-fn of(orders: &str) -> String {
-    format!("gaps WHERE EXISTS (SELECT FROM gaps) AND order_id = ANY({orders})")
+fn of(sagas: &str) -> String {
+    format!("gaps WHERE EXISTS (SELECT FROM gaps) AND order_id = ANY({sagas})")
 }
 
 fn columns(numbers: &[Numbered], write: &mut Write) -> Result<[String; 3], Failure> {
     Ok([
-        write.bind(numbers.iter().map(|one| one.order.0).collect::<Vec<Uuid>>())?,
+        write.bind(numbers.iter().map(|one| one.saga.0).collect::<Vec<Uuid>>())?,
         write.bind(numbers.iter().map(|one| one.source.as_str()).collect::<Vec<&str>>())?,
         write.bind(numbers.iter().map(|one| one.sequence.cast_signed()).collect::<Vec<i32>>())?,
     ])

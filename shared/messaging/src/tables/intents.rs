@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use kernel::OrderId;
+use kernel::SagaKey;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, Row as _};
@@ -52,7 +52,7 @@ const ERROR_LENGTH: usize = 1_000;
 pub(crate) struct Intent<F> {
     pub(crate) id: IntentId,
     pub(crate) call: Call<F>,
-    /// Nobody waits for it any more, for its order has ended.
+    /// Nobody waits for it any more, for its saga has ended.
     pub(crate) abandoned: bool,
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn append<F: Effect>(
     let [id, instance, open] =
         [write.bind(bundle.0)?, write.bind(instance)?, write.bind("1".repeat(calls.len()))?];
     let arrays = [
-        write.bind(calls.iter().map(|call| call.order.0).collect::<Vec<Uuid>>())?,
+        write.bind(calls.iter().map(|call| call.saga.0).collect::<Vec<Uuid>>())?,
         write.bind(calls.iter().map(|call| call.effect.step()).collect::<Vec<&str>>())?,
         write.bind(effects.collect::<Result<Vec<JsonText>, Failure>>()?)?,
         write.bind(causes().map(|cause| cause.correlation_id.clone()).collect::<Vec<String>>())?,
@@ -182,7 +182,7 @@ pub(crate) struct Claim<'a> {
 }
 
 /// Fetches intents that are due, and those of instances that are gone, unless they were put off;
-/// those that have not been tried yet first. `is_abandoned` judges by the state of the call's order.
+/// those that have not been tried yet first. `is_abandoned` judges by the state of the call's saga.
 pub(crate) async fn claim<F: Effect, S: State>(
     session: &mut Session,
     states: StateTable,
@@ -231,13 +231,13 @@ fn intent_from<F: Effect, S: State>(
     row: &PgRow,
     is_abandoned: impl Fn(&S, &F) -> bool,
 ) -> Result<Option<Intent<F>>, Failure> {
-    let (id, order) = (id_from(row)?, OrderId(row.try_get("order_id")?));
+    let (id, saga) = (id_from(row)?, SagaKey(row.try_get("order_id")?));
     let effect: F = match row.try_get("effect") {
         Ok(Json(effect)) => effect,
         Err(error) => {
             // A newer version's, perhaps: it stays in the table for one that understands it.
             let step: String = row.try_get("step")?;
-            warn!(%order, step, %error, "an intended call cannot be read");
+            warn!(%saga, step, %error, "an intended call cannot be read");
             return Ok(None);
         }
     };
@@ -245,7 +245,7 @@ fn intent_from<F: Effect, S: State>(
     let state = row.try_get::<Option<Json<S>>, _>("state").ok().flatten();
     let abandoned = state.is_some_and(|Json(state)| is_abandoned(&state, &effect));
     let (attempts, age, cause) = rest_from(row)?;
-    Ok(Some(Intent { id, call: Call { order, effect, attempts, age, cause }, abandoned }))
+    Ok(Some(Intent { id, call: Call { saga, effect, attempts, age, cause }, abandoned }))
 }
 
 /// What a call is read from.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use contracts::{Encoder, Envelope, Event};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
-use kernel::OrderId;
+use kernel::SagaKey;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::bundle::{Bundle, BundleId, Outgoing};
 use super::statement::Write;
-use super::states::Stream;
+use super::states::StreamPosition;
 use crate::cause::Cause;
 use crate::failure::Failure;
 
@@ -71,16 +71,16 @@ impl Outbox {
     pub fn draft<E: Event>(
         &self,
         bundle: BundleId,
-        order: OrderId,
+        saga: SagaKey,
         event: &E,
-        stream: &mut Stream,
+        stream: &mut StreamPosition,
         cause: &Cause,
     ) -> Result<Outgoing, Failure> {
         let event_type = event.event_type();
         let encoder = self.encoders.get(event_type).ok_or_else(|| {
-            Failure::Message(format!("{event_type} is emitted but not declared in `emits`"))
+            Failure::Poison(format!("{event_type} is emitted but not declared in `emits`"))
         })?;
-        let payload = encoder.encode(event).map_err(|error| Failure::Message(error.to_string()))?;
+        let payload = encoder.encode(event).map_err(|error| Failure::Poison(error.to_string()))?;
         let before = stream.last_bundle.replace(bundle);
         stream.emitted += 1;
         Ok(Outgoing {
@@ -90,7 +90,7 @@ impl Outbox {
                 id: Uuid::now_v7(),
                 event_type: event_type.to_owned(),
                 source: self.source.to_string(),
-                order,
+                saga,
                 time: now_in_micros(),
                 sequence: stream.emitted.unsigned_abs(),
                 correlation_id: cause.correlation_id.clone(),
@@ -118,7 +118,7 @@ impl Outbox {
             write.bind(bundle.0)?,
             write.bind(self.instance)?,
             write.bind(envelopes().map(|e| e.id).collect::<Vec<Uuid>>())?,
-            write.bind(envelopes().map(|e| e.order.0).collect::<Vec<Uuid>>())?,
+            write.bind(envelopes().map(|e| e.saga.0).collect::<Vec<Uuid>>())?,
             write.bind(envelopes().map(|e| e.sequence.cast_signed()).collect::<Vec<i32>>())?,
             write.bind(texts(|e| &e.event_type))?,
             write.bind(envelopes().map(|e| e.time.to_sqlx()).collect::<Vec<_>>())?,
@@ -218,7 +218,7 @@ pub(crate) const COLUMNS: &str = "bundle_id, event_ids, order_ids, sequences, ev
 /// A bundle as it is in the table, from its [columns](COLUMNS).
 pub(crate) fn from_row(source: &str, row: &PgRow) -> Result<Bundle, Failure> {
     let ids: Vec<Uuid> = row.try_get("event_ids")?;
-    let orders: Vec<Uuid> = row.try_get("order_ids")?;
+    let sagas: Vec<Uuid> = row.try_get("order_ids")?;
     let sequences: Vec<i32> = row.try_get("sequences")?;
     let mut types = row.try_get::<Vec<String>, _>("event_types")?.into_iter();
     let times: Vec<jiff_sqlx::Timestamp> = row.try_get("times")?;
@@ -227,15 +227,15 @@ pub(crate) fn from_row(source: &str, row: &PgRow) -> Result<Bundle, Failure> {
     let mut traces = row.try_get::<Vec<Option<String>>, _>("traceparents")?.into_iter();
     let mut payloads = row.try_get::<Vec<Vec<u8>>, _>("payloads")?.into_iter();
     let follows: Vec<Option<i64>> = row.try_get("follows")?;
-    let each = ids.into_iter().zip(orders).zip(sequences).zip(times).zip(follows);
-    let events = each.map(|((((id, order), sequence), time), follows)| Outgoing {
+    let each = ids.into_iter().zip(sagas).zip(sequences).zip(times).zip(follows);
+    let events = each.map(|((((id, saga), sequence), time), follows)| Outgoing {
         follows: follows.map(BundleId),
         payload: payloads.next().unwrap_or_default(),
         envelope: Envelope {
             id,
             event_type: types.next().unwrap_or_default(),
             source: source.to_owned(),
-            order: OrderId(order),
+            saga: SagaKey(saga),
             time: time.to_jiff(),
             sequence: sequence.unsigned_abs(),
             correlation_id: correlations.next().unwrap_or_default(),

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kafka::Scanned;
-use kernel::OrderId;
+use kernel::SagaKey;
 use rdkafka::message::Headers as _;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
@@ -20,7 +20,7 @@ pub(crate) struct Parked {
     /// When it was written, in milliseconds since 1970; -1 if it does not say. With its place this
     /// tells it from all other records, also when a topic is made anew.
     pub(crate) written_ms: i64,
-    pub(crate) order: Option<OrderId>,
+    pub(crate) saga: Option<SagaKey>,
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
     pub(crate) payload: Option<Vec<u8>>,
@@ -51,17 +51,17 @@ const ERRORS_MAX: usize = 20;
 const ERROR_LENGTH: usize = 1_000;
 
 impl Parked {
-    pub(crate) fn from_record(record: &impl rdkafka::Message, order: Option<OrderId>) -> Self {
+    pub(crate) fn from_record(record: &impl rdkafka::Message, saga: Option<SagaKey>) -> Self {
         let headers = record.headers().map_or_else(Vec::new, |headers| {
             headers
                 .iter()
                 .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
                 .collect()
         });
-        Self { order, headers, ..Self::without_headers(record) }
+        Self { saga, headers, ..Self::without_headers(record) }
     }
 
-    /// A record of unknown order whose headers cannot be read.
+    /// A record of unknown saga whose headers cannot be read.
     pub(crate) fn without_headers(record: &impl rdkafka::Message) -> Self {
         let key = record.key().map(<[u8]>::to_vec);
         let written_ms = record.timestamp().to_millis().unwrap_or(NOT_SAID);
@@ -70,13 +70,13 @@ impl Parked {
     }
 
     /// A record that a scan came by.
-    pub(crate) fn from_scanned(record: &Scanned<'_>, order: Option<OrderId>) -> Self {
+    pub(crate) fn from_scanned(record: &Scanned<'_>, saga: Option<SagaKey>) -> Self {
         let headers = record.headers.iter().flatten();
         let key = record.key.map(<[u8]>::to_vec);
         let written_ms = record.timestamp.map_or(NOT_SAID, Timestamp::as_millisecond);
         let place = (record.topic, record.partition, record.offset);
         Self {
-            order,
+            saga,
             headers: headers
                 .map(|(name, value)| ((*name).to_owned(), value.map(<[u8]>::to_vec)))
                 .collect(),
@@ -99,7 +99,7 @@ impl Parked {
             partition,
             offset,
             written_ms,
-            order: None,
+            saga: None,
             key,
             headers: Vec::new(),
             payload: kept,
@@ -125,7 +125,7 @@ impl Parked {
             partition: row.try_get("partition")?,
             offset: row.try_get("record_offset")?,
             written_ms: row.try_get("written_ms")?,
-            order: row.try_get::<Option<Uuid>, _>("order_id")?.map(OrderId),
+            saga: row.try_get::<Option<Uuid>, _>("order_id")?.map(SagaKey),
             key: row.try_get("key")?,
             headers: names.into_iter().zip(values).collect(),
             payload: row.try_get("payload")?,

@@ -1,4 +1,4 @@
-//! The retry queue: records that failed, and those of the same order that came after them.
+//! The retry queue: records that failed, and those of the same saga that came after them.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 /// How many due records are fetched at once.
 const DUE_MAX: u32 = 100;
 
-/// What becomes of a record that was set aside.
+/// What becomes of a record that was parked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fate {
     /// It is tried (again) after this long.
@@ -39,7 +39,7 @@ fn place(parked: &Parked, write: &mut Write) -> Result<String, Failure> {
 
 /// Puts a record into the queue, or writes down its newest failure if it is there. A record that
 /// has gone to the dead-letter topic stays there.
-pub(crate) async fn set_aside(
+pub(crate) async fn park(
     session: &mut Session,
     parked: &Parked,
     fate: Fate,
@@ -58,7 +58,7 @@ pub(crate) async fn set_aside(
     write.run(session).await
 }
 
-/// Has a record put into the queue, as [`set_aside`] does.
+/// Has a record put into the queue, as [`park`] does.
 pub(crate) fn insert(parked: &Parked, fate: Fate, write: &mut Write) -> Result<(), Failure> {
     let (seconds, dead) = match fate {
         Fate::Retry(wait) => (wait.as_secs_f64(), false),
@@ -73,7 +73,7 @@ pub(crate) fn insert(parked: &Parked, fate: Fate, write: &mut Write) -> Result<(
         write.bind(parked.partition)?,
         write.bind(parked.offset)?,
         write.bind(parked.written_ms)?,
-        write.bind(parked.order.map(|order| order.0))?,
+        write.bind(parked.saga.map(|saga| saga.0))?,
         write.bind(parked.key.as_deref())?,
         write.bind(names)?,
         write.bind(values)?,
@@ -101,22 +101,22 @@ pub(crate) fn insert(parked: &Parked, fate: Fate, write: &mut Write) -> Result<(
     Ok(())
 }
 
-/// Has it read which of these orders have records that wait in the queue. Returns the part.
-pub(crate) fn read_waiting(orders: &[Uuid], read: &mut Read) -> Result<usize, Failure> {
-    let orders = read.bind(orders)?;
+/// Has it read which of these sagas have records that wait in the queue. Returns the part.
+pub(crate) fn read_waiting(sagas: &[Uuid], read: &mut Read) -> Result<usize, Failure> {
+    let sagas = read.bind(sagas)?;
     let columns = Columns { id: "order_id", ..Columns::default() };
-    Ok(read.part(columns, &format!("FROM {}", waiting(&orders))))
+    Ok(read.part(columns, &format!("FROM {}", waiting(&sagas))))
 }
 
-/// The condition that none of these orders has a record that waits in the queue.
-pub(crate) fn none_waiting(orders: &str) -> String {
-    format!("NOT EXISTS (SELECT FROM {})", waiting(orders))
+/// The condition that none of these sagas has a record that waits in the queue.
+pub(crate) fn none_waiting(sagas: &str) -> String {
+    format!("NOT EXISTS (SELECT FROM {})", waiting(sagas))
 }
 
 /// Nearly always the queue is empty, and then there is nothing to search it for.
-fn waiting(orders: &str) -> String {
+fn waiting(sagas: &str) -> String {
     format!(
-        "retry_queue WHERE EXISTS (SELECT FROM retry_queue) AND order_id = ANY({orders}) AND NOT dead"
+        "retry_queue WHERE EXISTS (SELECT FROM retry_queue) AND order_id = ANY({sagas}) AND NOT dead"
     )
 }
 
@@ -164,8 +164,8 @@ pub(crate) fn remove(parked: &Parked, write: &mut Write) -> Result<(), Failure> 
     Ok(())
 }
 
-/// The first record of each order in these partitions that is due. Partitions are numbered alike
-/// in all topics, so an order's records are in the hands of whoever has its partition.
+/// The first record of each saga in these partitions that is due. Partitions are numbered alike
+/// in all topics, so a saga's records are in the hands of whoever has its partition.
 pub(crate) async fn due(
     session: &mut Session,
     partitions: Vec<i32>,

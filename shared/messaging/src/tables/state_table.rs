@@ -1,18 +1,18 @@
 use std::fmt::Write as _;
 
 use futures::FutureExt as _;
-use kernel::OrderId;
+use kernel::SagaKey;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 use super::bundle::BundleId;
 use super::statement::{Columns, Found, JsonText, Read, Write};
-use super::states::{Changed, Row, Seen, State, Stream};
+use super::states::{Changed, Row, Seen, State, StreamPosition};
 use crate::database::Pool;
 use crate::failure::Failure;
 
-/// A table with one row per order: its state as JSON, its version, its place in the stream of
+/// A table with one row per saga: its state as JSON, its version, its place in the stream of
 /// events.
 ///
 /// It has the columns `order_id uuid PRIMARY KEY, version int, emitted int, last_bundle bigint
@@ -41,16 +41,16 @@ impl StateTable {
         self.name
     }
 
-    /// Has the states of these orders read. Returns the part.
-    pub(crate) fn read(&self, orders: Vec<Uuid>, read: &mut Read) -> Result<usize, Failure> {
-        let orders = read.bind(orders)?;
+    /// Has the states of these sagas read. Returns the part.
+    pub(crate) fn read(&self, sagas: Vec<Uuid>, read: &mut Read) -> Result<usize, Failure> {
+        let sagas = read.bind(sagas)?;
         let columns = Columns {
             id: "order_id",
             numbers: ["version::bigint", "emitted::bigint", "last_bundle"],
             json: ["seen", "state"],
             ..Columns::default()
         };
-        Ok(read.part(columns, &format!("FROM {} WHERE order_id = ANY({orders})", self.name)))
+        Ok(read.part(columns, &format!("FROM {} WHERE order_id = ANY({sagas})", self.name)))
     }
 
     /// The row that was found.
@@ -60,7 +60,7 @@ impl StateTable {
         };
         let seen: Seen = readable(found.json(0))?;
         let last_bundle = found.optional_number(2)?.map(BundleId);
-        let stream = Stream { emitted: small(1)?, last_bundle, seen };
+        let stream = StreamPosition { emitted: small(1)?, last_bundle, seen };
         Ok(Row { version: small(0)?, stream, state: readable(found.json(1))? })
     }
 
@@ -76,16 +76,16 @@ impl StateTable {
         write: &mut Write,
     ) -> Result<(), Failure> {
         if !new.is_empty() {
-            let [order, version, emitted, last_bundle, seen, state] = columns(new, write)?;
+            let [saga, version, emitted, last_bundle, seen, state] = columns(new, write)?;
             write.part(&format!(
                 "INSERT INTO {} (order_id, version, emitted, last_bundle, seen, state)
-                 SELECT unnest({order}), unnest({version}) + 1, unnest({emitted}),
+                 SELECT unnest({saga}), unnest({version}) + 1, unnest({emitted}),
                    unnest({last_bundle}), unnest({seen}), unnest({state})",
                 self.name
             ));
         }
         if !known.is_empty() {
-            let [order, version, emitted, last_bundle, seen, state] = columns(known, write)?;
+            let [saga, version, emitted, last_bundle, seen, state] = columns(known, write)?;
             let mut update = format!(
                 "UPDATE {table} SET version = changed.version + 1, emitted = changed.emitted,
                    last_bundle = changed.last_bundle, seen = changed.seen, state = changed.state",
@@ -99,7 +99,7 @@ impl StateTable {
             // conflicts anyway, and the count tells.
             let _ = write!(
                 update,
-                " FROM (SELECT unnest({order}) AS order_id, unnest({version}) AS version,
+                " FROM (SELECT unnest({saga}) AS order_id, unnest({version}) AS version,
                    unnest({emitted}) AS emitted, unnest({last_bundle}) AS last_bundle,
                    unnest({seen}) AS seen, unnest({state}) AS state) AS changed
                  WHERE {table}.order_id = changed.order_id AND {table}.version = changed.version",
@@ -110,12 +110,12 @@ impl StateTable {
         Ok(())
     }
 
-    /// The state of one order, if this service has heard of it.
-    pub async fn find<S: State>(&self, pool: &Pool, order: OrderId) -> Result<Option<S>, Failure> {
+    /// The state of one saga, if this service has heard of it.
+    pub async fn find<S: State>(&self, pool: &Pool, saga: SagaKey) -> Result<Option<S>, Failure> {
         let select = format!("SELECT state FROM {} WHERE order_id = $1", self.name);
         let row = pool
             .run(|connection| {
-                let query = sqlx::query(AssertSqlSafe(select)).bind(order.0);
+                let query = sqlx::query(AssertSqlSafe(select)).bind(saga.0);
                 async move { query.fetch_optional(connection).await }.boxed()
             })
             .await?;
@@ -133,7 +133,7 @@ fn columns<S: State>(
     write: &mut Write,
 ) -> Result<[String; 6], Failure> {
     let rows = || changed.iter().map(|Changed { row, .. }| row);
-    let orders: Vec<Uuid> = changed.iter().map(|one| one.order.0).collect();
+    let sagas: Vec<Uuid> = changed.iter().map(|one| one.saga.0).collect();
     let versions: Vec<i32> = rows().map(|row| row.version).collect();
     let emitted: Vec<i32> = rows().map(|row| row.stream.emitted).collect();
     let bundles: Vec<Option<i64>> =
@@ -143,7 +143,7 @@ fn columns<S: State>(
     let states: Vec<JsonText> =
         rows().map(|row| JsonText::of(&row.state)).collect::<Result<_, _>>()?;
     Ok([
-        write.bind(orders)?,
+        write.bind(sagas)?,
         write.bind(versions)?,
         write.bind(emitted)?,
         write.bind(bundles)?,
@@ -156,8 +156,8 @@ fn columns<S: State>(
 /// database.
 fn readable<S>(state: Result<S, Failure>) -> Result<S, Failure> {
     state.map_err(|error| match error {
-        Failure::Message(error) => Failure::Message(format!(
-            "an order's state does not read; if a newer release wrote it, deploy that one and \
+        Failure::Poison(error) => Failure::Poison(format!(
+            "a saga's state does not read; if a newer release wrote it, deploy that one and \
              try again: {error}"
         )),
         other => other,

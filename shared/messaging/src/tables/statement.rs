@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use kernel::OrderId;
+use kernel::SagaKey;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::encode::IsNull;
@@ -34,7 +34,7 @@ impl Values {
         T: Encode<'q, Postgres> + Type<Postgres>,
     {
         self.0.add(value).map_err(|error| {
-            Failure::Message(format!("a value cannot be written into a statement: {error}"))
+            Failure::Poison(format!("a value cannot be written into a statement: {error}"))
         })?;
         Ok(format!("${}", self.0.len()))
     }
@@ -186,7 +186,7 @@ impl Read {
 /// What the columns of a [`Read`]'s part are: SQL expressions; empty ones are null.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Columns<'a> {
-    /// A uuid, as a rule an order's.
+    /// A uuid, as a rule a saga's.
     pub id: &'a str,
     /// A text.
     pub text: &'a str,
@@ -197,9 +197,9 @@ pub struct Columns<'a> {
 }
 
 impl Found {
-    /// The order that the row is about.
-    pub fn order(&self) -> Result<OrderId, Failure> {
-        Ok(OrderId(self.id()?))
+    /// The saga that the row is about.
+    pub fn saga(&self) -> Result<SagaKey, Failure> {
+        Ok(SagaKey(self.id()?))
     }
 
     /// The id.
@@ -241,7 +241,7 @@ impl JsonText {
     /// Writes a value down.
     pub fn of<T: Serialize>(value: &T) -> Result<Self, Failure> {
         let text = serde_json::to_string(value);
-        text.map(Self).map_err(|error| Failure::Message(format!("no JSON for a value: {error}")))
+        text.map(Self).map_err(|error| Failure::Poison(format!("no JSON for a value: {error}")))
     }
 }
 

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
 
-use kernel::OrderId;
+use kernel::SagaKey;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -18,19 +18,19 @@ impl<T> State for T where
 {
 }
 
-/// An order's place in this service's stream of events, and in those that it reads.
+/// A saga's place in this service's stream of events, and in those that it reads.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Stream {
-    /// How many events of the order this service has emitted; the last one's `ce_sequence`.
+pub struct StreamPosition {
+    /// How many events of the saga this service has emitted; the last one's `ce_sequence`.
     pub emitted: i32,
-    /// The bundle with the last one. By it the relay keeps an order's events in order.
+    /// The bundle with the last one. By it the relay keeps a saga's events in order.
     pub last_bundle: Option<BundleId>,
-    /// Which events of the order it has read.
+    /// Which events of the saga it has read.
     pub seen: Seen,
 }
 
-/// The numbers (`ce_sequence`) of an order's events that a service has read, by their source: bit
-/// 0 for number 1. Later numbers than [`Seen::LAST`] are not followed; an order has a handful.
+/// The numbers (`ce_sequence`) of a saga's events that a service has read, by their source: bit
+/// 0 for number 1. Later numbers than [`Seen::LAST`] are not followed; a saga has a handful.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seen(BTreeMap<String, u64>);
@@ -55,13 +55,13 @@ impl Seen {
     }
 }
 
-/// An order's row, as the database has it or as it is to be written.
+/// A saga's row, as the database has it or as it is to be written.
 #[derive(Debug, Clone, Default)]
 pub struct Row<S> {
     /// How often the row was written; 0 if it is not there yet.
     pub version: i32,
-    /// The order's place in the stream of events.
-    pub stream: Stream,
+    /// The saga's place in the stream of events.
+    pub stream: StreamPosition,
     /// The state.
     pub state: S,
 }
@@ -73,16 +73,16 @@ enum Source {
     Read,
     /// It is what this instance wrote last. Another instance may have written since.
     Remembered,
-    /// Nothing: the order is taken for new.
+    /// Nothing: the saga is taken for new.
     Assumed,
 }
 
-/// A batch's orders: known or read once, changed in memory, written once.
+/// A batch's sagas: known or read once, changed in memory, written once.
 #[derive(Debug)]
 pub(crate) struct States<S> {
-    rows: HashMap<OrderId, Entry<S>>,
-    /// Orders that a decision has been made on.
-    decided: HashSet<OrderId>,
+    rows: HashMap<SagaKey, Entry<S>>,
+    /// Sagas that a decision has been made on.
+    decided: HashSet<SagaKey>,
 }
 
 #[derive(Debug)]
@@ -92,10 +92,10 @@ struct Entry<S> {
     changed: bool,
 }
 
-/// A row that has changed, with the order it belongs to.
+/// A row that has changed, with the saga it belongs to.
 #[derive(Debug)]
 pub(crate) struct Changed<'s, S> {
-    pub(crate) order: OrderId,
+    pub(crate) saga: SagaKey,
     /// The row to write, still with the version that it was known with.
     pub(crate) row: &'s Row<S>,
 }
@@ -106,13 +106,13 @@ impl<S: State> States<S> {
     }
 
     /// Takes a row as it was just read.
-    pub(crate) fn read(&mut self, order: OrderId, row: Row<S>) {
-        self.rows.insert(order, Entry { row, source: Source::Read, changed: false });
+    pub(crate) fn read(&mut self, saga: SagaKey, row: Row<S>) {
+        self.rows.insert(saga, Entry { row, source: Source::Read, changed: false });
     }
 
-    /// Takes note that the order has no row; that was just read.
-    pub(crate) fn read_none(&mut self, order: OrderId) {
-        self.rows.entry(order).or_insert_with(|| Entry {
+    /// Takes note that the saga has no row; that was just read.
+    pub(crate) fn read_none(&mut self, saga: SagaKey) {
+        self.rows.entry(saga).or_insert_with(|| Entry {
             row: Row::default(),
             source: Source::Read,
             changed: false,
@@ -120,43 +120,43 @@ impl<S: State> States<S> {
     }
 
     /// Takes a row as this instance wrote it last.
-    pub(crate) fn remember(&mut self, order: OrderId, row: Row<S>) {
-        self.rows.insert(order, Entry { row, source: Source::Remembered, changed: false });
+    pub(crate) fn remember(&mut self, saga: SagaKey, row: Row<S>) {
+        self.rows.insert(saga, Entry { row, source: Source::Remembered, changed: false });
     }
 
-    /// The order's state; the default state if this service has never heard of it.
-    pub(crate) fn state(&mut self, order: OrderId) -> &S {
-        &self.entry(order).row.state
+    /// The saga's state; the default state if this service has never heard of it.
+    pub(crate) fn state(&mut self, saga: SagaKey) -> &S {
+        &self.entry(saga).row.state
     }
 
-    /// Sets the order's state. An equal state is no change.
-    pub(crate) fn set(&mut self, order: OrderId, state: S) {
-        self.decided.insert(order);
-        let entry = self.entry(order);
+    /// Sets the saga's state. An equal state is no change.
+    pub(crate) fn set(&mut self, saga: SagaKey, state: S) {
+        self.decided.insert(saga);
+        let entry = self.entry(saga);
         if entry.row.state != state {
             entry.row.state = state;
             entry.changed = true;
         }
     }
 
-    /// The order's place in this service's stream of events. Asking for it means that an event
-    /// will be appended, so the order's row counts as changed.
-    pub(crate) fn stream(&mut self, order: OrderId) -> &mut Stream {
-        let entry = self.entry(order);
+    /// The saga's place in this service's stream of events. Asking for it means that an event
+    /// will be appended, so the saga's row counts as changed.
+    pub(crate) fn stream(&mut self, saga: SagaKey) -> &mut StreamPosition {
+        let entry = self.entry(saga);
         entry.changed = true;
         &mut entry.row.stream
     }
 
-    /// Takes note that the order's event with this source and number was read, and returns the
+    /// Takes note that the saga's event with this source and number was read, and returns the
     /// lower numbers that have not come. An event always leaves a row.
-    pub(crate) fn saw(&mut self, order: OrderId, source: &str, sequence: u32) -> Vec<u32> {
-        self.stream(order).seen.add(source, sequence)
+    pub(crate) fn saw(&mut self, saga: SagaKey, source: &str, sequence: u32) -> Vec<u32> {
+        self.stream(saga).seen.add(source, sequence)
     }
 
     /// Whether all that was decided on is either read or guarded by what is written: a new row by
     /// its key, a remembered one by its version. If not, it must be read.
     pub(crate) fn is_certain(&self) -> bool {
-        let certain = |order| match self.rows.get(order) {
+        let certain = |saga| match self.rows.get(saga) {
             Some(entry) => entry.changed || entry.source == Source::Read,
             None => false,
         };
@@ -168,23 +168,23 @@ impl<S: State> States<S> {
     pub(crate) fn changed(&self) -> (Vec<Changed<'_, S>>, Vec<Changed<'_, S>>) {
         let changed = self.rows.iter().filter(|(_, entry)| entry.changed);
         let mut changed: Vec<Changed<'_, S>> =
-            changed.map(|(order, Entry { row, .. })| Changed { order: *order, row }).collect();
-        changed.sort_unstable_by_key(|changed| changed.order);
+            changed.map(|(saga, Entry { row, .. })| Changed { saga: *saga, row }).collect();
+        changed.sort_unstable_by_key(|changed| changed.saga);
         changed.into_iter().partition(|changed| changed.row.version == 0)
     }
 
     /// The rows as they are after the write.
-    pub(crate) fn written(self) -> impl Iterator<Item = (OrderId, Row<S>)> {
+    pub(crate) fn written(self) -> impl Iterator<Item = (SagaKey, Row<S>)> {
         self.rows.into_iter().filter(|(_, entry)| entry.changed || entry.row.version > 0).map(
-            |(order, Entry { mut row, changed, .. })| {
+            |(saga, Entry { mut row, changed, .. })| {
                 row.version += i32::from(changed);
-                (order, row)
+                (saga, row)
             },
         )
     }
 
-    fn entry(&mut self, order: OrderId) -> &mut Entry<S> {
-        self.rows.entry(order).or_insert_with(|| Entry {
+    fn entry(&mut self, saga: SagaKey) -> &mut Entry<S> {
+        self.rows.entry(saga).or_insert_with(|| Entry {
             row: Row::default(),
             source: Source::Assumed,
             changed: false,
@@ -211,12 +211,12 @@ mod tests {
     }
 
     fn remembered() -> Row<u32> {
-        Row { version: 3, stream: Stream::default(), state: 7 }
+        Row { version: 3, stream: StreamPosition::default(), state: 7 }
     }
 
     #[test]
     fn what_was_not_read_is_certain_only_if_its_write_guards_it() {
-        let order = OrderId(Uuid::now_v7());
+        let saga = SagaKey(Uuid::now_v7());
         for (known, state, certain) in [
             (None, 0, false),
             (None, 1, true),
@@ -225,26 +225,26 @@ mod tests {
         ] {
             let mut states = States::<u32>::new();
             if let Some(row) = known.clone() {
-                states.remember(order, row);
+                states.remember(saga, row);
             }
-            states.set(order, state);
+            states.set(saga, state);
             assert_eq!(states.is_certain(), certain, "{known:?} and then {state}");
         }
         let mut states = States::<u32>::new();
-        states.read_none(order);
-        states.set(order, 0);
+        states.read_none(saga);
+        states.set(saga, 0);
         assert!(states.is_certain(), "it was read");
     }
 
     #[test]
     fn what_is_written_has_the_next_version() {
-        let (known, new) = (OrderId(Uuid::now_v7()), OrderId(Uuid::now_v7()));
+        let (known, new) = (SagaKey(Uuid::now_v7()), SagaKey(Uuid::now_v7()));
         let mut states = States::<u32>::new();
         states.remember(known, remembered());
         states.set(known, 8);
         states.set(new, 1);
         let (inserts, updates) = states.changed();
-        assert_eq!((inserts[0].order, updates[0].order), (new, known));
+        assert_eq!((inserts[0].saga, updates[0].saga), (new, known));
         let written: HashMap<_, _> = states.written().collect();
         assert_eq!((written[&known].version, written[&new].version), (4, 1));
     }

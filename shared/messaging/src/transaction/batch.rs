@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kernel::{Decision, OrderId};
+use kernel::{Decision, SagaKey};
 use metrics::counter;
 use uuid::Uuid;
 
@@ -44,7 +44,7 @@ pub(crate) struct Processor<S: Service> {
 /// What a transaction takes for true without having read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trust {
-    /// That all events are new, that remembered states are what the database has, that orders which
+    /// That all events are new, that remembered states are what the database has, that sagas which
     /// are not remembered are new, and that nothing is open about them. So it is nearly always, and
     /// then the batch is one write. What is written says so if it is not: by its keys, by the
     /// states' versions, and by conditions.
@@ -56,14 +56,14 @@ enum Trust {
 
 /// What a committed batch leaves to be done.
 pub(crate) struct Committed<F> {
-    pub(crate) orders: Vec<OrderId>,
+    pub(crate) sagas: Vec<SagaKey>,
     /// What is to be published.
     pub(crate) bundle: Option<Bundle>,
     /// The calls that are to be made.
     pub(crate) intents: Vec<Intent<F>>,
     /// How many messages were dropped, for they had been processed before.
     pub(crate) duplicates: usize,
-    /// How many records were put behind others of their order in the retry queue.
+    /// How many records were put behind others of their saga in the retry queue.
     pub(crate) held: usize,
 }
 
@@ -71,7 +71,7 @@ pub(crate) struct Committed<F> {
 struct Decided<S: Service> {
     states: States<S::State>,
     shared: S::Shared,
-    orders: Vec<OrderId>,
+    sagas: Vec<SagaKey>,
     events: Vec<Outgoing>,
     calls: Vec<Call<S::Effect>>,
     /// The events whose effect this is.
@@ -81,12 +81,12 @@ struct Decided<S: Service> {
     needless: Vec<Uuid>,
     /// Numbers that are missing before those that came.
     missing: Vec<Numbered>,
-    /// Numbers that came, of orders in which some were missing.
+    /// Numbers that came, of sagas in which some were missing.
     found: Vec<Numbered>,
     /// Calls that are given up.
     given_up: Vec<intents::Kept>,
     /// What operators have decided on calls.
-    decisions: Vec<decisions::Decision>,
+    decisions: Vec<decisions::OperatorDecision>,
 }
 
 /// Why a batch is not written.
@@ -116,7 +116,7 @@ impl<S: Service> Processor<S> {
     /// All messages or none: on an error nothing has happened, unless it is one of the
     /// infrastructure. Nothing is lost when this is abandoned halfway. The number of statements
     /// does not depend on the number of messages (but for records that are put behind others of
-    /// their order in the retry queue, each of which takes one more).
+    /// their saga in the retry queue, each of which takes one more).
     pub(crate) async fn apply(
         &mut self,
         batch: &[Message<'_, S::Input>],
@@ -124,7 +124,7 @@ impl<S: Service> Processor<S> {
         crash::point("before-transaction");
         // Until it is through: whoever drops this does not know how far it came.
         let trust = std::mem::replace(&mut self.trust, Trust::Nothing);
-        // A record that was set aside is one that waits, which is just what is trusted not to be.
+        // A record that was parked is one that waits, which is just what is trusted not to be.
         let parked = batch.iter().any(|one| matches!(one.origin, Origin::Parked { .. }));
         let trusting = if parked { Trust::Nothing } else { trust };
         let done = match self.carry(batch, trusting).await {
@@ -138,7 +138,7 @@ impl<S: Service> Processor<S> {
                 Ok(committed)
             }
             Err(Refused::Failed(failure)) => {
-                self.cache.forget(batch.iter().map(|message| message.order));
+                self.cache.forget(batch.iter().map(|message| message.saga));
                 Err(failure)
             }
             Err(Refused::Uncertain) => Err(Failure::Conflict),
@@ -159,7 +159,7 @@ impl<S: Service> Processor<S> {
         let mut decided = Decided::<S> {
             states,
             shared,
-            orders: Vec::new(),
+            sagas: Vec::new(),
             events: Vec::new(),
             calls: Vec::new(),
             taken: Vec::new(),
@@ -173,7 +173,7 @@ impl<S: Service> Processor<S> {
         for message in batch {
             match known.verdict(message) {
                 Verdict::Process => match self.decide(bundle, message, &known, &mut decided) {
-                    Err(Failure::Message(_)) if trust == Trust::All => {
+                    Err(Failure::Poison(_)) if trust == Trust::All => {
                         return Err(Refused::Uncertain);
                     }
                     done => done?,
@@ -191,12 +191,12 @@ impl<S: Service> Processor<S> {
             return Err(Refused::Uncertain);
         }
         self.hold(&held).await?;
-        let (bundle, intents, orders) = self.write(batch, &known, bundle, decided, trust).await?;
+        let (bundle, intents, sagas) = self.write(batch, &known, bundle, decided, trust).await?;
         let held = held.len();
-        Ok((Committed { orders, bundle, intents, duplicates, held }, next))
+        Ok((Committed { sagas, bundle, intents, duplicates, held }, next))
     }
 
-    /// Takes for true what is remembered; reads only what orders share.
+    /// Takes for true what is remembered; reads only what sagas share.
     async fn remember(
         &mut self,
         batch: &[Message<'_, S::Input>],
@@ -210,9 +210,9 @@ impl<S: Service> Processor<S> {
             }
         }
         let mut states = States::new();
-        for order in distinct(batch) {
-            if let Some(row) = self.cache.get(order) {
-                states.remember(order, row);
+        for saga in distinct(batch) {
+            if let Some(row) = self.cache.get(saga) {
+                states.remember(saga, row);
             }
         }
         Ok((Known::all_new(), states, shared))
@@ -224,25 +224,25 @@ impl<S: Service> Processor<S> {
         batch: &[Message<'_, S::Input>],
     ) -> Result<(Known, States<S::State>, S::Shared), Failure> {
         let mut read = Read::default();
-        let orders = distinct(batch);
-        let ids: Vec<Uuid> = orders.iter().map(|order| order.0).collect();
+        let sagas = distinct(batch);
+        let ids: Vec<Uuid> = sagas.iter().map(|saga| saga.0).collect();
         let states_part = S::STATES.read(ids, &mut read)?;
         let shared_part = S::Shared::read(batch.iter().map(|one| &one.input), &mut read)?;
         let mut known = Known::reading(batch, &mut read)?;
         let (mut states, mut shared) = (States::new(), S::Shared::default());
         for row in read.run(&mut self.session).await? {
             if row.part == states_part {
-                let order = row.order()?;
-                known.has_row(order);
-                states.read(order, StateTable::row(&row)?);
+                let saga = row.saga()?;
+                known.has_row(saga);
+                states.read(saga, StateTable::row(&row)?);
             } else if Some(row.part) == shared_part {
                 shared.take(&row)?;
             } else {
                 known.take(&row)?;
             }
         }
-        for order in orders {
-            states.read_none(order);
+        for saga in sagas {
+            states.read_none(saga);
         }
         Ok((known, states, shared))
     }
@@ -255,24 +255,24 @@ impl<S: Service> Processor<S> {
         known: &Known,
         decided: &mut Decided<S>,
     ) -> Result<(), Failure> {
-        let Message { order, input, name, cause, .. } = message;
+        let Message { saga, input, name, cause, .. } = message;
         let Decided { states, shared, .. } = decided;
-        let decide = || self.service.decide(*order, states.state(*order), input, shared);
+        let decide = || self.service.decide(*saga, states.state(*saga), input, shared);
         // A panic is a bug, but the bug of one message: it must not take the loop down. Nothing
         // that it has changed survives it, for nothing of the batch is written.
         let decision = catch_unwind(AssertUnwindSafe(decide))
-            .unwrap_or_else(|panic| Err(Failure::Message(panic_text(panic.as_ref()))))?;
+            .unwrap_or_else(|panic| Err(Failure::Poison(panic_text(panic.as_ref()))))?;
         let Decision { state, events, effects } = decision;
-        let span = trace::process(name, *order, cause);
+        let span = trace::process(name, *saga, cause);
         let cause =
             Cause { traceparent: span.traceparent(cause.traceparent.as_deref()), ..cause.clone() };
-        states.set(*order, state);
+        states.set(*saga, state);
         for event in &events {
-            let stream = states.stream(*order);
-            decided.events.push(self.outbox.draft(bundle, *order, event, stream, &cause)?);
+            let stream = states.stream(*saga);
+            decided.events.push(self.outbox.draft(bundle, *saga, event, stream, &cause)?);
         }
         decided.calls.extend(effects.into_iter().map(|effect| Call {
-            order: *order,
+            saga: *saga,
             effect,
             attempts: 0,
             age: Duration::ZERO,
@@ -280,14 +280,14 @@ impl<S: Service> Processor<S> {
         }));
         match &message.origin {
             Origin::Effect { given_up: Some(call), .. } => {
-                let (bundle, order) = (self.outbox.next_bundle(), *order);
+                let (bundle, saga) = (self.outbox.next_bundle(), *saga);
                 let (call, cause) = (GivenUp::clone(call), message.cause.clone());
-                decided.given_up.push(intents::Kept { bundle, order, call, cause });
+                decided.given_up.push(intents::Kept { bundle, saga, call, cause });
             }
             Origin::Decided { decision, .. } => decided.decisions.push(decision.clone()),
             _ => {}
         }
-        decided.orders.push(*order);
+        decided.sagas.push(*saga);
         self.count_off(message, known, decided);
         span.end(false);
         Ok(())
@@ -301,24 +301,24 @@ impl<S: Service> Processor<S> {
             Origin::Effect { .. } | Origin::Decided { .. } | Origin::Command { .. } => return,
         };
         let EventId { source, sequence, .. } = event;
-        let order = message.order;
-        let number = |sequence| Numbered { order, source: source.clone(), sequence, partition };
-        let missing = decided.states.saw(order, source, *sequence).into_iter();
-        let missing = missing.filter(|number| !self.skipped.has(order, source, *number));
+        let saga = message.saga;
+        let number = |sequence| Numbered { saga, source: source.clone(), sequence, partition };
+        let missing = decided.states.saw(saga, source, *sequence).into_iter();
+        let missing = missing.filter(|number| !self.skipped.has(saga, source, *number));
         decided.missing.extend(missing.map(number));
-        if known.has_gaps(order) {
+        if known.has_gaps(saga) {
             decided.found.push(number(*sequence));
         }
         decided.taken.push(event.clone());
     }
 
-    /// Puts records behind those of their order that wait already. That it is done before the rest
+    /// Puts records behind those of their saga that wait already. That it is done before the rest
     /// is written does no harm: they wait there, whatever becomes of the rest.
     async fn hold(&mut self, held: &[&Message<'_, S::Input>]) -> Result<(), Failure> {
         for message in held {
             if let Origin::Event { record, .. } = &message.origin {
-                let parked = record.parked(message.order);
-                retry::set_aside(&mut self.session, &parked, Fate::Retry(Duration::ZERO)).await?;
+                let parked = record.parked(message.saga);
+                retry::park(&mut self.session, &parked, Fate::Retry(Duration::ZERO)).await?;
             }
         }
         Ok(())
@@ -332,15 +332,15 @@ impl<S: Service> Processor<S> {
         bundle: BundleId,
         decided: Decided<S>,
         trust: Trust,
-    ) -> Result<(Option<Bundle>, Vec<Intent<S::Effect>>, Vec<OrderId>), Failure> {
-        let Decided { states, shared, orders, events, calls, taken, missing, found, .. } = decided;
+    ) -> Result<(Option<Bundle>, Vec<Intent<S::Effect>>, Vec<SagaKey>), Failure> {
+        let Decided { states, shared, sagas, events, calls, taken, missing, found, .. } = decided;
         let (given_up, decided_on) = (decided.given_up, decided.decisions);
         let mut write = Write::default();
         inbox::insert(taken.iter().map(|event| event.id).collect(), &mut write)?;
         let redriven = taken.iter().filter_map(|event| event.redrive).chain(decided.needless);
         inbox::insert_redriven(redriven.collect(), &mut write)?;
         if trust == Trust::All && !taken.is_empty() {
-            let ids: Vec<Uuid> = orders.iter().map(|order| order.0).collect();
+            let ids: Vec<Uuid> = sagas.iter().map(|saga| saga.0).collect();
             let ids = write.bind(ids)?;
             write.only_if(retry::none_waiting(&ids));
             write.only_if(gaps::none(&ids));
@@ -362,18 +362,18 @@ impl<S: Service> Processor<S> {
             }
         }
         if write.is_empty() {
-            return Ok((None, intents, orders));
+            return Ok((None, intents, sagas));
         }
         let clearing = self.outbox.clear(&mut write)?;
         write.run(&mut self.session).await?;
         clearing.done();
         self.cache.put(states.written());
         let bundle = (!events.is_empty()).then_some(Bundle { id: bundle, events });
-        Ok((bundle, intents, orders))
+        Ok((bundle, intents, sagas))
     }
 }
 
-/// Each order of the batch once.
-fn distinct<I>(batch: &[Message<'_, I>]) -> HashSet<OrderId> {
-    batch.iter().map(|message| message.order).collect()
+/// Each saga of the batch once.
+fn distinct<I>(batch: &[Message<'_, I>]) -> HashSet<SagaKey> {
+    batch.iter().map(|message| message.saga).collect()
 }

@@ -1,11 +1,11 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use kernel::OrderId;
+use kernel::SagaKey;
 
 use crate::tables::states::Row;
 
-/// How many orders are remembered, at least: those of two seconds at the highest rates. A row takes
+/// How many sagas are remembered, at least: those of two seconds at the highest rates. A row takes
 /// some hundred bytes.
 const REMEMBERED: usize = 8_192;
 
@@ -17,7 +17,7 @@ const REMEMBERED: usize = 8_192;
 /// to the younger.
 #[derive(Debug)]
 pub(crate) struct Cache<S> {
-    generations: Mutex<[HashMap<OrderId, Row<S>>; 2]>,
+    generations: Mutex<[HashMap<SagaKey, Row<S>>; 2]>,
 }
 
 impl<S: Clone> Cache<S> {
@@ -25,44 +25,44 @@ impl<S: Clone> Cache<S> {
         Self { generations: Mutex::new([HashMap::new(), HashMap::new()]) }
     }
 
-    /// The order's row, if it is remembered.
-    pub(crate) fn get(&self, order: OrderId) -> Option<Row<S>> {
+    /// The saga's row, if it is remembered.
+    pub(crate) fn get(&self, saga: SagaKey) -> Option<Row<S>> {
         let generations = self.lock();
-        generations.iter().find_map(|generation| generation.get(&order)).cloned()
+        generations.iter().find_map(|generation| generation.get(&saga)).cloned()
     }
 
     /// Remembers rows that were just written.
-    pub(crate) fn put(&self, rows: impl Iterator<Item = (OrderId, Row<S>)>) {
+    pub(crate) fn put(&self, rows: impl Iterator<Item = (SagaKey, Row<S>)>) {
         let mut generations = self.lock();
-        for (order, row) in rows {
+        for (saga, row) in rows {
             if generations[0].len() >= REMEMBERED {
                 generations.swap(0, 1);
                 generations[0].clear();
             }
-            // An order's row grows in versions; who is slower must not put back an older one.
+            // A saga's row grows in versions; who is slower must not put back an older one.
             let [young, old] = &mut *generations;
             let newer = [&*young, &*old]
                 .iter()
-                .filter_map(|generation| generation.get(&order))
+                .filter_map(|generation| generation.get(&saga))
                 .any(|known| known.version > row.version);
             if !newer {
-                old.remove(&order);
-                young.insert(order, row);
+                old.remove(&saga);
+                young.insert(saga, row);
             }
         }
     }
 
     /// Forgets rows of which it is not certain any more that they are what the database has.
-    pub(crate) fn forget(&self, orders: impl Iterator<Item = OrderId>) {
+    pub(crate) fn forget(&self, sagas: impl Iterator<Item = SagaKey>) {
         let mut generations = self.lock();
-        for order in orders {
+        for saga in sagas {
             for generation in &mut *generations {
-                generation.remove(&order);
+                generation.remove(&saga);
             }
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, [HashMap<OrderId, Row<S>>; 2]> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, [HashMap<SagaKey, Row<S>>; 2]> {
         self.generations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -80,12 +80,12 @@ mod tests {
     #[test]
     fn remembers_the_newest_version_and_no_more_than_it_may() {
         let cache = Cache::new();
-        let order = OrderId(Uuid::now_v7());
-        cache.put([(order, row(2)), (order, row(1))].into_iter());
-        assert_eq!(cache.get(order).unwrap().version, 2);
-        let others = (0..3 * REMEMBERED).map(|_| (OrderId(Uuid::now_v7()), row(1)));
+        let saga = SagaKey(Uuid::now_v7());
+        cache.put([(saga, row(2)), (saga, row(1))].into_iter());
+        assert_eq!(cache.get(saga).unwrap().version, 2);
+        let others = (0..3 * REMEMBERED).map(|_| (SagaKey(Uuid::now_v7()), row(1)));
         cache.put(others);
-        assert!(cache.get(order).is_none(), "forgotten");
+        assert!(cache.get(saga).is_none(), "forgotten");
         assert!(cache.lock().iter().map(HashMap::len).sum::<usize>() <= 2 * REMEMBERED);
         let kept = *cache.lock()[0].keys().next().unwrap();
         cache.forget([kept].into_iter());

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use kernel::OrderId;
+use kernel::SagaKey;
 use uuid::Uuid;
 
 use super::cache::Cache;
@@ -24,12 +24,12 @@ pub(crate) struct Known {
     settled: HashSet<IntentId>,
     /// Calls whose outcome is not known.
     open: HashSet<IntentId>,
-    /// Orders with records that wait in the retry queue.
-    waiting: HashSet<OrderId>,
-    /// Orders with numbers that are missing in their streams.
-    gaps: HashSet<OrderId>,
-    /// Orders with a row.
-    rows: HashSet<OrderId>,
+    /// Sagas with records that wait in the retry queue.
+    waiting: HashSet<SagaKey>,
+    /// Sagas with numbers that are missing in their streams.
+    gaps: HashSet<SagaKey>,
+    /// Sagas with a row.
+    rows: HashSet<SagaKey>,
 }
 
 /// Which part of the statement says what.
@@ -44,7 +44,7 @@ struct Parts {
 
 pub(crate) enum Verdict {
     Process,
-    /// Records of its order wait in the retry queue; it goes behind them.
+    /// Records of its saga wait in the retry queue; it goes behind them.
     Hold,
     /// It has been processed before.
     Drop,
@@ -59,15 +59,15 @@ impl Known {
     /// What the statement will tell.
     pub(crate) fn reading<I>(batch: &[Message<'_, I>], read: &mut Read) -> Result<Self, Failure> {
         let events = || batch.iter().filter_map(Message::event);
-        let orders: HashSet<Uuid> =
-            batch.iter().filter(|one| one.event().is_some()).map(|one| one.order.0).collect();
-        let orders: Vec<Uuid> = orders.into_iter().collect();
+        let sagas: HashSet<Uuid> =
+            batch.iter().filter(|one| one.event().is_some()).map(|one| one.saga.0).collect();
+        let sagas: Vec<Uuid> = sagas.into_iter().collect();
         let parts = Parts {
             inbox: inbox::read(events().map(|event| event.id).collect(), read)?,
             redriven: inbox::read_redriven(events().filter_map(|one| one.redrive).collect(), read)?,
             intents: intents::read(batch.iter().filter_map(Message::intent), read)?,
-            waiting: retry::read_waiting(&orders, read)?,
-            gaps: gaps::read(&orders, read)?,
+            waiting: retry::read_waiting(&sagas, read)?,
+            gaps: gaps::read(&sagas, read)?,
         };
         Ok(Self { parts: Some(parts), ..Self::default() })
     }
@@ -81,19 +81,19 @@ impl Known {
             }
             part if part == parts.intents => self.open.extend(intents::open(row)?),
             part if part == parts.waiting => {
-                self.waiting.insert(row.order()?);
+                self.waiting.insert(row.saga()?);
             }
             part if part == parts.gaps => {
-                self.gaps.insert(row.order()?);
+                self.gaps.insert(row.saga()?);
             }
             _ => {}
         }
         Ok(())
     }
 
-    /// Takes note that the order has a row.
-    pub(crate) fn has_row(&mut self, order: OrderId) {
-        self.rows.insert(order);
+    /// Takes note that the saga has a row.
+    pub(crate) fn has_row(&mut self, saga: SagaKey) {
+        self.rows.insert(saga);
     }
 
     /// Whether the batch would have gone through with nothing read but what is remembered; then
@@ -102,7 +102,7 @@ impl Known {
         self.seen.is_empty()
             && self.waiting.is_empty()
             && self.gaps.is_empty()
-            && self.rows.iter().all(|order| cache.get(*order).is_some())
+            && self.rows.iter().all(|saga| cache.get(*saga).is_some())
     }
 
     /// Whether the event's effect is in the database.
@@ -111,8 +111,8 @@ impl Known {
     }
 
     /// Whether numbers are missing in the order's streams.
-    pub(crate) fn has_gaps(&self, order: OrderId) -> bool {
-        self.gaps.contains(&order)
+    pub(crate) fn has_gaps(&self, saga: SagaKey) -> bool {
+        self.gaps.contains(&saga)
     }
 
     /// Whether the call's outcome is not known, as far as anybody has looked.
@@ -130,7 +130,7 @@ impl Known {
     pub(crate) fn verdict<I>(&mut self, message: &Message<'_, I>) -> Verdict {
         match &message.origin {
             Origin::Event { event, .. } if !self.pass(event) => Verdict::Drop,
-            Origin::Event { .. } if self.waiting.contains(&message.order) => Verdict::Hold,
+            Origin::Event { .. } if self.waiting.contains(&message.saga) => Verdict::Hold,
             Origin::Parked { event, .. } if !self.pass(event) => Verdict::Drop,
             Origin::Effect { intent, .. } | Origin::Decided { intent, .. } => {
                 if self.is_open(*intent) && self.settled.insert(*intent) {

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use contracts::Encoder;
 use futures::future::join_all;
-use kernel::OrderId;
+use kernel::SagaKey;
 use serde_json::json;
-use testkit::{Options, Stack, World};
+use testkit::{Options, Sandbox, Stack};
 use uuid::Uuid;
 
 use crate::letter::{Letter, new_orders};
@@ -21,14 +21,14 @@ const WITHIN: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } el
 const ORDERS: usize = 5_000;
 const EACH: i64 = 10;
 
-/// Puts a row into the outbox for each of an order's events; those of all orders in turn. Returns
+/// Puts a row into the outbox for each of a saga's events; those of all sagas in turn. Returns
 /// what is to be published.
-async fn fill_outbox(stage: &Stage, instance: i32) -> BTreeMap<OrderId, Vec<i64>> {
-    let schema = stage.world.register(TALLY, "Counted", COUNTED).await;
+async fn fill_outbox(stage: &Stage, instance: i32) -> BTreeMap<SagaKey, Vec<i64>> {
+    let schema = stage.sandbox.register(TALLY, "Counted", COUNTED).await;
     let encoder = Encoder::new(schema, COUNTED).unwrap();
-    let orders = new_orders(ORDERS);
-    let ids: Vec<Uuid> = orders.iter().map(|order| order.0).collect();
-    // Bundles of a round follow each other, and so an order's lie as far apart as there are orders.
+    let sagas = new_orders(ORDERS);
+    let ids: Vec<Uuid> = sagas.iter().map(|saga| saga.0).collect();
+    // Bundles of a round follow each other, and so a saga's lie as far apart as there are sagas.
     let first = (i64::from(instance) << 32) + 1_000_000;
     for number in 1..=EACH {
         let payload = encoder.encode(&json!({"number": number})).unwrap();
@@ -45,18 +45,18 @@ async fn fill_outbox(stage: &Stage, instance: i32) -> BTreeMap<OrderId, Vec<i64>
         let insert = insert.bind(i32::try_from(number).unwrap()).bind(payload);
         insert.execute(&stage.pool).await.unwrap();
     }
-    orders.into_iter().map(|order| (order, (1..=EACH).collect())).collect()
+    sagas.into_iter().map(|saga| (saga, (1..=EACH).collect())).collect()
 }
 
 async fn assert_published_soon(
     stage: &Stage,
     since: Instant,
-    expected: &BTreeMap<OrderId, Vec<i64>>,
+    expected: &BTreeMap<SagaKey, Vec<i64>>,
 ) {
     stage.until_count("outbox_bundles", 0).await;
     assert!(since.elapsed() < WITHIN, "{:?}", since.elapsed());
     let published = in_order(&stage.published().await);
-    assert!(published == *expected, "each order's events, in order");
+    assert!(published == *expected, "each saga's events, in order");
 }
 
 #[tokio::test]
@@ -82,25 +82,25 @@ async fn what_got_into_nobodys_memory_is_published_soon() {
 #[tokio::test]
 async fn what_was_said_while_kafka_was_away_is_published_soon_after_it_is_back() {
     let stack = Stack::start(Options { quiet: true, ..Options::default() }).await.unwrap();
-    let stage = Stage::build(World::on(stack.connections()), 3).await;
+    let stage = Stage::build(Sandbox::on(stack.connections()), 3).await;
     let instance = stage.start().await;
     instance.reports.until_up("kafka").await;
     stack.kafka.stop().await;
-    let orders = new_orders(2 * ORDERS);
+    let sagas = new_orders(2 * ORDERS);
     for number in 1..=6 {
-        let tell = |order: &OrderId| {
+        let tell = |saga: &SagaKey| {
             let input = Input::Added(Added { number, action: Action::Count });
-            let cause = Letter::new(stage.ids, *order, number, Action::Count).cause();
-            instance.handle.submit(*order, "test", input, cause)
+            let cause = Letter::new(stage.ids, *saga, number, Action::Count).cause();
+            instance.handle.submit(*saga, "test", input, cause)
         };
-        let told = join_all(orders.iter().map(tell)).await;
+        let told = join_all(sagas.iter().map(tell)).await;
         assert!(told.iter().all(Result::is_ok));
     }
     assert!(instance.handle.is_behind(), "memory does not hold them all");
     assert_eq!(stage.count("outbox").await, 60_000);
     stack.kafka.start().await.unwrap();
     let since = Instant::now();
-    let expected = orders.into_iter().map(|order| (order, (1..=6).collect())).collect();
+    let expected = sagas.into_iter().map(|saga| (saga, (1..=6).collect())).collect();
     assert_published_soon(&stage, since, &expected).await;
     assert!(!instance.handle.is_behind());
     instance.stop().await;

@@ -1,6 +1,6 @@
 //! However an instance ends, the next one goes on: nothing is lost and nothing is doubled.
 
-use farandole_messaging::Settings;
+use farandole_messaging::LoopSettings;
 
 use crate::letter::{new_orders, rounds};
 use crate::stage::Stage;
@@ -33,7 +33,7 @@ async fn a_stop_under_load_loses_nothing_and_nothing_is_read_again() {
     let stage = Stage::set().await;
     let letters = rounds(stage.ids, &new_orders(50), 60);
     stage.send(&letters).await;
-    let instance = stage.start_with(Settings { batch_max: 20, ..stage.settings() }).await;
+    let instance = stage.start_with(LoopSettings { batch_max: 20, ..stage.settings() }).await;
     stage.until_more("inbox", 500).await;
     instance.stop().await;
     let processed = stage.count("inbox").await;

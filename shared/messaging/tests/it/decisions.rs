@@ -4,7 +4,7 @@ use contracts::operations::{Began, Decided, Done, Ended, Entry, Handled, Kind, N
 use contracts::{Topics, operations};
 use jiff::Timestamp;
 use kafka::{Admin, PlainRecord, Publisher, TopicPlan};
-use kernel::OrderId;
+use kernel::SagaKey;
 use testkit::eventually;
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ struct Operator<'s> {
 impl<'s> Operator<'s> {
     async fn new(stage: &'s Stage) -> Self {
         create_log(stage).await;
-        Self { stage, publisher: Publisher::new(&stage.world.stack.kafka_brokers).unwrap() }
+        Self { stage, publisher: Publisher::new(&stage.sandbox.stack.kafka_brokers).unwrap() }
     }
 
     async fn write(&self, entry: &Entry) {
@@ -32,7 +32,7 @@ impl<'s> Operator<'s> {
 
     async fn write_raw(&self, key: &[u8], payload: &[u8]) {
         let record = PlainRecord {
-            topic: self.stage.world.topics.operations(),
+            topic: self.stage.sandbox.topics.operations(),
             key: Some(key.to_vec()),
             payload: Some(payload.to_vec()),
             headers: vec![],
@@ -41,9 +41,9 @@ impl<'s> Operator<'s> {
     }
 
     /// Decides something, as the tool does. Returns the operation.
-    async fn decide(&self, kind: Kind, order: OrderId, step: &str, said: Option<Said>) -> Uuid {
+    async fn decide(&self, kind: Kind, saga: SagaKey, step: &str, said: Option<Said>) -> Uuid {
         let operation = self.begin(kind).await;
-        let subjects = vec![operations::Subject { order, step: step.to_owned() }];
+        let subjects = vec![operations::Subject { saga, step: step.to_owned() }];
         let service = TALLY.to_owned();
         let decided = Decided { operation, at: Timestamp::now(), service, subjects, said };
         self.write(&Entry::Decided(decided)).await;
@@ -77,26 +77,26 @@ impl<'s> Operator<'s> {
         .await
     }
 
-    async fn done(&self, kind: Kind, order: OrderId, said: Option<Said>) {
-        let operation = self.decide(kind, order, "ask", said).await;
+    async fn done(&self, kind: Kind, saga: SagaKey, said: Option<Said>) {
+        let operation = self.decide(kind, saga, "ask", said).await;
         assert_eq!(self.fate(operation).await, None, "{kind:?}");
     }
 
-    async fn refused(&self, kind: Kind, order: OrderId, step: &str, said: Option<Said>) -> String {
-        let operation = self.decide(kind, order, step, said).await;
+    async fn refused(&self, kind: Kind, saga: SagaKey, step: &str, said: Option<Said>) -> String {
+        let operation = self.decide(kind, saga, step, said).await;
         self.fate(operation).await.expect("it is refused")
     }
 }
 
 async fn create_log(stage: &Stage) {
     let log = TopicPlan {
-        name: stage.world.topics.operations(),
+        name: stage.sandbox.topics.operations(),
         partitions: 1,
         replication: 1,
         retention: None,
         large_records: false,
     };
-    Admin::new(&stage.world.stack.kafka_brokers).unwrap().create(&[log]).await.unwrap();
+    Admin::new(&stage.sandbox.stack.kafka_brokers).unwrap().create(&[log]).await.unwrap();
 }
 
 fn answered(id: &str) -> Said {
@@ -104,13 +104,13 @@ fn answered(id: &str) -> Said {
     Said { outcome: "answered".to_owned(), details }
 }
 
-async fn ask(stage: &Stage, order: OrderId, action: Action) {
-    stage.send(&[Letter::new(stage.ids, order, 1, action)]).await;
-    stage.until_count(&format!("effects WHERE order_id = '{}'", order.0), 1).await;
+async fn ask(stage: &Stage, saga: SagaKey, action: Action) {
+    stage.send(&[Letter::new(stage.ids, saga, 1, action)]).await;
+    stage.until_count(&format!("effects WHERE order_id = '{}'", saga.0), 1).await;
 }
 
-async fn answers(stage: &Stage, order: OrderId) -> Vec<String> {
-    stage.states().await.remove(&order).unwrap_or_default().answers
+async fn answers(stage: &Stage, saga: SagaKey) -> Vec<String> {
+    stage.states().await.remove(&saga).unwrap_or_default().answers
 }
 
 #[tokio::test]
@@ -149,39 +149,39 @@ async fn what_is_parked_is_not_called_until_it_is_unparked() {
 async fn what_an_operator_says_has_become_of_a_call_is_its_outcome() {
     let stage = Stage::set().await;
     let operator = Operator::new(&stage).await;
-    let orders = new_orders(3);
+    let sagas = new_orders(3);
     stage.gateway.set(Mood::Wait);
     let (one, two) = tokio::join!(stage.start(), stage.start());
-    for order in &orders {
-        ask(&stage, *order, Action::Ask).await;
+    for saga in &sagas {
+        ask(&stage, *saga, Action::Ask).await;
     }
     // Under way, put off, and parked.
-    operator.done(Kind::Settle, orders[0], Some(answered("by phone"))).await;
-    assert_eq!(answers(&stage, orders[0]).await, ["by phone"]);
+    operator.done(Kind::Settle, sagas[0], Some(answered("by phone"))).await;
+    assert_eq!(answers(&stage, sagas[0]).await, ["by phone"]);
     stage.gateway.set(Mood::HangUp);
     stage.until_count("effects WHERE attempts > 2", 2).await;
-    operator.done(Kind::Settle, orders[1], Some(answered("by fax"))).await;
-    operator.done(Kind::Park, orders[2], None).await;
+    operator.done(Kind::Settle, sagas[1], Some(answered("by fax"))).await;
+    operator.done(Kind::Park, sagas[2], None).await;
 
     let unknown = Some(Said { outcome: "charged".to_owned(), details: [].into() });
-    let why = operator.refused(Kind::Settle, orders[2], "ask", unknown).await;
+    let why = operator.refused(Kind::Settle, sagas[2], "ask", unknown).await;
     assert!(why.contains("answered --id ANSWER"), "{why}");
     let incomplete = Some(Said { outcome: "answered".to_owned(), details: [].into() });
-    assert!(operator.refused(Kind::Settle, orders[2], "ask", incomplete).await.contains("--id"));
+    assert!(operator.refused(Kind::Settle, sagas[2], "ask", incomplete).await.contains("--id"));
     let panics = Some(Said { outcome: "panic".to_owned(), details: [].into() });
-    assert!(operator.refused(Kind::Settle, orders[2], "ask", panics).await.contains("panicked"));
-    assert!(operator.refused(Kind::Settle, orders[2], "ask", None).await.contains("what"));
+    assert!(operator.refused(Kind::Settle, sagas[2], "ask", panics).await.contains("panicked"));
+    assert!(operator.refused(Kind::Settle, sagas[2], "ask", None).await.contains("what"));
 
-    operator.done(Kind::Settle, orders[2], Some(answered("by letter"))).await;
-    let late = operator.refused(Kind::Settle, orders[2], "ask", Some(answered("again"))).await;
+    operator.done(Kind::Settle, sagas[2], Some(answered("by letter"))).await;
+    let late = operator.refused(Kind::Settle, sagas[2], "ask", Some(answered("again"))).await;
     assert!(late.contains("not open"), "{late}");
-    let unheard = operator.refused(Kind::Settle, orders[2], "sing", Some(answered("la"))).await;
+    let unheard = operator.refused(Kind::Settle, sagas[2], "sing", Some(answered("la"))).await;
     assert!(unheard.contains("not open"), "{unheard}");
     stage.until_done(3).await;
     one.stop().await;
     two.stop().await;
     let said: Vec<String> =
-        [answers(&stage, orders[1]).await, answers(&stage, orders[2]).await].concat();
+        [answers(&stage, sagas[1]).await, answers(&stage, sagas[2]).await].concat();
     assert_eq!(said, ["by fax", "by letter"]);
 }
 
@@ -189,33 +189,31 @@ async fn what_an_operator_says_has_become_of_a_call_is_its_outcome() {
 async fn what_was_given_up_is_kept_and_made_again() {
     let stage = Stage::set().await;
     let operator = Operator::new(&stage).await;
-    let [order, forgotten] = new_orders(2)[..] else { unreachable!() };
+    let [saga, forgotten] = new_orders(2)[..] else { unreachable!() };
     stage.gateway.set(Mood::HangUp);
     let instance = stage.start().await;
-    stage
-        .send(&[order, forgotten].map(|it| Letter::new(stage.ids, it, 1, Action::AskOrKeep)))
-        .await;
+    stage.send(&[saga, forgotten].map(|it| Letter::new(stage.ids, it, 1, Action::AskOrKeep))).await;
     let given_up = "effects WHERE held = 'given_up' AND last_error LIKE '%hung up%'";
     stage.until_count(given_up, 2).await;
-    assert_eq!(answers(&stage, order).await, [KEPT], "it is told at once");
+    assert_eq!(answers(&stage, saga).await, [KEPT], "it is told at once");
     let calls = stage.gateway.calls().keys.len();
-    assert!(operator.refused(Kind::Park, order, "ask", None).await.contains("given up"));
+    assert!(operator.refused(Kind::Park, saga, "ask", None).await.contains("given up"));
 
     // Given up again, with the tries of this round.
-    operator.done(Kind::Retry, order, None).await;
+    operator.done(Kind::Retry, saga, None).await;
     stage.until_count("effects WHERE held = 'given_up'", 2).await;
     eventually("it is told again", PATIENCE, async || {
-        (answers(&stage, order).await == [KEPT, KEPT]).then_some(())
+        (answers(&stage, saga).await == [KEPT, KEPT]).then_some(())
     })
     .await;
     assert!(stage.gateway.calls().keys.len() > calls);
 
     stage.gateway.set(Mood::Answer);
-    operator.done(Kind::Retry, order, None).await;
+    operator.done(Kind::Retry, saga, None).await;
     operator.done(Kind::Settle, forgotten, Some(answered("never mind"))).await;
     stage.until_done(2).await;
     instance.stop().await;
-    assert_eq!(answers(&stage, order).await, [KEPT, KEPT, &format!("answer to {order}/ask")]);
+    assert_eq!(answers(&stage, saga).await, [KEPT, KEPT, &format!("answer to {saga}/ask")]);
     assert_eq!(answers(&stage, forgotten).await, [KEPT, "never mind"]);
 }
 
@@ -223,10 +221,10 @@ async fn what_was_given_up_is_kept_and_made_again() {
 async fn a_retry_does_not_wait_for_the_backoff() {
     let stage = Stage::set().await;
     let operator = Operator::new(&stage).await;
-    let order = new_orders(1)[0];
+    let saga = new_orders(1)[0];
     stage.gateway.set(Mood::HangUp);
     let instance = stage.start().await;
-    ask(&stage, order, Action::Ask).await;
+    ask(&stage, saga, Action::Ask).await;
     stage.until_count("effects WHERE attempts > 2", 1).await;
     let postponed = "UPDATE effect_bundles SET due_at = now() + interval '1 hour'
                      WHERE instance IS NOT NULL";
@@ -239,7 +237,7 @@ async fn a_retry_does_not_wait_for_the_backoff() {
     })
     .await;
     stage.gateway.set(Mood::Answer);
-    operator.done(Kind::Retry, order, None).await;
+    operator.done(Kind::Retry, saga, None).await;
     stage.until_done(1).await;
     instance.stop().await;
 }
@@ -272,11 +270,11 @@ async fn what_stays_missing_is_acknowledged_before_or_after_it_is_missed() {
     let operator = Operator::new(&stage).await;
     let [early, late] = new_orders(2)[..] else { unreachable!() };
     let numbered =
-        |order, number| Letter::new(stage.ids, order, number, Action::Count).with_sequence(number);
+        |saga, number| Letter::new(stage.ids, saga, number, Action::Count).with_sequence(number);
     let instance = stage.start().await;
-    let acknowledge = async |order_id: OrderId, sequence: i32| {
+    let acknowledge = async |order_id: SagaKey, sequence: i32| {
         let operation = operator.begin(Kind::Acknowledge).await;
-        let event = Number { order_id, source: "/upstream".to_owned(), sequence };
+        let event = Number { saga: order_id, source: "/upstream".to_owned(), sequence };
         let at = Timestamp::now();
         let entry = operations::Acknowledged { operation, at, event };
         operator.write(&Entry::Acknowledged(entry)).await;
@@ -295,7 +293,7 @@ async fn what_stays_missing_is_acknowledged_before_or_after_it_is_missed() {
     let handled = |letter: &str, sequence| Handled {
         letter: letter.parse().unwrap(),
         redrive: Uuid::now_v7(),
-        event: Some(Number { order_id: late, source: "/upstream".to_owned(), sequence }),
+        event: Some(Number { saga: late, source: "/upstream".to_owned(), sequence }),
     };
     let of_another = vec![handled("gardening/0/7", 3)];
     operator
@@ -320,11 +318,11 @@ async fn what_stays_missing_is_acknowledged_before_or_after_it_is_missed() {
 async fn what_the_tool_did_not_write_says_nothing() {
     let stage = Stage::set().await;
     let operator = Operator::new(&stage).await;
-    let order = new_orders(1)[0];
+    let saga = new_orders(1)[0];
     stage.gateway.set(Mood::HangUp);
     let instance = stage.start().await;
-    ask(&stage, order, Action::Ask).await;
-    let subject = operations::Subject { order, step: "ask".to_owned() };
+    ask(&stage, saga, Action::Ask).await;
+    let subject = operations::Subject { saga, step: "ask".to_owned() };
     let decided = |operation, service: &str| {
         Entry::Decided(Decided {
             operation,
@@ -344,25 +342,25 @@ async fn what_the_tool_did_not_write_says_nothing() {
         operator.write_raw(b"k", garbage).await;
     }
     // What comes after that is heard.
-    operator.done(Kind::Settle, order, Some(answered("by ada"))).await;
+    operator.done(Kind::Settle, saga, Some(answered("by ada"))).await;
     stage.until_done(1).await;
     instance.stop().await;
-    assert_eq!(answers(&stage, order).await, ["by ada"]);
+    assert_eq!(answers(&stage, saga).await, ["by ada"]);
     assert_eq!(stage.count("decisions").await, 1);
 }
 
 #[tokio::test]
 async fn without_a_log_the_service_works_and_says_so_until_there_is_one() {
     let stage = Stage::set().await;
-    let order = new_orders(1)[0];
+    let saga = new_orders(1)[0];
     let instance = stage.start().await;
     let why = instance.reports.until_not_heard().await;
-    let log = Topics::operations(&stage.world.topics);
+    let log = Topics::operations(&stage.sandbox.topics);
     assert_eq!(why, format!("topic {log} does not exist"));
-    stage.send(&[Letter::new(stage.ids, order, 1, Action::Ask)]).await;
+    stage.send(&[Letter::new(stage.ids, saga, 1, Action::Ask)]).await;
     stage.until_done(1).await;
     let operator = Operator::new(&stage).await;
     instance.reports.until_heard().await;
-    operator.refused(Kind::Park, order, "ask", None).await;
+    operator.refused(Kind::Park, saga, "ask", None).await;
     instance.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use farandole_messaging::{Database, Failure, Pool, Purpose, Settings};
+use farandole_messaging::{Database, Failure, LoopSettings, Pool, Purpose};
 use futures::FutureExt as _;
 use futures::future::join_all;
 
@@ -38,8 +38,8 @@ async fn lives_that_are_dropped_in_the_middle_lose_nothing_and_leave_nothing_ope
 }
 
 /// Under a name, so that the next one goes on at once.
-fn named(stage: &Stage, batch_max: usize) -> Settings {
-    Settings { group_instance_id: Some("the-one".to_owned()), batch_max, ..stage.settings() }
+fn named(stage: &Stage, batch_max: usize) -> LoopSettings {
+    LoopSettings { group_instance_id: Some("the-one".to_owned()), batch_max, ..stage.settings() }
 }
 
 /// A life that is cut off a moment after it has begun to do something.

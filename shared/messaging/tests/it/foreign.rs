@@ -10,14 +10,14 @@ use crate::tally::{Action, TALLY, UPSTREAM};
 use crate::topic;
 
 fn letters(stage: &Stage, count: usize) -> Vec<Letter> {
-    let orders = new_orders(count).into_iter();
-    orders.map(|order| Letter::new(stage.ids, order, 1, Action::Count)).collect()
+    let sagas = new_orders(count).into_iter();
+    sagas.map(|saga| Letter::new(stage.ids, saga, 1, Action::Count)).collect()
 }
 
 /// Somebody else's client, with settings of its own.
 fn client(stage: &Stage, settings: &[(&str, &str)]) -> BaseProducer {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", &stage.world.stack.kafka_brokers);
+    config.set("bootstrap.servers", &stage.sandbox.stack.kafka_brokers);
     for (name, value) in settings {
         config.set(*name, *value);
     }
@@ -25,7 +25,7 @@ fn client(stage: &Stage, settings: &[(&str, &str)]) -> BaseProducer {
 }
 
 fn write(producer: &BaseProducer, stage: &Stage, letters: &[Letter]) {
-    let topic = stage.world.topics.events(UPSTREAM);
+    let topic = stage.sandbox.topics.events(UPSTREAM);
     for letter in letters {
         let headers = letter.headers.iter().fold(OwnedHeaders::new(), |headers, header| {
             headers.insert(Header { key: &header.0, value: Some(&header.1) })
@@ -39,12 +39,12 @@ fn write(producer: &BaseProducer, stage: &Stage, letters: &[Letter]) {
 #[tokio::test]
 async fn every_compression_is_read() {
     let stage = Stage::set_narrow().await;
-    let topic = stage.world.topics.events(UPSTREAM);
+    let topic = stage.sandbox.topics.events(UPSTREAM);
     let instance = stage.start().await;
     let mut done = 0;
     // As the client packs them, and as the topic has them packed.
     for kept in ["producer", "zstd", "uncompressed"] {
-        stage.world.set_topic(&topic, "compression.type", kept).await;
+        stage.sandbox.set_topic(&topic, "compression.type", kept).await;
         for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
             let letters = letters(&stage, 20);
             write(&client(&stage, &[("compression.type", codec)]), &stage, &letters);
@@ -60,7 +60,7 @@ async fn every_compression_is_read() {
 async fn a_transaction_that_somebody_leaves_open_hides_nothing() {
     let stage = Stage::set_narrow().await;
     let instance = stage.start().await;
-    let theirs = client(&stage, &[("transactional.id", &stage.world.prefix)]);
+    let theirs = client(&stage, &[("transactional.id", &stage.sandbox.prefix)]);
     theirs.init_transactions(PATIENCE).unwrap();
     theirs.begin_transaction().unwrap();
     write(&theirs, &stage, &letters(&stage, 1));
@@ -80,8 +80,8 @@ async fn what_is_small_on_its_way_and_large_here_is_a_dead_letter() {
     const LARGE: usize = 6_000_000;
     const LARGER_THAN_IS_KEPT: usize = 20_000_000;
     let stage = Stage::set_narrow().await;
-    let topics = &stage.world.topics;
-    stage.world.set_topic(&topics.events(UPSTREAM), "compression.type", "producer").await;
+    let topics = &stage.sandbox.topics;
+    stage.sandbox.set_topic(&topics.events(UPSTREAM), "compression.type", "producer").await;
     let instance = stage.start().await;
     let most = [("compression.type", "gzip"), ("message.max.bytes", "100000000")];
     let packed = client(&stage, &most);
@@ -106,8 +106,8 @@ async fn what_is_small_on_its_way_and_large_here_is_a_dead_letter() {
 #[tokio::test]
 async fn a_letter_that_its_topic_does_not_take_is_there_without_its_payload() {
     let stage = Stage::set_narrow().await;
-    let topics = &stage.world.topics;
-    stage.world.set_topic(&topics.dead_letters(TALLY), "max.message.bytes", "20000").await;
+    let topics = &stage.sandbox.topics;
+    stage.sandbox.set_topic(&topics.dead_letters(TALLY), "max.message.bytes", "20000").await;
     let instance = stage.start().await;
     let mut letter = letters(&stage, 1).remove(0);
     // Nothing that can be packed.
@@ -128,14 +128,14 @@ async fn a_letter_that_its_topic_does_not_take_is_there_without_its_payload() {
 #[tokio::test]
 async fn a_topic_that_is_made_anew_is_told_of_and_read_from_its_beginning() {
     let stage = Stage::set_narrow().await;
-    let topic = stage.world.topics.events(UPSTREAM);
+    let topic = stage.sandbox.topics.events(UPSTREAM);
     let instance = stage.start().await;
     stage.send(&letters(&stage, 20)).await;
     stage.until_done(20).await;
     stage.until_count("topic_ends WHERE log_end = 20", 1).await;
     instance.stop().await;
-    topic::delete(&stage.world.stack.kafka_brokers, &topic).await;
-    stage.world.create_topics(&[UPSTREAM], 1).await;
+    topic::delete(&stage.sandbox.stack.kafka_brokers, &topic).await;
+    stage.sandbox.create_topics(&[UPSTREAM], 1).await;
     stage.send(&letters(&stage, 3)).await;
     let instance = stage.start().await;
     let told = instance.reports.until_told("topics", &topic).await;

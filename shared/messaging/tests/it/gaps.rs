@@ -1,4 +1,4 @@
-//! A number that is missing in an order's stream is noticed, and repaired while the topic has it.
+//! A number that is missing in a saga's stream is noticed, and repaired while the topic has it.
 
 use contracts::headers::TYPE;
 
@@ -6,15 +6,15 @@ use crate::letter::{Letter, new_orders};
 use crate::stage::Stage;
 use crate::tally::Action;
 
-fn numbered(stage: &Stage, order: kernel::OrderId, number: i64) -> Letter {
-    Letter::new(stage.ids, order, number, Action::Count).with_sequence(number)
+fn numbered(stage: &Stage, saga: kernel::SagaKey, number: i64) -> Letter {
+    Letter::new(stage.ids, saga, number, Action::Count).with_sequence(number)
 }
 
 #[tokio::test]
 async fn events_that_were_never_read_are_fetched_from_the_topic() {
     let stage = Stage::set_narrow().await;
-    let order = new_orders(1)[0];
-    let letters: Vec<Letter> = (1..=4).map(|number| numbered(&stage, order, number)).collect();
+    let saga = new_orders(1)[0];
+    let letters: Vec<Letter> = (1..=4).map(|number| numbered(&stage, saga, number)).collect();
     let instance = stage.start().await;
     stage.send(&letters[..1]).await;
     stage.until_done(1).await;
@@ -28,19 +28,19 @@ async fn events_that_were_never_read_are_fetched_from_the_topic() {
     stage.until_done(4).await;
     stage.until_count("gaps", 0).await;
     instance.stop().await;
-    assert_eq!(stage.numbers(order).await, [1, 4, 2, 3]);
+    assert_eq!(stage.numbers(saga).await, [1, 4, 2, 3]);
 }
 
 #[tokio::test]
 async fn a_number_that_the_topic_does_not_have_is_lost_until_it_comes() {
     let stage = Stage::set_narrow().await;
-    let order = new_orders(1)[0];
+    let saga = new_orders(1)[0];
     let instance = stage.start().await;
-    stage.send(&[numbered(&stage, order, 1), numbered(&stage, order, 3)]).await;
+    stage.send(&[numbered(&stage, saga, 1), numbered(&stage, saga, 3)]).await;
     stage
         .until_count("gaps WHERE verdict = 'lost' AND sequence = 2 AND source = '/upstream'", 1)
         .await;
-    stage.send(&[numbered(&stage, order, 2), numbered(&stage, order, 4)]).await;
+    stage.send(&[numbered(&stage, saga, 2), numbered(&stage, saga, 4)]).await;
     stage.until_done(4).await;
     stage.until_count("gaps", 0).await;
     instance.stop().await;
@@ -49,17 +49,17 @@ async fn a_number_that_the_topic_does_not_have_is_lost_until_it_comes() {
 #[tokio::test]
 async fn what_is_not_for_this_service_is_not_missed() {
     let stage = Stage::set_narrow().await;
-    let order = new_orders(1)[0];
-    let skipped = numbered(&stage, order, 2).with_header(TYPE, Some("Pondered"));
+    let saga = new_orders(1)[0];
+    let skipped = numbered(&stage, saga, 2).with_header(TYPE, Some("Pondered"));
     let instance = stage.start().await;
-    stage.send(&[numbered(&stage, order, 1), skipped, numbered(&stage, order, 3)]).await;
+    stage.send(&[numbered(&stage, saga, 1), skipped, numbered(&stage, saga, 3)]).await;
     stage.until_done(2).await;
     assert_eq!(stage.count("gaps").await, 0, "it went by");
     instance.stop().await;
 
     // The next instance has not seen it go by, and looks into the topic.
     let instance = stage.start().await;
-    stage.send(&[numbered(&stage, order, 4)]).await;
+    stage.send(&[numbered(&stage, saga, 4)]).await;
     stage.until_done(3).await;
     stage.until_count("gaps", 0).await;
     instance.stop().await;
@@ -68,29 +68,29 @@ async fn what_is_not_for_this_service_is_not_missed() {
 #[tokio::test]
 async fn a_number_among_the_dead_letters_is_said_to_be_there_until_it_is_redriven() {
     let stage = Stage::set_narrow().await;
-    let order = new_orders(1)[0];
-    let bad = Letter::new(stage.ids, order, 2, Action::Refuse).with_sequence(2);
+    let saga = new_orders(1)[0];
+    let bad = Letter::new(stage.ids, saga, 2, Action::Refuse).with_sequence(2);
     let instance = stage.start().await;
-    stage.send(&[numbered(&stage, order, 1), bad.clone()]).await;
+    stage.send(&[numbered(&stage, saga, 1), bad.clone()]).await;
     stage.until_count("dead_lettered", 1).await;
-    stage.send(&[numbered(&stage, order, 3)]).await;
+    stage.send(&[numbered(&stage, saga, 3)]).await;
     stage.until_count("gaps WHERE verdict = 'dead' AND sequence = 2", 1).await;
     instance.relent();
     let redrive = uuid::Uuid::now_v7().to_string();
     stage.send(&[bad.with_header(contracts::REDRIVE, Some(&redrive))]).await;
     stage.until_count("gaps", 0).await;
     instance.stop().await;
-    assert_eq!(stage.numbers(order).await, [1, 3, 2]);
+    assert_eq!(stage.numbers(saga).await, [1, 3, 2]);
 }
 
 /// Killed while it finds what was missed, again and again; each event still comes once.
 #[tokio::test]
 async fn a_repair_that_is_cut_off_is_taken_up_by_the_next_instance() {
     let stage = Stage::set_narrow().await;
-    let orders = new_orders(40);
+    let sagas = new_orders(40);
     let rounds = |numbers: std::ops::RangeInclusive<i64>| -> Vec<Letter> {
-        let of = |number| orders.iter().map(move |order| (*order, number));
-        numbers.flat_map(of).map(|(order, number)| numbered(&stage, order, number)).collect()
+        let of = |number| sagas.iter().map(move |saga| (*saga, number));
+        numbers.flat_map(of).map(|(saga, number)| numbered(&stage, saga, number)).collect()
     };
     let instance = stage.start().await;
     stage.send(&rounds(1..=1)).await;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use farandole_messaging::{Database, Engine, Handle, Monitor, Settings, StartError};
+use farandole_messaging::{Database, Engine, Handle, LoopSettings, Monitor, StartError};
 use serde::{Deserialize, Serialize};
 use testkit::eventually;
 use tokio::io::AsyncWriteExt as _;
@@ -146,7 +146,7 @@ impl Instance {
     pub(crate) async fn start(
         database: &str,
         gateway: SocketAddr,
-        settings: Settings,
+        settings: LoopSettings,
     ) -> Result<Self, StartError> {
         let reports = Arc::<Reports>::default();
         Self::start_with(database, gateway, settings, reports).await
@@ -156,7 +156,7 @@ impl Instance {
     pub(crate) async fn start_with(
         database: &str,
         gateway: SocketAddr,
-        settings: Settings,
+        settings: LoopSettings,
         reports: Arc<Reports>,
     ) -> Result<Self, StartError> {
         let service = Arc::new(Tally { gateway, refusing: AtomicBool::new(true) });
@@ -190,7 +190,7 @@ impl Instance {
 
 /// What a process of its own is told, as JSON in an environment variable.
 #[derive(Serialize, Deserialize)]
-struct Orders {
+struct Sagas {
     brokers: String,
     registry: String,
     prefix: String,
@@ -210,9 +210,9 @@ impl Process {
         prefix: &str,
         database: &str,
         gateway: SocketAddr,
-        settings: Settings,
+        settings: LoopSettings,
     ) -> Self {
-        let orders = Orders {
+        let sagas = Sagas {
             brokers: settings.kafka_brokers,
             registry: settings.schema_registry.to_string(),
             prefix: prefix.to_owned(),
@@ -223,7 +223,7 @@ impl Process {
         };
         let child = Command::new(env::current_exe().unwrap())
             .args(["--exact", "instance::a_process_of_its_own", "--quiet"])
-            .env(ORDERS, serde_json::to_string(&orders).unwrap())
+            .env(ORDERS, serde_json::to_string(&sagas).unwrap())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .kill_on_drop(true)
@@ -248,8 +248,8 @@ impl Process {
 /// No test by itself: what [`Process::start`] runs.
 #[test]
 fn a_process_of_its_own() {
-    let Ok(orders) = env::var(ORDERS) else { return };
-    let orders: Orders = serde_json::from_str(&orders).unwrap();
+    let Ok(sagas) = env::var(ORDERS) else { return };
+    let sagas: Sagas = serde_json::from_str(&sagas).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || match std::io::stdin().lock().lines().next() {
@@ -258,16 +258,12 @@ fn a_process_of_its_own() {
         _ => std::process::exit(1),
     });
     runtime.block_on(async {
-        let settings = Settings {
-            group_instance_id: orders.group_instance_id,
-            batch_max: orders.batch_max,
-            ..crate::stage::settings(
-                orders.brokers,
-                &orders.registry,
-                orders.prefix.parse().unwrap(),
-            )
+        let settings = LoopSettings {
+            group_instance_id: sagas.group_instance_id,
+            batch_max: sagas.batch_max,
+            ..crate::stage::settings(sagas.brokers, &sagas.registry, sagas.prefix.parse().unwrap())
         };
-        let instance = Instance::start(&orders.database, orders.gateway, settings).await.unwrap();
+        let instance = Instance::start(&sagas.database, sagas.gateway, settings).await.unwrap();
         stopped.await.unwrap();
         instance.stop().await;
     });

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use farandole_messaging::Settings;
-use kernel::OrderId;
+use farandole_messaging::LoopSettings;
+use kernel::SagaKey;
 use testkit::eventually;
 
 use crate::gateway::Mood;
@@ -17,14 +17,14 @@ const HEALTHY: usize = 50;
 /// How soon most of the healthy calls are made.
 const SOON: Duration = Duration::from_secs(5);
 
-async fn send(stage: &Stage, orders: &[OrderId], action: Action) {
-    let letter = |order: &OrderId| Letter::new(stage.ids, *order, 1, action);
-    stage.send(&orders.iter().map(letter).collect::<Vec<_>>()).await;
+async fn send(stage: &Stage, sagas: &[SagaKey], action: Action) {
+    let letter = |saga: &SagaKey| Letter::new(stage.ids, *saga, 1, action);
+    stage.send(&sagas.iter().map(letter).collect::<Vec<_>>()).await;
 }
 
-/// Waits until all of these orders' calls have been made after `since`, and asserts that at least 95
+/// Waits until all of these sagas' calls have been made after `since`, and asserts that at least 95
 /// of a hundred were made soon.
-async fn assert_called_soon(stage: &Stage, orders: &[OrderId], since: Instant) {
+async fn assert_called_soon(stage: &Stage, sagas: &[SagaKey], since: Instant) {
     let waits = || async {
         let calls = stage.gateway.calls();
         let mut first: HashMap<String, Instant> = HashMap::new();
@@ -33,8 +33,8 @@ async fn assert_called_soon(stage: &Stage, orders: &[OrderId], since: Instant) {
                 first.entry(key).or_insert(time);
             }
         }
-        let wait = |order: &OrderId| Some(*first.get(&format!("{order}/ask"))? - since);
-        orders.iter().map(wait).collect::<Option<Vec<Duration>>>()
+        let wait = |saga: &SagaKey| Some(*first.get(&format!("{saga}/ask"))? - since);
+        sagas.iter().map(wait).collect::<Option<Vec<Duration>>>()
     };
     let mut waits = eventually("all are called", PATIENCE, waits).await;
     waits.sort_unstable();
@@ -45,7 +45,7 @@ async fn assert_called_soon(stage: &Stage, orders: &[OrderId], since: Instant) {
 #[tokio::test]
 async fn calls_that_hang_hold_up_no_others_neither_now_nor_after_a_restart() {
     let stage = Stage::set().await;
-    let settings = || Settings {
+    let settings = || LoopSettings {
         effect_concurrency: 8,
         effect_timeout: Duration::from_secs(1),
         ..stage.settings()

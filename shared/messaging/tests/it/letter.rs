@@ -3,7 +3,7 @@
 use contracts::{Encoder, Envelope, headers};
 use farandole_messaging::Cause;
 use jiff::Timestamp;
-use kernel::OrderId;
+use kernel::SagaKey;
 use uuid::Uuid;
 
 use crate::tally::{ADDED, Action, Added, INSERTED, SIDESTREAM, UPSTREAM};
@@ -18,7 +18,7 @@ pub(crate) struct SchemaIds {
 /// A record, and what it says. Tests spoil it as they like.
 #[derive(Debug, Clone)]
 pub(crate) struct Letter {
-    pub(crate) order: OrderId,
+    pub(crate) saga: SagaKey,
     pub(crate) id: Uuid,
     pub(crate) number: i64,
     /// Whose topic it goes to.
@@ -29,25 +29,25 @@ pub(crate) struct Letter {
 }
 
 impl Letter {
-    pub(crate) fn new(ids: SchemaIds, order: OrderId, number: i64, action: Action) -> Self {
-        Self::from(UPSTREAM, "Added", Encoder::new(ids.added, ADDED), order, number, action)
+    pub(crate) fn new(ids: SchemaIds, saga: SagaKey, number: i64, action: Action) -> Self {
+        Self::from(UPSTREAM, "Added", Encoder::new(ids.added, ADDED), saga, number, action)
     }
 
     /// Through the other topic.
-    pub(crate) fn aside(ids: SchemaIds, order: OrderId, number: i64) -> Self {
-        Self::aside_with(ids, order, number, Action::Count)
+    pub(crate) fn aside(ids: SchemaIds, saga: SagaKey, number: i64) -> Self {
+        Self::aside_with(ids, saga, number, Action::Count)
     }
 
-    pub(crate) fn aside_with(ids: SchemaIds, order: OrderId, number: i64, action: Action) -> Self {
+    pub(crate) fn aside_with(ids: SchemaIds, saga: SagaKey, number: i64, action: Action) -> Self {
         let encoder = Encoder::new(ids.inserted, INSERTED);
-        Self::from(SIDESTREAM, "Inserted", encoder, order, number, action)
+        Self::from(SIDESTREAM, "Inserted", encoder, saga, number, action)
     }
 
     fn from(
         from: &'static str,
         event_type: &str,
         encoder: Result<Encoder, contracts::CodecError>,
-        order: OrderId,
+        saga: SagaKey,
         number: i64,
         action: Action,
     ) -> Self {
@@ -55,20 +55,20 @@ impl Letter {
             id: Uuid::now_v7(),
             event_type: event_type.to_owned(),
             source: format!("/{from}"),
-            order,
+            saga,
             time: Timestamp::now(),
             sequence: 1,
-            correlation_id: format!("correlation of {order}"),
+            correlation_id: format!("correlation of {saga}"),
             causation_id: "a test".to_owned(),
             traceparent: None,
         };
         let headers = envelope.headers().into_iter();
         Self {
-            order,
+            saga,
             id: envelope.id,
             number,
             from,
-            key: order.to_string().into_bytes(),
+            key: saga.to_string().into_bytes(),
             headers: headers.map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
             payload: encoder.unwrap().encode(&Added { number, action }).unwrap(),
         }
@@ -83,7 +83,7 @@ impl Letter {
         }
     }
 
-    /// As the order's event with this number from its source.
+    /// As the saga's event with this number from its source.
     pub(crate) fn with_sequence(self, sequence: i64) -> Self {
         self.with_header(headers::SEQUENCE, Some(&sequence.to_string()))
     }
@@ -96,15 +96,15 @@ impl Letter {
     }
 }
 
-pub(crate) fn new_orders(count: usize) -> Vec<OrderId> {
-    (0..count).map(|_| OrderId(Uuid::now_v7())).collect()
+pub(crate) fn new_orders(count: usize) -> Vec<SagaKey> {
+    (0..count).map(|_| SagaKey(Uuid::now_v7())).collect()
 }
 
-/// The numbers 1, 2, … `each` for every one of the orders, all orders in turn.
-pub(crate) fn rounds(ids: SchemaIds, orders: &[OrderId], each: i64) -> Vec<Letter> {
+/// The numbers 1, 2, … `each` for every one of the sagas, all sagas in turn.
+pub(crate) fn rounds(ids: SchemaIds, sagas: &[SagaKey], each: i64) -> Vec<Letter> {
     (1..=each)
         .flat_map(|number| {
-            orders.iter().map(move |order| Letter::new(ids, *order, number, Action::Count))
+            sagas.iter().map(move |saga| Letter::new(ids, *saga, number, Action::Count))
         })
         .collect()
 }

@@ -11,20 +11,20 @@ const WAITING: &str = "pg_stat_activity WHERE datname = current_database()
 #[tokio::test]
 async fn a_row_that_somebody_locks_holds_up_its_own_order_only() {
     let stage = Stage::set_narrow().await;
-    let orders = new_orders(50);
+    let sagas = new_orders(50);
     let instance = stage.start().await;
-    stage.send(&rounds(stage.ids, &orders, 1)).await;
+    stage.send(&rounds(stage.ids, &sagas, 1)).await;
     stage.until_done(50).await;
 
     let mut somebody = stage.pool.begin().await.unwrap();
     let lock = sqlx::query("SELECT * FROM tallies WHERE order_id = ANY($1) FOR UPDATE");
-    let locked = [orders[7].0, orders[30].0];
+    let locked = [sagas[7].0, sagas[30].0];
     lock.bind(locked.as_slice()).execute(&mut *somebody).await.unwrap();
-    let second = |orders: &[kernel::OrderId]| -> Vec<Letter> {
-        let letter = |order: &kernel::OrderId| Letter::new(stage.ids, *order, 2, Action::Count);
-        orders.iter().map(letter).collect()
+    let second = |sagas: &[kernel::SagaKey]| -> Vec<Letter> {
+        let letter = |saga: &kernel::SagaKey| Letter::new(stage.ids, *saga, 2, Action::Count);
+        sagas.iter().map(letter).collect()
     };
-    stage.send(&second(&orders)).await;
+    stage.send(&second(&sagas)).await;
     stage.until_count("inbox", 98).await;
     stage.until_count("retry_queue", 2).await;
     let told = instance.reports.until_told("locks", "idle in transaction").await;
@@ -37,7 +37,7 @@ async fn a_row_that_somebody_locks_holds_up_its_own_order_only() {
     somebody.rollback().await.unwrap();
     stage.until_done(120).await;
     instance.stop().await;
-    assert_eq!(stage.numbers(orders[7]).await, [1, 2]);
+    assert_eq!(stage.numbers(sagas[7]).await, [1, 2]);
     assert_eq!(stage.dead_letters().await.len(), 0, "it was no message's fault");
 }
 

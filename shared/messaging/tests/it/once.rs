@@ -6,7 +6,7 @@ use std::fs;
 
 use contracts::TARGET_GROUP;
 use contracts::headers::TYPE;
-use farandole_messaging::Settings;
+use farandole_messaging::LoopSettings;
 
 use crate::letter::{Letter, new_orders, rounds};
 use crate::stage::Stage;
@@ -17,7 +17,7 @@ async fn duplicates_take_effect_once(batch_max: usize) {
     let letters = rounds(stage.ids, &new_orders(10), 5);
     let twice: Vec<Letter> = letters.iter().flat_map(|one| [one.clone(), one.clone()]).collect();
     stage.send(&twice).await;
-    let instance = stage.start_with(Settings { batch_max, ..stage.settings() }).await;
+    let instance = stage.start_with(LoopSettings { batch_max, ..stage.settings() }).await;
     stage.until_done(letters.len()).await;
     stage.send(&letters).await;
     let last = Letter::new(stage.ids, new_orders(1)[0], 1, Action::Count);
@@ -44,7 +44,7 @@ async fn a_load_goes_through_batches_of_one_as_through_large_ones() {
     let stage = Stage::set().await;
     let letters = rounds(stage.ids, &new_orders(20), 10);
     stage.send(&letters).await;
-    let instance = stage.start_with(Settings { batch_max: 1, ..stage.settings() }).await;
+    let instance = stage.start_with(LoopSettings { batch_max: 1, ..stage.settings() }).await;
     stage.until_done(letters.len()).await;
     instance.stop().await;
     stage.assert_took_effect_once(&letters).await;
@@ -54,9 +54,9 @@ async fn a_load_goes_through_batches_of_one_as_through_large_ones() {
 #[tokio::test]
 async fn a_record_for_another_group_or_of_an_unknown_type_is_skipped() {
     let stage = Stage::set_narrow().await;
-    let orders = new_orders(5);
-    let letter = |at: usize| Letter::new(stage.ids, orders[at], 1, Action::Count);
-    let group = stage.world.topics.group(TALLY);
+    let sagas = new_orders(5);
+    let letter = |at: usize| Letter::new(stage.ids, sagas[at], 1, Action::Count);
+    let group = stage.sandbox.topics.group(TALLY);
     let expected = [letter(0).with_header(TARGET_GROUP, Some(&group)), letter(4)];
     let letters = [
         expected[0].clone(),
@@ -79,28 +79,28 @@ async fn a_record_for_another_group_or_of_an_unknown_type_is_skipped() {
 #[tokio::test]
 async fn the_statements_of_a_batch_do_not_depend_on_its_size() {
     let stage = Stage::set_narrow().await;
-    let name = format!("{}{TALLY}", stage.world.prefix);
+    let name = format!("{}{TALLY}", stage.sandbox.prefix);
     stage.execute(&format!("ALTER DATABASE \"{name}\" SET log_statement = 'all'")).await;
-    let log = stage.world.stack.directory.join("postgres.log");
+    let log = stage.sandbox.stack.directory.join("postgres.log");
     let begin = fs::metadata(&log).unwrap().len();
 
     let mut sent = 0;
-    for orders in [new_orders(1), new_orders(200)] {
+    for sagas in [new_orders(1), new_orders(200)] {
         let round = |number| -> Vec<Letter> {
-            let letter = |order| Letter::new(stage.ids, order, number, Action::Ask);
-            orders.iter().copied().map(letter).collect()
+            let letter = |saga| Letter::new(stage.ids, saga, number, Action::Ask);
+            sagas.iter().copied().map(letter).collect()
         };
-        // New orders, to an instance that has read nothing yet; then the same, which it remembers.
+        // New sagas, to an instance that has read nothing yet; then the same, which it remembers.
         stage.send(&round(1)).await;
         let instance = stage.start().await;
-        stage.until_done(sent + orders.len()).await;
+        stage.until_done(sent + sagas.len()).await;
         stage.send(&round(2)).await;
-        stage.until_done(sent + 2 * orders.len()).await;
+        stage.until_done(sent + 2 * sagas.len()).await;
         instance.stop().await;
         // Known ones, to an instance that does not remember them.
         stage.send(&round(3)).await;
         let instance = stage.start().await;
-        sent += 3 * orders.len();
+        sent += 3 * sagas.len();
         stage.until_done(sent).await;
         instance.stop().await;
     }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::Encoder;
-use farandole_messaging::Settings;
-use kernel::OrderId;
+use farandole_messaging::LoopSettings;
+use kernel::SagaKey;
 use serde_json::json;
-use testkit::{Options, Part, Stack, World};
+use testkit::{Options, Part, Sandbox, Stack};
 
 use crate::gateway::Mood;
 use crate::instance::{Instance, Reports};
@@ -35,9 +35,9 @@ async fn assert_down_until_back(instance: &Instance, part: &Part, name: &'static
 #[tokio::test]
 async fn what_is_away_is_named_and_waited_for_and_nothing_is_lost() {
     let stack = Stack::start(Options { quiet: true, ..Options::default() }).await.unwrap();
-    let stage = Stage::build(World::on(stack.connections()), 3).await;
-    let orders = new_orders(20);
-    let mut all = rounds(stage.ids, &orders, 3);
+    let stage = Stage::build(Sandbox::on(stack.connections()), 3).await;
+    let sagas = new_orders(20);
+    let mut all = rounds(stage.ids, &sagas, 3);
     stage.send(&all).await;
 
     // The registry, at the start.
@@ -61,10 +61,10 @@ async fn what_is_away_is_named_and_waited_for_and_nothing_is_lost() {
     stage.until_done(all.len()).await;
 
     // The registry, when a schema is met for the first time.
-    let next = stage.world.register(UPSTREAM, "Added", ADDED_NEXT).await;
+    let next = stage.sandbox.register(UPSTREAM, "Added", ADDED_NEXT).await;
     stack.registry.stop().await;
     let payload = json!({"number": 4, "action": "count", "remark": "new"});
-    let mut letter = Letter::new(stage.ids, orders[0], 4, Action::Count);
+    let mut letter = Letter::new(stage.ids, sagas[0], 4, Action::Count);
     letter.payload = Encoder::new(next, ADDED_NEXT).unwrap().encode(&payload).unwrap();
     stage.send(std::slice::from_ref(&letter)).await;
     all.push(letter);
@@ -74,7 +74,7 @@ async fn what_is_away_is_named_and_waited_for_and_nothing_is_lost() {
     // Postgres, while records come.
     stack.postgres.stop().await;
     let round: Vec<Letter> =
-        orders.iter().map(|order| Letter::new(stage.ids, *order, 5, Action::Count)).collect();
+        sagas.iter().map(|saga| Letter::new(stage.ids, *saga, 5, Action::Count)).collect();
     stage.send(&round).await;
     all.extend(round);
     assert_down_until_back(&instance, &stack.postgres, "postgres", "postgres").await;
@@ -83,10 +83,10 @@ async fn what_is_away_is_named_and_waited_for_and_nothing_is_lost() {
     // Kafka, while there is something to say.
     stack.kafka.stop().await;
     let events = all.len();
-    for order in &orders {
-        let letter = Letter::new(stage.ids, *order, 6, Action::Count);
+    for saga in &sagas {
+        let letter = Letter::new(stage.ids, *saga, 6, Action::Count);
         let input = Input::Added(Added { number: 6, action: Action::Count });
-        instance.handle.submit(*order, "test", input, letter.cause()).await.unwrap();
+        instance.handle.submit(*saga, "test", input, letter.cause()).await.unwrap();
         all.push(letter);
     }
     assert_eq!(stage.count("outbox").await, 20);
@@ -103,15 +103,15 @@ async fn what_is_away_is_named_and_waited_for_and_nothing_is_lost() {
 #[tokio::test]
 async fn partitions_that_are_lost_while_paused_are_read_again() {
     let stack = Stack::start(Options { quiet: true, ..Options::default() }).await.unwrap();
-    let stage = Stage::build(World::on(stack.connections()), 3).await;
+    let stage = Stage::build(Sandbox::on(stack.connections()), 3).await;
     stage.gateway.set(Mood::HangUp);
-    let settings = Settings { backlog_max: 20, ..stage.settings() };
+    let settings = LoopSettings { backlog_max: 20, ..stage.settings() };
     let lost_after = settings.session_timeout + OUTAGE;
     let instance = stage.start_with(settings).await;
-    let orders = new_orders(60);
+    let sagas = new_orders(60);
     let letter =
-        |number, action| move |order: &OrderId| Letter::new(stage.ids, *order, number, action);
-    let asked: Vec<Letter> = orders.iter().map(letter(1, Action::Ask)).collect();
+        |number, action| move |saga: &SagaKey| Letter::new(stage.ids, *saga, number, action);
+    let asked: Vec<Letter> = sagas.iter().map(letter(1, Action::Ask)).collect();
     stage.send(&asked).await;
     instance.reports.until_intake(true).await;
 
@@ -120,7 +120,7 @@ async fn partitions_that_are_lost_while_paused_are_read_again() {
     stage.gateway.set(Mood::Answer);
     instance.reports.until_intake(false).await;
     stack.kafka.start().await.unwrap();
-    let later: Vec<Letter> = orders.iter().map(letter(2, Action::Count)).collect();
+    let later: Vec<Letter> = sagas.iter().map(letter(2, Action::Count)).collect();
     stage.send(&later).await;
     stage.until_done(asked.len() + later.len()).await;
     instance.stop().await;

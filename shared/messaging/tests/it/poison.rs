@@ -1,12 +1,12 @@
-//! A message that fails takes neither its batch nor another order with it, and is not lost.
+//! A message that fails takes neither its batch nor another saga with it, and is not lost.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use contracts::headers;
-use farandole_messaging::{RetryPolicy, Settings};
+use farandole_messaging::{LoopSettings, RetryPolicy};
 use kafka::{EventReader, ReadFrom, Registry};
-use kernel::OrderId;
+use kernel::SagaKey;
 use sqlx::AssertSqlSafe;
 use testkit::raw::{self, RawRecord};
 
@@ -28,9 +28,9 @@ struct Poison {
 
 /// One of each kind. What can never be read is tried once, all else as often as is set.
 fn poisons(ids: SchemaIds, tries: u32) -> Vec<Poison> {
-    let order = || new_orders(1)[0];
-    let good = || Letter::new(ids, order(), 1, Action::Count);
-    let failing = |number, action| Letter::new(ids, order(), number, action);
+    let saga = || new_orders(1)[0];
+    let good = || Letter::new(ids, saga(), 1, Action::Count);
+    let failing = |number, action| Letter::new(ids, saga(), number, action);
     let payload = |change: fn(&mut Vec<u8>)| {
         let mut letter = good();
         change(&mut letter.payload);
@@ -54,8 +54,8 @@ fn poisons(ids: SchemaIds, tries: u32) -> Vec<Poison> {
         ),
         once(good().with_header(headers::ID, None), "header ce_id is missing"),
         once(good().with_header(headers::TYPE, None), "header ce_type is missing"),
-        once(good().with_header(headers::SUBJECT, Some("me")), "which is not an order id"),
-        once(Letter { key: b"another".to_vec(), ..good() }, "not the order id in ce_subject"),
+        once(good().with_header(headers::SUBJECT, Some("me")), "which is not a saga id"),
+        once(Letter { key: b"another".to_vec(), ..good() }, "not the saga id in ce_subject"),
         often(payload(|bytes| bytes[1] = 0x7f), "is not in the schema registry"),
         often(failing(1, Action::Refuse), "1 is refused"),
         often(failing(2, Action::Panic), "it panicked: 2 is too much"),
@@ -93,7 +93,7 @@ async fn a_poison_record_goes_to_the_dead_letters_and_its_batch_goes_through() {
     for poison in &poisons {
         let mut batch: Vec<Letter> = new_orders(99)
             .into_iter()
-            .map(|order| Letter::new(stage.ids, order, 1, Action::Count))
+            .map(|saga| Letter::new(stage.ids, saga, 1, Action::Count))
             .collect();
         good.extend(batch.clone());
         batch.insert(49, poison.letter.clone());
@@ -104,7 +104,7 @@ async fn a_poison_record_goes_to_the_dead_letters_and_its_batch_goes_through() {
     instance.stop().await;
     stage.assert_took_effect_once(&good).await;
 
-    let topics = &stage.world.topics;
+    let topics = &stage.sandbox.topics;
     let dead = stage.dead_letters().await;
     assert_eq!(dead.len(), poisons.len(), "each of them once");
     for (at, poison) in poisons.iter().enumerate() {
@@ -120,25 +120,25 @@ async fn a_poison_record_goes_to_the_dead_letters_and_its_batch_goes_through() {
     assert_eq!(stage.committed().await, 100 * i64::try_from(poisons.len()).unwrap());
 }
 
-fn story(stage: &Stage, order: OrderId) -> Vec<Letter> {
-    let mut letters = vec![Letter::new(stage.ids, order, 1, Action::Refuse)];
-    letters.extend((2..=5).map(|number| Letter::new(stage.ids, order, number, Action::Count)));
+fn story(stage: &Stage, saga: SagaKey) -> Vec<Letter> {
+    let mut letters = vec![Letter::new(stage.ids, saga, 1, Action::Refuse)];
+    letters.extend((2..=5).map(|number| Letter::new(stage.ids, saga, number, Action::Count)));
     letters
 }
 
 /// Retries for ever, as tests see it.
-pub(crate) fn patient(stage: &Stage) -> Settings {
+pub(crate) fn patient(stage: &Stage) -> LoopSettings {
     let settings = stage.settings();
     let retry = RetryPolicy { max_attempts: 1_000_000, ..settings.retry };
-    Settings { retry, ..settings }
+    LoopSettings { retry, ..settings }
 }
 
 #[tokio::test]
 async fn a_failing_message_holds_back_its_own_order_only_until_it_succeeds() {
     let stage = Stage::set_narrow().await;
-    let orders = new_orders(2);
+    let sagas = new_orders(2);
     let instance = stage.start_with(patient(&stage)).await;
-    let held = story(&stage, orders[0]);
+    let held = story(&stage, sagas[0]);
     // One by one, so that later ones meet the first in the queue and not in their batch.
     for letter in &held {
         stage.send(std::slice::from_ref(letter)).await;
@@ -146,12 +146,12 @@ async fn a_failing_message_holds_back_its_own_order_only_until_it_succeeds() {
     }
     let mut all = held;
     // Through the other topic, and still behind the first.
-    all.push(Letter::aside(stage.ids, orders[0], 6));
-    all.push(Letter::new(stage.ids, orders[1], 1, Action::Count));
+    all.push(Letter::aside(stage.ids, sagas[0], 6));
+    all.push(Letter::new(stage.ids, sagas[1], 1, Action::Count));
     stage.send(&all[5..]).await;
     stage.until_count("retry_queue", 6).await;
     stage.until_count("inbox", 1).await;
-    assert_eq!(stage.numbers(orders[1]).await, [1], "the other order flows");
+    assert_eq!(stage.numbers(sagas[1]).await, [1], "the other saga flows");
     instance.relent();
     stage.until_done(all.len()).await;
     instance.stop().await;
@@ -192,21 +192,21 @@ async fn what_is_parked_survives_a_restart() {
     stage.assert_took_effect_once(&all).await;
 }
 
-/// More orders fail than can be retried while one waits; a new one does not wait for them.
+/// More sagas fail than can be retried while one waits; a new one does not wait for them.
 #[tokio::test]
 async fn many_failing_orders_do_not_hold_up_the_others() {
     let stage = Stage::set().await;
     let failing = new_orders(300);
-    let letter = |order: &OrderId| Letter::new(stage.ids, *order, 1, Action::Refuse);
+    let letter = |saga: &SagaKey| Letter::new(stage.ids, *saga, 1, Action::Refuse);
     stage.send(&failing.iter().map(letter).collect::<Vec<_>>()).await;
     let settings = patient(&stage);
     let retry = RetryPolicy { cap: Duration::from_millis(1), ..settings.retry };
-    let settings = Settings { retry, ..settings };
+    let settings = LoopSettings { retry, ..settings };
     let instance = stage.start_with(settings).await;
     stage.until_count("retry_queue", 300).await;
     let good: Vec<Letter> = new_orders(20)
         .into_iter()
-        .map(|order| Letter::new(stage.ids, order, 1, Action::Count))
+        .map(|saga| Letter::new(stage.ids, saga, 1, Action::Count))
         .collect();
     for (at, letter) in good.iter().enumerate() {
         stage.send(std::slice::from_ref(letter)).await;
@@ -224,10 +224,10 @@ async fn an_event_type_is_retried_as_is_set_for_it_and_not_for_ever() {
     let few = RetryPolicy { max_attempts: 2, ..settings.retry };
     let brief = RetryPolicy { max_age: Duration::from_millis(300), ..settings.retry };
     let retry_by_type = HashMap::from([("Added".to_owned(), few), ("Inserted".to_owned(), brief)]);
-    let instance = stage.start_with(Settings { retry_by_type, ..settings }).await;
-    let orders = new_orders(2);
-    let few = Letter::new(stage.ids, orders[0], 1, Action::Refuse);
-    let brief = Letter::aside_with(stage.ids, orders[1], 1, Action::Refuse);
+    let instance = stage.start_with(LoopSettings { retry_by_type, ..settings }).await;
+    let sagas = new_orders(2);
+    let few = Letter::new(stage.ids, sagas[0], 1, Action::Refuse);
+    let brief = Letter::aside_with(stage.ids, sagas[1], 1, Action::Refuse);
     stage.send(&[few.clone(), brief.clone()]).await;
     stage.until_count("dead_lettered", 2).await;
     instance.stop().await;
@@ -244,7 +244,7 @@ async fn retries_for_a_type_that_never_comes_are_refused() {
     let stage = Stage::set().await;
     let settings = stage.settings();
     let retry_by_type = HashMap::from([("Addded".to_owned(), settings.retry)]);
-    let settings = Settings { retry_by_type, ..settings };
+    let settings = LoopSettings { retry_by_type, ..settings };
     let refused = Instance::start(&stage.database, stage.gateway.address, settings).await;
     let error = refused.err().unwrap().to_string();
     assert!(error.contains("\"Addded\"") && error.contains("Added, Inserted"), "{error}");
@@ -268,7 +268,7 @@ async fn the_largest_record_has_room_among_the_dead_letters() {
 async fn a_header_whose_name_is_not_text_hurts_nobody() {
     let stage = Stage::set_narrow().await;
     let instance = stage.start().await;
-    let brokers = stage.world.stack.kafka_brokers.as_str();
+    let brokers = stage.sandbox.stack.kafka_brokers.as_str();
     for event_type in ["Added", "Unheard"] {
         let letter = Letter::new(stage.ids, new_orders(1)[0], 1, Action::Count)
             .with_header(headers::TYPE, Some(event_type));
@@ -276,7 +276,7 @@ async fn a_header_whose_name_is_not_text_hurts_nobody() {
         let mut headers: Vec<_> =
             own.map(|(name, value)| (name.as_bytes().to_vec(), Some(value.clone()))).collect();
         headers.push((vec![0xff, 0xfe], None));
-        let topic = stage.world.topics.events(UPSTREAM);
+        let topic = stage.sandbox.topics.events(UPSTREAM);
         let (key, payload) = (Some(letter.key), Some(letter.payload));
         let record = RawRecord { topic, partition: 0, key, payload, headers };
         raw::publish(brokers, &record).await.unwrap();
@@ -287,8 +287,9 @@ async fn a_header_whose_name_is_not_text_hurts_nobody() {
     stage.until_count("dead_lettered", 1).await;
     instance.stop().await;
 
-    let registry = Registry::new(&stage.world.stack.schema_registry_url.parse().unwrap()).unwrap();
-    let topics = vec![stage.world.topics.events(UPSTREAM)];
+    let registry =
+        Registry::new(&stage.sandbox.stack.schema_registry_url.parse().unwrap()).unwrap();
+    let topics = vec![stage.sandbox.topics.events(UPSTREAM)];
     let mut reader =
         EventReader::open(brokers, registry, topics, ReadFrom::Beginning).await.unwrap();
     for readable in [false, false, true] {
@@ -304,7 +305,8 @@ async fn a_record_that_fails_again_while_it_is_moved_to_the_dead_letters_is_ther
     let [refused, good] = [Action::Refuse, Action::Count]
         .map(|action| Letter::new(stage.ids, new_orders(1)[0], 1, action));
     stage.send(&[refused, good]).await;
-    let (topic, written) = (stage.world.topics.events(UPSTREAM), stage.sent().await[0].written_ms);
+    let (topic, written) =
+        (stage.sandbox.topics.events(UPSTREAM), stage.sent().await[0].written_ms);
     stage
         .execute(&format!(
             "INSERT INTO retry_queue (topic, partition, record_offset, written_ms, header_names,
@@ -332,7 +334,7 @@ async fn a_record_that_fails_again_while_it_is_moved_to_the_dead_letters_is_ther
 #[tokio::test]
 async fn what_lies_where_another_record_failed_in_an_earlier_life_of_the_topic_is_not_lost() {
     let stage = Stage::set_narrow().await;
-    let topic = stage.world.topics.events(UPSTREAM);
+    let topic = stage.sandbox.topics.events(UPSTREAM);
     stage
         .execute(&format!(
             "INSERT INTO dead_lettered (topic, partition, record_offset, written_ms)

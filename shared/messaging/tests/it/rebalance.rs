@@ -7,17 +7,17 @@ use crate::letter::{Letter, new_orders};
 use crate::stage::Stage;
 use crate::tally::Action;
 
-/// Sends a number to each of 60 orders ten times a second until it is told to stop.
+/// Sends a number to each of 60 sagas ten times a second until it is told to stop.
 async fn load(stage: &Stage, stop: &AtomicBool) -> Vec<Letter> {
-    let orders = new_orders(60);
+    let sagas = new_orders(60);
     let mut all = Vec::new();
     let mut beat = tokio::time::interval(Duration::from_millis(100));
     for number in 1.. {
         if stop.load(Ordering::SeqCst) {
             break;
         }
-        let letter = |order| Letter::new(stage.ids, order, number, Action::Count);
-        let round: Vec<Letter> = orders.iter().copied().map(letter).collect();
+        let letter = |saga| Letter::new(stage.ids, saga, number, Action::Count);
+        let round: Vec<Letter> = sagas.iter().copied().map(letter).collect();
         stage.send(&round).await;
         all.extend(round);
         beat.tick().await;

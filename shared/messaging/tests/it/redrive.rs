@@ -12,7 +12,7 @@ use crate::tally::{Action, TALLY};
 
 /// As `farandole dlq redrive` puts it back.
 fn redriven(stage: &Stage, letter: &Letter, redrive: Uuid) -> Letter {
-    let group = stage.world.topics.group(TALLY);
+    let group = stage.sandbox.topics.group(TALLY);
     letter
         .clone()
         .with_header(TARGET_GROUP, Some(&group))
@@ -24,8 +24,8 @@ fn redriven(stage: &Stage, letter: &Letter, redrive: Uuid) -> Letter {
 #[tokio::test]
 async fn a_redriven_event_takes_effect_once_however_many_letters_there_are_of_it() {
     let stage = Stage::set_narrow().await;
-    let order = new_orders(1)[0];
-    let letter = Letter::new(stage.ids, order, 1, Action::Refuse);
+    let saga = new_orders(1)[0];
+    let letter = Letter::new(stage.ids, saga, 1, Action::Refuse);
     let instance = stage.start().await;
     stage.send(&[letter.clone(), letter.clone()]).await;
     stage.until_count("dead_lettered", 2).await;
@@ -40,14 +40,14 @@ async fn a_redriven_event_takes_effect_once_however_many_letters_there_are_of_it
     stage.send(&[last]).await;
     stage.until_done(2).await;
     instance.stop().await;
-    assert_eq!(stage.numbers(order).await, [1]);
+    assert_eq!(stage.numbers(saga).await, [1]);
 }
 
 #[tokio::test]
 async fn a_redriven_event_that_succeeds_is_in_the_inbox_under_its_own_id_as_well() {
     let stage = Stage::set_narrow().await;
-    let order = new_orders(1)[0];
-    let letter = Letter::new(stage.ids, order, 1, Action::Refuse);
+    let saga = new_orders(1)[0];
+    let letter = Letter::new(stage.ids, saga, 1, Action::Refuse);
     let instance = stage.start().await;
     stage.send(std::slice::from_ref(&letter)).await;
     stage.until_count("dead_lettered", 1).await;
@@ -60,7 +60,7 @@ async fn a_redriven_event_that_succeeds_is_in_the_inbox_under_its_own_id_as_well
     stage.send(&[last]).await;
     stage.until_done(2).await;
     instance.stop().await;
-    assert_eq!(stage.numbers(order).await, [1]);
+    assert_eq!(stage.numbers(saga).await, [1]);
 }
 
 #[tokio::test]
@@ -80,9 +80,9 @@ async fn a_redriven_event_that_fails_again_is_a_dead_letter_with_its_history() {
 #[tokio::test]
 async fn a_redriven_event_waits_behind_its_order() {
     let stage = Stage::set_narrow().await;
-    let order = new_orders(1)[0];
-    let first = Letter::new(stage.ids, order, 1, Action::Count);
-    let failing = Letter::new(stage.ids, order, 2, Action::Refuse);
+    let saga = new_orders(1)[0];
+    let first = Letter::new(stage.ids, saga, 1, Action::Count);
+    let failing = Letter::new(stage.ids, saga, 2, Action::Refuse);
     let instance = stage.start_with(crate::poison::patient(&stage)).await;
     stage.send(&[failing]).await;
     stage.until_count("retry_queue", 1).await;
@@ -92,15 +92,15 @@ async fn a_redriven_event_waits_behind_its_order() {
     instance.relent();
     stage.until_done(2).await;
     instance.stop().await;
-    assert_eq!(stage.numbers(order).await, [2, 1]);
+    assert_eq!(stage.numbers(saga).await, [2, 1]);
 }
 
 /// A letter from a time that the inbox has forgotten long since.
 #[tokio::test]
 async fn an_old_letter_passes_once_too_for_as_long_as_the_topic_has_it() {
     let stage = Stage::set_narrow().await;
-    let order = new_orders(1)[0];
-    let letter = Letter::new(stage.ids, order, 1, Action::Count);
+    let saga = new_orders(1)[0];
+    let letter = Letter::new(stage.ids, saga, 1, Action::Count);
     let years_ago = uuid::Timestamp::from_unix(uuid::NoContext, 1_600_000_000, 0);
     let again = redriven(&stage, &letter, Uuid::new_v7(years_ago));
     let instance = stage.start().await;
@@ -112,7 +112,7 @@ async fn an_old_letter_passes_once_too_for_as_long_as_the_topic_has_it() {
     stage.send(&[again, last]).await;
     stage.until_done(2).await;
     instance.stop().await;
-    assert_eq!(stage.numbers(order).await, [1]);
+    assert_eq!(stage.numbers(saga).await, [1]);
 }
 
 #[tokio::test]

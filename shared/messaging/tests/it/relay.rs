@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use contracts::Encoder;
-use kernel::OrderId;
+use kernel::SagaKey;
 use serde_json::json;
 use sqlx::PgExecutor;
 use testkit::eventually;
@@ -73,12 +73,12 @@ async fn times_published(stage: &Stage) -> HashMap<Uuid, usize> {
 /// The number of an instance that there never was.
 pub(crate) const OTHER: i32 = 1_000_000;
 
-/// Puts an order's first event into the outbox, as an instance may have left it. Returns the bundle.
+/// Puts a saga's first event into the outbox, as an instance may have left it. Returns the bundle.
 async fn leave_behind(
     db: impl PgExecutor<'_>,
     instance: i32,
     id: Uuid,
-    order: OrderId,
+    saga: SagaKey,
     id_of_schema: i32,
 ) -> i64 {
     let encoder = Encoder::new(id_of_schema, COUNTED).unwrap();
@@ -90,22 +90,22 @@ async fn leave_behind(
         VALUES ($1, $2, ARRAY[$3::uuid], ARRAY[$4::uuid], '{1}', '{Counted}', ARRAY[now()], '{c}',
           '{r}', '{NULL}', ARRAY[$5::bytea], '{NULL}')",
     );
-    let insert = insert.bind(bundle).bind(instance).bind(id).bind(order.0).bind(payload);
+    let insert = insert.bind(bundle).bind(instance).bind(id).bind(saga.0).bind(payload);
     insert.execute(db).await.unwrap();
     bundle
 }
 
-/// Writes the state of an order whose first event is in that bundle.
-async fn remember(db: impl PgExecutor<'_>, order: OrderId, bundle: i64) {
+/// Writes the state of a saga whose first event is in that bundle.
+async fn remember(db: impl PgExecutor<'_>, saga: SagaKey, bundle: i64) {
     let state = json!({"numbers": [1], "answers": []});
     let insert = sqlx::query("INSERT INTO tallies VALUES ($1, 1, 1, $2, '{}', $3::jsonb::json)");
-    insert.bind(order.0).bind(bundle).bind(state).execute(db).await.unwrap();
+    insert.bind(saga.0).bind(bundle).bind(state).execute(db).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_row_with_an_old_id_that_commits_late_is_published() {
     let stage = Stage::set().await;
-    let counted = stage.world.register(TALLY, "Counted", COUNTED).await;
+    let counted = stage.sandbox.register(TALLY, "Counted", COUNTED).await;
     let (late, early) = (new_orders(1)[0], new_orders(1)[0]);
     let (late_id, early_id) = (Uuid::now_v7(), Uuid::now_v7());
     let mut open = stage.pool.begin().await.unwrap();
@@ -132,7 +132,7 @@ async fn a_row_with_an_old_id_that_commits_late_is_published() {
 #[tokio::test]
 async fn an_event_waits_for_the_one_before_it_and_other_orders_do_not() {
     let stage = Stage::set().await;
-    let counted = stage.world.register(TALLY, "Counted", COUNTED).await;
+    let counted = stage.sandbox.register(TALLY, "Counted", COUNTED).await;
     let (held, free) = (new_orders(1)[0], new_orders(1)[0]);
     let mut other = stage.pool.acquire().await.unwrap();
     let live = sqlx::query("SELECT pg_advisory_lock($1, $2)").bind(LOCK_CLASS).bind(OTHER);
@@ -142,10 +142,10 @@ async fn an_event_waits_for_the_one_before_it_and_other_orders_do_not() {
 
     let instance = stage.start().await;
     let letters = [(held, 2), (free, 1)]
-        .map(|(order, number)| Letter::new(stage.ids, order, number, Action::Count));
+        .map(|(saga, number)| Letter::new(stage.ids, saga, number, Action::Count));
     stage.send(&letters).await;
     let of_free = || async { in_order(&stage.published().await).remove(&free) };
-    eventually("the other order is published", PATIENCE, of_free).await;
+    eventually("the other saga is published", PATIENCE, of_free).await;
     sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut *other).await.unwrap();
     stage.until_done(2).await;
     instance.stop().await;
@@ -180,42 +180,42 @@ async fn a_row_that_comes_back_is_deleted_again() {
 #[tokio::test]
 async fn an_event_whose_commit_was_not_answered_goes_before_the_next_of_its_order() {
     let stage = Stage::set().await;
-    let counted = stage.world.register(TALLY, "Counted", COUNTED).await;
-    let order = new_orders(1)[0];
+    let counted = stage.sandbox.register(TALLY, "Counted", COUNTED).await;
+    let saga = new_orders(1)[0];
     let instance = stage.start().await;
     let number = stage.last_instance().await;
     let mut unanswered = stage.pool.begin().await.unwrap();
-    let bundle = leave_behind(&mut *unanswered, number, Uuid::now_v7(), order, counted).await;
-    remember(&mut *unanswered, order, bundle).await;
+    let bundle = leave_behind(&mut *unanswered, number, Uuid::now_v7(), saga, counted).await;
+    remember(&mut *unanswered, saga, bundle).await;
     unanswered.commit().await.unwrap();
-    stage.send(&[Letter::new(stage.ids, order, 2, Action::Count)]).await;
+    stage.send(&[Letter::new(stage.ids, saga, 2, Action::Count)]).await;
     stage.until_done(1).await;
     instance.stop().await;
-    assert_eq!(in_order(&stage.published().await)[&order], [1, 2]);
+    assert_eq!(in_order(&stage.published().await)[&saga], [1, 2]);
 }
 
-/// Commands go around the partitions, so that both instances have each order in hands at once.
+/// Commands go around the partitions, so that both instances have each saga in hands at once.
 #[tokio::test]
 async fn two_instances_with_the_same_orders_lose_nothing_and_publish_in_order() {
     const EACH: i64 = 40;
     let stage = Stage::set().await;
-    let orders = new_orders(5);
+    let sagas = new_orders(5);
     let (one, two) = tokio::join!(stage.start(), stage.start());
-    let tell = async |instance: &Instance, first: i64, order: OrderId| {
+    let tell = async |instance: &Instance, first: i64, saga: SagaKey| {
         for number in first..first + EACH {
             let input = Input::Added(Added { number, action: Action::Count });
-            let letter = Letter::new(stage.ids, order, number, Action::Count);
-            instance.handle.submit(order, "test", input, letter.cause()).await.unwrap();
+            let letter = Letter::new(stage.ids, saga, number, Action::Count);
+            instance.handle.submit(saga, "test", input, letter.cause()).await.unwrap();
         }
     };
-    let telling = orders.iter().flat_map(|order| [tell(&one, 0, *order), tell(&two, EACH, *order)]);
+    let telling = sagas.iter().flat_map(|saga| [tell(&one, 0, *saga), tell(&two, EACH, *saga)]);
     futures::future::join_all(telling).await;
     stage.until_count("outbox", 0).await;
     one.stop().await;
     two.stop().await;
 
     let numbers: BTreeMap<_, _> =
-        stage.states().await.into_iter().map(|(order, state)| (order, state.numbers)).collect();
+        stage.states().await.into_iter().map(|(saga, state)| (saga, state.numbers)).collect();
     for numbers in numbers.values() {
         let mut sorted = numbers.clone();
         sorted.sort_unstable();
@@ -232,12 +232,12 @@ async fn two_instances_with_the_same_orders_lose_nothing_and_publish_in_order() 
 async fn what_kafka_refuses_holds_up_nothing_else_and_goes_out_once_it_may() {
     const LIMIT: i32 = 2_000;
     let stage = Stage::set_narrow().await;
-    let topic = stage.world.topics.events(TALLY);
-    stage.world.set_topic(&topic, "max.message.bytes", &LIMIT.to_string()).await;
-    let orders = new_orders(60);
-    let counted = stage.world.register(TALLY, "Counted", COUNTED).await;
-    for (at, order) in orders.iter().enumerate() {
-        let bundle = leave_behind(&stage.pool, OTHER, Uuid::now_v7(), *order, counted).await;
+    let topic = stage.sandbox.topics.events(TALLY);
+    stage.sandbox.set_topic(&topic, "max.message.bytes", &LIMIT.to_string()).await;
+    let sagas = new_orders(60);
+    let counted = stage.sandbox.register(TALLY, "Counted", COUNTED).await;
+    for (at, saga) in sagas.iter().enumerate() {
+        let bundle = leave_behind(&stage.pool, OTHER, Uuid::now_v7(), *saga, counted).await;
         if at == 7 || at == 40 {
             stage
                 .execute(&format!(
@@ -248,10 +248,10 @@ async fn what_kafka_refuses_holds_up_nothing_else_and_goes_out_once_it_may() {
         }
     }
     let instance = stage.start().await;
-    instance.reports.until_told("refused", "of 2 orders").await;
+    instance.reports.until_told("refused", "of 2 sagas").await;
     stage.until_count("outbox", 2).await;
     instance.reports.until_up("publishing").await;
-    stage.world.set_topic(&topic, "max.message.bytes", "1000000").await;
+    stage.sandbox.set_topic(&topic, "max.message.bytes", "1000000").await;
     stage.until_count("outbox", 0).await;
     assert_eq!(stage.published().await.len(), 60, "each once");
     instance.stop().await;
@@ -261,15 +261,15 @@ async fn what_kafka_refuses_holds_up_nothing_else_and_goes_out_once_it_may() {
 #[tokio::test]
 async fn when_kafka_refuses_everything_the_service_says_so_and_goes_on_once_it_does_not() {
     let stage = Stage::set().await;
-    let topic = stage.world.topics.events(TALLY);
+    let topic = stage.sandbox.topics.events(TALLY);
     let instance = stage.start().await;
     instance.reports.until_up("publishing").await;
-    stage.world.set_topic(&topic, "max.message.bytes", "100").await;
+    stage.sandbox.set_topic(&topic, "max.message.bytes", "100").await;
     let letters = rounds(stage.ids, &new_orders(40), 1);
     stage.send(&letters).await;
     let reason = instance.reports.until_down("publishing").await;
-    assert!(reason.contains("Kafka refuses events of 40 orders"), "{reason}");
-    stage.world.set_topic(&topic, "max.message.bytes", "1000000").await;
+    assert!(reason.contains("Kafka refuses events of 40 sagas"), "{reason}");
+    stage.sandbox.set_topic(&topic, "max.message.bytes", "1000000").await;
     stage.until_done(letters.len()).await;
     instance.reports.until_up("publishing").await;
     instance.stop().await;

@@ -38,8 +38,8 @@ async fn replay(
 #[tokio::test]
 async fn what_was_processed_is_not_processed_again_and_what_was_missed_is() {
     let stage = Stage::set().await;
-    let orders = new_orders(10);
-    let letters = rounds(stage.ids, &orders, 4);
+    let sagas = new_orders(10);
+    let letters = rounds(stage.ids, &sagas, 4);
     let instance = stage.start().await;
     stage.send(&letters[..20]).await;
     stage.until_done(20).await;
@@ -76,8 +76,8 @@ async fn calls_to_the_outside_are_made_only_when_asked_for() {
     stage.send(&[Letter::new(stage.ids, new_orders(1)[0], 1, Action::Count)]).await;
     stage.until_done(1).await;
     instance.stop().await;
-    let order = new_orders(1)[0];
-    let missed = Letter::new(stage.ids, order, 1, Action::Ask);
+    let saga = new_orders(1)[0];
+    let missed = Letter::new(stage.ids, saga, 1, Action::Ask);
     let also = Letter::new(stage.ids, new_orders(1)[0], 1, Action::Count);
     stage.send(&[missed, also]).await;
     stage.skip_all().await;
@@ -86,8 +86,8 @@ async fn calls_to_the_outside_are_made_only_when_asked_for() {
 
     let done = replay(&stage, everything(), CancellationToken::new()).await.unwrap();
     assert_eq!((done.applied, done.withheld, done.failed), (1, 1, 0));
-    assert_eq!(done.failures[0].order, Some(order));
-    assert_eq!(stage.numbers(order).await, [0; 0], "left alone, not half done");
+    assert_eq!(done.failures[0].saga, Some(saga));
+    assert_eq!(stage.numbers(saga).await, [0; 0], "left alone, not half done");
     let with_effects = Replay { with_effects: true, ..everything() };
     let done = replay(&stage, with_effects, CancellationToken::new()).await.unwrap();
     assert_eq!((done.applied, done.withheld), (1, 0));
@@ -107,7 +107,7 @@ async fn failures_are_counted_named_and_left_where_they_are() {
     stage.send(&[refused, garbled, good]).await;
     let done = replay(&stage, everything(), CancellationToken::new()).await.unwrap();
     assert_eq!((done.applied, done.failed), (1, 2));
-    let topic = stage.world.topics.events(UPSTREAM);
+    let topic = stage.sandbox.topics.events(UPSTREAM);
     let places: Vec<&str> = done.failures.iter().map(|one| one.place.as_str()).collect();
     assert!(places.contains(&format!("{topic}/0/0").as_str()), "{places:?}");
     assert!(places.contains(&format!("{topic}/0/1").as_str()), "{places:?}");
@@ -126,7 +126,7 @@ async fn only_the_given_offsets_are_read_and_not_faster_than_asked() {
     let stage = Stage::set_narrow().await;
     let letters = rounds(stage.ids, &new_orders(60), 1);
     stage.send(&letters).await;
-    let topic = stage.world.topics.events(UPSTREAM);
+    let topic = stage.sandbox.topics.events(UPSTREAM);
     let window = Window { topic, partition: 0, from: 10, to: 40 };
     let stretch = Stretch::Offsets(vec![window.clone()]);
     let slowly = Replay { stretch, rate: NonZeroU32::new(50), with_effects: false };

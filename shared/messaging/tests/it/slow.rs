@@ -26,7 +26,7 @@ async fn a_batch_that_takes_too_long_is_tried_in_halves() {
         .await;
     let letters: Vec<Letter> = new_orders(100)
         .into_iter()
-        .map(|order| Letter::new(stage.ids, order, 1, Action::Count))
+        .map(|saga| Letter::new(stage.ids, saga, 1, Action::Count))
         .collect();
     stage.send(&letters).await;
     let instance = stage.start().await;

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use contracts::{Topics, WriterSchema};
-use farandole_messaging::{Database, RetryPolicy, Settings};
-use kernel::OrderId;
+use farandole_messaging::{Database, LoopSettings, RetryPolicy};
+use kernel::SagaKey;
 use rdkafka::producer::FutureProducer;
 use serde::Deserialize;
 use sqlx::migrate::Migrator;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, PgPool};
-use testkit::{World, eventually};
+use testkit::{Sandbox, eventually};
 use uuid::Uuid;
 
 use crate::gateway::Gateway;
@@ -27,7 +27,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) const LOCK_CLASS: i32 = 0x4641_524F;
 
 pub(crate) struct Stage {
-    pub(crate) world: World,
+    pub(crate) sandbox: Sandbox,
     pub(crate) database: String,
     pub(crate) pool: PgPool,
     pub(crate) gateway: Gateway,
@@ -44,32 +44,32 @@ struct Counted {
 impl Stage {
     /// With three partitions, on the shared stack.
     pub(crate) async fn set() -> Self {
-        Self::build(World::new(), 3).await
+        Self::build(Sandbox::new(), 3).await
     }
 
     /// With one partition, so that what is sent together is fetched together.
     pub(crate) async fn set_narrow() -> Self {
-        Self::build(World::new(), 1).await
+        Self::build(Sandbox::new(), 1).await
     }
 
-    pub(crate) async fn build(world: World, partitions: i32) -> Self {
-        world.create_topics(&[UPSTREAM, SIDESTREAM, TALLY], partitions).await;
-        let ids = register(&world).await;
-        let database = database(&world).await;
-        let pool = World::pool(&database);
-        let producer = topic::producer(&world.stack.kafka_brokers);
-        Self { database, pool, gateway: Gateway::open().await, ids, producer, world }
+    pub(crate) async fn build(sandbox: Sandbox, partitions: i32) -> Self {
+        sandbox.create_topics(&[UPSTREAM, SIDESTREAM, TALLY], partitions).await;
+        let ids = register(&sandbox).await;
+        let database = database(&sandbox).await;
+        let pool = Sandbox::pool(&database);
+        let producer = topic::producer(&sandbox.stack.kafka_brokers);
+        Self { database, pool, gateway: Gateway::open().await, ids, producer, sandbox }
     }
 
-    pub(crate) fn settings(&self) -> Settings {
-        settings_in(&self.world)
+    pub(crate) fn settings(&self) -> LoopSettings {
+        settings_in(&self.sandbox)
     }
 
     pub(crate) async fn start(&self) -> Instance {
         self.start_with(self.settings()).await
     }
 
-    pub(crate) async fn start_with(&self, settings: Settings) -> Instance {
+    pub(crate) async fn start_with(&self, settings: LoopSettings) -> Instance {
         Instance::start(&self.database, self.gateway.address, settings).await.unwrap()
     }
 
@@ -77,40 +77,41 @@ impl Stage {
     /// on at once.
     pub(crate) fn start_process(&self, name: Option<&str>, batch_max: usize) -> Process {
         let group_instance_id = name.map(str::to_owned);
-        let settings = Settings { group_instance_id, batch_max, ..self.settings() };
-        Process::start(&self.world.prefix, &self.database, self.gateway.address, settings)
+        let settings = LoopSettings { group_instance_id, batch_max, ..self.settings() };
+        Process::start(&self.sandbox.prefix, &self.database, self.gateway.address, settings)
     }
 
     pub(crate) async fn send(&self, letters: &[Letter]) {
-        let topic = |letter: &Letter| self.world.topics.events(letter.from);
+        let topic = |letter: &Letter| self.sandbox.topics.events(letter.from);
         topic::send(&self.producer, topic, letters).await;
     }
 
     /// What the service has published.
     pub(crate) async fn published(&self) -> Vec<Record> {
-        topic::read(&self.world.stack.kafka_brokers, self.world.topics.events(TALLY)).await
+        topic::read(&self.sandbox.stack.kafka_brokers, self.sandbox.topics.events(TALLY)).await
     }
 
     /// All that was sent to the service through the first topic.
     pub(crate) async fn sent(&self) -> Vec<Record> {
-        topic::read(&self.world.stack.kafka_brokers, self.world.topics.events(UPSTREAM)).await
+        topic::read(&self.sandbox.stack.kafka_brokers, self.sandbox.topics.events(UPSTREAM)).await
     }
 
     pub(crate) async fn dead_letters(&self) -> Vec<Record> {
-        topic::read(&self.world.stack.kafka_brokers, self.world.topics.dead_letters(TALLY)).await
+        topic::read(&self.sandbox.stack.kafka_brokers, self.sandbox.topics.dead_letters(TALLY))
+            .await
     }
 
     /// How many records the service will not read again.
     pub(crate) async fn committed(&self) -> i64 {
-        let topics = &self.world.topics;
+        let topics = &self.sandbox.topics;
         let sources = vec![topics.events(UPSTREAM), topics.events(SIDESTREAM)];
-        topic::committed(&self.world.stack.kafka_brokers, &topics.group(TALLY), sources).await
+        topic::committed(&self.sandbox.stack.kafka_brokers, &topics.group(TALLY), sources).await
     }
 
     /// Has the group take all that is in the upstream's topic for done. Nobody may be in it.
     pub(crate) async fn skip_all(&self) {
-        let topics = &self.world.topics;
-        let brokers = &self.world.stack.kafka_brokers;
+        let topics = &self.sandbox.topics;
+        let brokers = &self.sandbox.stack.kafka_brokers;
         topic::commit_end(brokers, &topics.group(TALLY), topics.events(UPSTREAM)).await;
     }
 
@@ -159,27 +160,27 @@ impl Stage {
         number.fetch_one(&self.pool).await.unwrap()
     }
 
-    /// The states of all orders.
-    pub(crate) async fn states(&self) -> BTreeMap<OrderId, State> {
+    /// The states of all sagas.
+    pub(crate) async fn states(&self) -> BTreeMap<SagaKey, State> {
         let select = sqlx::query_as("SELECT order_id, state FROM tallies");
         let rows: Vec<(Uuid, Json<State>)> = select.fetch_all(&self.pool).await.unwrap();
-        rows.into_iter().map(|(order, Json(state))| (OrderId(order), state)).collect()
+        rows.into_iter().map(|(saga, Json(state))| (SagaKey(saga), state)).collect()
     }
 
-    pub(crate) async fn numbers(&self, order: OrderId) -> Vec<i64> {
-        self.states().await.remove(&order).unwrap_or_default().numbers
+    pub(crate) async fn numbers(&self, saga: SagaKey) -> Vec<i64> {
+        self.states().await.remove(&saga).unwrap_or_default().numbers
     }
 
-    /// Asserts that each of these took effect once, each order's in the order they were sent, and
-    /// that the world was told so: at least once, in order and without gaps.
+    /// Asserts that each of these took effect once, each saga's in the order they were sent, and
+    /// that the sandbox was told so: at least once, in order and without gaps.
     pub(crate) async fn assert_took_effect_once(&self, letters: &[Letter]) {
-        let mut expected: BTreeMap<OrderId, Vec<i64>> = BTreeMap::new();
+        let mut expected: BTreeMap<SagaKey, Vec<i64>> = BTreeMap::new();
         for letter in letters {
-            expected.entry(letter.order).or_default().push(letter.number);
+            expected.entry(letter.saga).or_default().push(letter.number);
         }
         let states = self.states().await;
         let actual: BTreeMap<_, _> =
-            states.into_iter().map(|(order, state)| (order, state.numbers)).collect();
+            states.into_iter().map(|(saga, state)| (saga, state.numbers)).collect();
         assert!(actual == expected, "{}", first_difference(&actual, &expected));
         let published = in_order(&self.published().await);
         assert!(published == expected, "published: {}", first_difference(&published, &expected));
@@ -187,31 +188,31 @@ impl Stage {
 }
 
 /// Registers all schemas that the service needs.
-pub(crate) async fn register(world: &World) -> SchemaIds {
-    world.register(TALLY, "Counted", COUNTED).await;
-    world.register(TALLY, "Answered", ANSWERED).await;
+pub(crate) async fn register(sandbox: &Sandbox) -> SchemaIds {
+    sandbox.register(TALLY, "Counted", COUNTED).await;
+    sandbox.register(TALLY, "Answered", ANSWERED).await;
     SchemaIds {
-        added: world.register(UPSTREAM, "Added", ADDED).await,
-        inserted: world.register(SIDESTREAM, "Inserted", INSERTED).await,
+        added: sandbox.register(UPSTREAM, "Added", ADDED).await,
+        inserted: sandbox.register(SIDESTREAM, "Inserted", INSERTED).await,
     }
 }
 
 /// The service's database, with all its tables.
-pub(crate) async fn database(world: &World) -> String {
-    let database = world.database(TALLY).await;
+pub(crate) async fn database(sandbox: &Sandbox) -> String {
+    let database = sandbox.database(TALLY).await;
     let none_of_its_own = Migrator::with_migrations(vec![]);
     testkit::database::migrate(&Database::new(&database).unwrap(), none_of_its_own).await.unwrap();
-    sqlx::raw_sql(TABLE).execute(&World::pool(&database)).await.unwrap();
+    sqlx::raw_sql(TABLE).execute(&Sandbox::pool(&database)).await.unwrap();
     database
 }
 
-pub(crate) fn settings_in(world: &World) -> Settings {
-    let stack = world.stack.clone();
-    settings(stack.kafka_brokers, &stack.schema_registry_url, world.topics.clone())
+pub(crate) fn settings_in(sandbox: &Sandbox) -> LoopSettings {
+    let stack = sandbox.stack.clone();
+    settings(stack.kafka_brokers, &stack.schema_registry_url, sandbox.topics.clone())
 }
 
-pub(crate) fn settings(brokers: String, registry: &str, topics: Topics) -> Settings {
-    Settings {
+pub(crate) fn settings(brokers: String, registry: &str, topics: Topics) -> LoopSettings {
+    LoopSettings {
         kafka_brokers: brokers,
         schema_registry: registry.parse().unwrap(),
         topics,
@@ -238,24 +239,24 @@ pub(crate) fn settings(brokers: String, registry: &str, topics: Topics) -> Setti
     }
 }
 
-/// The numbers that were published per order, without repetitions. Asserts that an order's events
+/// The numbers that were published per saga, without repetitions. Asserts that a saga's events
 /// come in the order of their sequence numbers, from 1 and without gaps, and that an id is one
 /// event's only.
-pub(crate) fn in_order(records: &[Record]) -> BTreeMap<OrderId, Vec<i64>> {
+pub(crate) fn in_order(records: &[Record]) -> BTreeMap<SagaKey, Vec<i64>> {
     let counted = WriterSchema::parse(COUNTED).unwrap();
     let mut seen = HashSet::new();
-    let mut last: BTreeMap<OrderId, u32> = BTreeMap::new();
-    let mut numbers: BTreeMap<OrderId, Vec<i64>> = BTreeMap::new();
+    let mut last: BTreeMap<SagaKey, u32> = BTreeMap::new();
+    let mut numbers: BTreeMap<SagaKey, Vec<i64>> = BTreeMap::new();
     for record in records {
         let envelope = record.envelope();
-        assert_eq!(record.key.as_deref(), Some(envelope.order.to_string().as_bytes()));
+        assert_eq!(record.key.as_deref(), Some(envelope.saga.to_string().as_bytes()));
         if seen.insert(envelope.id) {
-            let last = last.entry(envelope.order).or_default();
-            assert_eq!(envelope.sequence, *last + 1, "of order {}", envelope.order);
+            let last = last.entry(envelope.saga).or_default();
+            assert_eq!(envelope.sequence, *last + 1, "of saga {}", envelope.saga);
             *last += 1;
             if envelope.event_type == "Counted" {
                 let Counted { number } = record.decode(&counted);
-                numbers.entry(envelope.order).or_default().push(number);
+                numbers.entry(envelope.saga).or_default().push(number);
             }
         }
     }
@@ -263,12 +264,12 @@ pub(crate) fn in_order(records: &[Record]) -> BTreeMap<OrderId, Vec<i64>> {
 }
 
 fn first_difference(
-    actual: &BTreeMap<OrderId, Vec<i64>>,
-    expected: &BTreeMap<OrderId, Vec<i64>>,
+    actual: &BTreeMap<SagaKey, Vec<i64>>,
+    expected: &BTreeMap<SagaKey, Vec<i64>>,
 ) -> String {
-    let orders: HashSet<_> = actual.keys().chain(expected.keys()).collect();
-    let mut different = orders.into_iter().filter(|order| actual.get(order) != expected.get(order));
-    different.next().map_or_else(String::new, |order| {
-        format!("order {order}: {:?}, expected {:?}", actual.get(order), expected.get(order))
+    let sagas: HashSet<_> = actual.keys().chain(expected.keys()).collect();
+    let mut different = sagas.into_iter().filter(|saga| actual.get(saga) != expected.get(saga));
+    different.next().map_or_else(String::new, |saga| {
+        format!("saga {saga}: {:?}, expected {:?}", actual.get(saga), expected.get(saga))
     })
 }

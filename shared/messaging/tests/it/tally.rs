@@ -1,4 +1,4 @@
-//! The service under test: it keeps the numbers that an order was told, in the order in which it
+//! The service under test: it keeps the numbers that a saga was told, in the order in which it
 //! was told them, and tells the world each of them.
 
 use std::borrow::Cow;
@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use contracts::operations::Said;
 use contracts::{Consumes, Declaration, Emits};
 use farandole_messaging::{Call, CallError, Failure, Service, StateTable};
-use kernel::{Decision, OrderId};
+use kernel::{Decision, SagaKey};
 use serde::{Deserialize, Serialize};
 
 use crate::gateway;
 
-/// Who emits what the service reads: two, because an order's events come through several topics.
+/// Who emits what the service reads: two, because a saga's events come through several topics.
 pub(crate) const UPSTREAM: &str = "upstream";
 pub(crate) const SIDESTREAM: &str = "sidestream";
 pub(crate) const TALLY: &str = "tally";
@@ -36,7 +36,7 @@ pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS tallies (
 pub(crate) const ELSEWHERE: &str = "elsewhere";
 
 /// What the service says of a call that is given up and kept, of an answer that it cannot take, and
-/// of an order that was undone.
+/// of a saga that was undone.
 pub(crate) const KEPT: &str = "kept";
 pub(crate) const NONSENSE: &str = "nonsense";
 pub(crate) const UNDONE: &str = "undone";
@@ -80,7 +80,7 @@ pub(crate) enum Input {
     Answered(String),
     /// An operator has it ask again.
     AskAgain(Ask),
-    /// An operator has the order undone.
+    /// An operator has the saga undone.
     Undone,
 }
 
@@ -137,7 +137,7 @@ impl Service for Tally {
             service: TALLY,
             consumes: vec![
                 Consumes::new::<Added>(UPSTREAM, "Added", ADDED, Input::Added),
-                Consumes::new::<Added>(SIDESTREAM, "Inserted", INSERTED, Input::Added).at_leisure(),
+                Consumes::new::<Added>(SIDESTREAM, "Inserted", INSERTED, Input::Added).may_linger(),
             ],
             emits: vec![
                 Emits { event_type: "Counted", schema: COUNTED },
@@ -149,19 +149,19 @@ impl Service for Tally {
 
     fn decide(
         &self,
-        _: OrderId,
+        _: SagaKey,
         state: &State,
         input: &Input,
         (): &mut (),
     ) -> Result<Decision<State, Event, Ask>, Failure> {
-        let mut decision = Decision::silent(state.clone());
+        let mut decision = Decision::to(state.clone());
         match input {
             Input::Added(added) => {
                 let refusing = self.refusing.load(Ordering::SeqCst);
                 match added.action {
                     // No text of Postgres's can hold the last character.
                     Action::Refuse if refusing => {
-                        return Err(Failure::Message(format!("{} is refused\0", added.number)));
+                        return Err(Failure::Poison(format!("{} is refused\0", added.number)));
                     }
                     Action::Panic => panic!("{} is too much", added.number),
                     Action::Count | Action::Refuse => {}
@@ -171,12 +171,12 @@ impl Service for Tally {
                 Ok(decision.emit(Event::Counted { number: added.number }))
             }
             Input::Answered(answer) if answer == NONSENSE => {
-                Err(Failure::Message(format!("what is {NONSENSE}?")))
+                Err(Failure::Poison(format!("what is {NONSENSE}?")))
             }
             Input::AskAgain(ask) => Ok(decision.perform(ask.clone())),
             Input::Undone if decision.state.answers.iter().any(|one| one == UNDONE) => Ok(decision),
             Input::Undone if !decision.state.numbers.is_empty() => {
-                Err(Failure::Message("the order is known".to_owned()))
+                Err(Failure::Poison("the saga is known".to_owned()))
             }
             Input::Undone => {
                 decision.state.answers.push(UNDONE.to_owned());

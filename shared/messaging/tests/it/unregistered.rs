@@ -1,6 +1,6 @@
 //! Events whose schema the registry does not have yet.
 
-use farandole_messaging::Settings;
+use farandole_messaging::LoopSettings;
 use testkit::LateRegistry;
 
 use crate::letter::{Letter, SchemaIds, new_orders};
@@ -12,26 +12,26 @@ use crate::tally::{ADDED, Action};
 #[tokio::test]
 async fn an_event_waits_for_its_schema_and_holds_back_its_own_order_only() {
     let stage = Stage::set_narrow().await;
-    let late = LateRegistry::start(&stage.world.stack, ADDED.to_owned()).await;
+    let late = LateRegistry::start(&stage.sandbox.stack, ADDED.to_owned()).await;
     let schema_registry = late.url.parse().unwrap();
-    let orders = new_orders(2);
+    let sagas = new_orders(2);
     let [known, unknown] =
         [stage.ids.added, LateRegistry::ID].map(|added| SchemaIds { added, ..stage.ids });
-    let letter = |ids, order, number| Letter::new(ids, order, number, Action::Count);
+    let letter = |ids, saga, number| Letter::new(ids, saga, number, Action::Count);
     let all = [
-        letter(known, orders[0], 1),
-        letter(unknown, orders[0], 2),
-        letter(known, orders[1], 1),
-        letter(known, orders[0], 3),
+        letter(known, sagas[0], 1),
+        letter(unknown, sagas[0], 2),
+        letter(known, sagas[1], 1),
+        letter(known, sagas[0], 3),
     ];
     stage.send(&all).await;
-    let instance = stage.start_with(Settings { schema_registry, ..patient(&stage) }).await;
+    let instance = stage.start_with(LoopSettings { schema_registry, ..patient(&stage) }).await;
     let tried = "retry_queue WHERE attempts > 1 AND
         errors[1] LIKE 'schema id % is not in the schema registry'";
     stage.until_count(tried, 1).await;
     stage.until_count("retry_queue", 2).await;
-    assert_eq!(stage.numbers(orders[0]).await, [1], "what came before it is done");
-    assert_eq!(stage.numbers(orders[1]).await, [1], "the other order flows");
+    assert_eq!(stage.numbers(sagas[0]).await, [1], "what came before it is done");
+    assert_eq!(stage.numbers(sagas[1]).await, [1], "the other saga flows");
 
     late.register();
     stage.until_done(all.len()).await;

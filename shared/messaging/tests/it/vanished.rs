@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kernel::OrderId;
+use kernel::SagaKey;
 
 use crate::instance::Instance;
 use crate::letter::{Letter, new_orders};
@@ -15,21 +15,21 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(20);
 /// How soon everything has been done that was sent meanwhile.
 const DONE_WITHIN: Duration = Duration::from_mins(1);
 
-fn round(stage: &Stage, orders: &[OrderId], number: i64) -> Vec<Letter> {
-    let letter = |order: &OrderId| Letter::new(stage.ids, *order, number, Action::Count);
-    orders.iter().map(letter).collect()
+fn round(stage: &Stage, sagas: &[SagaKey], number: i64) -> Vec<Letter> {
+    let letter = |saga: &SagaKey| Letter::new(stage.ids, *saga, number, Action::Count);
+    sagas.iter().map(letter).collect()
 }
 
 #[tokio::test]
 async fn a_server_that_vanishes_is_noticed_and_nothing_is_lost() {
     let stage = Stage::set().await;
-    let (_, port) = stage.world.stack.postgres_server.rsplit_once(':').unwrap();
+    let (_, port) = stage.sandbox.stack.postgres_server.rsplit_once(':').unwrap();
     let port = port.parse().unwrap();
     let proxy = Proxy::open(port).await;
     let url = proxy.instead_of(port, &stage.database);
     let instance = Instance::start(&url, stage.gateway.address, stage.settings()).await.unwrap();
-    let orders = new_orders(30);
-    let mut all = round(&stage, &orders, 1);
+    let sagas = new_orders(30);
+    let mut all = round(&stage, &sagas, 1);
     stage.send(&all).await;
     stage.until_done(all.len()).await;
 
@@ -46,7 +46,7 @@ async fn a_server_that_vanishes_is_noticed_and_nothing_is_lost() {
         if number == 10 {
             proxy.vanish();
         }
-        let letters = round(&stage, &orders, number);
+        let letters = round(&stage, &sagas, number);
         stage.send(&letters).await;
         all.extend(letters);
         tokio::time::sleep(Duration::from_millis(50)).await;

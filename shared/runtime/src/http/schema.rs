@@ -37,9 +37,9 @@ schemas! {
         .pattern(Some(kernel::Sku::PATTERN))
         .examples(["tea"]);
 
-    /// The id of an order.
-    OrderId => string()
-        .description(Some("The order's id: a UUID in lower case with hyphens."))
+    /// An id.
+    Id => string()
+        .description(Some("A UUID in lower case with hyphens."))
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)))
         .pattern(Some("^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$"))
         .examples(["018f0000-0000-7000-8000-000000000000"]);

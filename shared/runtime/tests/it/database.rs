@@ -4,10 +4,10 @@ use farandole_runtime::database::{DatabaseError, migrate};
 use messaging::Database;
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use testkit::World;
+use testkit::Sandbox;
 
 async fn database(name: &str) -> Database {
-    Database::new(&World::new().database(name).await).unwrap()
+    Database::new(&Sandbox::new().database(name).await).unwrap()
 }
 
 /// Migrations with the numbers 1, 2, ….

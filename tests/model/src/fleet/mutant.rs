@@ -20,7 +20,7 @@ pub enum Mutant {
     /// Order: the deadline cancels what is completed.
     CompletedTimesOut,
 
-    /// Inventory: no tombstone; the late order reserves.
+    /// Inventory: no void marker; the late order reserves.
     VoidReserves,
     /// Inventory: an order that comes again reserves again.
     ReservedReserves,
@@ -35,9 +35,9 @@ pub enum Mutant {
     ChargesBeforeStock,
     /// Payment: a reservation that comes before its order is not remembered.
     ForgetsStock,
-    /// Payment: no tombstone; the late reservation charges.
+    /// Payment: no void marker; the late reservation charges.
     VoidChargesForStock,
-    /// Payment: no tombstone; the late order charges.
+    /// Payment: no void marker; the late order charges.
     VoidChargesForOrder,
     /// Payment: a reservation that comes again while charging begins anew, and what has come
     /// meanwhile is forgotten.
@@ -59,7 +59,7 @@ pub enum Mutant {
     BooksUnconfirmed,
     /// Shipping: a confirmation that comes before its order is not remembered.
     ForgetsConfirmation,
-    /// Shipping: no tombstone; the late order waits for its confirmation for ever.
+    /// Shipping: no void marker; the late order waits for its confirmation for ever.
     VoidWaits,
     /// Shipping: a confirmation that comes again while booking books again.
     BookingBooks,

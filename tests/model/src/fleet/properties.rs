@@ -200,13 +200,13 @@ fn ways_to_end() -> Vec<Property<Fleet>> {
         Property::sometimes("cancelled: customer request", |fleet, world| {
             fleet.any_cancelled(world, CancelReason::CustomerRequest)
         }),
-        Property::sometimes("reservation: tombstone", |fleet, world| {
+        Property::sometimes("reservation: void marker", |fleet, world| {
             fleet.any(world, |_, reservation| *reservation == Reservation::Void)
         }),
-        Property::sometimes("payment: tombstone", |fleet, world| {
+        Property::sometimes("payment: void marker", |fleet, world| {
             fleet.any_payment(world, |payment| *payment == Payment::Void)
         }),
-        Property::sometimes("shipment: tombstone", |fleet, world| {
+        Property::sometimes("shipment: void marker", |fleet, world| {
             fleet.any_shipment(world, |shipment| *shipment == Shipment::Void)
         }),
         Property::sometimes("payment: the stock is known before the order", |fleet, world| {

@@ -1,6 +1,7 @@
 //! The five services as tables, by the functions that decide in production.
 
-use kernel::{Currency, Money, OrderId, Quantity, Sku};
+use kernel::{Currency, Money, Quantity, Sku};
+use order::events::OrderId;
 use uuid::Uuid;
 
 use super::machine::{Decided, Machine};

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use kernel::OrderId;
+use kernel::SagaKey;
 use messaging::{BundleId, Resequencer, Sequenced, Whose};
 use uuid::Uuid;
 
@@ -17,8 +17,8 @@ pub(crate) struct Event {
 }
 
 impl Sequenced for Event {
-    fn order(&self) -> OrderId {
-        OrderId(Uuid::from_u128(self.order.into()))
+    fn saga(&self) -> SagaKey {
+        SagaKey(Uuid::from_u128(self.order.into()))
     }
 
     fn sequence(&self) -> u32 {

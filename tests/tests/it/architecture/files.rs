@@ -75,7 +75,7 @@ fn crate_of(path: &str) -> String {
     path.split('/').take(2).collect::<Vec<_>>().join("/")
 }
 
-fn sources() -> Vec<(String, String)> {
+pub(super) fn sources() -> Vec<(String, String)> {
     let all = ["shared", "services"].into_iter().flat_map(files);
     let is_source = |path: &String| {
         path.contains("/src/") && Path::new(path).extension() == Some("rs".as_ref())

@@ -8,16 +8,16 @@ use cli::audit_at_rest;
 use contracts::{Encoder, Envelope};
 use jiff::Timestamp;
 use kafka::{PlainRecord, Publisher, Registry};
-use kernel::OrderId;
 use load::Preload;
+use order::events::OrderId;
 use serde_json::{Value, json};
 use stack::fleet::SERVICES;
-use testkit::{World, programs};
+use testkit::{Sandbox, programs};
 use tokio::process::Command;
 use uuid::Uuid;
 
 use super::{STRICT, targets};
-use crate::troupe::{PATIENCE, Troupe};
+use crate::test_fleet::{PATIENCE, TestFleet};
 
 /// The events of a completed order: who says what with which number. Their ids count on from the
 /// order's id.
@@ -39,37 +39,37 @@ const AT_ONCE: usize = 10_000;
 #[ignore = "takes minutes; ORDERS=200000 says how many orders"]
 async fn an_audit_of_many_orders() {
     let orders = std::env::var("ORDERS").map_or(200_000, |text| text.parse().unwrap());
-    let Troupe { world, fleet } = Troupe::start(World::new(), &[]).await;
-    let report = audit_at_rest(&targets(&world), &STRICT, PATIENCE, |_| {}).await.unwrap();
+    let TestFleet { sandbox, fleet } = TestFleet::start(Sandbox::new(), &[]).await;
+    let report = audit_at_rest(&targets(&sandbox), &STRICT, PATIENCE, |_| {}).await.unwrap();
     assert!(report.not_at_rest().is_empty(), "{report}");
     fleet.stop().await;
     let preload = Preload::now();
     let began = Instant::now();
-    fill_databases(&world, preload, orders).await;
-    fill_topics(&world, preload, orders).await;
+    fill_databases(&sandbox, preload, orders).await;
+    fill_topics(&sandbox, preload, orders).await;
     println!("{orders} orders made in {:.0?}", began.elapsed());
-    let (elapsed, memory) = run_audit(&world).await;
+    let (elapsed, memory) = run_audit(&sandbox).await;
     println!("audited in {elapsed:.1?}, {memory}");
 }
 
-async fn fill_databases(world: &World, preload: Preload, orders: u32) {
+async fn fill_databases(sandbox: &Sandbox, preload: Preload, orders: u32) {
     for service in SERVICES {
-        let url = world.database_url(service);
+        let url = sandbox.database_url(service);
         preload.fill(service, &url, 1..orders + 1).await.unwrap();
     }
 }
 
-async fn fill_topics(world: &World, preload: Preload, orders: u32) {
-    let publisher = Publisher::new(&world.stack.kafka_brokers).unwrap();
+async fn fill_topics(sandbox: &Sandbox, preload: Preload, orders: u32) {
+    let publisher = Publisher::new(&sandbox.stack.kafka_brokers).unwrap();
     let mut payloads = Vec::new();
     for (service, event_type, number) in EVENTS {
-        payloads.push(payload(world, service, event_type, number).await);
+        payloads.push(payload(sandbox, service, event_type, number).await);
     }
     let mut records = Vec::new();
     for n in 1..=orders {
         let order = preload.order(n);
         for ((at, event), payload) in (1_u128..).zip(EVENTS).zip(&payloads) {
-            records.push(record(world, order, at, event, payload.clone()));
+            records.push(record(sandbox, order, at, event, payload.clone()));
         }
         if records.len() >= AT_ONCE || n == orders {
             publisher.publish_all(&records).await.unwrap();
@@ -79,7 +79,7 @@ async fn fill_topics(world: &World, preload: Preload, orders: u32) {
 }
 
 fn record(
-    world: &World,
+    sandbox: &Sandbox,
     order: Uuid,
     at: u128,
     (service, event_type, sequence): (&str, &str, u32),
@@ -89,7 +89,7 @@ fn record(
         id: Uuid::from_u128(order.as_u128() + at),
         event_type: event_type.to_owned(),
         source: format!("/{service}"),
-        order: OrderId(order),
+        saga: OrderId(order),
         time: Timestamp::now(),
         sequence,
         correlation_id: order.to_string(),
@@ -98,7 +98,7 @@ fn record(
     };
     let headers = envelope.headers().into_iter();
     PlainRecord {
-        topic: world.topics.events(service),
+        topic: sandbox.topics.events(service),
         key: Some(order.to_string().into_bytes()),
         payload: Some(payload),
         headers: headers.map(|(name, value)| (name.to_owned(), Some(value.into_bytes()))).collect(),
@@ -106,7 +106,7 @@ fn record(
 }
 
 /// What the audit reads is as it should be; of the rest only the size.
-async fn payload(world: &World, service: &str, event_type: &str, number: u32) -> Vec<u8> {
+async fn payload(sandbox: &Sandbox, service: &str, event_type: &str, number: u32) -> Vec<u8> {
     let order = Uuid::nil();
     let told = ["confirmed", "completed"][(number as usize - 1) % 2];
     let said: Value = match event_type {
@@ -116,21 +116,21 @@ async fn payload(world: &World, service: &str, event_type: &str, number: u32) ->
         "OrderPlaced" => return vec![0; 300],
         _ => return vec![0; 60],
     };
-    let registry = Registry::new(&world.stack.schema_registry_url.parse().unwrap()).unwrap();
-    let schema = registry.latest(&world.topics.subject(service, event_type)).await.unwrap();
+    let registry = Registry::new(&sandbox.stack.schema_registry_url.parse().unwrap()).unwrap();
+    let schema = registry.latest(&sandbox.topics.subject(service, event_type)).await.unwrap();
     Encoder::new(schema.id, &schema.schema).unwrap().encode(&said).unwrap()
 }
 
 /// Runs the program, and tells how long it took and the most memory that it had.
-async fn run_audit(world: &World) -> (Duration, String) {
+async fn run_audit(sandbox: &Sandbox) -> (Duration, String) {
     let mut command = Command::new(programs().join("farandole"));
     command.arg("audit").stdin(Stdio::null()).kill_on_drop(true);
-    command.env("KAFKA_BROKERS", &world.stack.kafka_brokers);
-    command.env("SCHEMA_REGISTRY_URL", &world.stack.schema_registry_url);
-    command.env("TOPIC_PREFIX", &world.prefix);
+    command.env("KAFKA_BROKERS", &sandbox.stack.kafka_brokers);
+    command.env("SCHEMA_REGISTRY_URL", &sandbox.stack.schema_registry_url);
+    command.env("TOPIC_PREFIX", &sandbox.prefix);
     for service in SERVICES {
         let variable = format!("{}_DATABASE_URL", service.to_uppercase());
-        command.env(variable, world.database_url(service));
+        command.env(variable, sandbox.database_url(service));
     }
     let began = Instant::now();
     let mut child = command.spawn().unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use stack::Part;
 use stack::fleet::{SERVICES, instance};
-use testkit::World;
+use testkit::Sandbox;
 use tokio::time::{sleep, timeout};
 
 use super::load::Load;
@@ -85,7 +85,7 @@ pub(crate) async fn of_services(stage: &Stage, load: &Load, rng: Rng, until: Ins
     deal(rng, until, &OF_SERVICES, async |how, rng| {
         stage.services().for_each(assert_runs);
         let service = SERVICES[rng.usize(..SERVICES.len())];
-        let part = stage.troupe.fleet.service(service);
+        let part = stage.fleet.fleet.service(service);
         match how {
             OfService::Kill => {
                 part.kill().await;
@@ -120,8 +120,8 @@ async fn freeze(part: &Part, rng: &mut Rng) {
 }
 
 async fn double(stage: &Stage, load: &Load, service: &'static str, rng: &mut Rng) {
-    let world = &stage.troupe.world;
-    let second = instance(&world.stack, &world.fleet(&ENVIRONMENT), service, 2, None).unwrap();
+    let sandbox = &stage.fleet.sandbox;
+    let second = instance(&sandbox.stack, &sandbox.fleet(&ENVIRONMENT), service, 2, None).unwrap();
     // What it needs may be away for longer; whether it lives is looked at below.
     let _ = timeout(JOIN_LIMIT, second.start()).await;
     if service == "order" {
@@ -138,14 +138,14 @@ async fn double(stage: &Stage, load: &Load, service: &'static str, rng: &mut Rng
 
 async fn fail_outside(stage: &Stage, rng: &mut Rng) {
     let (service, latency, errors) = OUTSIDE[rng.usize(..OUTSIDE.len())];
-    let (healthy, world) = (stage.troupe.fleet.service(service), &stage.troupe.world);
+    let (healthy, sandbox) = (stage.fleet.fleet.service(service), &stage.fleet.sandbox);
     // About as long as a call may take.
     let (milliseconds, percent) = (rng.u64(0..1_200).to_string(), rng.u8(20..=100).to_string());
     let trouble = [(latency, milliseconds.as_str()), (errors, percent.as_str())];
-    let options = world.fleet(&[&ENVIRONMENT[..], &trouble].concat());
+    let options = sandbox.fleet(&[&ENVIRONMENT[..], &trouble].concat());
     healthy.stop().await;
     let port = Some(healthy.port());
-    let troubled = instance(&world.stack, &options, service, 1, port).unwrap();
+    let troubled = instance(&sandbox.stack, &options, service, 1, port).unwrap();
     troubled.start_without_waiting().unwrap();
     a_while(rng, BROKEN_MS).await;
     assert_runs(&troubled);
@@ -244,17 +244,17 @@ const OF_DATA: [(&str, OfData); 4] = [
 /// Operators do what they should not, one at a time.
 pub(crate) async fn of_data(stage: &Stage, rng: Rng, until: Instant) -> Counts {
     deal(rng, until, &OF_DATA, async |what, rng| {
-        let world = &stage.outside;
+        let sandbox = &stage.outside;
         match what {
             OfData::Set(name, value) => {
-                let topic = world.topics.events(SERVICES[rng.usize(..SERVICES.len())]);
-                world.set_topic(&topic, name, value).await;
+                let topic = sandbox.topics.events(SERVICES[rng.usize(..SERVICES.len())]);
+                sandbox.set_topic(&topic, name, value).await;
                 a_while(rng, BROKEN_MS).await;
-                world.set_topic(&topic, "cleanup.policy", "delete").await;
+                sandbox.set_topic(&topic, "cleanup.policy", "delete").await;
                 true
             }
             OfData::Lock(service, table) => {
-                let pool = World::pool(&world.database_url(service));
+                let pool = Sandbox::pool(&sandbox.database_url(service));
                 // Postgres may be away.
                 let Ok(mut held) = pool.begin().await else { return false };
                 let lock = sqlx::AssertSqlSafe(format!("LOCK TABLE {table}"));

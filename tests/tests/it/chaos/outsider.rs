@@ -9,7 +9,7 @@ use contracts::dead_letter_headers;
 use contracts::headers;
 use fastrand::Rng;
 use kafka::{AdminError, Bounds, Scanned, Window, scan, windows};
-use testkit::World;
+use testkit::Sandbox;
 use testkit::raw::{self, RawRecord};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -74,7 +74,7 @@ pub(crate) type Place = (String, i32, i64);
 
 /// What the outsider has done.
 pub(crate) struct Outsider {
-    world: World,
+    sandbox: Sandbox,
     broker: String,
     /// By topic: whose events it has.
     topics: BTreeMap<String, String>,
@@ -91,14 +91,15 @@ pub(crate) struct Outsider {
 
 impl Outsider {
     /// `broker` is Kafka's own address.
-    pub(crate) fn new(world: World, broker: String) -> Self {
+    pub(crate) fn new(sandbox: Sandbox, broker: String) -> Self {
         let released = testkit::schemas::released().into_iter();
         let types: HashMap<String, String> =
             released.map(|(service, event_type, _)| (event_type, service)).collect();
-        let topics = types.values().map(|service| (world.topics.events(service), service.clone()));
+        let topics =
+            types.values().map(|service| (sandbox.topics.events(service), service.clone()));
         let topics = topics.collect();
         let (counts, copies, strangers, poison) = Default::default();
-        Self { world, broker, topics, types, counts, copies, strangers, poison }
+        Self { sandbox, broker, topics, types, counts, copies, strangers, poison }
     }
 
     /// Goes about it until the time has come.
@@ -176,11 +177,11 @@ impl Outsider {
 
     async fn stretch(&self, deed: Deed, rng: &mut Rng) -> Result<Vec<RawRecord>, AdminError> {
         let topics = match deed {
-            Deed::Tell => vec![self.world.topics.events("order")],
-            Deed::Mislead => vec![self.world.topics.events("payment")],
+            Deed::Tell => vec![self.sandbox.topics.events("order")],
+            Deed::Mislead => vec![self.sandbox.topics.events("payment")],
             Deed::Spoil(_) => self.topics.keys().cloned().collect(),
         };
-        let (brokers, mut rng) = (self.world.stack.kafka_brokers.clone(), rng.fork());
+        let (brokers, mut rng) = (self.sandbox.stack.kafka_brokers.clone(), rng.fork());
         let stretch = move || {
             let windows = windows(&brokers, &topics, Bounds::Everything)?;
             let Some(Window { topic, partition, from, to }) = rng.choice(windows) else {
@@ -209,11 +210,11 @@ impl Outsider {
         let topics = self.topics.keys().cloned().collect();
         let mut expected = BTreeSet::new();
         let mut found = HashSet::new();
-        for record in all(&self.world, topics).await {
+        for record in all(&self.sandbox, topics).await {
             let Some(services) = self.poison.get(&record.key) else { continue };
             found.insert(record.key);
             for service in services {
-                expected.insert((self.world.topics.group(service), record.place.clone()));
+                expected.insert((self.sandbox.topics.group(service), record.place.clone()));
             }
         }
         assert_eq!(found.len(), self.poison.len(), "all poison is in the topics");
@@ -256,8 +257,8 @@ struct Lying {
     source: Option<(String, Place)>,
 }
 
-async fn all(world: &World, topics: Vec<String>) -> Vec<Lying> {
-    let brokers = world.stack.kafka_brokers.clone();
+async fn all(sandbox: &Sandbox, topics: Vec<String>) -> Vec<Lying> {
+    let brokers = sandbox.stack.kafka_brokers.clone();
     let look = move || {
         let mut records = Vec::new();
         scan(&brokers, &windows(&brokers, &topics, Bounds::Everything)?, |record| {
@@ -283,11 +284,11 @@ fn source_of(record: &Scanned<'_>) -> Option<(String, Place)> {
 }
 
 /// How many times each dead letter is there.
-pub(crate) async fn dead_letters(world: &World) -> BTreeMap<(String, Place), usize> {
+pub(crate) async fn dead_letters(sandbox: &Sandbox) -> BTreeMap<(String, Place), usize> {
     let services = reads().into_iter();
-    let topics = services.map(|(service, _)| world.topics.dead_letters(service)).collect();
+    let topics = services.map(|(service, _)| sandbox.topics.dead_letters(service)).collect();
     let mut dead = BTreeMap::new();
-    for letter in all(world, topics).await {
+    for letter in all(sandbox, topics).await {
         let source = letter.source.expect("a dead letter tells where it comes from");
         *dead.entry(source).or_default() += 1;
     }

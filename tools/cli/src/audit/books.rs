@@ -22,7 +22,7 @@ pub(crate) struct Books {
     pub(crate) unheard: Vec<(Service, Uuid)>,
 }
 
-/// Who has set aside or given up which records.
+/// Who has parked or given up which records.
 pub(crate) fn aside(ledgers: &[Ledger]) -> HashMap<Place, Services> {
     let mut aside: HashMap<Place, Services> = HashMap::new();
     for ledger in ledgers {

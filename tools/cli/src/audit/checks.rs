@@ -1,4 +1,4 @@
-use kernel::OrderId;
+use crate::OrderId;
 use uuid::Uuid;
 
 use super::books::{Books, OrderPage};
@@ -219,7 +219,7 @@ impl Auditor<'_> {
     /// Whether an operator knows that this event is lost for good.
     pub(crate) fn is_acknowledged(&self, order: Uuid, source: &str, sequence: i32) -> bool {
         let (order_id, source) = (OrderId(order), source.to_owned());
-        self.options.decisions.acknowledges(&Number { order_id, source, sequence })
+        self.options.decisions.acknowledges(&Number { saga: order_id, source, sequence })
     }
 
     /// I6, I7: the status fits what was read, what was said, and which calls are intended.

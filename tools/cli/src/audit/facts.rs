@@ -89,7 +89,7 @@ type Row = (&'static str, Service, &'static [Service]);
 
 /// In the order of [`Fact`]. A test of the whole workspace holds this equal to what the services
 /// declare.
-const DANCE: [Row; 20] = {
+const CHOREOGRAPHY: [Row; 20] = {
     use Service::{Inventory, Notification, Order, Payment, Shipping};
     [
         ("OrderPlaced", Order, &[Inventory, Payment, Shipping, Notification]),
@@ -156,15 +156,15 @@ impl Fact {
     }
 
     pub(crate) fn event_type(self) -> &'static str {
-        DANCE[self as usize].0
+        CHOREOGRAPHY[self as usize].0
     }
 
     pub(crate) fn source(self) -> Service {
-        DANCE[self as usize].1
+        CHOREOGRAPHY[self as usize].1
     }
 
     pub(crate) fn readers(self) -> Services {
-        Services::of(DANCE[self as usize].2)
+        Services::of(CHOREOGRAPHY[self as usize].2)
     }
 }
 

@@ -1,8 +1,8 @@
-//! Checks over whole tables: what is under way, and what was set aside.
+//! Checks over whole tables: what is under way, and what was parked.
 
 use std::collections::HashSet;
 
-use kernel::OrderId;
+use crate::OrderId;
 
 use super::books::Books;
 use super::checks::{Auditor, or_unknown};
@@ -81,7 +81,7 @@ impl Auditor<'_> {
         for gap in &ledger.gaps {
             let lost = gap.verdict == "lost";
             let number = Number {
-                order_id: OrderId(gap.order),
+                saga: OrderId(gap.order),
                 source: gap.source.clone(),
                 sequence: gap.sequence,
             };

@@ -3,9 +3,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use contracts::Envelope;
+use farandole_cli::OrderId;
 use farandole_cli::reader;
 use kafka::{AdminError, EventRecord, ReadError, ReadEvent, ReadFrom};
-use kernel::OrderId;
 use serde_json::json;
 
 use crate::connections::Connections;
@@ -86,11 +86,11 @@ fn line(record: EventRecord, order: Option<OrderId>, json: bool) -> Option<Strin
     let EventRecord { topic, partition, offset, event } = record;
     match event {
         Ok(ReadEvent { envelope, mut payload }) => {
-            if order.is_some_and(|wanted| wanted != envelope.order) {
+            if order.is_some_and(|wanted| wanted != envelope.saga) {
                 return None;
             }
             reader::redact(&mut payload);
-            let Envelope { id, time, source, event_type, order, sequence, .. } = envelope;
+            let Envelope { id, time, source, event_type, saga: order, sequence, .. } = envelope;
             if json {
                 let event = json!({
                     "id": id, "time": time, "source": source, "type": event_type,

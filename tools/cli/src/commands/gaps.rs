@@ -1,11 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
+use farandole_cli::OrderId;
 use farandole_cli::SERVICES;
 use farandole_cli::decisions::Decisions;
 use farandole_cli::gaps::{Gap, Number, Verdict, gaps, is_missed};
 use kafka::{AdminError, Publisher};
-use kernel::OrderId;
 use serde_json::json;
 
 use crate::age::ago;
@@ -77,7 +77,7 @@ async fn acknowledge(
     connections: &Connections,
     databases: &Databases,
 ) -> anyhow::Result<ExitCode> {
-    let number = Number { order_id: order, source, sequence };
+    let number = Number { saga: order, source, sequence };
     let asked_for = format!("{order} {} {sequence}", number.source);
     let mut missed = false;
     for service in SERVICES {

@@ -7,10 +7,10 @@ mod undo;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use farandole_cli::OrderId;
 use farandole_cli::decisions::Decisions;
 use farandole_cli::outcomes::{Outcomes, find_causes, outcomes};
 use farandole_cli::stuck::{self, Filter, Letters, Stuck, find, read_letters};
-use kernel::OrderId;
 
 use crate::commands::dlq::OperationLog;
 use crate::commands::exit;

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use farandole_cli::OrderId;
 use farandole_cli::database::ask;
 use farandole_cli::{SERVICES, Unreadable};
 use jiff::Timestamp;
-use kernel::OrderId;
 use serde::Serialize;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;

@@ -1,7 +1,7 @@
 //! All there is to know of one order, from the databases.
 
+use crate::OrderId;
 use jiff::Timestamp;
-use kernel::OrderId;
 use serde::Serialize;
 
 use super::databases::Databases;

@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+use crate::OrderId;
 use contracts::{Topics, headers};
 use kafka::{AdminError, Bounds, Scanned, scan, windows};
-use kernel::OrderId;
 
 use super::moves::Awaited;
 use super::order::{Stuck, StuckOrder};

@@ -1,5 +1,5 @@
+use crate::OrderId;
 use jiff::Timestamp;
-use kernel::OrderId;
 use serde::Serialize;
 
 use super::moves::Awaited;

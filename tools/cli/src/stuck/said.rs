@@ -3,10 +3,10 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use crate::OrderId;
 use contracts::{TARGET_GROUP, Topics, headers};
 use jiff::Timestamp;
 use kafka::{AdminError, Bounds, Scanned, scan, windows};
-use kernel::OrderId;
 use serde::Serialize;
 
 use super::letters::letter;

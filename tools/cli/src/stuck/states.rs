@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
+use crate::OrderId;
 use jiff::Timestamp;
-use kernel::OrderId;
 use sqlx::postgres::PgConnection;
 use sqlx::{FromRow, postgres::PgRow};
 use uuid::Uuid;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use crate::OrderId;
 use jiff::{SignedDuration, Timestamp};
-use kernel::OrderId;
 use uuid::Uuid;
 
 use super::databases::Databases;

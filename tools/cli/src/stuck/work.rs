@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
+use crate::OrderId;
 use jiff::Timestamp;
-use kernel::OrderId;
 use serde::Serialize;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, FromRow};

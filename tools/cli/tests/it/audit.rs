@@ -3,7 +3,7 @@ use crate::books::Books;
 #[tokio::test]
 async fn the_exit_code_tells_what_is_violated_from_what_is_under_way() {
     let books = Books::new().await;
-    books.world.prepare_fleet().await;
+    books.sandbox.prepare_fleet().await;
     books.ask(&["audit"]).await.exits(0).says("0 orders, 0 events");
 
     let gap = "INSERT INTO gaps (order_id, source, sequence, partition)
@@ -28,7 +28,7 @@ async fn the_exit_code_tells_what_is_violated_from_what_is_under_way() {
 #[tokio::test]
 async fn no_rows_content_ends_the_audit() {
     let books = Books::new().await;
-    books.world.prepare_fleet().await;
+    books.sandbox.prepare_fleet().await;
     let order = uuid::Uuid::now_v7();
     for text in ["A\\u0000da", "half \\ud800 a pair", "no escape: \\\\u0000", "\\\\\\u0000"] {
         for (service, table, state) in [

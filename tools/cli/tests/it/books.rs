@@ -3,32 +3,32 @@ use std::path::Path;
 use farandole_cli::SERVICES;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use testkit::World;
+use testkit::Sandbox;
 use uuid::Uuid;
 
 use crate::{Run, output, program};
 
 /// The five services' databases, as the services make them, for a test to write into.
 pub(crate) struct Books {
-    pub(crate) world: World,
+    pub(crate) sandbox: Sandbox,
 }
 
 impl Books {
     /// With nothing in them.
     pub(crate) async fn new() -> Self {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         for service in SERVICES {
-            let url = world.database(service).await;
+            let url = sandbox.database(service).await;
             let mut database = PgConnection::connect(&url).await.unwrap();
             migrate(&mut database, "shared/messaging").await;
             migrate(&mut database, &format!("services/{service}")).await;
         }
-        Self { world }
+        Self { sandbox }
     }
 
     /// Writes something into a service's database. Locks are held until the connection is dropped.
     pub(crate) async fn write(&self, service: &str, sql: &str) -> PgConnection {
-        let url = self.world.database_url(service);
+        let url = self.sandbox.database_url(service);
         let mut database = PgConnection::connect(&url).await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut database).await.unwrap();
         database
@@ -74,10 +74,10 @@ impl Books {
 
     /// `farandole`, told where all these databases are.
     pub(crate) async fn ask(&self, arguments: &[&str]) -> Run {
-        let mut command = program(&self.world, arguments);
+        let mut command = program(&self.sandbox, arguments);
         for service in SERVICES {
             let variable = format!("{}_DATABASE_URL", service.to_uppercase());
-            command.env(variable, self.world.database_url(service));
+            command.env(variable, self.sandbox.database_url(service));
         }
         output(command).await
     }

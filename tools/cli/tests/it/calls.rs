@@ -56,7 +56,7 @@ async fn calls_are_listed_by_what_they_are() {
     shown.says("state        given up").says("pm_card_visa").says("tries        9");
     let none = format!("{}/charge", Uuid::nil());
     books.ask(&["calls", "show", &none]).await.exits(1).says("not open");
-    let unset = run(&books.world, &["calls", "list", "--step", "charge"]).await;
+    let unset = run(&books.sandbox, &["calls", "list", "--step", "charge"]).await;
     unset.exits(3).says("PAYMENT_DATABASE_URL");
 }
 
@@ -83,7 +83,7 @@ async fn a_decision_needs_a_call_a_reason_and_a_service() {
     // Nothing of that was said to anybody.
     let reason = [&reason[..], &["--yes"]].concat();
     ask(&[&["park", &open], &reason[..]].concat()).await.exits(3).says("farandole.operations");
-    books.world.prepare_fleet().await;
+    books.sandbox.prepare_fleet().await;
     let parked = ask(&[&["park", &open], &reason[..]].concat()).await.exits(1);
     parked.says("no payment service runs");
     books.ask(&["dlq", "log"]).await.exits(0).says("park").says("ada").says("1 of 1");

@@ -1,4 +1,4 @@
-use testkit::World;
+use testkit::Sandbox;
 use tokio::io::{AsyncBufReadExt, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -12,16 +12,16 @@ async fn nowhere() -> String {
 
 #[tokio::test]
 async fn what_is_not_there_is_named() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let kafka = nowhere().await;
-    run(&world, &["topics", "create", "--kafka-brokers", &kafka])
+    run(&sandbox, &["topics", "create", "--kafka-brokers", &kafka])
         .await
         .exits(3)
         .says(&kafka)
         .says("KAFKA_BROKERS");
     let registry = format!("http://{}/apis/ccompat/v7", nowhere().await);
     for command in [["schemas", "register"], ["events", "tail"]] {
-        run(&world, &[&command[..], &["--schema-registry-url", &registry]].concat())
+        run(&sandbox, &[&command[..], &["--schema-registry-url", &registry]].concat())
             .await
             .exits(3)
             .says(&registry)
@@ -31,9 +31,9 @@ async fn what_is_not_there_is_named() {
 
 #[tokio::test]
 async fn a_registry_address_without_its_path_is_told_from_an_empty_registry() {
-    let world = World::new();
-    let bare = world.stack.schema_registry_url.strip_suffix("/apis/ccompat/v7").unwrap();
-    run(&world, &["schemas", "register", "--schema-registry-url", bare])
+    let sandbox = Sandbox::new();
+    let bare = sandbox.stack.schema_registry_url.strip_suffix("/apis/ccompat/v7").unwrap();
+    run(&sandbox, &["schemas", "register", "--schema-registry-url", bare])
         .await
         .exits(3)
         .says("no Confluent-compatible API");
@@ -41,16 +41,16 @@ async fn a_registry_address_without_its_path_is_told_from_an_empty_registry() {
 
 #[tokio::test]
 async fn it_waits_for_a_registry_that_comes_up_late() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let address = nowhere().await;
     let url = format!("http://{address}/apis/ccompat/v7");
     let arguments = ["schemas", "register", "--wait", "60", "--schema-registry-url", &url];
-    let mut child = program(&world, &arguments).spawn().unwrap();
+    let mut child = program(&sandbox, &arguments).spawn().unwrap();
     let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
     let line = errors.next_line().await.unwrap().unwrap();
     assert!(line.starts_with("waiting for the schema registry"), "{line}");
 
-    let registry = world.stack.schema_registry_url.split('/').nth(2).unwrap().to_owned();
+    let registry = sandbox.stack.schema_registry_url.split('/').nth(2).unwrap().to_owned();
     let listener = TcpListener::bind(&address).await.unwrap();
     tokio::spawn(async move {
         loop {

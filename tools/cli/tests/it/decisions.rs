@@ -12,7 +12,7 @@ use crate::books::Books;
 /// has read.
 async fn with_a_dead_event() -> (Books, Uuid, String) {
     let books = Books::new().await;
-    books.world.prepare_fleet().await;
+    books.sandbox.prepare_fleet().await;
     let order = Uuid::now_v7();
     let gap = format!(
         "INSERT INTO gaps (order_id, source, sequence, partition, verdict)
@@ -29,7 +29,7 @@ async fn with_a_dead_event() -> (Books, Uuid, String) {
 /// What payment could not process, from this offset.
 async fn bury(books: &Books, order: Uuid, offset: u32) {
     let value = |text: &str| Some(text.as_bytes().to_vec());
-    let topics = &books.world.topics;
+    let topics = &books.sandbox.topics;
     let record = PlainRecord {
         topic: topics.dead_letters("payment"),
         key: value(&order.to_string()),
@@ -46,7 +46,7 @@ async fn bury(books: &Books, order: Uuid, offset: u32) {
             (dead::OFFSET.to_owned(), value(&offset.to_string())),
         ],
     };
-    let publisher = Publisher::new(&books.world.stack.kafka_brokers).unwrap();
+    let publisher = Publisher::new(&books.sandbox.stack.kafka_brokers).unwrap();
     publisher.publish_all(&[record]).await.unwrap();
 }
 

@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use contracts::Encoder;
 use contracts::dead_letter_headers as dead;
+use farandole_cli::OrderId;
 use kafka::{Bounds, PlainRecord, Publisher, Registry, scan, windows};
-use kernel::OrderId;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
-use testkit::{World, eventually};
+use testkit::{Sandbox, eventually};
 use uuid::Uuid;
 
 use crate::books::migrate;
@@ -18,7 +18,7 @@ const UNKNOWN_SCHEMA: &[u8] = &[0, 0x7f, 0, 0, 1, 42];
 
 /// A corner of the stack with dead letters, put there as services do.
 struct Graveyard {
-    world: World,
+    sandbox: Sandbox,
     publisher: Publisher,
 }
 
@@ -35,15 +35,15 @@ fn event(event_type: &str, order: OrderId) -> Headers {
 
 impl Graveyard {
     async fn new() -> Self {
-        let world = World::new();
-        world.prepare_fleet().await;
-        let publisher = Publisher::new(&world.stack.kafka_brokers).unwrap();
-        Self { world, publisher }
+        let sandbox = Sandbox::new();
+        sandbox.prepare_fleet().await;
+        let publisher = Publisher::new(&sandbox.stack.kafka_brokers).unwrap();
+        Self { sandbox, publisher }
     }
 
     /// An event of this service's that failed at this offset, with these errors.
     async fn bury(&self, service: &str, own: Headers, payload: &[u8], at: i64, errors: &[&str]) {
-        let topics = &self.world.topics;
+        let topics = &self.sandbox.topics;
         let failure = [
             header(dead::ERRORS, json!(errors).to_string()),
             header(dead::ATTEMPTS, errors.len().to_string()),
@@ -79,7 +79,7 @@ impl Graveyard {
 
     async fn run(&self, arguments: &str) -> Run {
         let words: Vec<&str> = arguments.split_whitespace().collect();
-        run(&self.world, &[&["dlq"], &words[..]].concat()).await
+        run(&self.sandbox, &[&["dlq"], &words[..]].concat()).await
     }
 
     async fn json(&self, arguments: &str) -> Value {
@@ -96,8 +96,8 @@ impl Graveyard {
 
     /// All headers of what is in the order service's topic.
     async fn put_back(&self) -> Vec<Headers> {
-        let brokers = self.world.stack.kafka_brokers.clone();
-        let topic = self.world.topics.events("order");
+        let brokers = self.sandbox.stack.kafka_brokers.clone();
+        let topic = self.sandbox.topics.events("order");
         let reading = move || {
             let windows = windows(&brokers, &[topic], Bounds::Everything).unwrap();
             let mut found = Vec::new();
@@ -115,7 +115,7 @@ impl Graveyard {
 
     /// The payment service's database, as its loop makes it; and the flag that names it.
     async fn database(&self) -> (PgConnection, String) {
-        let url = self.world.database("payment").await;
+        let url = self.sandbox.database("payment").await;
         let mut database = PgConnection::connect(&url).await.unwrap();
         migrate(&mut database, "shared/messaging").await;
         migrate(&mut database, "services/payment").await;
@@ -170,7 +170,7 @@ async fn list_counts_what_failed_alike() {
 #[tokio::test]
 async fn garbage_is_listed_and_shown_and_not_redriven() {
     let graves = Graveyard::new().await;
-    let topic = graves.world.topics.dead_letters("payment");
+    let topic = graves.sandbox.topics.dead_letters("payment");
     let nothing = PlainRecord { topic: topic.clone(), ..PlainRecord::default() };
     graves.publish(nothing).await;
     let odd = header(dead::ERRORS, "not JSON");
@@ -196,9 +196,9 @@ async fn garbage_is_listed_and_shown_and_not_redriven() {
 #[tokio::test]
 async fn show_tells_all_without_personal_data() {
     let graves = Graveyard::new().await;
-    let (world, id) = (&graves.world, order());
-    let registry = Registry::new(&world.stack.schema_registry_url.parse().unwrap()).unwrap();
-    let schema = registry.latest(&world.topics.subject("order", "OrderPlaced")).await.unwrap();
+    let (sandbox, id) = (&graves.sandbox, order());
+    let registry = Registry::new(&sandbox.stack.schema_registry_url.parse().unwrap()).unwrap();
+    let schema = registry.latest(&sandbox.topics.subject("order", "OrderPlaced")).await.unwrap();
     let placed = json!({
         "order_id": id, "customer_id": "c-1", "payment_method": "pm_card_visa", "lines": [],
         "total": {"amount": 900, "currency": "EUR"}, "placed_at": 0,
@@ -274,7 +274,7 @@ async fn what_is_redriven_goes_back_as_it_was() {
         .await
         .exits(0)
         .says("3 dead letters would be redriven, 2 of them first")
-        .says(&graves.world.topics.events("order"));
+        .says(&graves.sandbox.topics.events("order"));
     assert_eq!(graves.put_back().await.len(), 0, "a dry run does nothing");
 
     graves
@@ -287,7 +287,7 @@ async fn what_is_redriven_goes_back_as_it_was() {
     for headers in &back {
         assert_eq!(headers.len(), 10 + 3, "the event's own, and three of ours");
         assert_eq!(value(headers, "ce_type"), "OrderPlaced");
-        assert_eq!(value(headers, contracts::TARGET_GROUP), graves.world.topics.group("payment"));
+        assert_eq!(value(headers, contracts::TARGET_GROUP), graves.sandbox.topics.group("payment"));
         let redrive: Uuid = value(headers, contracts::REDRIVE).parse().unwrap();
         assert_eq!(redrive.get_version_num(), 7);
         let history: Value = serde_json::from_str(value(headers, contracts::DEAD_HISTORY)).unwrap();
@@ -308,7 +308,7 @@ async fn what_has_no_topic_to_go_back_to_is_left_out() {
     graves.bury_some("payment", 1).await;
     let open = graves.open().await;
     let elsewhere = PlainRecord {
-        topic: graves.world.topics.dead_letters("payment"),
+        topic: graves.sandbox.topics.dead_letters("payment"),
         key: Some(b"key".to_vec()),
         payload: None,
         headers: vec![
@@ -316,7 +316,7 @@ async fn what_has_no_topic_to_go_back_to_is_left_out() {
             header(dead::TOPIC, "gone.events"),
             header(dead::PARTITION, "0"),
             header(dead::OFFSET, "1"),
-            header(dead::GROUP, graves.world.topics.group("payment")),
+            header(dead::GROUP, graves.sandbox.topics.group("payment")),
         ],
     };
     graves.publish(elsewhere).await;
@@ -432,7 +432,7 @@ async fn an_interrupted_redrive_goes_on_where_it_was() {
     let graves = Graveyard::new().await;
     graves.bury_some("payment", 60).await;
     let redrive = ["dlq", "redrive", "--all-open", "--yes", "--rate", "20", "--by", "ada"];
-    let mut child = program(&graves.world, &redrive).spawn().unwrap();
+    let mut child = program(&graves.sandbox, &redrive).spawn().unwrap();
     eventually("some are redriven", PATIENCE, async || {
         let log = graves.json("log").await;
         log[0]["done"].as_u64().is_some_and(|done| done >= 5).then_some(())

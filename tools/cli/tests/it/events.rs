@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use contracts::Encoder;
+use farandole_cli::OrderId;
 use farandole_cli::{Schemas, TopicShape, create_topics, reader, register_schemas};
 use kafka::{Admin, EventReader, EventRecord, Publisher, ReadError, ReadFrom, Registry};
-use kernel::OrderId;
 use serde_json::{Value, json};
-use testkit::World;
+use testkit::Sandbox;
 
 use crate::{envelope, order, run};
 
@@ -13,20 +13,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A corner of the stack with topics and schemas, and something that publishes as services do.
 struct Fleet {
-    world: World,
+    sandbox: Sandbox,
     registry: Registry,
     publisher: Publisher,
 }
 
 impl Fleet {
     async fn new() -> Self {
-        let world = World::new();
-        let registry = Registry::new(&world.stack.schema_registry_url.parse().unwrap()).unwrap();
-        register_schemas(&registry, &world.topics, &Schemas::embedded()).await.unwrap();
-        let admin = Admin::new(&world.stack.kafka_brokers).unwrap();
-        create_topics(&admin, &world.topics, &TopicShape::default()).await.unwrap();
-        let publisher = Publisher::new(&world.stack.kafka_brokers).unwrap();
-        Self { world, registry, publisher }
+        let sandbox = Sandbox::new();
+        let registry = Registry::new(&sandbox.stack.schema_registry_url.parse().unwrap()).unwrap();
+        register_schemas(&registry, &sandbox.topics, &Schemas::embedded()).await.unwrap();
+        let admin = Admin::new(&sandbox.stack.kafka_brokers).unwrap();
+        create_topics(&admin, &sandbox.topics, &TopicShape::default()).await.unwrap();
+        let publisher = Publisher::new(&sandbox.stack.kafka_brokers).unwrap();
+        Self { sandbox, registry, publisher }
     }
 
     async fn place(&self, order: OrderId) {
@@ -47,20 +47,20 @@ impl Fleet {
     }
 
     async fn emit(&self, event_type: &str, order: OrderId, payload: Value) {
-        let subject = self.world.topics.subject("order", event_type);
+        let subject = self.sandbox.topics.subject("order", event_type);
         let schema = self.registry.latest(&subject).await.unwrap();
         let payload = Encoder::new(schema.id, &schema.schema).unwrap().encode(&payload).unwrap();
         self.publish(order, &payload, &envelope(event_type, order).headers()).await;
     }
 
     async fn publish(&self, order: OrderId, payload: &[u8], headers: &[(&str, String)]) {
-        let (topic, key) = (self.world.topics.events("order"), order.to_string());
+        let (topic, key) = (self.sandbox.topics.events("order"), order.to_string());
         self.publisher.publish(&topic, key.as_bytes(), payload, headers).await.unwrap();
     }
 
     async fn reader(&self, from: ReadFrom) -> EventReader {
-        let brokers = &self.world.stack.kafka_brokers;
-        reader::open(brokers, self.registry.clone(), &self.world.topics, from).await.unwrap()
+        let brokers = &self.sandbox.stack.kafka_brokers;
+        reader::open(brokers, self.registry.clone(), &self.sandbox.topics, from).await.unwrap()
     }
 }
 
@@ -73,7 +73,7 @@ async fn tail_shows_events_without_personal_data() {
     fleet.publish(one, b"nonsense", &[]).await;
 
     let all = ["events", "tail", "--from-start", "--no-follow"];
-    let shown = run(&fleet.world, &all).await.exits(0);
+    let shown = run(&fleet.sandbox, &all).await.exits(0);
     assert_eq!(shown.output.lines().count(), 3, "{}", shown.output);
     assert!(!shown.output.contains("Ada") && !shown.output.contains("Lyon"), "{}", shown.output);
     shown
@@ -85,15 +85,15 @@ async fn tail_shows_events_without_personal_data() {
 
     let other = other.to_string();
     let of_other = [&all[..], &["--order", &other]].concat();
-    let shown = run(&fleet.world, &of_other).await.exits(0);
+    let shown = run(&fleet.sandbox, &of_other).await.exits(0);
     assert_eq!(shown.output.lines().count(), 1, "{}", shown.output);
     shown.says(&other);
 }
 
 #[tokio::test]
 async fn tail_wants_the_topics_to_be_there() {
-    let world = World::new();
-    run(&world, &["events", "tail"]).await.exits(3).says("Run `farandole topics create`");
+    let sandbox = Sandbox::new();
+    run(&sandbox, &["events", "tail"]).await.exits(3).says("Run `farandole topics create`");
 }
 
 #[tokio::test]
@@ -105,9 +105,9 @@ async fn a_reader_reads_by_the_writers_schema() {
     assert!(!reader.caught_up());
     let EventRecord { topic, offset, event, .. } = reader.next(PATIENCE).await.unwrap().unwrap();
     assert!(reader.caught_up());
-    assert_eq!((topic, offset), (fleet.world.topics.events("order"), 0));
+    assert_eq!((topic, offset), (fleet.sandbox.topics.events("order"), 0));
     let event = event.unwrap();
-    assert_eq!((event.envelope.order, event.envelope.sequence), (order, 1));
+    assert_eq!((event.envelope.saga, event.envelope.sequence), (order, 1));
     assert_eq!(event.payload["order_id"], json!(order));
     assert_eq!(event.payload["lines"][0]["unit_price"]["amount"], 450);
     assert_eq!(event.payload["placed_at"], 1_767_323_045_000_i64);
@@ -131,7 +131,7 @@ async fn a_reader_loses_nothing_while_the_registry_is_away() {
     let fleet = Fleet::new().await;
     fleet.confirm(order()).await;
     let away = Registry::new(&"http://127.0.0.1:9/apis/ccompat/v7".parse().unwrap()).unwrap();
-    let (brokers, topics) = (&fleet.world.stack.kafka_brokers, &fleet.world.topics);
+    let (brokers, topics) = (&fleet.sandbox.stack.kafka_brokers, &fleet.sandbox.topics);
     let mut reader = reader::open(brokers, away, topics, ReadFrom::Beginning).await.unwrap();
     for _ in 0..2 {
         let error = reader.next(PATIENCE).await.unwrap_err();

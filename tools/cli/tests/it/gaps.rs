@@ -35,15 +35,15 @@ async fn missing_numbers_are_listed_with_what_to_do() {
 
     // Without its topic, the log of operations has acknowledged nothing.
     books.ask(&["gaps"]).await.exits(1).says("farandole.operations does not exist");
-    let one = run(&books.world, &["gaps", "--service", "payment"]).await;
+    let one = run(&books.sandbox, &["gaps", "--service", "payment"]).await;
     one.exits(3).says("set PAYMENT_DATABASE_URL");
-    run(&books.world, &["gaps", "--service", "gardening"]).await.exits(2);
+    run(&books.sandbox, &["gaps", "--service", "gardening"]).await.exits(2);
 }
 
 #[tokio::test]
 async fn what_is_acknowledged_is_missed_no_more() {
     let books = Books::new().await;
-    books.world.prepare_fleet().await;
+    books.sandbox.prepare_fleet().await;
     let order = Uuid::now_v7();
     let gaps = format!(
         "INSERT INTO gaps (order_id, source, sequence, partition, verdict) VALUES

@@ -34,10 +34,10 @@ fn looks(order: Uuid) -> Vec<Vec<String>> {
 
 fn command(books: &Books, words: &[String]) -> Command {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let mut command = program(&books.world, &words);
+    let mut command = program(&books.sandbox, &words);
     for service in SERVICES {
         let variable = format!("{}_DATABASE_URL", service.to_uppercase());
-        command.env(variable, books.world.database_url(service));
+        command.env(variable, books.sandbox.database_url(service));
         // Nobody listens there.
         command.env(format!("{}_URL", service.to_uppercase()), "http://127.0.0.1:9");
     }
@@ -58,7 +58,7 @@ async fn ask(books: &Books, words: &[String]) -> Run {
 #[tokio::test]
 async fn whatever_is_locked_a_look_comes_back_and_says_who_locked_it() {
     let books = Books::new().await;
-    books.world.prepare_fleet().await;
+    books.sandbox.prepare_fleet().await;
     let order = Uuid::now_v7();
     books.order(order, "placed", None).await;
     for (service, table) in [
@@ -101,15 +101,15 @@ async fn whatever_is_locked_a_look_comes_back_and_says_who_locked_it() {
 #[tokio::test]
 async fn who_is_misaddressed_says_so() {
     let books = Books::new().await;
-    books.world.prepare_fleet().await;
-    let empty = books.world.database("nobody").await;
+    books.sandbox.prepare_fleet().await;
+    let empty = books.sandbox.database("nobody").await;
     for words in looks(Uuid::now_v7()) {
         let asked = async |url: &str| {
             let mut command = command(&books, &words);
             command.env("ORDER_DATABASE_URL", url);
             output(command).await
         };
-        let other = asked(&books.world.database_url("payment")).await;
+        let other = asked(&books.sandbox.database_url("payment")).await;
         let is_status = words[0] == "status";
         // Nobody answers, which is worse.
         other.exits(if is_status { 1 } else { 3 }).says("is the payment service's database");
@@ -132,7 +132,7 @@ const HOSTILE: &str = "a\n  FORGED line\r\x1b[2J\x1b]0;x\x07\u{202e}b\u{200b}\u{
 /// Hostile text wherever it can come from outside.
 async fn haunted() -> (Books, Uuid) {
     let books = Books::new().await;
-    books.world.prepare_fleet().await;
+    books.sandbox.prepare_fleet().await;
     let order = Uuid::now_v7();
     books.order(order, "cancelled", Some("timed_out")).await;
     let text = HOSTILE.replace('\'', "''");
@@ -157,8 +157,8 @@ async fn haunted() -> (Books, Uuid) {
          VALUES ('{order}', 1, 0, 0, '{state}')"
     );
     books.write("inventory", &reservation).await;
-    let publisher = Publisher::new(&books.world.stack.kafka_brokers).unwrap();
-    let topics = &books.world.topics;
+    let publisher = Publisher::new(&books.sandbox.stack.kafka_brokers).unwrap();
+    let topics = &books.sandbox.topics;
     let value = |text: &str| Some(text.as_bytes().to_vec());
     let odd = vec![
         (headers::TYPE.to_owned(), value(HOSTILE)),

@@ -23,8 +23,8 @@ mod usage;
 use std::process::{ExitStatus, Stdio};
 
 use contracts::Envelope;
-use kernel::OrderId;
-use testkit::World;
+use farandole_cli::OrderId;
+use testkit::Sandbox;
 use tokio::process::Command;
 use uuid::Uuid;
 
@@ -38,7 +38,7 @@ fn envelope(event_type: &str, order: OrderId) -> Envelope {
         id: Uuid::now_v7(),
         event_type: event_type.to_owned(),
         source: "/order".to_owned(),
-        order,
+        saga: order,
         time: "2026-01-02T03:04:05Z".parse().unwrap(),
         sequence: 1,
         correlation_id: "c".to_owned(),
@@ -71,13 +71,13 @@ impl Run {
 }
 
 /// `farandole`, in this corner of the stack.
-fn program(world: &World, arguments: &[&str]) -> Command {
+fn program(sandbox: &Sandbox, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_farandole"));
     command
         .args(arguments)
-        .env("KAFKA_BROKERS", &world.stack.kafka_brokers)
-        .env("SCHEMA_REGISTRY_URL", &world.stack.schema_registry_url)
-        .env("TOPIC_PREFIX", &world.prefix)
+        .env("KAFKA_BROKERS", &sandbox.stack.kafka_brokers)
+        .env("SCHEMA_REGISTRY_URL", &sandbox.stack.schema_registry_url)
+        .env("TOPIC_PREFIX", &sandbox.prefix)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -85,8 +85,8 @@ fn program(world: &World, arguments: &[&str]) -> Command {
     command
 }
 
-async fn run(world: &World, arguments: &[&str]) -> Run {
-    output(program(world, arguments)).await
+async fn run(sandbox: &Sandbox, arguments: &[&str]) -> Run {
+    output(program(sandbox, arguments)).await
 }
 
 async fn output(mut command: Command) -> Run {

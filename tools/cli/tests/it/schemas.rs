@@ -4,7 +4,7 @@ use std::path::Path;
 use farandole_cli::{SchemaReport, SchemaState, Schemas, check_schemas, register_schemas};
 use kafka::Registry;
 use tempfile::TempDir;
-use testkit::World;
+use testkit::Sandbox;
 
 use crate::run;
 
@@ -34,18 +34,18 @@ fn write_versions(directory: &Path, fields: &[&str]) {
     }
 }
 
-fn registry(world: &World) -> Registry {
-    Registry::new(&world.stack.schema_registry_url.parse().unwrap()).unwrap()
+fn registry(sandbox: &Sandbox) -> Registry {
+    Registry::new(&sandbox.stack.schema_registry_url.parse().unwrap()).unwrap()
 }
 
-async fn register(world: &World, directory: &TempDir) -> Vec<SchemaState> {
+async fn register(sandbox: &Sandbox, directory: &TempDir) -> Vec<SchemaState> {
     let schemas = Schemas::read(directory.path()).unwrap();
-    states(register_schemas(&registry(world), &world.topics, &schemas).await.unwrap())
+    states(register_schemas(&registry(sandbox), &sandbox.topics, &schemas).await.unwrap())
 }
 
-async fn check(world: &World, directory: &TempDir) -> Vec<SchemaState> {
+async fn check(sandbox: &Sandbox, directory: &TempDir) -> Vec<SchemaState> {
     let schemas = Schemas::read(directory.path()).unwrap();
-    states(check_schemas(&registry(world), &world.topics, &schemas).await.unwrap())
+    states(check_schemas(&registry(sandbox), &sandbox.topics, &schemas).await.unwrap())
 }
 
 fn states(reports: Vec<SchemaReport>) -> Vec<SchemaState> {
@@ -54,65 +54,65 @@ fn states(reports: Vec<SchemaReport>) -> Vec<SchemaState> {
 
 #[tokio::test]
 async fn all_schemas_are_registered_once() {
-    let world = World::new();
-    let subject = world.topics.subject("order", "OrderPlaced");
+    let sandbox = Sandbox::new();
+    let subject = sandbox.topics.subject("order", "OrderPlaced");
     let check = ["schemas", "register", "--check"];
-    run(&world, &check).await.exits(1).says("14 of 14 schemas are missing");
-    run(&world, &["schemas", "register"]).await.exits(0).says("14 of them now");
-    run(&world, &["schemas", "register"]).await.exits(0).says("0 of them now");
-    run(&world, &check).await.exits(0).says(&subject);
+    run(&sandbox, &check).await.exits(1).says("14 of 14 schemas are missing");
+    run(&sandbox, &["schemas", "register"]).await.exits(0).says("14 of them now");
+    run(&sandbox, &["schemas", "register"]).await.exits(0).says("0 of them now");
+    run(&sandbox, &check).await.exits(0).says(&subject);
 
-    assert_eq!(registry(&world).compatibility(&subject).await.unwrap(), "FULL_TRANSITIVE");
-    assert_eq!(registry(&world).latest(&subject).await.unwrap().version, 1);
+    assert_eq!(registry(&sandbox).compatibility(&subject).await.unwrap(), "FULL_TRANSITIVE");
+    assert_eq!(registry(&sandbox).latest(&subject).await.unwrap().version, 1);
 }
 
 #[tokio::test]
 async fn a_compatible_next_version_is_registered_after_the_first() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let schemas = versions(&[REASON]);
-    let [SchemaState::Registered(first)] = register(&world, &schemas).await[..] else {
+    let [SchemaState::Registered(first)] = register(&sandbox, &schemas).await[..] else {
         panic!("the first version is not registered")
     };
     write_versions(schemas.path(), &[REASON, REASON_AND_PLACE]);
     let before = [SchemaState::AlreadyThere(first), SchemaState::Missing];
-    assert_eq!(check(&world, &schemas).await, before);
+    assert_eq!(check(&sandbox, &schemas).await, before);
 
-    let [_, SchemaState::Registered(second)] = register(&world, &schemas).await[..] else {
+    let [_, SchemaState::Registered(second)] = register(&sandbox, &schemas).await[..] else {
         panic!("the second version is not registered")
     };
     let after = [first, second].map(SchemaState::AlreadyThere);
-    assert_eq!(check(&world, &schemas).await, after);
-    assert_eq!(register(&world, &schemas).await, after);
+    assert_eq!(check(&sandbox, &schemas).await, after);
+    assert_eq!(register(&sandbox, &schemas).await, after);
 }
 
 #[tokio::test]
 async fn an_incompatible_next_version_is_refused_in_the_registrys_words() {
-    let world = World::new();
-    let subject = world.topics.subject("order", "OrderLost");
+    let sandbox = Sandbox::new();
+    let subject = sandbox.topics.subject("order", "OrderLost");
     let schemas = versions(&[REASON, REASON_AND_MANDATORY_PLACE, REASON_AND_PLACE]);
     let directory = schemas.path().to_str().unwrap();
-    run(&world, &["schemas", "register", "--dir", directory])
+    run(&sandbox, &["schemas", "register", "--dir", directory])
         .await
         .exits(1)
         .says(&format!("{subject} version 2: the registry refuses it: "))
         .says("Incompatible")
         .says("2 of 3 schemas are not registered");
-    let latest = registry(&world).latest(&subject).await.unwrap();
+    let latest = registry(&sandbox).latest(&subject).await.unwrap();
     assert_eq!(latest.version, 1, "what comes after a refused version is not tried");
 }
 
 #[tokio::test]
 async fn an_edited_version_is_reported_and_nothing_registered() {
-    let world = World::new();
-    let [SchemaState::Registered(id)] = register(&world, &versions(&[REASON])).await[..] else {
+    let sandbox = Sandbox::new();
+    let [SchemaState::Registered(id)] = register(&sandbox, &versions(&[REASON])).await[..] else {
         panic!("not registered")
     };
     let edited = versions(&[REASON_AS_BYTES, REASON_AND_PLACE]);
     let found = [SchemaState::Differs(id), SchemaState::Missing];
-    assert_eq!(check(&world, &edited).await, found);
-    assert_eq!(register(&world, &edited).await, found);
+    assert_eq!(check(&sandbox, &edited).await, found);
+    assert_eq!(register(&sandbox, &edited).await, found);
     let directory = edited.path().to_str().unwrap();
-    run(&world, &["schemas", "register", "--dir", directory])
+    run(&sandbox, &["schemas", "register", "--dir", directory])
         .await
         .exits(1)
         .says("A released schema is never edited");
@@ -120,23 +120,23 @@ async fn an_edited_version_is_reported_and_nothing_registered() {
 
 #[tokio::test]
 async fn a_subject_that_takes_anything_is_reported_and_guarded_again() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let schemas = versions(&[REASON]);
-    register(&world, &schemas).await;
-    let subject = world.topics.subject("order", "OrderLost");
-    registry(&world).set_compatibility(&subject, "NONE").await.unwrap();
+    register(&sandbox, &schemas).await;
+    let subject = sandbox.topics.subject("order", "OrderLost");
+    registry(&sandbox).set_compatibility(&subject, "NONE").await.unwrap();
     let directory = schemas.path().to_str().unwrap();
     let check = ["schemas", "register", "--check", "--dir", directory];
-    run(&world, &check).await.exits(1).says("the subject's compatibility is NONE");
-    run(&world, &["schemas", "register", "--dir", directory]).await.exits(0);
-    run(&world, &check).await.exits(0);
+    run(&sandbox, &check).await.exits(1).says("the subject's compatibility is NONE");
+    run(&sandbox, &["schemas", "register", "--dir", directory]).await.exits(0);
+    run(&sandbox, &check).await.exits(0);
 }
 
 #[tokio::test]
 async fn a_directory_without_schemas_is_wrong_usage() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let empty = tempfile::tempdir().unwrap();
     let directory = empty.path().to_str().unwrap();
-    run(&world, &["schemas", "register", "--dir", directory]).await.exits(2).says("no schema in");
-    run(&world, &["schemas", "register", "--dir", "/nowhere"]).await.exits(2).says("/nowhere");
+    run(&sandbox, &["schemas", "register", "--dir", directory]).await.exits(2).says("no schema in");
+    run(&sandbox, &["schemas", "register", "--dir", "/nowhere"]).await.exits(2).says("/nowhere");
 }

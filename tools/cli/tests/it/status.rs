@@ -40,10 +40,10 @@ async fn listens(answer: Option<(&'static str, &'static str)>) -> String {
 const READY: Option<(&str, &str)> = Some(("200 OK", r#"{"ready":true,"components":{}}"#));
 
 async fn look(books: &Books, urls: &[(&str, &str)], words: &[&str]) -> (Run, Duration) {
-    let mut command = program(&books.world, &[&["status"], words].concat());
+    let mut command = program(&books.sandbox, &[&["status"], words].concat());
     for service in SERVICES {
         let variable = format!("{}_DATABASE_URL", service.to_uppercase());
-        command.env(variable, books.world.database_url(service));
+        command.env(variable, books.sandbox.database_url(service));
     }
     for (service, url) in urls {
         command.env(format!("{}_URL", service.to_uppercase()), url);
@@ -55,7 +55,7 @@ async fn look(books: &Books, urls: &[(&str, &str)], words: &[&str]) -> (Run, Dur
 #[tokio::test]
 async fn each_way_not_to_answer_is_told_from_the_others_within_two_seconds() {
     let books = Books::new().await;
-    books.world.prepare_fleet().await;
+    books.sandbox.prepare_fleet().await;
     let not_ready = r#"{"ready":false,"components":{"postgres":{"status":"not_ready",
         "reason":"no answer in time"}}}"#;
     let urls = [
@@ -84,7 +84,7 @@ async fn each_way_not_to_answer_is_told_from_the_others_within_two_seconds() {
 #[tokio::test]
 async fn what_waits_and_for_how_long_is_told_with_what_to_do() {
     let books = Books::new().await;
-    books.world.prepare_fleet().await;
+    books.sandbox.prepare_fleet().await;
     let order = Uuid::now_v7();
     let trouble = format!(
         "INSERT INTO outbox_bundles (bundle_id, instance, committed_at, event_ids, order_ids,

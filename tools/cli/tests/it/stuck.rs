@@ -1,7 +1,7 @@
 use contracts::headers;
 use kafka::Publisher;
 use serde_json::{Value, json};
-use testkit::World;
+use testkit::Sandbox;
 use uuid::Uuid;
 
 use crate::books::Books;
@@ -154,12 +154,12 @@ async fn what_was_not_published_or_is_lost_is_told() {
 #[tokio::test]
 async fn the_newest_dead_letter_of_an_awaited_event_is_to_be_redriven() {
     let books = Books::new().await;
-    books.world.create_topics(&["payment"], 1).await;
+    books.sandbox.create_topics(&["payment"], 1).await;
     let order = id();
     books.order(order, "placed", None).await;
     books.states(order, ["reserved", "awaiting_stock", "awaiting_confirmation"], json!({})).await;
-    let publisher = Publisher::new(&books.world.stack.kafka_brokers).unwrap();
-    let topic = books.world.topics.dead_letters("payment");
+    let publisher = Publisher::new(&books.sandbox.stack.kafka_brokers).unwrap();
+    let topic = books.sandbox.topics.dead_letters("payment");
     for (key, event_type) in [
         (order, "StockReserved"),
         (order, "OrderPlaced"),
@@ -182,7 +182,7 @@ async fn the_newest_dead_letter_of_an_awaited_event_is_to_be_redriven() {
 #[tokio::test]
 async fn orders_that_nobody_has_placed_are_told_with_what_was_done_for_them() {
     let books = Books::new().await;
-    books.world.prepare_fleet().await;
+    books.sandbox.prepare_fleet().await;
     // Ids begin with the time: it was placed two hours ago.
     let now = Uuid::now_v7().as_u128();
     let orphan = Uuid::from_u128(now - ((2 * 3_600 * 1_000) << 80));
@@ -250,7 +250,10 @@ async fn without_kafka_the_databases_still_tell() {
 
 #[tokio::test]
 async fn all_databases_are_needed() {
-    let world = World::new();
-    run(&world, &STUCK).await.exits(3).says("set ORDER_DATABASE_URL");
-    run(&world, &[&STUCK[..], &["--older-than", "soon"]].concat()).await.exits(2).says("60s, 10m");
+    let sandbox = Sandbox::new();
+    run(&sandbox, &STUCK).await.exits(3).says("set ORDER_DATABASE_URL");
+    run(&sandbox, &[&STUCK[..], &["--older-than", "soon"]].concat())
+        .await
+        .exits(2)
+        .says("60s, 10m");
 }

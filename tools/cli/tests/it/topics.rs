@@ -2,41 +2,41 @@ use std::time::Duration;
 
 use farandole_cli::{TopicShape, check_topics, create_topics};
 use kafka::{Admin, Topic, TopicReport};
-use testkit::{World, eventually};
+use testkit::{Sandbox, eventually};
 
 use crate::run;
 
 #[tokio::test]
 async fn topics_are_created_once() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let check = ["topics", "create", "--check"];
-    run(&world, &check).await.exits(1).says("11 of 11 topics are missing");
-    run(&world, &["topics", "create"]).await.exits(0).says("11 of them new");
-    run(&world, &["topics", "create"]).await.exits(0).says("0 of them new");
-    run(&world, &check)
+    run(&sandbox, &check).await.exits(1).says("11 of 11 topics are missing");
+    run(&sandbox, &["topics", "create"]).await.exits(0).says("11 of them new");
+    run(&sandbox, &["topics", "create"]).await.exits(0).says("0 of them new");
+    run(&sandbox, &check)
         .await
         .exits(0)
-        .says(&world.topics.events("order"))
+        .says(&sandbox.topics.events("order"))
         .says("3 partitions × 1, kept for 7d")
-        .says(&world.topics.dead_letters("order"))
+        .says(&sandbox.topics.dead_letters("order"))
         .says("3 partitions × 1, kept for ever")
-        .says(&world.topics.operations())
+        .says(&sandbox.topics.operations())
         .says("1 partition × 1, kept for ever");
 }
 
 #[tokio::test]
 async fn a_topic_that_differs_is_reported_and_left_alone() {
-    let world = World::new();
-    world.create_topics(&["payment"], 6).await;
-    run(&world, &["topics", "create", "--partitions", "3", "--retention", "12h"])
+    let sandbox = Sandbox::new();
+    sandbox.create_topics(&["payment"], 6).await;
+    run(&sandbox, &["topics", "create", "--partitions", "3", "--retention", "12h"])
         .await
         .exits(1)
         .says("differs  3 partitions × 1, kept for 12h   6 partitions × 1, kept for 7d")
         .says("differs  3 partitions × 1, kept for ever  6 partitions × 1, kept for ever")
         .says("2 of 11 topics differ");
 
-    let admin = Admin::new(&world.stack.kafka_brokers).unwrap();
-    let names = ["payment", "order"].map(|service| world.topics.events(service));
+    let admin = Admin::new(&sandbox.stack.kafka_brokers).unwrap();
+    let names = ["payment", "order"].map(|service| sandbox.topics.events(service));
     let found = admin.inspect(&names).await.unwrap();
     let shape = |topic: &Topic| (topic.partitions, topic.replication, topic.retention);
     assert_eq!(shape(&found[&names[0]]), (6, 1, Some(Duration::from_hours(7 * 24))));
@@ -45,36 +45,36 @@ async fn a_topic_that_differs_is_reported_and_left_alone() {
 
 #[tokio::test]
 async fn a_new_services_topics_get_as_many_partitions_as_the_others_have() {
-    let world = World::new();
-    world.create_topics(&["payment", "order"], 6).await;
-    run(&world, &["topics", "create"]).await.exits(0).says("6 partitions × 1, kept for 7d");
-    run(&world, &["topics", "create", "--check"]).await.exits(0).says("All 11 topics are there");
+    let sandbox = Sandbox::new();
+    sandbox.create_topics(&["payment", "order"], 6).await;
+    run(&sandbox, &["topics", "create"]).await.exits(0).says("6 partitions × 1, kept for 7d");
+    run(&sandbox, &["topics", "create", "--check"]).await.exits(0).says("All 11 topics are there");
 }
 
 #[tokio::test]
 async fn quotas_are_shown_asked_about_noted_and_removed() {
-    let world = World::new();
-    run(&world, &["topics", "create"]).await.exits(0);
+    let sandbox = Sandbox::new();
+    run(&sandbox, &["topics", "create"]).await.exits(0);
     let low = ["topics", "create", "--producer-byte-rate", "2000"];
-    run(&world, &low).await.exits(2).says("add --yes");
+    run(&sandbox, &low).await.exits(2).says("add --yes");
     let check = ["topics", "create", "--check"];
-    run(&world, &check).await.exits(0);
+    run(&sandbox, &check).await.exits(0);
     let set = [&low[..], &["--yes", "--by", "ada", "--reason", "a flood"]].concat();
     // The broker hears of it a little later than the controller says that it is done.
-    run(&world, &set).await;
-    let group = world.topics.group("payment");
+    run(&sandbox, &set).await;
+    let group = sandbox.topics.group("payment");
     let until = async |words: &[&str], code: i32| {
         eventually("the broker has heard of it", Duration::from_secs(30), async || {
-            let seen = run(&world, words).await;
+            let seen = run(&sandbox, words).await;
             (seen.status.code() == Some(code)).then_some(seen)
         })
         .await
     };
     until(&check, 1).await.says(&group).says("2000 bytes/s").says("--producer-byte-rate none");
     until(&[&check[..], &["--producer-byte-rate", "2000"]].concat(), 0).await;
-    run(&world, &["topics", "create", "--producer-byte-rate", "none"]).await.exits(0);
+    run(&sandbox, &["topics", "create", "--producer-byte-rate", "none"]).await.exits(0);
     until(&check, 0).await;
-    let log = run(&world, &["dlq", "log"]).await.exits(0);
+    let log = run(&sandbox, &["dlq", "log"]).await.exits(0);
     log.says("set quotas")
         .says("ada")
         .says("a flood")
@@ -84,30 +84,30 @@ async fn quotas_are_shown_asked_about_noted_and_removed() {
 
 #[tokio::test]
 async fn created_topics_can_be_used_at_once() {
-    let world = World::new();
-    let admin = Admin::new(&world.stack.kafka_brokers).unwrap();
+    let sandbox = Sandbox::new();
+    let admin = Admin::new(&sandbox.stack.kafka_brokers).unwrap();
     let shape = TopicShape::default();
-    let created = create_topics(&admin, &world.topics, &shape).await.unwrap();
+    let created = create_topics(&admin, &sandbox.topics, &shape).await.unwrap();
     assert!(created.iter().all(|(_, report)| *report == TopicReport::Created), "{created:?}");
-    let found = check_topics(&admin, &world.topics, &shape).await.unwrap();
+    let found = check_topics(&admin, &sandbox.topics, &shape).await.unwrap();
     assert!(found.iter().all(|(_, report)| *report == TopicReport::AsPlanned), "{found:?}");
 }
 
 #[tokio::test]
 async fn what_kafka_refuses_is_told() {
-    let world = World::new();
-    run(&world, &["topics", "create", "--replication", "3"])
+    let sandbox = Sandbox::new();
+    run(&sandbox, &["topics", "create", "--replication", "3"])
         .await
         .exits(1)
         .says("Kafka refuses: creating")
         .says("replication factor");
-    run(&world, &["topics", "create", "--retention", "never"]).await.exits(2).says("7d or 12h");
+    run(&sandbox, &["topics", "create", "--retention", "never"]).await.exits(2).says("7d or 12h");
 }
 
 #[tokio::test]
 async fn a_setting_that_decides_what_is_kept_or_taken_is_checked() {
-    let world = World::new();
-    run(&world, &["topics", "create"]).await.exits(0);
+    let sandbox = Sandbox::new();
+    run(&sandbox, &["topics", "create"]).await.exits(0);
     for (name, value) in [
         ("cleanup.policy", "compact"),
         ("retention.bytes", "1000000"),
@@ -115,8 +115,8 @@ async fn a_setting_that_decides_what_is_kept_or_taken_is_checked() {
         ("compression.type", "zstd"),
         ("message.timestamp.before.max.ms", "1000"),
     ] {
-        world.set_topic(&world.topics.events("order"), name, value).await;
-        run(&world, &["topics", "create", "--check"])
+        sandbox.set_topic(&sandbox.topics.events("order"), name, value).await;
+        run(&sandbox, &["topics", "create", "--check"])
             .await
             .exits(1)
             .says("order.events")

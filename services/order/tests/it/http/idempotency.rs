@@ -4,7 +4,7 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 use testkit::http::{Answer, order, send};
-use testkit::{World, api};
+use testkit::{Sandbox, api};
 
 use super::{count, fresh, order_of, path_of, product, shop, stock_catalogue};
 
@@ -114,13 +114,14 @@ async fn of_fifty_at_once_one_places_the_order() {
 
 #[tokio::test]
 async fn two_instances_and_a_restart_give_one_order_and_one_answer() {
-    let world = World::new();
-    world.prepare_fleet().await;
-    let [one, two] = [world.service("order", 1, &[]).await, world.service("order", 2, &[]).await];
+    let sandbox = Sandbox::new();
+    sandbox.prepare_fleet().await;
+    let [one, two] =
+        [sandbox.service("order", 1, &[]).await, sandbox.service("order", 2, &[]).await];
     tokio::try_join!(one.start(), two.start()).unwrap();
     let apis = [api(&one), api(&two)];
     stock_catalogue(&apis[0]).await;
-    let database = World::pool(&world.database_url("order"));
+    let database = Sandbox::pool(&sandbox.database_url("order"));
 
     // Several rounds, since each is a race for one row.
     let mut first = None;

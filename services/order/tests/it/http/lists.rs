@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use testkit::http::Api;
-use testkit::{World, api};
+use testkit::{Sandbox, api};
 
 use super::{fresh, order_of, path_of, product, shop, stock_catalogue};
 
@@ -127,9 +127,9 @@ async fn the_last_page_says_that_it_is() {
 /// However many orders there are, and however rare what is asked for.
 #[tokio::test]
 async fn a_page_looks_at_a_thousand_orders_at_most() {
-    let world = World::new();
-    world.prepare_fleet().await;
-    let service = world.service("order", 1, &[]).await;
+    let sandbox = Sandbox::new();
+    sandbox.prepare_fleet().await;
+    let service = sandbox.service("order", 1, &[]).await;
     service.start().await.unwrap();
     let api = api(&service);
     stock_catalogue(&api).await;
@@ -142,7 +142,7 @@ async fn a_page_looks_at_a_thousand_orders_at_most() {
            '{\"status\": \"completed\"}', customer_id, lines, total, currency, 'copy-' || n, request_hash,
            placed_at, updated_at, deadline_at, placed_event_id, correlation_id
          FROM orders, generate_series(1, 5000) AS n WHERE idempotency_key = 'rare'";
-    let database = World::pool(&world.database_url("order"));
+    let database = Sandbox::pool(&sandbox.database_url("order"));
     sqlx::query(copies).execute(&database).await.unwrap();
 
     for list in ["/orders?status=placed&limit=3", "/orders?customer_id=many&status=placed&limit=3"]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use testkit::http::order;
-use testkit::{World, api, eventually};
+use testkit::{Sandbox, api, eventually};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{interval, timeout};
@@ -115,9 +115,9 @@ async fn half_a_request_places_nothing() {
 /// The answer says when to come again, and then the order is taken.
 #[tokio::test]
 async fn a_client_that_is_too_fast_is_slowed_down() {
-    let world = World::new();
-    world.prepare_fleet().await;
-    let service = world.service("order", 1, &[("CLIENT_RATE_MAX", "2")]).await;
+    let sandbox = Sandbox::new();
+    sandbox.prepare_fleet().await;
+    let service = sandbox.service("order", 1, &[("CLIENT_RATE_MAX", "2")]).await;
     service.start().await.unwrap();
     let api = api(&service);
     super::stock_catalogue(&api).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::Value;
 use testkit::http::{Api, order, send, try_send};
-use testkit::{Options, Stack, World, api, eventually};
+use testkit::{Options, Sandbox, Stack, api, eventually};
 
 use super::stock_catalogue;
 
@@ -14,9 +14,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[tokio::test]
 async fn it_says_what_it_waits_for_and_becomes_ready_by_itself() {
     let stack = Stack::start(Options { quiet: true, ..Options::default() }).await.unwrap();
-    let world = World::on(stack.connections());
-    world.prepare_fleet().await;
-    let service = world.service("order", 1, &[]).await;
+    let sandbox = Sandbox::on(stack.connections());
+    sandbox.prepare_fleet().await;
+    let service = sandbox.service("order", 1, &[]).await;
     let parts = [
         (&stack.postgres, "postgres"),
         (&stack.registry, "schema registry"),

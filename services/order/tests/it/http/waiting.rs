@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use testkit::http::{Answer, Api, send};
-use testkit::{World, api};
+use testkit::{Sandbox, api};
 
 use super::{path_of, placed, shop, stock_catalogue};
 
@@ -81,9 +81,9 @@ async fn a_preference_counts_however_it_is_written() {
 
 #[tokio::test]
 async fn a_service_that_stops_answers_who_waits() {
-    let world = World::new();
-    world.prepare_fleet().await;
-    let service = world.service("order", 1, &[]).await;
+    let sandbox = Sandbox::new();
+    sandbox.prepare_fleet().await;
+    let service = sandbox.service("order", 1, &[]).await;
     service.start().await.unwrap();
     let api = api(&service);
     stock_catalogue(&api).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use kernel::OrderId;
+use kernel::SagaKey;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, Row as _};
 use uuid::Uuid;
@@ -37,7 +37,7 @@ impl GivenUp {
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
     pub(crate) bundle: BundleId,
-    pub(crate) order: OrderId,
+    pub(crate) saga: SagaKey,
     pub(crate) call: GivenUp,
     pub(crate) cause: Cause,
 }
@@ -52,7 +52,7 @@ pub(crate) fn keep(instance: i32, kept: &[Kept], write: &mut Write) -> Result<()
     let instance = write.bind(instance)?;
     let columns = [
         write.bind(kept.iter().map(|one| one.bundle.0).collect::<Vec<i64>>())?,
-        write.bind(kept.iter().map(|one| one.order.0).collect::<Vec<Uuid>>())?,
+        write.bind(kept.iter().map(|one| one.saga.0).collect::<Vec<Uuid>>())?,
         write.bind(calls().map(|call| call.step).collect::<Vec<&str>>())?,
         write.bind(calls().map(|call| call.effect.clone()).collect::<Vec<JsonText>>())?,
         write.bind(calls().map(|call| call.attempts.cast_signed()).collect::<Vec<i32>>())?,
@@ -96,17 +96,17 @@ impl<F> OpenCall<F> {
     }
 }
 
-/// The open call of this order and step. One that cannot be read is a [`Failure::Message`].
+/// The open call of this saga and step. One that cannot be read is a [`Failure::Poison`].
 pub(crate) async fn find<F: Effect>(
     session: &mut Session,
-    order: OrderId,
+    saga: SagaKey,
     step: &str,
 ) -> Result<Option<OpenCall<F>>, Failure> {
     let select = format!("SELECT {CALL}, held FROM effects WHERE order_id = $1 AND step = $2");
     let step = step.to_owned();
     let row = session
         .run(|connection| {
-            let query = sqlx::query(AssertSqlSafe(select)).bind(order.0).bind(step);
+            let query = sqlx::query(AssertSqlSafe(select)).bind(saga.0).bind(step);
             async move { query.fetch_optional(connection).await }.boxed()
         })
         .await?;

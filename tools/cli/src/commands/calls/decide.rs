@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use contracts::operations::{Began, Entry, Said, Subject};
+use farandole_cli::OrderId;
 use farandole_cli::Unreadable;
 use farandole_cli::database::ask;
 use kafka::Publisher;
-use kernel::OrderId;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
@@ -100,7 +100,7 @@ async fn follow(
     };
     for subject in subjects {
         let is = |(order, step, _): &&(Uuid, String, _)| {
-            OrderId(*order) == subject.order && *step == subject.step
+            OrderId(*order) == subject.saga && *step == subject.step
         };
         match closed.iter().find(is) {
             Some((_, _, None)) => done.applied.push(subject.clone()),

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use contracts::operations::Subject;
+use farandole_cli::OrderId;
 use farandole_cli::Unreadable;
 use farandole_cli::database::ask;
 use jiff::Timestamp;
-use kernel::OrderId;
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -134,7 +134,7 @@ pub(super) struct OpenCall {
 
 impl OpenCall {
     pub(super) fn subject(&self) -> Subject {
-        Subject { order: self.order_id, step: self.step.clone() }
+        Subject { saga: self.order_id, step: self.step.clone() }
     }
 
     /// `open`, `parked` or `given up`.
@@ -194,7 +194,7 @@ pub(super) async fn call_of(
     wanted: &Subject,
 ) -> Result<Option<OpenCall>, Unreadable> {
     let sql = sqlx::AssertSqlSafe(format!("{CALLS} WHERE order_id = $1 AND step = $2"));
-    let question = sqlx::query_as(sql).bind(wanted.order.0).bind(wanted.step.clone());
+    let question = sqlx::query_as(sql).bind(wanted.saga.0).bind(wanted.step.clone());
     let rows: Vec<Row> = ask(service, database, question).await?;
     Ok(rows.into_iter().next().map(|row| call(service, row)))
 }

@@ -74,7 +74,7 @@ async fn decisions(
         "SELECT operation, decided_at, refused FROM decisions
          WHERE order_id = $1 AND step = $2 ORDER BY decided_at LIMIT 100",
     );
-    let question = question.bind(call.order.0).bind(call.step.clone());
+    let question = question.bind(call.saga.0).bind(call.step.clone());
     let rows: Vec<(Uuid, jiff_sqlx::Timestamp, Option<String>)> =
         ask(service, database, question).await?;
     let decision = |(operation, at, refused): (Uuid, jiff_sqlx::Timestamp, Option<String>)| {

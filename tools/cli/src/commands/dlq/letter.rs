@@ -3,9 +3,9 @@ use std::fmt;
 use contracts::dead_letter_headers as dead;
 use contracts::operations::Number;
 use contracts::{DEAD_HISTORY, REDRIVE, TARGET_GROUP, headers};
+use farandole_cli::OrderId;
 use jiff::Timestamp;
 use kafka::{PlainRecord, Scanned};
-use kernel::OrderId;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -102,7 +102,7 @@ impl Letter {
     pub(crate) fn number(&self) -> Option<Number> {
         let source = self.header(headers::SOURCE)?.to_owned();
         let sequence = self.header(headers::SEQUENCE)?.parse().ok()?;
-        Some(Number { order_id: self.order()?, source, sequence })
+        Some(Number { saga: self.order()?, source, sequence })
     }
 
     /// Why it failed, oldest first.

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
+use farandole_cli::OrderId;
 use farandole_cli::Schemas;
 use jiff::Timestamp;
-use kernel::OrderId;
 
 use super::archive::{Archive, State};
 use super::letter::Letter;

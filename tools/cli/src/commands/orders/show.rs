@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use farandole_cli::OrderId;
 use farandole_cli::SERVICES;
 use farandole_cli::stuck::{About, DeadLetter, Found, Said, about, letters_of, said_by};
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use kafka::AdminError;
-use kernel::OrderId;
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::timeout;

@@ -1,8 +1,8 @@
 use std::process::ExitCode;
 
 use contracts::operations::{Kind, Subject};
+use farandole_cli::OrderId;
 use farandole_cli::database::ask;
-use kernel::OrderId;
 
 use crate::commands::calls::{Asked, Order, Reason, hand_over, report};
 use crate::connections::Connections;
@@ -44,7 +44,7 @@ pub(crate) async fn run(
         print("Nothing was done.")?;
         return Ok(ExitCode::FAILURE);
     }
-    let subjects = vec![Subject { order: *order, step: String::new() }];
+    let subjects = vec![Subject { saga: *order, step: String::new() }];
     let orders = [Order { service: "order", subjects }];
     let began = why.author.begins(Kind::Undo, order.to_string(), 1, Some(&why.reason));
     report(&hand_over(began, &orders, None, connections, databases).await?, asked.json)

@@ -14,14 +14,14 @@ use crate::record::message::Local;
 use crate::service::Service;
 
 /// What a turn of the loop is about.
-pub(super) struct Gathered<'c, S: Service> {
+pub(super) struct Polled<'c, S: Service> {
     pub(super) records: Vec<BorrowedMessage<'c>>,
     pub(super) locals: Vec<Local<S::Input>>,
     /// What came before is processed all the same.
     pub(super) fenced: Option<RDKafkaErrorCode>,
 }
 
-impl<'c, S: Service> Gathered<'c, S> {
+impl<'c, S: Service> Polled<'c, S> {
     pub(super) fn len(&self) -> usize {
         self.records.len() + self.locals.len()
     }
@@ -46,9 +46,9 @@ impl<'c, S: Service> Gathered<'c, S> {
 }
 
 /// How far a batch's records reach: the last one's offset and time, by topic and partition.
-pub(super) struct Reached(HashMap<(String, i32), (i64, Option<i64>)>);
+pub(super) struct Offsets(HashMap<(String, i32), (i64, Option<i64>)>);
 
-impl Reached {
+impl Offsets {
     pub(super) fn of(records: &[BorrowedMessage<'_>]) -> Self {
         let mut last: HashMap<(&str, i32), &BorrowedMessage<'_>> = HashMap::new();
         for record in records {

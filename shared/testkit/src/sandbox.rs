@@ -60,7 +60,7 @@ pub fn programs() -> PathBuf {
 
 /// A test's own corner of the shared stack: a prefix for its topics, groups and databases.
 #[derive(Debug, Clone)]
-pub struct World {
+pub struct Sandbox {
     /// Where the stack is.
     pub stack: Connections,
     /// The names of topics and groups, with a prefix that no other test has.
@@ -69,7 +69,7 @@ pub struct World {
     pub prefix: String,
 }
 
-impl World {
+impl Sandbox {
     /// On the shared stack.
     pub fn new() -> Self {
         Self::on(stack().clone())
@@ -189,7 +189,7 @@ pub fn api(part: &Part) -> Api {
     Api::new(format!("http://127.0.0.1:{}", part.port()))
 }
 
-impl Default for World {
+impl Default for Sandbox {
     fn default() -> Self {
         Self::new()
     }

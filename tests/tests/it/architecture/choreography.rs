@@ -1,4 +1,4 @@
-//! The dance, as the services declare it.
+//! The choreography, as the services declare it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ const TABLE: [(&str, &str, &[&str]); 14] = [
 
 /// A service's declaration without its types.
 #[derive(Debug, Clone)]
-struct Dancer {
+struct Participant {
     name: &'static str,
     consumes: Vec<Step>,
     emits: Vec<&'static str>,
@@ -39,14 +39,14 @@ struct Step {
     leads_to: Vec<&'static str>,
 }
 
-fn dancer<S: Service>() -> Dancer {
+fn participant<S: Service>() -> Participant {
     let declaration = S::declaration();
     let step = |consumed: &Consumes<S::Input>| Step {
         event: consumed.event_type,
         from: consumed.from,
         leads_to: consumed.leads_to.to_vec(),
     };
-    Dancer {
+    Participant {
         name: declaration.service,
         consumes: declaration.consumes.iter().map(step).collect(),
         emits: declaration.emits.iter().map(|emitted| emitted.event_type).collect(),
@@ -54,32 +54,32 @@ fn dancer<S: Service>() -> Dancer {
     }
 }
 
-fn dancers() -> Vec<Dancer> {
+fn participants() -> Vec<Participant> {
     vec![
-        dancer::<order::Order>(),
-        dancer::<inventory::Inventory>(),
-        dancer::<payment::Payment>(),
-        dancer::<shipping::Shipping>(),
-        dancer::<notification::Notification>(),
+        participant::<order::Order>(),
+        participant::<inventory::Inventory>(),
+        participant::<payment::Payment>(),
+        participant::<shipping::Shipping>(),
+        participant::<notification::Notification>(),
     ]
 }
 
 /// Each service with the events that it reads.
 pub(crate) fn reads() -> Vec<(&'static str, Vec<&'static str>)> {
-    let events = |it: &Dancer| it.consumes.iter().map(|step| step.event).collect();
-    dancers().iter().map(|it| (it.name, events(it))).collect()
+    let events = |it: &Participant| it.consumes.iter().map(|step| step.event).collect();
+    participants().iter().map(|it| (it.name, events(it))).collect()
 }
 
 /// Where the declarations and the table differ.
-fn deviations(dancers: &[Dancer]) -> Vec<String> {
+fn deviations(participants: &[Participant]) -> Vec<String> {
     let line = |event: &str, from: &str, readers: &BTreeSet<&str>| {
         format!("{event} by {from}, read by {readers:?}")
     };
-    let emitted = dancers.iter().flat_map(|it| it.emits.iter().map(|event| (*event, it.name)));
+    let emitted = participants.iter().flat_map(|it| it.emits.iter().map(|event| (*event, it.name)));
     let declared: BTreeSet<String> = emitted
         .map(|(event, from)| {
-            let reads = |it: &&Dancer| it.consumes.iter().any(|step| step.event == event);
-            line(event, from, &dancers.iter().filter(reads).map(|it| it.name).collect())
+            let reads = |it: &&Participant| it.consumes.iter().any(|step| step.event == event);
+            line(event, from, &participants.iter().filter(reads).map(|it| it.name).collect())
         })
         .collect();
     let table = TABLE.iter();
@@ -90,12 +90,12 @@ fn deviations(dancers: &[Dancer]) -> Vec<String> {
 
 /// Events that are read from a service that doesn't emit them, and claims about events that are
 /// not the service's own.
-fn unfounded(dancers: &[Dancer]) -> Vec<String> {
+fn unfounded(participants: &[Participant]) -> Vec<String> {
     let emits = |name: &str, event: &str| {
-        dancers.iter().any(|it| it.name == name && it.emits.contains(&event))
+        participants.iter().any(|it| it.name == name && it.emits.contains(&event))
     };
     let mut found = Vec::new();
-    for Dancer { name, consumes, compensates, .. } in dancers {
+    for Participant { name, consumes, compensates, .. } in participants {
         for Step { event, from, leads_to } in consumes {
             if !emits(from, event) {
                 found.push(format!("{name} reads {event} of {from}"));
@@ -114,9 +114,9 @@ fn unfounded(dancers: &[Dancer]) -> Vec<String> {
 
 /// The events that are left when those without a cause are taken away, again and again: those of
 /// a cycle, and what follows from it.
-fn in_cycles(dancers: &[Dancer]) -> BTreeSet<&'static str> {
+fn in_cycles(participants: &[Participant]) -> BTreeSet<&'static str> {
     let mut causes = BTreeMap::<&str, BTreeSet<&str>>::new();
-    for Step { event, leads_to, .. } in dancers.iter().flat_map(|it| &it.consumes) {
+    for Step { event, leads_to, .. } in participants.iter().flat_map(|it| &it.consumes) {
         causes.entry(event).or_default();
         for caused in leads_to {
             causes.entry(caused).or_default().insert(event);
@@ -132,8 +132,11 @@ fn in_cycles(dancers: &[Dancer]) -> BTreeSet<&'static str> {
 }
 
 /// Events with a schema and no emitter, or the other way round.
-fn without_counterpart(dancers: &[Dancer], schemas: &BTreeSet<(String, String)>) -> Vec<String> {
-    let emitted: BTreeSet<(String, String)> = dancers
+fn without_counterpart(
+    participants: &[Participant],
+    schemas: &BTreeSet<(String, String)>,
+) -> Vec<String> {
+    let emitted: BTreeSet<(String, String)> = participants
         .iter()
         .flat_map(|it| it.emits.iter().map(|event| (it.name.to_owned(), (*event).to_owned())))
         .collect();
@@ -147,10 +150,10 @@ fn schemas() -> BTreeSet<(String, String)> {
 }
 
 #[test]
-fn the_services_dance_by_the_table() {
-    assert_eq!(deviations(&dancers()), [""; 0]);
+fn the_services_keep_to_the_table() {
+    assert_eq!(deviations(&participants()), [""; 0]);
 
-    let mut planted = dancers();
+    let mut planted = participants();
     planted[0].emits.retain(|event| *event != "OrderConfirmed");
     planted[1].consumes.pop();
     assert_eq!(deviations(&planted).len(), 3, "{:?}", deviations(&planted));
@@ -158,9 +161,9 @@ fn the_services_dance_by_the_table() {
 
 #[test]
 fn what_is_read_is_emitted_and_claims_are_about_own_events() {
-    assert_eq!(unfounded(&dancers()), [""; 0]);
+    assert_eq!(unfounded(&participants()), [""; 0]);
 
-    let mut planted = dancers();
+    let mut planted = participants();
     planted[0].consumes[0].from = "payment";
     planted[0].consumes[1].leads_to.push("PaymentRefunded");
     planted[2].compensates[0].undoes = "StockReserved";
@@ -169,9 +172,9 @@ fn what_is_read_is_emitted_and_claims_are_about_own_events() {
 
 #[test]
 fn the_graph_of_events_has_no_cycle() {
-    assert_eq!(in_cycles(&dancers()), BTreeSet::new());
+    assert_eq!(in_cycles(&participants()), BTreeSet::new());
 
-    let mut planted = dancers();
+    let mut planted = participants();
     let placed_again =
         Step { event: "OrderCancelled", from: "order", leads_to: vec!["OrderPlaced"] };
     planted[0].consumes.push(placed_again);
@@ -180,11 +183,11 @@ fn the_graph_of_events_has_no_cycle() {
 
 #[test]
 fn every_event_has_a_schema_and_every_schema_an_emitter() {
-    assert_eq!(without_counterpart(&dancers(), &schemas()), [""; 0]);
+    assert_eq!(without_counterpart(&participants(), &schemas()), [""; 0]);
 
     let mut planted = schemas();
     planted.insert(("order".to_owned(), "OrderForgotten".to_owned()));
     planted.remove(&("order".to_owned(), "OrderPlaced".to_owned()));
-    let found = without_counterpart(&dancers(), &planted);
+    let found = without_counterpart(&participants(), &planted);
     assert_eq!(found, ["order/OrderForgotten", "order/OrderPlaced"]);
 }

@@ -1,4 +1,4 @@
-//! A fleet that dances, and how to look at it from outside.
+//! A fleet of all services, and how to look at it from outside.
 
 use std::collections::BTreeMap;
 use std::panic::Location;
@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use stack::fleet::{Fleet, SERVICES};
 use testkit::http::{Api, order, send};
-use testkit::{World, eventually, programs};
+use testkit::{Sandbox, eventually, programs};
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -21,11 +21,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// Long enough for every story that is not about it, in seconds.
 const DEADLINE_S: &str = "6";
 
-/// The troupe of all tests that need nothing special.
-pub(crate) async fn shared() -> &'static Troupe {
-    static TROUPE: OnceCell<Troupe> = OnceCell::const_new();
+/// The fleet of all tests that need nothing special.
+pub(crate) async fn shared() -> &'static TestFleet {
+    static TROUPE: OnceCell<TestFleet> = OnceCell::const_new();
     let environment = [("ORDER_DEADLINE_S", DEADLINE_S), ("RETRY_BASE_MS", "50")];
-    TROUPE.get_or_init(|| async { Troupe::start(World::new(), &environment).await }).await
+    TROUPE.get_or_init(|| async { TestFleet::start(Sandbox::new(), &environment).await }).await
 }
 
 /// A name that nothing else has, for a SKU or an idempotency key.
@@ -34,27 +34,27 @@ pub(crate) fn fresh(what: &str) -> String {
 }
 
 /// All five services in a corner of their own.
-pub(crate) struct Troupe {
-    pub(crate) world: World,
+pub(crate) struct TestFleet {
+    pub(crate) sandbox: Sandbox,
     pub(crate) fleet: Fleet,
 }
 
-impl Troupe {
-    /// Starts them, and lets them dance once, so that nobody waits for a first time later.
-    pub(crate) async fn start(world: World, environment: &[(&str, &str)]) -> Self {
-        world.prepare_fleet().await;
-        let fleet = Fleet::start(&world.stack, &world.fleet(environment)).await.unwrap();
-        let troupe = Self { world, fleet };
-        troupe.sell("rehearsal", 1_000_000).await;
+impl TestFleet {
+    /// Starts them, and lets one order through, so that nobody waits for a first time later.
+    pub(crate) async fn start(sandbox: Sandbox, environment: &[(&str, &str)]) -> Self {
+        sandbox.prepare_fleet().await;
+        let fleet = Fleet::start(&sandbox.stack, &sandbox.fleet(environment)).await.unwrap();
+        let fleet = Self { sandbox, fleet };
+        fleet.sell("rehearsal", 1_000_000).await;
         for attempt in 0.. {
-            let id = troupe.place(&format!("rehearsal-{attempt}"), &order("rehearsal", 1)).await;
-            if troupe.settled(id).await["status"] == "completed" {
+            let id = fleet.place(&format!("rehearsal-{attempt}"), &order("rehearsal", 1)).await;
+            if fleet.settled(id).await["status"] == "completed" {
                 break;
             }
             // The deadline may be shorter than a first time takes.
-            assert!(attempt < 5, "the troupe does not dance");
+            assert!(attempt < 5, "the rehearsal does not complete");
         }
-        troupe
+        fleet
     }
 
     pub(crate) fn api(&self, service: &str) -> Api {
@@ -126,24 +126,24 @@ impl Troupe {
 
     /// The events of an order, those of each service in sequence.
     pub(crate) async fn events_of(&self, id: Uuid) -> Vec<ReadEvent> {
-        let mut events = self.world.events().await;
-        events.retain(|event| event.envelope.order.0 == id);
+        let mut events = self.sandbox.events().await;
+        events.retain(|event| event.envelope.saga.0 == id);
         events
     }
 
     /// What the operator's tool says, and its exit code.
     pub(crate) async fn tool(&self, arguments: &[&str]) -> (String, i32) {
-        let stack = &self.world.stack;
+        let stack = &self.sandbox.stack;
         let mut command = Command::new(programs().join("farandole"));
         for service in SERVICES {
             let variable = format!("{}_DATABASE_URL", service.to_uppercase());
-            command.env(variable, self.world.database_url(service));
+            command.env(variable, self.sandbox.database_url(service));
         }
         let command = command
             .args(arguments)
             .env("KAFKA_BROKERS", &stack.kafka_brokers)
             .env("SCHEMA_REGISTRY_URL", &stack.schema_registry_url)
-            .env("TOPIC_PREFIX", &self.world.prefix)
+            .env("TOPIC_PREFIX", &self.sandbox.prefix)
             .stdin(Stdio::null())
             .kill_on_drop(true);
         let output = command.output().await.unwrap();

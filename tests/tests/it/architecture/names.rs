@@ -1,0 +1,103 @@
+//! How things are called: one name for one thing, and the shared crates' own words.
+
+use std::collections::BTreeMap;
+
+use super::files::sources;
+
+/// The crates that services of any kind are built on.
+const KIT: [&str; 4] = ["shared/kernel", "shared/contracts", "shared/kafka", "shared/messaging"];
+
+/// What a fleet that has other sagas than orders would not know.
+const OF_ORDERS: [&str; 3] = ["order", "orders", "OrderId"];
+
+/// The code of a source: without comments, strings and characters, and up to its tests.
+fn code(text: &str) -> String {
+    let mut code = String::new();
+    let mut rest = text.split("#[cfg(test)]").next().unwrap_or_default();
+    while let Some(character) = rest.chars().next() {
+        let skipped = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if rest.starts_with("r#\"") {
+            rest.find("\"#").map_or(rest.len(), |end| end + 2)
+        } else if character == '"' {
+            let mut escaped = false;
+            let end = rest[1..].find(|next| {
+                let ends = next == '"' && !escaped;
+                escaped = next == '\\' && !escaped;
+                ends
+            });
+            end.map_or(rest.len(), |end| end + 2)
+        } else {
+            code.push(character);
+            character.len_utf8()
+        };
+        rest = &rest[skipped..];
+    }
+    code
+}
+
+fn words(code: &str) -> impl Iterator<Item = &str> {
+    code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+}
+
+/// The types that a source defines for others.
+fn types(text: &str) -> Vec<String> {
+    let code = code(text);
+    let defined = code.lines().filter_map(|line| {
+        let line = line.trim_start();
+        let of = line.strip_prefix("pub(crate) ").or_else(|| line.strip_prefix("pub "))?;
+        let mut words = words(of);
+        let is_type = matches!(words.next()?, "struct" | "enum" | "trait" | "type");
+        is_type.then(|| words.next()).flatten().map(str::to_owned)
+    });
+    defined.collect()
+}
+
+/// The names that stand for several types, and where.
+fn ambiguous(sources: &[(String, String)]) -> BTreeMap<String, Vec<&str>> {
+    let mut defined: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (path, text) in sources.iter().filter(|(path, _)| path.starts_with("shared/")) {
+        for name in types(text) {
+            defined.entry(name).or_default().push(path);
+        }
+    }
+    defined.retain(|_, paths| paths.len() > 1);
+    defined
+}
+
+/// The sources of the kit that speak of orders.
+fn of_orders(sources: &[(String, String)]) -> Vec<&str> {
+    let kit = sources.iter().filter(|(path, _)| KIT.iter().any(|one| path.starts_with(one)));
+    let speaks = |text: &str| words(&code(text)).any(|word| OF_ORDERS.contains(&word));
+    kit.filter(|(_, text)| speaks(text)).map(|(path, _)| path.as_str()).collect()
+}
+
+#[test]
+fn a_name_stands_for_one_type() {
+    let sources = sources();
+    let found = ambiguous(&sources);
+    assert!(found.is_empty(), "give each of these a name of its own: {found:#?}");
+
+    let planted = |path: &str, text: &str| (path.to_owned(), text.to_owned());
+    let two = [
+        planted("shared/kafka/src/a.rs", "pub struct Place<'a> {\n}\n// pub struct Other;"),
+        planted("shared/messaging/src/b.rs", "pub(crate) enum Place {}\nconst A: &str = \"\\\"\";"),
+        planted("services/order/src/c.rs", "pub struct Place;\npub struct Other;"),
+    ];
+    let found = ambiguous(&two);
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["Place"]);
+    assert_eq!(found["Place"].len(), 2);
+}
+
+#[test]
+fn the_kit_knows_sagas_and_not_orders() {
+    let sources = sources();
+    let found = of_orders(&sources);
+    assert!(found.is_empty(), "these are for any saga, and speak of orders: {found:#?}");
+
+    let planted = |text: &str| vec![("shared/kafka/src/a.rs".to_owned(), text.to_owned())];
+    let breaks = |text: &str| !of_orders(&planted(text)).is_empty();
+    assert!(breaks("fn place(order: Uuid) {}"));
+    assert!(breaks("use kernel::OrderId;"));
+    assert!(!breaks("// in order\nfn reorder(a: Ordering) -> &str { \"order\" }"));
+}
