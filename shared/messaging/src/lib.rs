@@ -18,6 +18,7 @@
 //! made until its outcome is known, always with the same key (effects), and a record that cannot
 //! be processed is kept, first in the retry queue, then in the dead-letter topic.
 
+mod again;
 mod call;
 mod cause;
 mod counters;
@@ -65,7 +66,7 @@ pub use tables::outbox::{Clearing, Outbox};
 pub use tables::state_table::StateTable;
 pub use tables::statement::{Columns, Found, JsonText, Placeholder, Read, Write};
 pub use tables::states::{Row, Seen, State, StreamPosition};
-pub use trace::{remote_context, trace_parent};
+pub use trace::{enable_tracing, remote_context, trace_parent, tracing_enabled};
 
 /// The migrations of the loop's tables, to be run before the service's own.
 pub fn migrations() -> sqlx::migrate::Migrator {

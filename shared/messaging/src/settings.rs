@@ -5,6 +5,8 @@ use std::time::Duration;
 use contracts::Topics;
 use kafka::RegistrySettings;
 
+use crate::again::backoff;
+
 /// How the loop runs. All have defaults that suit one instance of a service on a small machine.
 #[derive(Debug, Clone)]
 pub struct LoopSettings {
@@ -43,8 +45,6 @@ pub struct LoopSettings {
     pub effect_timeout: Duration,
     /// How long the inbox remembers an event.
     pub inbox_retention: Duration,
-    /// Whether spans are recorded; otherwise trace context is only passed on.
-    pub tracing: bool,
 }
 
 /// How often, how soon and for how long something that fails is tried again.
@@ -69,13 +69,6 @@ impl RetryPolicy {
     }
 }
 
-/// A wait before try number `attempt` (from 1): full jitter over an exponentially growing span
-/// (AWS Architecture Blog, "Exponential Backoff And Jitter").
-pub(crate) fn backoff(attempt: u32, base: Duration, cap: Duration) -> Duration {
-    let span = base.saturating_mul(2u32.saturating_pow(attempt.saturating_sub(1).min(20))).min(cap);
-    span.mul_f64(fastrand::f64())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,16 +84,5 @@ mod tests {
         let millisecond = Duration::from_millis(1);
         let nearly = Duration::from_millis(59_999);
         assert!(policy.next(2, nearly).is_some_and(|wait| wait <= millisecond));
-    }
-
-    #[test]
-    fn backoff_grows_to_its_cap_and_never_past_it() {
-        let (base, cap) = (Duration::from_millis(100), Duration::from_secs(5));
-        for attempt in 1..100 {
-            let most = base * 2u32.pow((attempt - 1).min(10));
-            for _ in 0..50 {
-                assert!(backoff(attempt, base, cap) <= most.min(cap));
-            }
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! Spans around what the loop does, and the trace context that events carry.
 //!
-//! Context is carried always; spans are made only when [`enable`] was called.
+//! Context is carried always; spans are made only when [`enable_tracing`] was called.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,11 +14,17 @@ use opentelemetry::{Context, KeyValue};
 
 use crate::cause::Cause;
 
-static ENABLED: AtomicBool = AtomicBool::new(false);
+static TRACING_ENABLED: AtomicBool = AtomicBool::new(false);
 
-/// From now on spans are made; a tracer provider has been installed.
-pub(crate) fn enable() {
-    ENABLED.store(true, Ordering::Relaxed);
+/// From now on spans are made, here and in whatever asks [`tracing_enabled`]; a tracer provider has
+/// been installed.
+pub fn enable_tracing() {
+    TRACING_ENABLED.store(true, Ordering::Relaxed);
+}
+
+/// Whether spans are recorded and sent. While they are not, they cost nothing.
+pub fn tracing_enabled() -> bool {
+    TRACING_ENABLED.load(Ordering::Relaxed)
 }
 
 /// A span that may be going on.
@@ -59,7 +65,7 @@ fn start(
     cause: &Cause,
     saga: Option<String>,
 ) -> Open {
-    if !ENABLED.load(Ordering::Relaxed) {
+    if !tracing_enabled() {
         return Open(None);
     }
     let parent = cause.traceparent.as_deref().and_then(|text| text.parse().ok());

@@ -216,7 +216,6 @@ impl Settings {
             effect_concurrency: delivery.effect_concurrency,
             effect_timeout: Duration::from_millis(delivery.effect_timeout_ms),
             inbox_retention: Duration::from_secs(delivery.inbox_retention_s),
-            tracing: crate::telemetry::tracing_enabled(),
         }
     }
 }

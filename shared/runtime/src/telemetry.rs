@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
-pub use crate::trace::tracing_enabled;
+pub use messaging::tracing_enabled;
 
 /// From half a millisecond, a statement on a warm database, to two minutes, which is longer than
 /// any wait in the fleet.
@@ -213,7 +213,7 @@ fn init_traces(service: &'static str) -> Result<SdkTracerProvider, TelemetryErro
         .with_resource(resource.build())
         .build();
     opentelemetry::global::set_tracer_provider(provider.clone());
-    crate::trace::enable_tracing();
+    messaging::enable_tracing();
     Ok(provider)
 }
 

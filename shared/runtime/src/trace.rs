@@ -1,25 +1,12 @@
 //! One trace across services: where a request stands in it, and the request's span.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use axum::http::{HeaderMap, Method, StatusCode};
 use contracts::TraceParent;
 use contracts::headers::TRACEPARENT;
-use messaging::{remote_context, trace_parent};
+use messaging::{remote_context, trace_parent, tracing_enabled};
 use opentelemetry::global::BoxedSpan;
 use opentelemetry::trace::{Span as _, SpanKind, Status, Tracer as _};
 use opentelemetry::{Context, KeyValue};
-
-static TRACING_ENABLED: AtomicBool = AtomicBool::new(false);
-
-/// Whether spans are recorded and sent. While they are not, they cost nothing.
-pub fn tracing_enabled() -> bool {
-    TRACING_ENABLED.load(Ordering::Relaxed)
-}
-
-pub(crate) fn enable_tracing() {
-    TRACING_ENABLED.store(true, Ordering::Relaxed);
-}
 
 /// The `traceparent` of a request, if it has exactly one and a valid one. An invalid one is as none,
 /// as the standard wants it.

@@ -18,12 +18,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use super::dispatcher::{Dispatcher, Lane};
+use crate::again::backoff;
 use crate::call::{Call, CallError, Effect};
 use crate::database::Session;
 use crate::failure::panic_text;
 use crate::record::message::{Local, Message, Origin};
 use crate::service::{Monitor, Service};
-use crate::settings::{LoopSettings, RetryPolicy, backoff};
+use crate::settings::{LoopSettings, RetryPolicy};
 use crate::tables::intents::{self, Claim, Deferral, GivenUp, Intent, IntentId};
 use crate::tables::outbox::Outbox;
 use crate::{crash, trace};

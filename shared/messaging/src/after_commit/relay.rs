@@ -24,11 +24,11 @@ use super::outputs::Outputs;
 use super::resequencer::{Resequencer, Sequenced, Whose};
 use super::sweep::{self, Page};
 use crate::counters::count_by_type;
+use crate::again;
 use crate::crash;
 use crate::database::Session;
 use crate::failure::Failure;
 use crate::pace::Pace;
-use crate::settings::backoff;
 use crate::tables::bundle::{Bundle, BundleId, Bundled, Outgoing};
 use crate::tables::outbox::Outbox;
 use crate::tables::statement::Write;
@@ -54,8 +54,6 @@ const REFUSED_FOR: Duration = Duration::from_secs(30);
 const ALL_REFUSED_FOR: Duration = Duration::from_secs(2);
 /// When so many events in a row are refused, each by itself, so are the others of the batch.
 const REFUSED_IN_A_ROW: u32 = 16;
-/// Longest wait between two attempts to reach Kafka or Postgres.
-const BACKOFF_CAP: Duration = Duration::from_secs(2);
 
 impl Sequenced for Bundled {
     fn saga(&self) -> SagaKey {
@@ -255,8 +253,7 @@ impl RelayWorker {
             Ok(()) => self.table_failures = 0,
             Err(failure) => {
                 self.table_failures += 1;
-                let wait = backoff(self.table_failures, Duration::from_millis(100), BACKOFF_CAP);
-                self.rest_until = Instant::now() + wait.max(Duration::from_millis(20));
+                self.rest_until = Instant::now() + again::wait(self.table_failures);
                 warn!(%failure, "cannot look at the outbox, trying again");
             }
         }
@@ -392,8 +389,7 @@ impl RelayWorker {
         if let Some(reason) = reason {
             warn!(reason, events = failed, "cannot publish, trying again");
             self.publish_failures += 1;
-            let wait = backoff(self.publish_failures, Duration::from_millis(50), BACKOFF_CAP);
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(again::wait(self.publish_failures)).await;
         } else {
             self.publish_failures = 0;
         }

@@ -25,6 +25,7 @@ use super::polled::{Offsets, Polled};
 use crate::after_commit::backlog::Backlog;
 use crate::after_commit::effects::Effects;
 use crate::after_commit::relay::Relay;
+use crate::again::{self, CONFLICTS_MAX};
 use crate::counters::count_by_type;
 use crate::crash;
 use crate::failure::Failure;
@@ -32,7 +33,7 @@ use crate::pace::Pace;
 use crate::record::message::{Local, LogRecord, Message, Origin};
 use crate::record::readers::{Readers, Unreadable};
 use crate::service::{Monitor, Service};
-use crate::settings::{LoopSettings, backoff};
+use crate::settings::LoopSettings;
 use crate::tables::parked::Parked;
 use crate::transaction::batch::{Committed, Processor};
 
@@ -48,10 +49,6 @@ pub(super) const RETRY_TURN: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a transaction may still take once the service is to stop.
 const STOPPING_LIMIT: Duration = Duration::from_secs(3);
-/// How often a batch is repeated at once because another instance changed a saga's row.
-const CONFLICTS_MAX: u32 = 20;
-/// Longest wait between two attempts to reach a dependency.
-const BACKOFF_CAP: Duration = Duration::from_secs(2);
 /// How long closing the consumer may take at shutdown; it blocks.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 /// After so long in which locks kept everything from being processed the service is not ready.
@@ -479,9 +476,7 @@ impl<S: Service> ConsumerLoop<S> {
         warn!(part, error, attempt, "pausing");
         self.monitor.down(part, error);
         self.monitor.beat();
-        let wait = backoff(attempt, Duration::from_millis(50), BACKOFF_CAP);
-        let sleep = tokio::time::sleep(wait.max(Duration::from_millis(10)));
-        self.shutdown.run_until_cancelled(sleep).await.ok_or(Interrupted)
+        again::pause(attempt, &self.shutdown).await.ok_or(Interrupted)
     }
 }
 

@@ -29,7 +29,6 @@ use crate::service::{Monitor, Service};
 use crate::settings::LoopSettings;
 use crate::tables::outbox::Outbox;
 use crate::tasks::Tasks;
-use crate::trace;
 use crate::transaction::batch::Processor;
 use crate::transaction::cache::Cache;
 
@@ -58,9 +57,6 @@ impl<S: Service> Engine<S> {
         monitor: Arc<dyn Monitor>,
         shutdown: CancellationToken,
     ) -> Result<(Handle<S>, Self), StartError> {
-        if settings.tracing {
-            trace::enable();
-        }
         let declaration = S::declaration();
         let name = declaration.service;
         let topics = settings.topics.clone();

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::start::{Start, StartError, sources};
 use crate::after_commit::relay::{Outlet, Relay, RelayWorker};
+use crate::again::{self, CONFLICTS_MAX};
 use crate::call::{Call, CallError};
 use crate::database::{Database, Purpose};
 use crate::failure::Failure;
@@ -22,7 +23,7 @@ use crate::record::message::{LogRecord, Message, Origin};
 use crate::record::readers::{Readers, Unreadable};
 use crate::record::skipped::Skipped;
 use crate::service::{DecisionOf, Monitor, Service};
-use crate::settings::{LoopSettings, backoff};
+use crate::settings::LoopSettings;
 use crate::tables::outbox::Outbox;
 use crate::tables::parked::Parked;
 use crate::tables::retry;
@@ -32,10 +33,6 @@ use crate::transaction::cache::Cache;
 
 /// Records read ahead.
 const AHEAD: usize = 2_000;
-/// How often a batch is repeated because the running service changed a saga in between.
-const CONFLICTS_MAX: u32 = 20;
-/// Longest wait between two attempts to reach the database.
-const BACKOFF_CAP: Duration = Duration::from_secs(2);
 /// How long what was decided may take to be published at the end. The rest is in the outbox.
 const FLUSH_LIMIT: Duration = Duration::from_secs(30);
 /// The most failures described one by one.
@@ -393,9 +390,7 @@ impl<S: Service> Rounds<S> {
     }
 
     async fn wait(&self, attempt: u32) -> Result<(), ReplayError> {
-        let wait = backoff(attempt, Duration::from_millis(50), BACKOFF_CAP);
-        let sleep = tokio::time::sleep(wait.max(Duration::from_millis(10)));
-        self.shutdown.run_until_cancelled(sleep).await.ok_or(ReplayError::Stopped)
+        again::pause(attempt, &self.shutdown).await.ok_or(ReplayError::Stopped)
     }
 }
 

@@ -9,15 +9,14 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::database::{Database, OLDEST_POSTGRES, Purpose, Session};
+use crate::again;
 use crate::failure::Failure;
 use crate::record::readers::Readers;
 use crate::service::Monitor;
-use crate::settings::{LoopSettings, backoff};
+use crate::settings::LoopSettings;
 use crate::tables::inbox;
 use crate::tables::instance::SignOfLife;
 
-/// Longest wait between two attempts to reach a dependency.
-const BACKOFF_CAP: Duration = Duration::from_secs(2);
 
 /// Why a service cannot start, and waiting would not help.
 #[derive(Debug, Error)]
@@ -241,9 +240,7 @@ impl Start<'_> {
     async fn wait(&self, part: &'static str, reason: &str, attempt: u32) -> Result<(), StartError> {
         self.monitor.down(part, reason);
         self.monitor.beat();
-        let wait = backoff(attempt, Duration::from_millis(100), BACKOFF_CAP);
-        let sleep = tokio::time::sleep(wait.max(Duration::from_millis(50)));
-        self.shutdown.run_until_cancelled(sleep).await.ok_or(StartError::Stopped)
+        again::pause(attempt, self.shutdown).await.ok_or(StartError::Stopped)
     }
 }
 

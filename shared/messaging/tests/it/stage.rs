@@ -235,7 +235,6 @@ pub(crate) fn settings(brokers: String, registry: &str, topics: Topics) -> LoopS
         effect_concurrency: 3,
         effect_timeout: Duration::from_secs(20),
         inbox_retention: Duration::from_hours(14 * 24),
-        tracing: false,
     }
 }
 
