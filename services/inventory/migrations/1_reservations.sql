@@ -26,7 +26,7 @@ CREATE TABLE stock_adjustments (
 -- last_bundle are the order's place in this service's stream of events; seen says which events of
 -- the order were read, by source, as bits.
 CREATE TABLE reservations (
-    order_id   uuid    NOT NULL PRIMARY KEY,
+    saga       uuid    NOT NULL PRIMARY KEY,
     version    integer NOT NULL,
     emitted    integer NOT NULL,
     last_bundle bigint,

@@ -7,14 +7,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::events::OrderId;
 use kernel::{Decision, Quantity, Sku};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::events::{
-    Event, Line, Shortage, ShortageReason, StockReleased, StockReservationFailed, StockReserved,
-    reads,
+    Event, Line, OrderId, Shortage, ShortageReason, StockReleased, StockReservationFailed,
+    StockReserved, reads,
 };
 
 /// Where an order's reservation is.

@@ -2,7 +2,6 @@
 
 mod stock;
 
-use crate::events::OrderId;
 use axum::Router;
 use axum::extract::State;
 use kernel::{Quantity, Sku};
@@ -17,6 +16,7 @@ use uuid::Uuid;
 
 use crate::Program;
 use crate::domain::State as Reservation;
+use crate::events::OrderId;
 use crate::store::RESERVATIONS;
 
 #[derive(OpenApi)]

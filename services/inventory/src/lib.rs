@@ -7,7 +7,6 @@ mod http;
 mod levels;
 mod store;
 
-use crate::events::OrderId;
 use axum::Router;
 use contracts::{Compensates, Consumes, Declaration, Emits};
 use kernel::Decision;
@@ -15,7 +14,7 @@ use messaging::{Call, CallError, Failure, Service, StateTable};
 use runtime::{App, AppContext};
 
 use crate::domain::{Effect, Input, State};
-use crate::events::{Event, reads};
+use crate::events::{Event, OrderId, reads};
 use crate::store::{RESERVATIONS, Settings, Shelf};
 
 /// The inventory service, as the loop runs it.

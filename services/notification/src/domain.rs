@@ -9,12 +9,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::events::OrderId;
 use kernel::Decision;
 use serde::{Deserialize, Serialize};
 
 use crate::events::reads::{self, Recipient};
-use crate::events::{CustomerNotified, Event, NotificationFailed, Outcome};
+use crate::events::{CustomerNotified, Event, NotificationFailed, OrderId, Outcome};
 
 /// What is known of an order and its messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,4 +1,3 @@
-use crate::events::OrderId;
 use axum::Router;
 use axum::extract::State;
 use messaging::Pool;
@@ -12,7 +11,7 @@ use uuid::Uuid;
 
 use crate::Program;
 use crate::domain::{Message, State as Notifications};
-use crate::events::Outcome;
+use crate::events::{OrderId, Outcome};
 use crate::store::NOTIFICATIONS;
 
 #[derive(OpenApi)]

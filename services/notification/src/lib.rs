@@ -8,7 +8,6 @@ mod store;
 
 use std::time::Duration;
 
-use crate::events::OrderId;
 use axum::Router;
 use contracts::operations::Said;
 use contracts::{Consumes, Declaration, Emits};
@@ -17,7 +16,7 @@ use messaging::{Call, CallError, Failure, Service, StateTable};
 use runtime::{App, AppContext};
 
 use crate::domain::{Effect, Input, State};
-use crate::events::{Event, reads};
+use crate::events::{Event, OrderId, reads};
 use crate::gateway::{Gateway, Mail};
 use crate::store::NOTIFICATIONS;
 

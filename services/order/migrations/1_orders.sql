@@ -10,7 +10,7 @@ CREATE TABLE products (
 -- cancel_reason are what the state says, for lists and for whoever looks. The defaults are those of a
 -- void marker: of an order that was never placed here, and that an operator had undone.
 CREATE TABLE orders (
-    order_id        uuid        NOT NULL PRIMARY KEY,
+    saga            uuid        NOT NULL PRIMARY KEY,
     version         integer     NOT NULL,
     emitted         integer     NOT NULL,
     last_bundle     bigint,
@@ -37,7 +37,7 @@ CREATE TABLE orders (
 ) WITH (fillfactor = 50,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000000);
 
-CREATE INDEX orders_by_customer ON orders (customer_id, order_id);
+CREATE INDEX orders_by_customer ON orders (customer_id, saga);
 
 -- Until when orders may wait for their payment: a row per transaction that placed some, for they have
 -- the same time. It is looked at when the time has passed, and goes when none of its orders waits any
@@ -46,7 +46,7 @@ CREATE INDEX orders_by_customer ON orders (customer_id, order_id);
 CREATE TABLE deadlines (
     deadline_at timestamptz NOT NULL,
     bundle_id   bigint      NOT NULL,
-    order_ids   uuid[]      NOT NULL,
+    sagas       uuid[]      NOT NULL,
     PRIMARY KEY (deadline_at, bundle_id)
 );
-ALTER TABLE deadlines ALTER order_ids SET STORAGE EXTERNAL;
+ALTER TABLE deadlines ALTER sagas SET STORAGE EXTERNAL;

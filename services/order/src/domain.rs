@@ -4,11 +4,12 @@
 //!
 //! Pure and total: any input in any state, in any order, any number of times.
 
-use crate::events::OrderId;
 use kernel::Decision;
 use serde::{Deserialize, Serialize};
 
-use crate::events::{CancelReason, Event, OrderCancelled, OrderCompleted, OrderConfirmed, reads};
+use crate::events::{
+    CancelReason, Event, OrderCancelled, OrderCompleted, OrderConfirmed, OrderId, reads,
+};
 
 /// Where an order is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,7 +12,6 @@ mod waiters;
 
 use std::sync::Arc;
 
-use crate::events::OrderId;
 use axum::Router;
 use contracts::{Consumes, Declaration, Emits};
 use kernel::Decision;
@@ -20,7 +19,7 @@ use messaging::{Call, CallError, Failure, Purpose, Service, StateTable};
 use runtime::{App, AppContext};
 
 use crate::domain::{Effect, Input, State};
-use crate::events::{CancelReason, Event, reads};
+use crate::events::{CancelReason, Event, OrderId, reads};
 use crate::waiters::Waiters;
 
 /// The order service, as the loop runs it.

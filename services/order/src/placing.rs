@@ -2,7 +2,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::events::OrderId;
 use jiff::Timestamp;
 use kernel::{Money, Quantity, Sku};
 use messaging::{
@@ -13,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::domain::State;
-use crate::events::{Event, Line, OrderPlaced, Recipient};
+use crate::events::{Event, Line, OrderId, OrderPlaced, Recipient};
 use crate::{Order as Service, catalogue, store};
 
 /// The most orders in one transaction.

@@ -1,4 +1,3 @@
-use crate::events::OrderId;
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -10,7 +9,7 @@ use sqlx::{Arguments as _, AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 use crate::domain::State;
-use crate::events::Line;
+use crate::events::{Line, OrderId};
 
 /// One row per order; new ones are written by placing.
 pub(crate) const ORDERS: StateTable = StateTable::new("orders").also_setting(
@@ -40,7 +39,7 @@ pub(crate) struct Order {
 /// What was never placed here is no order to anybody who asks.
 const PLACED: &str = "cancel_reason IS DISTINCT FROM 'never_placed'";
 
-const ORDER: &str = "order_id, state, customer_id, lines, total, currency, idempotency_key,
+const ORDER: &str = "saga, state, customer_id, lines, total, currency, idempotency_key,
     request_hash, placed_at, updated_at, deadline_at";
 
 fn order(row: &PgRow) -> Result<Order, Failure> {
@@ -52,7 +51,7 @@ fn order(row: &PgRow) -> Result<Order, Failure> {
         Ok(row.try_get::<jiff_sqlx::Timestamp, _>(column)?.to_jiff())
     };
     Ok(Order {
-        id: OrderId(row.try_get("order_id")?),
+        id: OrderId(row.try_get("saga")?),
         state: row.try_get::<Json<State>, _>("state")?.0,
         customer_id: row.try_get("customer_id")?,
         lines: row.try_get::<Json<Vec<Line>>, _>("lines")?.0,
@@ -67,8 +66,7 @@ fn order(row: &PgRow) -> Result<Order, Failure> {
 
 /// One order.
 pub(crate) async fn find(pool: &Pool, id: OrderId) -> Result<Option<Order>, Failure> {
-    let select =
-        AssertSqlSafe(format!("SELECT {ORDER} FROM orders WHERE order_id = $1 AND {PLACED}"));
+    let select = AssertSqlSafe(format!("SELECT {ORDER} FROM orders WHERE saga = $1 AND {PLACED}"));
     let row = pool
         .run(|connection| {
             async move { sqlx::query(select).bind(id.0).fetch_optional(connection).await }.boxed()
@@ -130,7 +128,7 @@ pub(crate) fn insert(new: &[New<'_>], bundle: BundleId, write: &mut Write) -> Re
     ];
     let columns = columns.map(|column| format!("unnest({column})")).join(", ");
     write.part(&format!(
-        "INSERT INTO orders (order_id, version, emitted, last_bundle, state, customer_id, lines,
+        "INSERT INTO orders (saga, version, emitted, last_bundle, state, customer_id, lines,
            total, currency, idempotency_key, request_hash, placed_at, updated_at, deadline_at,
            placed_event_id, correlation_id, traceparent)
          SELECT unnest({ids}), 1, 1, {bundle}, {columns}"
@@ -180,7 +178,7 @@ pub(crate) async fn list(pool: &Pool, filter: &Filter) -> Result<Page, Failure> 
     };
     let found = rows
         .iter()
-        .filter(|row| row.try_get::<Option<Uuid>, _>("order_id").is_ok_and(|id| id.is_some()));
+        .filter(|row| row.try_get::<Option<Uuid>, _>("saga").is_ok_and(|id| id.is_some()));
     let mut orders: Vec<Order> = found.map(order).collect::<Result<_, _>>()?;
     let has_more = orders.len() > filter.limit;
     orders.truncate(filter.limit);
@@ -208,7 +206,7 @@ fn page(filter: &Filter) -> Result<(AssertSqlSafe<String>, PgArguments), Failure
     }
     if let Some(after) = filter.after {
         values.add(after.0).map_err(unwritable)?;
-        conditions.push(format!("order_id < ${}", values.len()));
+        conditions.push(format!("saga < ${}", values.len()));
     }
     let wanted = filter.limit + 1;
     let (look, status) = match filter.statuses {
@@ -220,14 +218,14 @@ fn page(filter: &Filter) -> Result<(AssertSqlSafe<String>, PgArguments), Failure
     };
     let select = format!(
         "WITH seen AS MATERIALIZED (
-           SELECT order_id, status FROM orders WHERE {}
-           ORDER BY order_id DESC LIMIT {look}),
-         edge AS (SELECT order_id AS edge, (SELECT count(*) FROM seen) AS seen FROM seen
-           ORDER BY order_id LIMIT 1),
+           SELECT saga, status FROM orders WHERE {}
+           ORDER BY saga DESC LIMIT {look}),
+         edge AS (SELECT saga AS edge, (SELECT count(*) FROM seen) AS seen FROM seen
+           ORDER BY saga LIMIT 1),
          page AS MATERIALIZED (
-           SELECT order_id FROM seen WHERE {status} ORDER BY order_id DESC LIMIT {wanted}),
-         whole AS (SELECT {ORDER} FROM page JOIN orders USING (order_id))
-         SELECT * FROM edge LEFT JOIN whole ON true ORDER BY order_id DESC",
+           SELECT saga FROM seen WHERE {status} ORDER BY saga DESC LIMIT {wanted}),
+         whole AS (SELECT {ORDER} FROM page JOIN orders USING (saga))
+         SELECT * FROM edge LEFT JOIN whole ON true ORDER BY saga DESC",
         conditions.join(" AND "),
     );
     Ok((AssertSqlSafe(select), values))
@@ -242,7 +240,7 @@ pub(crate) async fn forget_deadlines(session: &mut Session, max: u32) -> Result<
                 "DELETE FROM deadlines WHERE (deadline_at, bundle_id) IN (
                  SELECT deadline_at, bundle_id FROM deadlines
                  WHERE deadline_at < now() AND NOT EXISTS (
-                   SELECT FROM unnest(order_ids) AS placed (order_id) JOIN orders USING (order_id)
+                   SELECT FROM unnest(sagas) AS placed (saga) JOIN orders USING (saga)
                    WHERE status = 'placed')
                  ORDER BY deadline_at LIMIT $1 FOR UPDATE SKIP LOCKED)",
                 max
@@ -260,12 +258,12 @@ pub(crate) async fn overdue(session: &mut Session) -> Result<Vec<(OrderId, Cause
     let rows = session
         .run(|connection| {
             sqlx::query!(
-                "SELECT orders.order_id, placed_event_id, correlation_id, traceparent
-                 FROM deadlines, unnest(order_ids) AS placed (order_id)
-                   JOIN orders USING (order_id)
+                "SELECT orders.saga, placed_event_id, correlation_id, traceparent
+                 FROM deadlines, unnest(sagas) AS placed (saga)
+                   JOIN orders USING (saga)
                  WHERE deadlines.deadline_at < now() AND status = 'placed'
                    AND NOT EXISTS (SELECT FROM retry_queue
-                     WHERE retry_queue.order_id = orders.order_id AND NOT dead)
+                     WHERE retry_queue.saga = orders.saga AND NOT dead)
                  ORDER BY deadlines.deadline_at LIMIT 1000"
             )
             .fetch_all(connection)
@@ -278,7 +276,7 @@ pub(crate) async fn overdue(session: &mut Session) -> Result<Vec<(OrderId, Cause
             correlation_id: row.correlation_id,
             traceparent: row.traceparent,
         };
-        (OrderId(row.order_id), cause)
+        (OrderId(row.saga), cause)
     });
     Ok(overdue.collect())
 }

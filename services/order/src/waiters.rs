@@ -1,8 +1,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::events::OrderId;
 use tokio::sync::Notify;
+
+use crate::events::OrderId;
 
 /// Wakes requests that wait for an order to change (`Prefer: wait`).
 #[derive(Debug, Default)]

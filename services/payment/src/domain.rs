@@ -4,11 +4,10 @@
 //!
 //! Pure and total: any input in any state, in any order, any number of times.
 
-use crate::events::OrderId;
 use kernel::{Decision, Money};
 use serde::{Deserialize, Serialize};
 
-use crate::events::{Event, PaymentCharged, PaymentFailed, PaymentRefunded, reads};
+use crate::events::{Event, OrderId, PaymentCharged, PaymentFailed, PaymentRefunded, reads};
 
 /// Where an order's payment is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

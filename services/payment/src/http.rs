@@ -1,4 +1,3 @@
-use crate::events::OrderId;
 use axum::Router;
 use axum::extract::State;
 use kernel::{Currency, Money};
@@ -13,6 +12,7 @@ use uuid::Uuid;
 
 use crate::Program;
 use crate::domain::State as Payment;
+use crate::events::OrderId;
 use crate::store::PAYMENTS;
 
 #[derive(OpenApi)]

@@ -9,7 +9,6 @@ mod store;
 
 use std::borrow::Cow;
 
-use crate::events::OrderId;
 use axum::Router;
 use contracts::operations::Said;
 use contracts::{Compensates, Consumes, Declaration, Emits};
@@ -18,7 +17,7 @@ use messaging::{Call, CallError, Failure, Service, StateTable};
 use runtime::{App, AppContext};
 
 use crate::domain::{Effect, Input, State};
-use crate::events::{Event, reads};
+use crate::events::{Event, OrderId, reads};
 use crate::gateway::{Charge, Gateway};
 use crate::store::PAYMENTS;
 

@@ -2,7 +2,7 @@
 -- last_bundle are the order's place in this service's stream of events; seen says which events of
 -- the order were read, by source, as bits.
 CREATE TABLE shipments (
-    order_id   uuid    NOT NULL PRIMARY KEY,
+    saga       uuid    NOT NULL PRIMARY KEY,
     version    integer NOT NULL,
     emitted    integer NOT NULL,
     last_bundle bigint,

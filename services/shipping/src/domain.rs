@@ -5,12 +5,11 @@
 //! goes is personal data: the state holds it only while it waits for the confirmation, then the
 //! intent to book has it alone.
 
-use crate::events::OrderId;
 use kernel::Decision;
 use serde::{Deserialize, Serialize};
 
 use crate::events::reads::{self, Recipient};
-use crate::events::{Event, ShipmentCreated, ShipmentFailed};
+use crate::events::{Event, OrderId, ShipmentCreated, ShipmentFailed};
 
 /// Where an order's shipment is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

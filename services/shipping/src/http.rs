@@ -1,4 +1,3 @@
-use crate::events::OrderId;
 use axum::Router;
 use axum::extract::State;
 use messaging::Pool;
@@ -12,6 +11,7 @@ use uuid::Uuid;
 
 use crate::Program;
 use crate::domain::State as Shipment;
+use crate::events::OrderId;
 use crate::store::SHIPMENTS;
 
 #[derive(OpenApi)]

@@ -6,7 +6,6 @@ mod gateway;
 mod http;
 mod store;
 
-use crate::events::OrderId;
 use axum::Router;
 use contracts::operations::Said;
 use contracts::{Consumes, Declaration, Emits};
@@ -15,7 +14,7 @@ use messaging::{Call, CallError, Failure, Service, StateTable};
 use runtime::{App, AppContext};
 
 use crate::domain::{Effect, Input, State};
-use crate::events::{Event, reads};
+use crate::events::{Event, OrderId, reads};
 use crate::gateway::{Booking, Gateway};
 use crate::store::SHIPMENTS;
 

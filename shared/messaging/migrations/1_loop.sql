@@ -36,7 +36,7 @@ CREATE TABLE outbox_bundles (
     instance        integer       NOT NULL,
     committed_at    timestamptz   NOT NULL DEFAULT now(),
     event_ids       uuid[]        NOT NULL,
-    order_ids       uuid[]        NOT NULL,
+    sagas           uuid[]        NOT NULL,
     sequences       integer[]     NOT NULL,
     event_types     text[]        NOT NULL,
     times           timestamptz[] NOT NULL,
@@ -49,7 +49,7 @@ CREATE TABLE outbox_bundles (
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000000);
 ALTER TABLE outbox_bundles
     ALTER event_ids SET STORAGE EXTERNAL,
-    ALTER order_ids SET STORAGE EXTERNAL,
+    ALTER sagas SET STORAGE EXTERNAL,
     ALTER sequences SET STORAGE EXTERNAL,
     ALTER event_types SET STORAGE EXTERNAL,
     ALTER times SET STORAGE EXTERNAL,
@@ -62,9 +62,9 @@ ALTER TABLE outbox_bundles
 -- The same, an event a row: for reading.
 CREATE VIEW outbox AS
     SELECT event.*, instance, bundle_id
-    FROM outbox_bundles, unnest(event_ids, order_ids, sequences, event_types, times,
+    FROM outbox_bundles, unnest(event_ids, sagas, sequences, event_types, times,
             correlation_ids, causation_ids, traceparents, payloads, follows)
-        AS event (event_id, order_id, sequence, event_type, occurred_at,
+        AS event (event_id, saga, sequence, event_type, occurred_at,
             correlation_id, causation_id, traceparent, payload, follows);
 
 -- Calls to the outside that are to be made: the intent is here before the call is. A row is a bundle,
@@ -85,7 +85,7 @@ CREATE TABLE effect_bundles (
     -- Who answers, as far as that was noted when it was put off.
     destination     text,
     created_at      timestamptz NOT NULL DEFAULT now(),
-    order_ids       uuid[]      NOT NULL,
+    sagas           uuid[]      NOT NULL,
     steps           text[]      NOT NULL,
     effects         json[]      NOT NULL,
     correlation_ids text[]      NOT NULL,
@@ -94,7 +94,7 @@ CREATE TABLE effect_bundles (
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000000);
 ALTER TABLE effect_bundles
-    ALTER order_ids SET STORAGE EXTERNAL,
+    ALTER sagas SET STORAGE EXTERNAL,
     ALTER steps SET STORAGE EXTERNAL,
     ALTER effects SET STORAGE EXTERNAL,
     ALTER correlation_ids SET STORAGE EXTERNAL,
@@ -103,13 +103,13 @@ ALTER TABLE effect_bundles
 
 -- The same, an open call a row: for reading.
 CREATE VIEW effects AS
-    SELECT order_id, step, effect, correlation_id, causation_id, traceparent,
+    SELECT saga, step, effect, correlation_id, causation_id, traceparent,
         bundle_id, number::integer - 1 AS number, length(open) AS bundled,
         instance, attempts, due_at, last_error, held, destination, created_at
-    FROM effect_bundles, unnest(order_ids, steps, effects, correlation_ids, causation_ids,
+    FROM effect_bundles, unnest(sagas, steps, effects, correlation_ids, causation_ids,
             traceparents)
         WITH ORDINALITY
-        AS call (order_id, step, effect, correlation_id, causation_id, traceparent, number)
+        AS call (saga, step, effect, correlation_id, causation_id, traceparent, number)
     WHERE get_bit(open, number::integer - 1) = 1;
 
 -- Records that failed, and those of the same order that came after them. The first row of an
@@ -123,7 +123,7 @@ CREATE TABLE retry_queue (
     topic           text        NOT NULL,
     partition       integer     NOT NULL,
     record_offset   bigint      NOT NULL,
-    order_id        uuid,
+    saga            uuid,
     key             bytea,
     header_names    text[]      NOT NULL,
     header_values   bytea[]     NOT NULL,
@@ -138,7 +138,7 @@ CREATE TABLE retry_queue (
     written_ms      bigint      NOT NULL DEFAULT -1,
     PRIMARY KEY (topic, partition, record_offset, written_ms)
 );
-CREATE INDEX retry_queue_by_order ON retry_queue (order_id, id) WHERE NOT dead;
+CREATE INDEX retry_queue_by_saga ON retry_queue (saga, id) WHERE NOT dead;
 
 -- Which records have gone to the dead-letter topic, so that one that is read again after a crash
 -- does not go there twice.
@@ -156,7 +156,7 @@ CREATE TABLE dead_lettered (
 -- searched; lost: the topic does not have it; dead: it is in the dead-letter topic; acknowledged: it is
 -- lost or dead, and an operator has said that it stays so.
 CREATE TABLE gaps (
-    order_id        uuid        NOT NULL,
+    saga            uuid        NOT NULL,
     source          text        NOT NULL,
     sequence        integer     NOT NULL,
     partition       integer     NOT NULL,
@@ -164,7 +164,7 @@ CREATE TABLE gaps (
     verdict         text        NOT NULL DEFAULT 'waiting'
         CHECK (verdict IN ('waiting', 'lost', 'dead', 'acknowledged')),
     checked_at      timestamptz,
-    PRIMARY KEY (order_id, source, sequence)
+    PRIMARY KEY (saga, source, sequence)
 );
 
 -- Where the partitions of the topics that are read ended when somebody last looked. An end that goes
@@ -178,19 +178,19 @@ CREATE TABLE topic_ends (
 
 -- The numbers of which an operator has said that they stay missing.
 CREATE TABLE acknowledged (
-    order_id        uuid        NOT NULL,
+    saga            uuid        NOT NULL,
     source          text        NOT NULL,
     sequence        integer     NOT NULL,
-    PRIMARY KEY (order_id, source, sequence)
+    PRIMARY KEY (saga, source, sequence)
 );
 
 -- What operators have decided that this service has dealt with: a call of an order, or the order (step
 -- ''). refused says why nothing was done; null if it was.
 CREATE TABLE decisions (
     operation       uuid        NOT NULL,
-    order_id        uuid        NOT NULL,
+    saga            uuid        NOT NULL,
     step            text        NOT NULL,
     refused         text,
     decided_at      timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (operation, order_id, step)
+    PRIMARY KEY (operation, saga, step)
 );

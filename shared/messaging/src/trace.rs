@@ -76,7 +76,7 @@ fn start(
         KeyValue::new("farandole.causation_id", cause.causation_id.clone()),
         KeyValue::new("farandole.correlation_id", cause.correlation_id.clone()),
     ];
-    attributes.extend(saga.map(|saga| KeyValue::new("farandole.order_id", saga)));
+    attributes.extend(saga.map(|saga| KeyValue::new("farandole.saga", saga)));
     let builder =
         tracer.span_builder(format!("{verb} {name}")).with_kind(kind).with_attributes(attributes);
     Open(Some(tracer.build_with_context(builder, &parent)))

@@ -6,8 +6,7 @@ use contracts::{Encoder, Envelope, WriterSchema};
 use criterion::Criterion;
 use jiff::Timestamp;
 use kernel::{Money, Quantity};
-use order::events::OrderId;
-use order::events::{Line, OrderPlaced, Recipient};
+use order::events::{Line, OrderId, OrderPlaced, Recipient};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 

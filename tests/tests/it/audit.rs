@@ -170,37 +170,37 @@ const WRONGS: [Wrong; 17] = [
     (
         &["I4-shipments", "I7-effects", "settled"],
         "shipping",
-        "UPDATE shipments SET state = '{\"status\": \"created\"}' WHERE order_id = DECLINED",
-        "UPDATE shipments SET state = '{\"status\": \"void\"}' WHERE order_id = DECLINED",
+        "UPDATE shipments SET state = '{\"status\": \"created\"}' WHERE saga = DECLINED",
+        "UPDATE shipments SET state = '{\"status\": \"void\"}' WHERE saga = DECLINED",
     ),
     (
         &["I6-fates", "I7-effects", "settled"],
         "order",
-        "UPDATE orders SET state = '{\"status\": \"completed\"}' WHERE order_id = DECLINED",
+        "UPDATE orders SET state = '{\"status\": \"completed\"}' WHERE saga = DECLINED",
         "UPDATE orders SET state = '{\"status\": \"cancelled\", \"reason\": \"payment_failed\"}'
-         WHERE order_id = DECLINED",
+         WHERE saga = DECLINED",
     ),
     (
         &["I6-fates", "I7-effects", "orders"],
         "order",
-        "UPDATE orders SET state = '{\"status\": \"placed\"}' WHERE order_id = DONE",
-        "UPDATE orders SET state = '{\"status\": \"completed\"}' WHERE order_id = DONE",
+        "UPDATE orders SET state = '{\"status\": \"placed\"}' WHERE saga = DONE",
+        "UPDATE orders SET state = '{\"status\": \"completed\"}' WHERE saga = DONE",
     ),
     (
         &["I7-effects", "settled"],
         "payment",
         "UPDATE payments SET state = '{\"status\": \"void\"}' || (state::jsonb - 'status')
-         WHERE order_id = DONE",
+         WHERE saga = DONE",
         "UPDATE payments SET state = '{\"status\": \"charged\"}' || (state::jsonb - 'status')
-         WHERE order_id = DONE",
+         WHERE saga = DONE",
     ),
     (
         &["I7-effects", "settled"],
         "payment",
         "UPDATE payments SET state = '{\"status\": \"melted\"}' || (state::jsonb - 'status')
-         WHERE order_id = DONE",
+         WHERE saga = DONE",
         "UPDATE payments SET state = '{\"status\": \"charged\"}' || (state::jsonb - 'status')
-         WHERE order_id = DONE",
+         WHERE saga = DONE",
     ),
     (
         &["I7-effects"],
@@ -224,7 +224,7 @@ const WRONGS: [Wrong; 17] = [
     (
         &["I7-effects", "calls"],
         "notification",
-        "INSERT INTO effect_bundles (bundle_id, instance, open, due_at, order_ids, steps, effects,
+        "INSERT INTO effect_bundles (bundle_id, instance, open, due_at, sagas, steps, effects,
            correlation_ids, causation_ids, traceparents) VALUES (1, 1, B'1', now(),
            ARRAY[DONE::uuid], '{mail-confirmed}', '{\"{}\"}', '{c}', '{r}', '{null}')",
         "DELETE FROM effect_bundles",
@@ -232,32 +232,32 @@ const WRONGS: [Wrong; 17] = [
     (
         &["numbers"],
         "inventory",
-        "UPDATE reservations SET emitted = emitted + 1 WHERE order_id = DONE",
-        "UPDATE reservations SET emitted = emitted - 1 WHERE order_id = DONE",
+        "UPDATE reservations SET emitted = emitted + 1 WHERE saga = DONE",
+        "UPDATE reservations SET emitted = emitted - 1 WHERE saga = DONE",
     ),
     (
         &["I6-fates", "numbers"],
         "order",
-        "UPDATE orders SET emitted = emitted - 1 WHERE order_id = DONE",
-        "UPDATE orders SET emitted = emitted + 1 WHERE order_id = DONE",
+        "UPDATE orders SET emitted = emitted - 1 WHERE saga = DONE",
+        "UPDATE orders SET emitted = emitted + 1 WHERE saga = DONE",
     ),
     (
         &["numbers"],
         "order",
-        "INSERT INTO gaps (order_id, source, sequence, partition, verdict)
+        "INSERT INTO gaps (saga, source, sequence, partition, verdict)
          VALUES (DONE, '/payment', 1, 0, 'lost')",
         "DELETE FROM gaps",
     ),
     (
         &["gaps"],
         "order",
-        "INSERT INTO gaps (order_id, source, sequence, partition) VALUES (DONE, '/payment', 1, 0)",
+        "INSERT INTO gaps (saga, source, sequence, partition) VALUES (DONE, '/payment', 1, 0)",
         "DELETE FROM gaps",
     ),
     (
         &["outbox"],
         "shipping",
-        "INSERT INTO outbox_bundles (bundle_id, instance, event_ids, order_ids, sequences,
+        "INSERT INTO outbox_bundles (bundle_id, instance, event_ids, sagas, sequences,
            event_types, times, correlation_ids, causation_ids, traceparents, payloads, follows)
          VALUES (1, 1, ARRAY[gen_random_uuid()], ARRAY[DONE::uuid], '{1}', '{ShipmentCreated}',
            ARRAY[now()], '{c}', '{r}', '{NULL}', '{\"\"}', '{NULL}')",
@@ -266,7 +266,7 @@ const WRONGS: [Wrong; 17] = [
     (
         &["retries"],
         "order",
-        "INSERT INTO retry_queue (topic, partition, record_offset, order_id, header_names,
+        "INSERT INTO retry_queue (topic, partition, record_offset, saga, header_names,
            header_values, due_at) VALUES ('t', 0, 0, DONE, '{}', '{}', now())",
         "DELETE FROM retry_queue",
     ),
@@ -331,7 +331,7 @@ async fn nothing_looks_wrong_while_much_happens() {
 
 async fn what_is_known_to_be_lost_is_not_missed(fallen: &Fallen) {
     let count =
-        |by: &str| format!("UPDATE reservations SET emitted = emitted {by} WHERE order_id = DONE");
+        |by: &str| format!("UPDATE reservations SET emitted = emitted {by} WHERE saga = DONE");
     fallen.execute("inventory", &count("+ 1")).await;
     let second =
         Number { saga: OrderId(fallen.done), source: "/inventory".to_owned(), sequence: 2 };

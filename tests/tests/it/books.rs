@@ -82,7 +82,7 @@ impl Books {
         for (table, rows) in
             [("outbox", "outbox"), ("effects", open), ("retry_queue", "retry_queue")]
         {
-            let select = format!("SELECT coalesce(order_id, gen_random_uuid()) FROM {rows}");
+            let select = format!("SELECT coalesce(saga, gen_random_uuid()) FROM {rows}");
             let orders = sqlx::query_scalar(AssertSqlSafe(select)).fetch_all(database);
             let orders: Vec<Uuid> = orders.await.unwrap();
             self.under_way.extend(orders.into_iter().map(|order| (service, table, order)));
@@ -286,13 +286,13 @@ impl Books {
 }
 
 async fn orders(database: &PgPool) -> BTreeMap<Uuid, (String, Option<String>)> {
-    let orders = sqlx::query_as("SELECT order_id, status, cancel_reason FROM orders");
+    let orders = sqlx::query_as("SELECT saga, status, cancel_reason FROM orders");
     let orders: Vec<(Uuid, String, Option<String>)> = orders.fetch_all(database).await.unwrap();
     orders.into_iter().map(|(order, status, reason)| (order, (status, reason))).collect()
 }
 
 async fn states(database: &PgPool, table: &str) -> BTreeMap<Uuid, Value> {
-    let states = sqlx::query_as(AssertSqlSafe(format!("SELECT order_id, state FROM {table}")));
+    let states = sqlx::query_as(AssertSqlSafe(format!("SELECT saga, state FROM {table}")));
     let states: Vec<(Uuid, Value)> = states.fetch_all(database).await.unwrap();
     states.into_iter().collect()
 }

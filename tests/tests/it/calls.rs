@@ -235,7 +235,7 @@ async fn an_event_that_stays_missing_counts_as_lost_no_more() {
     let fleet = fleet(&[]).await;
     let order = Uuid::now_v7();
     let pool = Sandbox::pool(&fleet.sandbox.database_url("shipping"));
-    let gap = "INSERT INTO gaps (order_id, source, sequence, partition, verdict)
+    let gap = "INSERT INTO gaps (saga, source, sequence, partition, verdict)
                VALUES ($1, '/order', 2, 0, 'lost')";
     sqlx::query(gap).bind(order).execute(&pool).await.unwrap();
     fleet.until_metric("shipping", r#"farandole_gaps{verdict="lost"} 1"#).await;

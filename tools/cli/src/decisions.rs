@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use crate::OrderId;
-
 use crate::gaps::{Gap, Number, Verdict};
 
 /// The decisions that hold. Empty by default.

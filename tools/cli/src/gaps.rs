@@ -1,12 +1,12 @@
 //! The numbers that are missing in the streams of events that a service reads.
 
-use crate::OrderId;
 pub use contracts::operations::Number;
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::OrderId;
 use crate::database::ask;
 use crate::decisions::Decisions;
 use crate::unreadable::Unreadable;
@@ -65,11 +65,11 @@ pub async fn gaps(
     let sources: Vec<String> = settled.iter().map(|number| number.source.clone()).collect();
     let sequences: Vec<i32> = settled.iter().map(|number| number.sequence).collect();
     let question = sqlx::query_as(
-        "SELECT order_id, source, sequence, noticed_at, verdict, count(*) OVER () FROM gaps
+        "SELECT saga, source, sequence, noticed_at, verdict, count(*) OVER () FROM gaps
          WHERE verdict = 'waiting' OR verdict IN ('lost', 'dead')
-           AND (order_id, source, sequence) NOT IN
+           AND (saga, source, sequence) NOT IN
              (SELECT * FROM unnest($2::uuid[], $3::text[], $4::int[]))
-         ORDER BY noticed_at DESC, order_id, source, sequence LIMIT $1",
+         ORDER BY noticed_at DESC, saga, source, sequence LIMIT $1",
     );
     let question = question.bind(limit).bind(orders).bind(sources).bind(sequences);
     let rows: Vec<CountedRow> = ask(service, database, question).await?;
@@ -89,7 +89,7 @@ pub async fn is_missed(
     let Number { saga, source, sequence } = number;
     let question = sqlx::query_as(
         "SELECT EXISTS (SELECT FROM gaps WHERE verdict IN ('lost', 'dead')
-           AND order_id = $1 AND source = $2 AND sequence = $3)",
+           AND saga = $1 AND source = $2 AND sequence = $3)",
     );
     let question = question.bind(saga.0).bind(source.clone()).bind(sequence);
     let rows: Vec<(bool,)> = ask(service, database, question).await?;

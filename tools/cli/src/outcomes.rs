@@ -60,7 +60,7 @@ pub async fn outcomes(order: &mut PgConnection, within: Duration) -> Result<Outc
         order,
         sqlx::query_as(
             "SELECT max(extract(epoch FROM deadline_at - placed_at))::float8
-             FROM (SELECT deadline_at, placed_at FROM orders ORDER BY order_id DESC LIMIT 100) AS l",
+             FROM (SELECT deadline_at, placed_at FROM orders ORDER BY saga DESC LIMIT 100) AS l",
         ),
     )
     .await?;
@@ -73,9 +73,9 @@ pub async fn outcomes(order: &mut PgConnection, within: Duration) -> Result<Outc
         order,
         sqlx::query_as(
             "SELECT status, cancel_reason, count(*),
-               coalesce((array_agg(order_id ORDER BY order_id DESC)
+               coalesce((array_agg(saga ORDER BY saga DESC)
                  FILTER (WHERE cancel_reason = 'timed_out'))[1:$3], '{}'), max(updated_at)
-             FROM orders WHERE order_id >= $1 AND status IN ('completed', 'cancelled')
+             FROM orders WHERE saga >= $1 AND status IN ('completed', 'cancelled')
                AND updated_at >= now() - $2 * interval '1 second'
              GROUP BY 1, 2",
         )
@@ -113,9 +113,9 @@ pub async fn find_causes(
         "inventory",
         inventory,
         sqlx::query_as(concat!(
-            "SELECT order_id, ",
+            "SELECT saga, ",
             state!(),
-            "->>'status' FROM reservations WHERE order_id = ANY($1)"
+            "->>'status' FROM reservations WHERE saga = ANY($1)"
         ))
         .bind(&outcomes.lapsed),
     )
@@ -124,9 +124,9 @@ pub async fn find_causes(
         "payment",
         payment,
         sqlx::query_as(concat!(
-            "SELECT order_id, ",
+            "SELECT saga, ",
             state!(),
-            "->>'status' FROM payments WHERE order_id = ANY($1)"
+            "->>'status' FROM payments WHERE saga = ANY($1)"
         ))
         .bind(&outcomes.lapsed),
     )

@@ -18,7 +18,6 @@ mod work;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::OrderId;
 use uuid::Uuid;
 
 pub use about::{About, Placed, about};
@@ -30,9 +29,9 @@ pub use said::{Found, Said, letters_of, placed_after, said_by};
 pub use work::{DeadLetter, Parked, PendingCall, Work};
 
 use self::states::{Order, Wanted};
-use crate::SERVICES;
 use crate::decisions::Decisions;
 use crate::unreadable::Unreadable;
+use crate::{OrderId, SERVICES};
 
 /// Which orders are wanted.
 #[derive(Debug, Clone, Copy)]

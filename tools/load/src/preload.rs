@@ -16,7 +16,7 @@ const ROWS: [(&str, &str, &str, [i32; 3]); 5] = [
     (
         "order",
         "orders",
-        "(order_id, version, emitted, last_bundle, state, customer_id, lines, total, currency,
+        "(saga, version, emitted, last_bundle, state, customer_id, lines, total, currency,
            idempotency_key, request_hash, placed_at, updated_at, deadline_at, placed_event_id,
            correlation_id)
          SELECT ID, 3, 3, 1, '{\"status\": \"completed\"}', 'c-' || n % 100000,
@@ -27,7 +27,7 @@ const ROWS: [(&str, &str, &str, [i32; 3]); 5] = [
     (
         "inventory",
         "reservations",
-        "(order_id, version, emitted, last_bundle, state)
+        "(saga, version, emitted, last_bundle, state)
          SELECT ID, 2, 1, 1, '{\"status\": \"shipped\", \"lines\": [{\"sku\": \"tea\",
            \"quantity\": 2}]}'",
         [1, 5, 5],
@@ -35,7 +35,7 @@ const ROWS: [(&str, &str, &str, [i32; 3]); 5] = [
     (
         "payment",
         "payments",
-        "(order_id, version, emitted, last_bundle, state)
+        "(saga, version, emitted, last_bundle, state)
          SELECT ID, 3, 1, 1, '{\"status\": \"charged\", \"charge_id\": \"ch_0123456789\",
            \"amount\": {\"amount\": 500, \"currency\": \"EUR\"}}'",
         [1, 2, 2],
@@ -43,7 +43,7 @@ const ROWS: [(&str, &str, &str, [i32; 3]); 5] = [
     (
         "shipping",
         "shipments",
-        "(order_id, version, emitted, last_bundle, state)
+        "(saga, version, emitted, last_bundle, state)
          SELECT ID, 3, 1, 1, '{\"status\": \"created\", \"shipment_id\": \"s_0123456789\",
            \"carrier\": \"simulated\", \"tracking_number\": \"0123456789\"}'",
         [1, 4, 4],
@@ -51,7 +51,7 @@ const ROWS: [(&str, &str, &str, [i32; 3]); 5] = [
     (
         "notification",
         "notifications",
-        "(order_id, version, emitted, last_bundle, state)
+        "(saga, version, emitted, last_bundle, state)
          SELECT ID, 5, 2, 1, '{\"address\": \"forgotten\", \"messages\": {
            \"confirmed\": {\"status\": \"sent\", \"message_id\": \"m1\"},
            \"completed\": {\"status\": \"sent\", \"message_id\": \"m2\"}}}'",

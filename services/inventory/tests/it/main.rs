@@ -10,8 +10,7 @@ mod schemas;
 mod stock;
 
 use inventory::domain::{Input, Level, Stock};
-use inventory::events::OrderId;
-use inventory::events::{Line, reads};
+use inventory::events::{Line, OrderId, reads};
 use kernel::Quantity;
 
 const ORDER: OrderId = OrderId(uuid::Uuid::from_u128(1));

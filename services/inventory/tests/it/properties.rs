@@ -1,6 +1,5 @@
 use inventory::domain::{Input, Level, State, Stock, decide};
-use inventory::events::OrderId;
-use inventory::events::{Event, Line};
+use inventory::events::{Event, Line, OrderId};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -8,9 +8,8 @@ mod schemas;
 
 use kernel::Decision;
 use notification::domain::{Effect, Input, State, decide};
-use notification::events::OrderId;
 use notification::events::reads::{self, Recipient};
-use notification::events::{CustomerNotified, Event, NotificationFailed, Outcome};
+use notification::events::{CustomerNotified, Event, NotificationFailed, OrderId, Outcome};
 
 const ORDER: OrderId = OrderId(uuid::Uuid::from_u128(1));
 

@@ -2,7 +2,6 @@
 
 use std::str::FromStr;
 
-use crate::events::OrderId;
 use axum::extract::State;
 use kernel::text::{InvalidText, check_text};
 use runtime::Problem;
@@ -13,6 +12,7 @@ use uuid::Uuid;
 
 use super::Api;
 use super::bodies::{OrderBody, Status};
+use crate::events::OrderId;
 use crate::store::{self, Filter};
 
 /// The largest page of a list.

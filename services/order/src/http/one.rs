@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::events::OrderId;
 use axum::extract::State;
 use axum::http::header::VARY;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -16,6 +15,7 @@ use super::Api;
 use super::bodies::OrderBody;
 use super::prefer::preference;
 use crate::domain::{Input, State as OrderState};
+use crate::events::OrderId;
 use crate::store;
 
 /// The longest `Prefer: wait`, in seconds; longer wishes are cut to it.

@@ -9,8 +9,9 @@ mod schemas;
 
 use kernel::Decision;
 use order::domain::{Effect, Input, State, decide};
-use order::events::OrderId;
-use order::events::{CancelReason, Event, OrderCancelled, OrderCompleted, OrderConfirmed, reads};
+use order::events::{
+    CancelReason, Event, OrderCancelled, OrderCompleted, OrderConfirmed, OrderId, reads,
+};
 
 const ORDER: OrderId = OrderId(uuid::Uuid::from_u128(1));
 

@@ -8,8 +8,7 @@ mod schemas;
 
 use kernel::{Decision, Money};
 use payment::domain::{Effect, Input, State, decide};
-use payment::events::OrderId;
-use payment::events::{Event, PaymentCharged, PaymentFailed, PaymentRefunded, reads};
+use payment::events::{Event, OrderId, PaymentCharged, PaymentFailed, PaymentRefunded, reads};
 
 const ORDER: OrderId = OrderId(uuid::Uuid::from_u128(1));
 

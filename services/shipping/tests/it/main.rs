@@ -8,9 +8,8 @@ mod schemas;
 
 use kernel::Decision;
 use shipping::domain::{Effect, Input, State, decide};
-use shipping::events::OrderId;
 use shipping::events::reads::{self, Recipient};
-use shipping::events::{Event, ShipmentCreated, ShipmentFailed};
+use shipping::events::{Event, OrderId, ShipmentCreated, ShipmentFailed};
 
 const ORDER: OrderId = OrderId(uuid::Uuid::from_u128(1));
 

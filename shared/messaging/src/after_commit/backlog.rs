@@ -76,7 +76,7 @@ impl Backlog {
                          FROM effects WHERE held IS NULL GROUP BY step
                        UNION ALL SELECT held, step, count(*), min(created_at)
                          FROM effects WHERE held IS NOT NULL GROUP BY held, step
-                       UNION ALL SELECT 'gaps', verdict, count(order_id), min(noticed_at)
+                       UNION ALL SELECT 'gaps', verdict, count(saga), min(noticed_at)
                          FROM unnest(ARRAY['waiting', 'lost', 'dead', 'acknowledged']) AS verdict
                          LEFT JOIN gaps USING (verdict) GROUP BY verdict) AS waiting"
                 )

@@ -176,7 +176,7 @@ fn report(parked: &Parked) {
         topic = parked.topic,
         partition = parked.partition,
         offset = parked.offset,
-        order_id = parked.saga.map(tracing::field::display),
+        saga = parked.saga.map(tracing::field::display),
         attempts = parked.attempts,
         error = parked.errors.last(),
         "record moved to the dead-letter topic: see farandole dlq show"

@@ -89,7 +89,7 @@ impl<I: Send + Sync + 'static> GapRepairer<I> {
             .await
             .run(|connection| {
                 sqlx::query!(
-                    "SELECT order_id, source, sequence, partition FROM gaps
+                    "SELECT saga, source, sequence, partition FROM gaps
                      WHERE verdict = 'waiting' AND noticed_at < now() - $1 * interval '1 second'
                        AND (checked_at IS NULL
                          OR checked_at < now() - $2 * interval '1 second')
@@ -105,7 +105,7 @@ impl<I: Send + Sync + 'static> GapRepairer<I> {
         let mut overdue = Search::new();
         for row in rows {
             let number = Numbered {
-                saga: SagaKey(row.order_id),
+                saga: SagaKey(row.saga),
                 source: row.source,
                 sequence: row.sequence.unsigned_abs(),
                 partition: row.partition,
@@ -175,11 +175,11 @@ impl<I: Send + Sync + 'static> GapRepairer<I> {
         let Numbered { saga, source, sequence, .. } = &number;
         match outcome {
             "lost" => error!(
-                order_id = %saga, source, sequence,
+                %saga, source, sequence,
                 "an event is missing for good: see farandole gaps"
             ),
             "not ours" => self.skipped.add(*saga, source, *sequence),
-            "repaired" => warn!(order_id = %saga, source, sequence, "a missed event is repaired"),
+            "repaired" => warn!(%saga, source, sequence, "a missed event is repaired"),
             _ => {}
         }
         Ok(())
@@ -260,9 +260,9 @@ async fn judge(session: &mut Session, number: &Numbered, verdict: &str) -> Resul
             sqlx::query!(
                 "UPDATE gaps SET checked_at = now(),
                    verdict = CASE WHEN $4 IN ('lost', 'dead') AND EXISTS (SELECT FROM acknowledged
-                       WHERE order_id = $1 AND source = $2 AND sequence = $3)
+                       WHERE saga = $1 AND source = $2 AND sequence = $3)
                      THEN 'acknowledged' ELSE $4 END
-                 WHERE order_id = $1 AND source = $2 AND sequence = $3",
+                 WHERE saga = $1 AND source = $2 AND sequence = $3",
                 saga.0,
                 source,
                 sequence.cast_signed(),

@@ -364,7 +364,7 @@ impl<S: Service> OperationsFollower<S> {
         let (saga, decision) = (decision.subject.saga, decision.clone());
         let origin = Origin::Decided { intent, decision, done };
         let name = effect.step();
-        info!(order_id = %saga, step = name, kind = kind.name(), "an operator's word is taken");
+        info!(%saga, step = name, kind = kind.name(), "an operator's word is taken");
         self.submit(Message { saga, input, cause, name, origin }, committed).await?;
         // If the call was closed by something else, there is no note of the decision.
         Ok(Fate::Again)

@@ -23,8 +23,8 @@ use tracing::{debug, error, info, warn};
 use super::outputs::Outputs;
 use super::resequencer::{Resequencer, Sequenced, Whose};
 use super::sweep::{self, Page};
-use crate::counters::count_by_type;
 use crate::again;
+use crate::counters::count_by_type;
 use crate::crash;
 use crate::database::Session;
 use crate::failure::Failure;
@@ -485,7 +485,7 @@ fn record<'a>(topic: &'a str, event: &'a Outgoing, key: &'a str) -> Record<'a> {
 fn tell_published<'a>(events: impl Iterator<Item = &'a Outgoing> + Clone) {
     for Outgoing { envelope, .. } in events.clone() {
         debug!(
-            order_id = %envelope.saga,
+            saga = %envelope.saga,
             r#type = envelope.event_type,
             event_id = %envelope.id,
             correlation_id = envelope.correlation_id,
@@ -501,7 +501,7 @@ fn tell_refused(event: &Bundled, reason: &str) {
     metrics::counter!("farandole_events_refused_total", "type" => envelope.event_type.clone())
         .increment(1);
     error!(
-        order_id = %envelope.saga,
+        saga = %envelope.saga,
         r#type = envelope.event_type,
         event_id = %envelope.id,
         bundle_id = event.bundle().0,

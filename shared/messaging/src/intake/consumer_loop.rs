@@ -446,7 +446,7 @@ impl<S: Service> ConsumerLoop<S> {
         self.unfinished -= batch.len();
         for Message { saga, name, cause, .. } in &batch {
             debug!(
-                order_id = %saga,
+                %saga,
                 r#type = name,
                 event_id = cause.causation_id,
                 correlation_id = cause.correlation_id,

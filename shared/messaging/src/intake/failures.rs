@@ -31,7 +31,7 @@ impl<S: Service> ConsumerLoop<S> {
     ) -> Result<(), Interrupted> {
         let Message { saga, name, .. } = message;
         self.unfinished -= 1;
-        warn!(order_id = %saga, r#type = name, error, "a message failed and is parked");
+        warn!(%saga, r#type = name, error, "a message failed and is parked");
         match message.origin {
             Origin::Event { record, .. } => {
                 self.retry_or_bury(record.parked(saga).failed(&error)).await
@@ -75,7 +75,7 @@ impl<S: Service> ConsumerLoop<S> {
     ) -> Result<(), Interrupted> {
         let Message { saga, name, .. } = message;
         self.unfinished -= 1;
-        warn!(order_id = %saga, r#type = name, error, "a message is postponed");
+        warn!(%saga, r#type = name, error, "a message is postponed");
         match message.origin {
             Origin::Event { record, .. } => {
                 self.keep(&record.parked(saga), Fate::Retry(LOCKED_FOR)).await

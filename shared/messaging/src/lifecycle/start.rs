@@ -8,15 +8,14 @@ use kafka::{Admin, AdminError, Registry, RegistryError, Topic};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::database::{Database, OLDEST_POSTGRES, Purpose, Session};
 use crate::again;
+use crate::database::{Database, OLDEST_POSTGRES, Purpose, Session};
 use crate::failure::Failure;
 use crate::record::readers::Readers;
 use crate::service::Monitor;
 use crate::settings::LoopSettings;
 use crate::tables::inbox;
 use crate::tables::instance::SignOfLife;
-
 
 /// Why a service cannot start, and waiting would not help.
 #[derive(Debug, Error)]

@@ -29,7 +29,7 @@ pub(crate) fn take_note(decisions: &[OperatorDecision], write: &mut Write) -> Re
     let sagas = write.bind(subjects().map(|one| one.saga.0).collect::<Vec<Uuid>>())?;
     let steps = write.bind(subjects().map(|one| one.step.as_str()).collect::<Vec<&str>>())?;
     write.part(&format!(
-        "INSERT INTO decisions (operation, order_id, step)
+        "INSERT INTO decisions (operation, saga, step)
          SELECT unnest({operations}), unnest({sagas}), unnest({steps})"
     ));
     Ok(())
@@ -45,7 +45,7 @@ pub(crate) async fn close(
     session
         .run(|connection| {
             sqlx::query!(
-                "INSERT INTO decisions (operation, order_id, step, refused)
+                "INSERT INTO decisions (operation, saga, step, refused)
                  VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
                 operation,
                 subject.saga.0,
@@ -68,7 +68,7 @@ pub(crate) async fn is_closed(
         .run(|connection| {
             sqlx::query_scalar!(
                 "SELECT EXISTS (SELECT FROM decisions
-                   WHERE operation = $1 AND order_id = $2 AND step = $3) AS \"closed!\"",
+                   WHERE operation = $1 AND saga = $2 AND step = $3) AS \"closed!\"",
                 operation,
                 subject.saga.0,
                 subject.step

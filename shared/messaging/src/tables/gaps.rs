@@ -27,7 +27,7 @@ pub(crate) fn notice(missing: &[Numbered], write: &mut Write) -> Result<(), Fail
     let partitions = missing.iter().map(|one| one.partition).collect::<Vec<i32>>();
     let partitions = write.bind(partitions)?;
     write.part(&format!(
-        "INSERT INTO gaps (order_id, source, sequence, partition)
+        "INSERT INTO gaps (saga, source, sequence, partition)
          SELECT unnest({sagas}), unnest({sources}), unnest({sequences}), unnest({partitions})
          ON CONFLICT DO NOTHING"
     ));
@@ -41,7 +41,7 @@ pub(crate) fn close(come: &[Numbered], write: &mut Write) -> Result<(), Failure>
     }
     let [sagas, sources, sequences] = columns(come, write)?;
     write.part(&format!(
-        "DELETE FROM gaps WHERE (order_id, source, sequence) IN (
+        "DELETE FROM gaps WHERE (saga, source, sequence) IN (
            SELECT unnest({sagas}), unnest({sources}), unnest({sequences}))"
     ));
     Ok(())
@@ -57,7 +57,7 @@ pub(crate) async fn acknowledge(
             sqlx::query!(
                 "WITH noted AS (INSERT INTO acknowledged VALUES ($1, $2, $3) ON CONFLICT DO NOTHING)
                  UPDATE gaps SET verdict = 'acknowledged'
-                 WHERE order_id = $1 AND source = $2 AND sequence = $3
+                 WHERE saga = $1 AND source = $2 AND sequence = $3
                    AND verdict IN ('lost', 'dead')",
                 saga.0,
                 source,
@@ -80,9 +80,9 @@ pub(crate) async fn miss(
         .run(|connection| {
             sqlx::query!(
                 "WITH noted AS (DELETE FROM acknowledged
-                   WHERE order_id = $1 AND source = $2 AND sequence = $3)
+                   WHERE saga = $1 AND source = $2 AND sequence = $3)
                  UPDATE gaps SET verdict = 'waiting', checked_at = NULL
-                 WHERE order_id = $1 AND source = $2 AND sequence = $3
+                 WHERE saga = $1 AND source = $2 AND sequence = $3
                    AND verdict = 'acknowledged'",
                 saga.0,
                 source,
@@ -98,7 +98,7 @@ pub(crate) async fn miss(
 /// Has it read which of these sagas have a number missing. Returns the part.
 pub(crate) fn read(sagas: &[Uuid], read: &mut Read) -> Result<usize, Failure> {
     let sagas = read.bind(sagas)?;
-    let columns = Columns { id: "order_id", ..Columns::default() };
+    let columns = Columns { id: "saga", ..Columns::default() };
     Ok(read.part(columns, &format!("FROM {}", of(&sagas))))
 }
 
@@ -109,7 +109,7 @@ pub(crate) fn none(sagas: &str) -> String {
 
 /// Nearly always there is none, and then there is nothing to search for.
 fn of(sagas: &str) -> String {
-    format!("gaps WHERE EXISTS (SELECT FROM gaps) AND order_id = ANY({sagas})")
+    format!("gaps WHERE EXISTS (SELECT FROM gaps) AND saga = ANY({sagas})")
 }
 
 fn columns(numbers: &[Numbered], write: &mut Write) -> Result<[String; 3], Failure> {

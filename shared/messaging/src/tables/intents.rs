@@ -87,7 +87,7 @@ pub(crate) fn append<F: Effect>(
         write.bind(causes().map(|cause| cause.traceparent.clone()).collect::<Vec<_>>())?,
     ];
     write.part(&format!(
-        "INSERT INTO effect_bundles (bundle_id, instance, open, due_at, order_ids, steps, effects,
+        "INSERT INTO effect_bundles (bundle_id, instance, open, due_at, sagas, steps, effects,
            correlation_ids, causation_ids, traceparents)
          VALUES ({id}, {instance}, {open}::text::bit varying, now() + interval '{LEASE_S} seconds',
            {})",
@@ -208,7 +208,7 @@ pub(crate) async fn claim<F: Effect, S: State>(
            FOR UPDATE SKIP LOCKED)
          RETURNING bundle_id)
          SELECT {CALL},
-           (SELECT state FROM {} AS known WHERE known.order_id = effects.order_id) AS state
+           (SELECT state FROM {} AS known WHERE known.saga = effects.saga) AS state
          FROM effects WHERE bundle_id IN (SELECT bundle_id FROM claimed)
          ORDER BY attempts > 0, due_at",
         states.name()
@@ -231,7 +231,7 @@ fn intent_from<F: Effect, S: State>(
     row: &PgRow,
     is_abandoned: impl Fn(&S, &F) -> bool,
 ) -> Result<Option<Intent<F>>, Failure> {
-    let (id, saga) = (id_from(row)?, SagaKey(row.try_get("order_id")?));
+    let (id, saga) = (id_from(row)?, SagaKey(row.try_get("saga")?));
     let effect: F = match row.try_get("effect") {
         Ok(Json(effect)) => effect,
         Err(error) => {
@@ -249,7 +249,7 @@ fn intent_from<F: Effect, S: State>(
 }
 
 /// What a call is read from.
-const CALL: &str = "bundle_id, number, bundled, order_id, step, effect, attempts, correlation_id,
+const CALL: &str = "bundle_id, number, bundled, saga, step, effect, attempts, correlation_id,
     causation_id, traceparent, extract(epoch FROM now() - created_at)::float8 AS age";
 
 fn id_from(row: &PgRow) -> Result<IntentId, Failure> {

@@ -129,7 +129,7 @@ impl Outbox {
             write.bind(events.iter().map(|e| e.follows.map(|id| id.0)).collect::<Vec<_>>())?,
         ];
         write.part(&format!(
-            "INSERT INTO outbox_bundles (bundle_id, instance, event_ids, order_ids, sequences,
+            "INSERT INTO outbox_bundles (bundle_id, instance, event_ids, sagas, sequences,
                event_types, times, correlation_ids, causation_ids, traceparents, payloads, follows)
              VALUES ({})",
             values.join(", ")
@@ -212,13 +212,13 @@ impl Drop for Clearing<'_> {
 }
 
 /// The columns that [`from_row`] reads.
-pub(crate) const COLUMNS: &str = "bundle_id, event_ids, order_ids, sequences, event_types, times, \
+pub(crate) const COLUMNS: &str = "bundle_id, event_ids, sagas, sequences, event_types, times, \
      correlation_ids, causation_ids, traceparents, payloads, follows";
 
 /// A bundle as it is in the table, from its [columns](COLUMNS).
 pub(crate) fn from_row(source: &str, row: &PgRow) -> Result<Bundle, Failure> {
     let ids: Vec<Uuid> = row.try_get("event_ids")?;
-    let sagas: Vec<Uuid> = row.try_get("order_ids")?;
+    let sagas: Vec<Uuid> = row.try_get("sagas")?;
     let sequences: Vec<i32> = row.try_get("sequences")?;
     let mut types = row.try_get::<Vec<String>, _>("event_types")?.into_iter();
     let times: Vec<jiff_sqlx::Timestamp> = row.try_get("times")?;

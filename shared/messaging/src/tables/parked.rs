@@ -36,7 +36,7 @@ pub(crate) struct Parked {
 }
 
 /// The columns that a [`Parked`] is read from.
-pub(crate) const COLUMNS: &str = "topic, partition, record_offset, written_ms, order_id, key, header_names, \
+pub(crate) const COLUMNS: &str = "topic, partition, record_offset, written_ms, saga, key, header_names, \
      header_values, payload, payload_cut, attempts, first_failed_at, last_failed_at, errors, \
      coalesce(extract(epoch FROM now() - first_failed_at), 0)::float8 AS age_s";
 
@@ -125,7 +125,7 @@ impl Parked {
             partition: row.try_get("partition")?,
             offset: row.try_get("record_offset")?,
             written_ms: row.try_get("written_ms")?,
-            saga: row.try_get::<Option<Uuid>, _>("order_id")?.map(SagaKey),
+            saga: row.try_get::<Option<Uuid>, _>("saga")?.map(SagaKey),
             key: row.try_get("key")?,
             headers: names.into_iter().zip(values).collect(),
             payload: row.try_get("payload")?,

@@ -87,7 +87,7 @@ pub(crate) fn insert(parked: &Parked, fate: Fate, write: &mut Write) -> Result<(
     // The database's clock alone says when. What has not failed itself has no time of failure.
     let failed_at = if parked.attempts > 0 { "now()" } else { "NULL" };
     write.part(&format!(
-        "INSERT INTO retry_queue (topic, partition, record_offset, written_ms, order_id, key, header_names,
+        "INSERT INTO retry_queue (topic, partition, record_offset, written_ms, saga, key, header_names,
            header_values, payload, payload_cut, attempts, dead, errors, due_at, first_failed_at, last_failed_at)
          SELECT {}, now() + {wait} * interval '1 second', {failed_at}, {failed_at}
          WHERE NOT EXISTS (SELECT FROM dead_lettered WHERE {place})
@@ -104,7 +104,7 @@ pub(crate) fn insert(parked: &Parked, fate: Fate, write: &mut Write) -> Result<(
 /// Has it read which of these sagas have records that wait in the queue. Returns the part.
 pub(crate) fn read_waiting(sagas: &[Uuid], read: &mut Read) -> Result<usize, Failure> {
     let sagas = read.bind(sagas)?;
-    let columns = Columns { id: "order_id", ..Columns::default() };
+    let columns = Columns { id: "saga", ..Columns::default() };
     Ok(read.part(columns, &format!("FROM {}", waiting(&sagas))))
 }
 
@@ -116,7 +116,7 @@ pub(crate) fn none_waiting(sagas: &str) -> String {
 /// Nearly always the queue is empty, and then there is nothing to search it for.
 fn waiting(sagas: &str) -> String {
     format!(
-        "retry_queue WHERE EXISTS (SELECT FROM retry_queue) AND order_id = ANY({sagas}) AND NOT dead"
+        "retry_queue WHERE EXISTS (SELECT FROM retry_queue) AND saga = ANY({sagas}) AND NOT dead"
     )
 }
 
@@ -172,8 +172,8 @@ pub(crate) async fn due(
 ) -> Result<Vec<Parked>, Failure> {
     let sql = format!(
         "SELECT {COLUMNS} FROM (
-           SELECT DISTINCT ON (order_id) * FROM retry_queue
-           WHERE NOT dead AND partition = ANY($1) ORDER BY order_id, id) AS first
+           SELECT DISTINCT ON (saga) * FROM retry_queue
+           WHERE NOT dead AND partition = ANY($1) ORDER BY saga, id) AS first
          WHERE due_at <= now() ORDER BY due_at LIMIT {DUE_MAX}"
     );
     let rows = session

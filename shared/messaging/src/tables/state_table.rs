@@ -15,7 +15,7 @@ use crate::failure::Failure;
 /// A table with one row per saga: its state as JSON, its version, its place in the stream of
 /// events.
 ///
-/// It has the columns `order_id uuid PRIMARY KEY, version int, emitted int, last_bundle bigint
+/// It has the columns `saga uuid PRIMARY KEY, version int, emitted int, last_bundle bigint
 /// (null: none), seen json, state json`, and may have more, which have defaults or follow from these.
 #[derive(Debug, Clone, Copy)]
 pub struct StateTable {
@@ -45,12 +45,12 @@ impl StateTable {
     pub(crate) fn read(&self, sagas: Vec<Uuid>, read: &mut Read) -> Result<usize, Failure> {
         let sagas = read.bind(sagas)?;
         let columns = Columns {
-            id: "order_id",
+            id: "saga",
             numbers: ["version::bigint", "emitted::bigint", "last_bundle"],
             json: ["seen", "state"],
             ..Columns::default()
         };
-        Ok(read.part(columns, &format!("FROM {} WHERE order_id = ANY({sagas})", self.name)))
+        Ok(read.part(columns, &format!("FROM {} WHERE saga = ANY({sagas})", self.name)))
     }
 
     /// The row that was found.
@@ -78,7 +78,7 @@ impl StateTable {
         if !new.is_empty() {
             let [saga, version, emitted, last_bundle, seen, state] = columns(new, write)?;
             write.part(&format!(
-                "INSERT INTO {} (order_id, version, emitted, last_bundle, seen, state)
+                "INSERT INTO {} (saga, version, emitted, last_bundle, seen, state)
                  SELECT unnest({saga}), unnest({version}) + 1, unnest({emitted}),
                    unnest({last_bundle}), unnest({seen}), unnest({state})",
                 self.name
@@ -99,10 +99,10 @@ impl StateTable {
             // conflicts anyway, and the count tells.
             let _ = write!(
                 update,
-                " FROM (SELECT unnest({saga}) AS order_id, unnest({version}) AS version,
+                " FROM (SELECT unnest({saga}) AS saga, unnest({version}) AS version,
                    unnest({emitted}) AS emitted, unnest({last_bundle}) AS last_bundle,
                    unnest({seen}) AS seen, unnest({state}) AS state) AS changed
-                 WHERE {table}.order_id = changed.order_id AND {table}.version = changed.version",
+                 WHERE {table}.saga = changed.saga AND {table}.version = changed.version",
                 table = self.name
             );
             write.part_of(known.len(), &update)?;
@@ -112,7 +112,7 @@ impl StateTable {
 
     /// The state of one saga, if this service has heard of it.
     pub async fn find<S: State>(&self, pool: &Pool, saga: SagaKey) -> Result<Option<S>, Failure> {
-        let select = format!("SELECT state FROM {} WHERE order_id = $1", self.name);
+        let select = format!("SELECT state FROM {} WHERE saga = $1", self.name);
         let row = pool
             .run(|connection| {
                 let query = sqlx::query(AssertSqlSafe(select)).bind(saga.0);

@@ -33,12 +33,12 @@ async fn fill_outbox(stage: &Stage, instance: i32) -> BTreeMap<SagaKey, Vec<i64>
     for number in 1..=EACH {
         let payload = encoder.encode(&json!({"number": number})).unwrap();
         let insert = sqlx::query(
-            "INSERT INTO outbox_bundles (bundle_id, instance, event_ids, order_ids, sequences,
+            "INSERT INTO outbox_bundles (bundle_id, instance, event_ids, sagas, sequences,
                event_types, times, correlation_ids, causation_ids, traceparents, payloads, follows)
-             SELECT $1::bigint + at, $3::integer, ARRAY[gen_random_uuid()], ARRAY[order_id], ARRAY[$4::integer],
+             SELECT $1::bigint + at, $3::integer, ARRAY[gen_random_uuid()], ARRAY[saga], ARRAY[$4::integer],
                '{Counted}', ARRAY[now()], '{c}', '{r}', '{NULL}', ARRAY[$5::bytea],
                ARRAY[CASE WHEN $4 > 1 THEN $1 + at - cardinality($2::uuid[]) END]
-             FROM unnest($2::uuid[]) WITH ORDINALITY AS one (order_id, at)",
+             FROM unnest($2::uuid[]) WITH ORDINALITY AS one (saga, at)",
         );
         let before = first + (number - 1) * i64::try_from(ORDERS).unwrap();
         let insert = insert.bind(before).bind(&ids).bind(instance);

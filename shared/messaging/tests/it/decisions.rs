@@ -106,7 +106,7 @@ fn answered(id: &str) -> Said {
 
 async fn ask(stage: &Stage, saga: SagaKey, action: Action) {
     stage.send(&[Letter::new(stage.ids, saga, 1, action)]).await;
-    stage.until_count(&format!("effects WHERE order_id = '{}'", saga.0), 1).await;
+    stage.until_count(&format!("effects WHERE saga = '{}'", saga.0), 1).await;
 }
 
 async fn answers(stage: &Stage, saga: SagaKey) -> Vec<String> {
@@ -272,9 +272,9 @@ async fn what_stays_missing_is_acknowledged_before_or_after_it_is_missed() {
     let numbered =
         |saga, number| Letter::new(stage.ids, saga, number, Action::Count).with_sequence(number);
     let instance = stage.start().await;
-    let acknowledge = async |order_id: SagaKey, sequence: i32| {
+    let acknowledge = async |saga: SagaKey, sequence: i32| {
         let operation = operator.begin(Kind::Acknowledge).await;
-        let event = Number { saga: order_id, source: "/upstream".to_owned(), sequence };
+        let event = Number { saga, source: "/upstream".to_owned(), sequence };
         let at = Timestamp::now();
         let entry = operations::Acknowledged { operation, at, event };
         operator.write(&Entry::Acknowledged(entry)).await;

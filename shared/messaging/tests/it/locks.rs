@@ -17,7 +17,7 @@ async fn a_row_that_somebody_locks_holds_up_its_own_order_only() {
     stage.until_done(50).await;
 
     let mut somebody = stage.pool.begin().await.unwrap();
-    let lock = sqlx::query("SELECT * FROM tallies WHERE order_id = ANY($1) FOR UPDATE");
+    let lock = sqlx::query("SELECT * FROM tallies WHERE saga = ANY($1) FOR UPDATE");
     let locked = [sagas[7].0, sagas[30].0];
     lock.bind(locked.as_slice()).execute(&mut *somebody).await.unwrap();
     let second = |sagas: &[kernel::SagaKey]| -> Vec<Letter> {

@@ -339,7 +339,7 @@ async fn what_lies_where_another_record_failed_in_an_earlier_life_of_the_topic_i
         .execute(&format!(
             "INSERT INTO dead_lettered (topic, partition, record_offset, written_ms)
              SELECT '{topic}', 0, number, 1700000000000 FROM generate_series(0, 9) AS number;
-             INSERT INTO retry_queue (topic, partition, record_offset, written_ms, order_id,
+             INSERT INTO retry_queue (topic, partition, record_offset, written_ms, saga,
                header_names, header_values, due_at)
              VALUES ('{topic}', 0, 1, 1700000000000, gen_random_uuid(), '{{}}', '{{}}', now() +
                interval '1 hour')"

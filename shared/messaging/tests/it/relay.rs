@@ -85,7 +85,7 @@ async fn leave_behind(
     let payload = encoder.encode(&json!({"number": 1})).unwrap();
     let bundle = i64::from(instance) << 32 | i64::from(fastrand::u32(1_000_000..));
     let insert = sqlx::query(
-        "INSERT INTO outbox_bundles (bundle_id, instance, event_ids, order_ids, sequences,
+        "INSERT INTO outbox_bundles (bundle_id, instance, event_ids, sagas, sequences,
           event_types, times, correlation_ids, causation_ids, traceparents, payloads, follows)
         VALUES ($1, $2, ARRAY[$3::uuid], ARRAY[$4::uuid], '{1}', '{Counted}', ARRAY[now()], '{c}',
           '{r}', '{NULL}', ARRAY[$5::bytea], '{NULL}')",

@@ -162,7 +162,7 @@ impl Stage {
 
     /// The states of all sagas.
     pub(crate) async fn states(&self) -> BTreeMap<SagaKey, State> {
-        let select = sqlx::query_as("SELECT order_id, state FROM tallies");
+        let select = sqlx::query_as("SELECT saga, state FROM tallies");
         let rows: Vec<(Uuid, Json<State>)> = select.fetch_all(&self.pool).await.unwrap();
         rows.into_iter().map(|(saga, Json(state))| (SagaKey(saga), state)).collect()
     }

@@ -29,7 +29,7 @@ pub(crate) const ANSWERED: &str = r#"{"type":"record","name":"farandole.tally.An
 
 /// The check stands for all constraints that a message can violate.
 pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS tallies (
-    order_id uuid PRIMARY KEY, version int NOT NULL, emitted int NOT NULL,
+    saga uuid PRIMARY KEY, version int NOT NULL, emitted int NOT NULL,
     last_bundle bigint, seen json NOT NULL, state json NOT NULL CHECK (NOT state::jsonb -> 'numbers' @> '[666]'))";
 
 /// Where [`Action::AskElsewhere`] asks.

@@ -1,4 +1,3 @@
-use crate::OrderId;
 use uuid::Uuid;
 
 use super::books::{Books, OrderPage};
@@ -8,6 +7,7 @@ use super::log::{Event, time_of};
 use super::options::AuditOptions;
 use super::report::{AuditReport, Name};
 use super::rules;
+use crate::OrderId;
 use crate::gaps::Number;
 
 /// The status of an order that an operator had undone because the order service did not know it.
@@ -218,8 +218,8 @@ impl Auditor<'_> {
 
     /// Whether an operator knows that this event is lost for good.
     pub(crate) fn is_acknowledged(&self, order: Uuid, source: &str, sequence: i32) -> bool {
-        let (order_id, source) = (OrderId(order), source.to_owned());
-        self.options.decisions.acknowledges(&Number { saga: order_id, source, sequence })
+        let (saga, source) = (OrderId(order), source.to_owned());
+        self.options.decisions.acknowledges(&Number { saga, source, sequence })
     }
 
     /// I6, I7: the status fits what was read, what was said, and which calls are intended.

@@ -197,16 +197,16 @@ async fn inbox_since(snapshot: &mut PgConnection) -> Result<Uuid, Error> {
 
 /// With the redrives that have passed; their ids are no events'.
 const INBOX: &str = "SELECT event_id FROM inbox UNION ALL SELECT redrive_id FROM redriven";
-const OUTBOX: &str = "SELECT order_id, sequence FROM outbox ORDER BY order_id, sequence";
+const OUTBOX: &str = "SELECT saga, sequence FROM outbox ORDER BY saga, sequence";
 /// Without those that were given up: nothing waits for them.
-const CALLS: &str = "SELECT order_id, step, held IS NOT DISTINCT FROM 'parked'
+const CALLS: &str = "SELECT saga, step, held IS NOT DISTINCT FROM 'parked'
     FROM effects WHERE held IS DISTINCT FROM 'given_up'
-    ORDER BY order_id, step COLLATE \"C\"";
-const PARKED: &str = "SELECT topic, partition, record_offset, order_id, attempts, dead,
+    ORDER BY saga, step COLLATE \"C\"";
+const PARKED: &str = "SELECT topic, partition, record_offset, saga, attempts, dead,
        errors[cardinality(errors)] FROM retry_queue";
 const BURIED: &str = "SELECT topic, partition, record_offset FROM dead_lettered";
-const GAPS: &str = "SELECT order_id, source, sequence, verdict FROM gaps
-     WHERE verdict IN ('waiting', 'lost', 'dead') ORDER BY order_id";
+const GAPS: &str = "SELECT saga, source, sequence, verdict FROM gaps
+     WHERE verdict IN ('waiting', 'lost', 'dead') ORDER BY saga";
 
 /// I1, within one database: the pieces of each SKU add up, none is less than nothing, and those
 /// that are not available are those of orders.
@@ -252,9 +252,9 @@ fn stock((sku, available, reserved, shipped, received, held, sent): Pieces) -> S
 macro_rules! of_states {
     ($status:literal, $table:literal) => {
         concat!(
-            "SELECT order_id, emitted, ",
+            "SELECT saga, emitted, ",
             $status,
-            ", odd FROM (SELECT order_id, emitted, ",
+            ", odd FROM (SELECT saga, emitted, ",
             state!(),
             " AS state, ",
             is_odd!(),
@@ -268,7 +268,7 @@ macro_rules! of_states {
 fn status_query(service: Service) -> &'static str {
     match service {
         Service::Order => {
-            "SELECT order_id, emitted, coalesce(cancel_reason, status), false FROM orders"
+            "SELECT saga, emitted, coalesce(cancel_reason, status), false FROM orders"
         }
         Service::Inventory => of_states!("state->>'status'", "reservations"),
         Service::Payment => of_states!(

@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use crate::OrderId;
-
 use super::books::Books;
 use super::checks::{Auditor, or_unknown};
 use super::facts::Service;
@@ -11,6 +9,7 @@ use super::ledger::{Ledger, Place};
 use super::log::{Letter, time_of};
 use super::report::Name;
 use super::rules;
+use crate::OrderId;
 use crate::gaps::Number;
 
 impl Auditor<'_> {

@@ -3,8 +3,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use contracts::Envelope;
-use farandole_cli::OrderId;
-use farandole_cli::reader;
+use farandole_cli::{OrderId, reader};
 use kafka::{AdminError, EventRecord, ReadError, ReadEvent, ReadFrom};
 use serde_json::json;
 

@@ -1,10 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use farandole_cli::OrderId;
-use farandole_cli::SERVICES;
 use farandole_cli::decisions::Decisions;
 use farandole_cli::gaps::{Gap, Number, Verdict, gaps, is_missed};
+use farandole_cli::{OrderId, SERVICES};
 use kafka::{AdminError, Publisher};
 use serde_json::json;
 

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use farandole_cli::OrderId;
 use farandole_cli::database::ask;
-use farandole_cli::{SERVICES, Unreadable};
+use farandole_cli::{OrderId, SERVICES, Unreadable};
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::postgres::PgConnection;
@@ -113,7 +112,7 @@ pub(crate) async fn queue(
                  AS types,
                max(attempts) AS attempts, min(first_failed_at) AS first,
                max(last_failed_at) AS last, min(due_at) AS due,
-               (array_agg(order_id ORDER BY id DESC))[1:1] AS orders
+               (array_agg(saga ORDER BY id DESC))[1:1] AS orders
              FROM retry_queue WHERE attempts > 0 OR dead
              GROUP BY 1, 2 ORDER BY max(last_failed_at) DESC NULLS LAST LIMIT 2000",
         ),

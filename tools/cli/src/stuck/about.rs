@@ -1,6 +1,5 @@
 //! All there is to know of one order, from the databases.
 
-use crate::OrderId;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -9,6 +8,7 @@ use super::moves::{States, moves};
 use super::states::{self, Wanted};
 use super::walk::known_by;
 use super::work::{self, Work};
+use crate::OrderId;
 use crate::unreadable::Unreadable;
 
 /// An order.

@@ -1,13 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use crate::OrderId;
 use contracts::{Topics, headers};
 use kafka::{AdminError, Bounds, Scanned, scan, windows};
 
 use super::moves::Awaited;
 use super::order::{Stuck, StuckOrder};
 use super::work::{DeadLetter, text};
+use crate::OrderId;
 use crate::decisions::Decisions;
 
 /// The header with the errors of a dead letter, oldest first, as a JSON array.

@@ -1,9 +1,10 @@
-use crate::OrderId;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::moves::Awaited;
 use super::work::Work;
+
+use crate::OrderId;
 
 /// The orders that hang.
 #[derive(Debug, Clone, Default, Serialize)]

@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use crate::OrderId;
 use contracts::{TARGET_GROUP, Topics, headers};
 use jiff::Timestamp;
 use kafka::{AdminError, Bounds, Scanned, scan, windows};
@@ -11,6 +10,7 @@ use serde::Serialize;
 
 use super::letters::letter;
 use super::work::{DeadLetter, text};
+use crate::OrderId;
 use crate::outcomes::CLOCKS_DIFFER;
 
 /// How long to look. Events come in the order of time, so the first are found first.

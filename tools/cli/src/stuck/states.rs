@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 
-use crate::OrderId;
 use jiff::Timestamp;
 use sqlx::postgres::PgConnection;
 use sqlx::{FromRow, postgres::PgRow};
@@ -8,6 +7,7 @@ use uuid::Uuid;
 
 use super::databases::Databases;
 use super::moves::{States, UNKNOWN};
+use crate::OrderId;
 use crate::database::ask;
 use crate::state::state;
 use crate::unreadable::Unreadable;
@@ -36,11 +36,11 @@ pub(super) async fn page(
     size: i64,
 ) -> Result<Vec<Order>, Unreadable> {
     let question = sqlx::query_as(
-        "SELECT order_id, status, cancel_reason, placed_at, updated_at,
+        "SELECT saga, status, cancel_reason, placed_at, updated_at,
            status = 'placed' AND deadline_at < now() - interval '5 seconds'
-         FROM orders WHERE order_id >= $1 AND order_id < $2
+         FROM orders WHERE saga >= $1 AND saga < $2
            AND updated_at <= now() - $3 * interval '1 second'
-         ORDER BY order_id DESC LIMIT $4",
+         ORDER BY saga DESC LIMIT $4",
     );
     let question = question.bind(stretch.from).bind(stretch.to).bind(older_than_s).bind(size);
     Ok(ask("order", order, question).await?.into_iter().map(Order::new).collect())
@@ -53,11 +53,11 @@ pub(super) async fn these(
     older_than_s: f64,
 ) -> Result<Vec<Order>, Unreadable> {
     let question = sqlx::query_as(
-        "SELECT order_id, status, cancel_reason, placed_at, updated_at,
+        "SELECT saga, status, cancel_reason, placed_at, updated_at,
            status = 'placed' AND deadline_at < now() - interval '5 seconds'
-         FROM orders WHERE order_id = ANY($1)
+         FROM orders WHERE saga = ANY($1)
            AND updated_at <= now() - $2 * interval '1 second'
-         ORDER BY order_id DESC",
+         ORDER BY saga DESC",
     );
     let question = question.bind(ids.to_vec()).bind(older_than_s);
     Ok(ask("order", order, question).await?.into_iter().map(Order::new).collect())
@@ -70,7 +70,7 @@ pub(super) async fn unplaced(
 ) -> Result<Vec<Uuid>, Unreadable> {
     let question = sqlx::query_as(
         "SELECT id FROM unnest($1::uuid[]) AS id
-         WHERE NOT EXISTS (SELECT FROM orders WHERE order_id = id) ORDER BY id DESC",
+         WHERE NOT EXISTS (SELECT FROM orders WHERE saga = id) ORDER BY id DESC",
     );
     let rows: Vec<(Uuid,)> = ask("order", order, question.bind(ids.to_vec())).await?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
@@ -220,25 +220,24 @@ async fn rows<R: for<'r> FromRow<'r, PgRow> + Send + Unpin>(
 macro_rules! both {
     ($($part:expr),+) => {
         [
-            concat!($($part),+, " WHERE order_id >= $1 AND order_id < $2"),
-            concat!($($part),+, " WHERE order_id = ANY($1)"),
+            concat!($($part),+, " WHERE saga >= $1 AND saga < $2"),
+            concat!($($part),+, " WHERE saga = ANY($1)"),
         ]
     };
 }
 
 // Never the whole state: some hold personal data.
-const RESERVATIONS: [&str; 2] =
-    both!("SELECT order_id, ", state!(), "->>'status' FROM reservations");
+const RESERVATIONS: [&str; 2] = both!("SELECT saga, ", state!(), "->>'status' FROM reservations");
 const PAYMENTS: [&str; 2] = both!(
-    "SELECT order_id, ",
+    "SELECT saga, ",
     state!(),
     "->>'status', coalesce((",
     state!(),
     "->>'cancelled')::boolean, false) FROM payments"
 );
-const SHIPMENTS: [&str; 2] = both!("SELECT order_id, ", state!(), "->>'status' FROM shipments");
+const SHIPMENTS: [&str; 2] = both!("SELECT saga, ", state!(), "->>'status' FROM shipments");
 const NOTIFICATIONS: [&str; 2] = both!(
-    "SELECT order_id, ",
+    "SELECT saga, ",
     state!(),
     "#>>'{messages,confirmed,status}', ",
     state!(),

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::OrderId;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -12,6 +11,7 @@ use super::moves::{Awaited, Move, States, UNKNOWN, moves};
 use super::order::{Group, Orphan, Stuck};
 use super::states::{self, Elsewhere, Order, Stretch, Wanted};
 use super::work;
+use crate::OrderId;
 use crate::decisions::Decisions;
 use crate::outcomes::first_id;
 use crate::unreadable::Unreadable;

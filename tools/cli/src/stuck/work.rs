@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 
-use crate::OrderId;
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::postgres::{PgConnection, PgRow};
@@ -9,6 +8,7 @@ use uuid::Uuid;
 
 use super::moves::Awaited;
 use super::states::note;
+use crate::OrderId;
 use crate::database::ask;
 use crate::gaps::Gap;
 use crate::unreadable::Unreadable;
@@ -152,27 +152,27 @@ pub(super) async fn open_before(
     limit: i64,
 ) -> Result<Vec<Uuid>, Unreadable> {
     let question = sqlx::query_as(
-        "SELECT DISTINCT order_id FROM (
-           SELECT order_id FROM effects WHERE held IS NULL
-           UNION ALL SELECT order_id FROM outbox
-           UNION ALL SELECT order_id FROM retry_queue
-           UNION ALL SELECT order_id FROM gaps WHERE verdict IN ('waiting', 'lost', 'dead')) AS open
-         WHERE order_id < $1 ORDER BY order_id DESC LIMIT $2",
+        "SELECT DISTINCT saga FROM (
+           SELECT saga FROM effects WHERE held IS NULL
+           UNION ALL SELECT saga FROM outbox
+           UNION ALL SELECT saga FROM retry_queue
+           UNION ALL SELECT saga FROM gaps WHERE verdict IN ('waiting', 'lost', 'dead')) AS open
+         WHERE saga < $1 ORDER BY saga DESC LIMIT $2",
     );
     let rows: Vec<(Uuid,)> = ask(service, database, question.bind(bound).bind(limit)).await?;
     Ok(rows.into_iter().map(|(order,)| order).collect())
 }
 
-const UNPUBLISHED: &str = "SELECT order_id, event_type FROM outbox WHERE order_id = ANY($1)
-     ORDER BY order_id, sequence";
-const MISSING: &str = "SELECT order_id, source, sequence, noticed_at, verdict FROM gaps
-     WHERE order_id = ANY($1) AND verdict IN ('waiting', 'lost', 'dead')
-     ORDER BY order_id, source, sequence";
+const UNPUBLISHED: &str = "SELECT saga, event_type FROM outbox WHERE saga = ANY($1)
+     ORDER BY saga, sequence";
+const MISSING: &str = "SELECT saga, source, sequence, noticed_at, verdict FROM gaps
+     WHERE saga = ANY($1) AND verdict IN ('waiting', 'lost', 'dead')
+     ORDER BY saga, source, sequence";
 /// The first of each order, for the others wait behind it.
-const PARKED: &str = "SELECT DISTINCT ON (order_id) order_id,
+const PARKED: &str = "SELECT DISTINCT ON (saga) saga,
        header_values[array_position(header_names, 'ce_type')], attempts, due_at, first_failed_at,
-       errors[array_length(errors, 1)], dead, count(*) OVER (PARTITION BY order_id) - 1
-     FROM retry_queue WHERE order_id = ANY($1) ORDER BY order_id, dead, id";
+       errors[array_length(errors, 1)], dead, count(*) OVER (PARTITION BY saga) - 1
+     FROM retry_queue WHERE saga = ANY($1) ORDER BY saga, dead, id";
 
 type ParkedRow = (
     Uuid,
@@ -200,9 +200,9 @@ fn parked(
     (OrderId(order), parked)
 }
 
-const CALLS: &str = "SELECT order_id, step, attempts, last_error, due_at, created_at,
+const CALLS: &str = "SELECT saga, step, attempts, last_error, due_at, created_at,
        held IS NOT DISTINCT FROM 'parked' FROM effects
-     WHERE order_id = ANY($1) AND held IS DISTINCT FROM 'given_up' ORDER BY order_id, created_at";
+     WHERE saga = ANY($1) AND held IS DISTINCT FROM 'given_up' ORDER BY saga, created_at";
 
 type CallRow =
     (Uuid, String, i32, Option<String>, jiff_sqlx::Timestamp, jiff_sqlx::Timestamp, bool);
@@ -218,7 +218,7 @@ pub(super) async fn parked_calls(
     service: &str,
     database: &mut PgConnection,
 ) -> Result<Vec<(Uuid, String)>, Unreadable> {
-    let question = sqlx::query_as("SELECT order_id, step FROM effects WHERE held = 'parked'");
+    let question = sqlx::query_as("SELECT saga, step FROM effects WHERE held = 'parked'");
     ask(service, database, question).await
 }
 

@@ -6,7 +6,7 @@ async fn the_exit_code_tells_what_is_violated_from_what_is_under_way() {
     books.sandbox.prepare_fleet().await;
     books.ask(&["audit"]).await.exits(0).says("0 orders, 0 events");
 
-    let gap = "INSERT INTO gaps (order_id, source, sequence, partition)
+    let gap = "INSERT INTO gaps (saga, source, sequence, partition)
          VALUES (gen_random_uuid(), '/payment', 1, 0)";
     books.write("order", gap).await;
     books.ask(&["audit"]).await.exits(4).says("1 open").says("farandole gaps");
@@ -39,9 +39,9 @@ async fn no_rows_content_ends_the_audit() {
         ] {
             let state = state.replace("TEXT", text);
             let put = format!(
-                "INSERT INTO {table} (order_id, version, emitted, last_bundle, state)
+                "INSERT INTO {table} (saga, version, emitted, last_bundle, state)
                  VALUES ('{order}', 1, 0, 0, '{state}')
-                 ON CONFLICT (order_id) DO UPDATE SET state = excluded.state"
+                 ON CONFLICT (saga) DO UPDATE SET state = excluded.state"
             );
             books.write(service, &put).await;
         }

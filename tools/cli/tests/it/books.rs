@@ -41,7 +41,7 @@ impl Books {
             None => json!({ "status": status }),
         };
         let insert = format!(
-            "INSERT INTO orders (order_id, version, emitted, last_bundle, state, customer_id,
+            "INSERT INTO orders (saga, version, emitted, last_bundle, state, customer_id,
                lines, total, currency, idempotency_key, request_hash, placed_at, updated_at,
                deadline_at, placed_event_id, correlation_id)
              VALUES ('{order}', 1, 1, 1, '{state}', 'c', '[]', 1, 'EUR', '{order}', '',
@@ -66,7 +66,7 @@ impl Books {
 
     async fn state(&self, service: &str, table: &str, order: Uuid, state: &Value) {
         let insert = format!(
-            "INSERT INTO {table} (order_id, version, emitted, last_bundle, state)
+            "INSERT INTO {table} (saga, version, emitted, last_bundle, state)
              VALUES ('{order}', 1, 0, 0, '{state}')"
         );
         self.write(service, &insert).await;

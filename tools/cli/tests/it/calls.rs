@@ -11,7 +11,7 @@ async fn charges(books: &Books) -> [String; 3] {
     for ((order, held), bundle) in orders.iter().zip(held).zip(1..) {
         let row = format!(
             r#"INSERT INTO effect_bundles (bundle_id, instance, open, attempts, due_at, last_error,
-                 held, destination, created_at, order_ids, steps, effects, correlation_ids,
+                 held, destination, created_at, sagas, steps, effects, correlation_ids,
                  causation_ids, traceparents)
                VALUES ({bundle}, 1, B'1', 9, now() + interval '1 minute', E'no \x1b[31manswer',
                  {held}, 'visa', now() - interval '{bundle} hours', '{{{order}}}', '{{charge}}',

@@ -15,7 +15,7 @@ async fn with_a_dead_event() -> (Books, Uuid, String) {
     books.sandbox.prepare_fleet().await;
     let order = Uuid::now_v7();
     let gap = format!(
-        "INSERT INTO gaps (order_id, source, sequence, partition, verdict)
+        "INSERT INTO gaps (saga, source, sequence, partition, verdict)
          VALUES ('{order}', '/order', 1, 0, 'dead')"
     );
     books.write("payment", &gap).await;

@@ -1,8 +1,7 @@
 use std::time::Duration;
 
 use contracts::Encoder;
-use farandole_cli::OrderId;
-use farandole_cli::{Schemas, TopicShape, create_topics, reader, register_schemas};
+use farandole_cli::{OrderId, Schemas, TopicShape, create_topics, reader, register_schemas};
 use kafka::{Admin, EventReader, EventRecord, Publisher, ReadError, ReadFrom, Registry};
 use serde_json::{Value, json};
 use testkit::Sandbox;

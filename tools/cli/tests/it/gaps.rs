@@ -10,7 +10,7 @@ async fn missing_numbers_are_listed_with_what_to_do() {
     books.ask(&["gaps"]).await.exits(0).says("No event is missing.");
     let order = Uuid::now_v7();
     let gaps = format!(
-        "INSERT INTO gaps (order_id, source, sequence, partition, verdict, noticed_at) VALUES
+        "INSERT INTO gaps (saga, source, sequence, partition, verdict, noticed_at) VALUES
            ('{order}', '/order', 1, 0, 'lost', now() - interval '1 hour'),
            ('{order}', '/inventory', 2, 0, 'waiting', now()),
            ('{order}', '/inventory', 1, 0, 'dead', now())"
@@ -46,7 +46,7 @@ async fn what_is_acknowledged_is_missed_no_more() {
     books.sandbox.prepare_fleet().await;
     let order = Uuid::now_v7();
     let gaps = format!(
-        "INSERT INTO gaps (order_id, source, sequence, partition, verdict) VALUES
+        "INSERT INTO gaps (saga, source, sequence, partition, verdict) VALUES
            ('{order}', '/order', 1, 0, 'lost'), ('{order}', '/order', 2, 0, 'lost'),
            ('{order}', '/order', 4, 0, 'dead'), ('{order}', '/order', 5, 0, 'acknowledged')"
     );

@@ -137,14 +137,14 @@ async fn haunted() -> (Books, Uuid) {
     books.order(order, "cancelled", Some("timed_out")).await;
     let text = HOSTILE.replace('\'', "''");
     let retry = format!(
-        "INSERT INTO retry_queue (topic, partition, record_offset, order_id, header_names,
+        "INSERT INTO retry_queue (topic, partition, record_offset, saga, header_names,
            header_values, attempts, due_at, first_failed_at, last_failed_at, errors)
          VALUES ('{text}', 0, 1, '{order}', '{{ce_type}}', ARRAY[convert_to('{text}', 'UTF8')], 3,
            now(), now() - interval '1 hour', now(), ARRAY['{text}']);
-         INSERT INTO gaps (order_id, source, sequence, partition, verdict)
+         INSERT INTO gaps (saga, source, sequence, partition, verdict)
            VALUES ('{order}', '{text}', 1, 0, 'lost');
          INSERT INTO effect_bundles (bundle_id, instance, open, attempts, due_at, last_error,
-           created_at, order_ids, steps, effects, correlation_ids, causation_ids, traceparents)
+           created_at, sagas, steps, effects, correlation_ids, causation_ids, traceparents)
          VALUES (1, 1, B'1', 9, now(), '{text}', now() - interval '1 hour', '{{{order}}}',
            ARRAY['{text}'], ARRAY['{{}}']::json[], '{{c}}', '{{c}}', '{{null}}')"
     );
@@ -153,7 +153,7 @@ async fn haunted() -> (Books, Uuid) {
     }
     let state = json!({ "status": HOSTILE }).to_string();
     let reservation = format!(
-        "INSERT INTO reservations (order_id, version, emitted, last_bundle, state)
+        "INSERT INTO reservations (saga, version, emitted, last_bundle, state)
          VALUES ('{order}', 1, 0, 0, '{state}')"
     );
     books.write("inventory", &reservation).await;

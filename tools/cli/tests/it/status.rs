@@ -87,17 +87,17 @@ async fn what_waits_and_for_how_long_is_told_with_what_to_do() {
     books.sandbox.prepare_fleet().await;
     let order = Uuid::now_v7();
     let trouble = format!(
-        "INSERT INTO outbox_bundles (bundle_id, instance, committed_at, event_ids, order_ids,
+        "INSERT INTO outbox_bundles (bundle_id, instance, committed_at, event_ids, sagas,
            sequences, event_types, times, correlation_ids, causation_ids, traceparents, payloads,
            follows)
          VALUES (1, 1, now() - interval '50 seconds', ARRAY[gen_random_uuid()],
            ARRAY['{order}'::uuid], '{{1}}', '{{OrderPlaced}}', ARRAY[now()], '{{c}}', '{{c}}',
            '{{NULL}}', '{{\"\"}}', '{{NULL}}');
-         INSERT INTO retry_queue (topic, partition, record_offset, order_id, header_names,
+         INSERT INTO retry_queue (topic, partition, record_offset, saga, header_names,
            header_values, attempts, due_at, first_failed_at, last_failed_at, errors)
          SELECT 't', 0, n, gen_random_uuid(), '{{ce_type}}', ARRAY['OrderPlaced']::bytea[], 2, now(),
            now() - interval '1 minute', now(), ARRAY['fraud rule ' || n] FROM generate_series(1, 6) n;
-         INSERT INTO gaps (order_id, source, sequence, partition, verdict)
+         INSERT INTO gaps (saga, source, sequence, partition, verdict)
            VALUES ('{order}', '/order', 1, 0, 'lost')"
     );
     books.write("payment", &trouble).await;

@@ -59,7 +59,7 @@ async fn an_event_that_fails_again_and_again_is_told_with_its_error() {
     books.states(order, ["reserved", "awaiting_stock", "awaiting_confirmation"], json!({})).await;
     for (offset, attempts) in [(7, 3), (8, 0)] {
         let parked = format!(
-            "INSERT INTO retry_queue (topic, partition, record_offset, order_id, header_names,
+            "INSERT INTO retry_queue (topic, partition, record_offset, saga, header_names,
                header_values, attempts, due_at, first_failed_at, errors)
              VALUES ('t', 0, {offset}, '{order}', '{{ce_id,ce_type}}',
                ARRAY['x', 'StockReserved']::bytea[], {attempts}, now() + interval '1 minute',
@@ -87,10 +87,10 @@ async fn a_call_without_an_outcome_holds_up_a_compensation() {
     books.states(order, ["released", "–", "void"], messages).await;
     let done = id();
     let charging = format!(
-        r#"INSERT INTO payments (order_id, version, emitted, last_bundle, state)
+        r#"INSERT INTO payments (saga, version, emitted, last_bundle, state)
            VALUES ('{order}', 2, 0, 0, '{{"status": "charging", "cancelled": true}}');
            INSERT INTO effect_bundles (bundle_id, instance, open, attempts, due_at, last_error,
-             created_at, order_ids, steps, effects, correlation_ids, causation_ids, traceparents)
+             created_at, sagas, steps, effects, correlation_ids, causation_ids, traceparents)
            VALUES (1, 1, B'01', 9, now(), 'no answer within 5s', now() - interval '10 minutes',
              '{{{done},{order}}}', '{{charge,charge}}', ARRAY['{{}}', '{{}}']::json[], '{{c,c}}',
              '{{c,c}}', '{{null,null}}');
@@ -127,7 +127,7 @@ async fn what_was_not_published_or_is_lost_is_told() {
     let (unsaid, lost) = (id(), id());
     books.order(unsaid, "placed", None).await;
     let outbox = format!(
-        "INSERT INTO outbox_bundles (bundle_id, instance, event_ids, order_ids, sequences,
+        "INSERT INTO outbox_bundles (bundle_id, instance, event_ids, sagas, sequences,
            event_types, times, correlation_ids, causation_ids, traceparents, payloads, follows)
          VALUES (1, 1, ARRAY[gen_random_uuid()], ARRAY['{unsaid}'::uuid], '{{1}}',
            '{{OrderPlaced}}', ARRAY[now()], '{{c}}', '{{c}}', '{{NULL}}', '{{\"\"}}', '{{NULL}}')"
@@ -137,7 +137,7 @@ async fn what_was_not_published_or_is_lost_is_told() {
     let messages = json!({"confirmed": {"status": "sent"}});
     books.states(lost, ["reserved", "charged", "awaiting_confirmation"], messages).await;
     let gap = format!(
-        "INSERT INTO gaps (order_id, source, sequence, partition, verdict)
+        "INSERT INTO gaps (saga, source, sequence, partition, verdict)
          VALUES ('{lost}', '/order', 2, 0, 'lost')"
     );
     books.write("shipping", &gap).await;
@@ -214,7 +214,7 @@ async fn old_orders_are_looked_at_if_anything_of_them_is_open() {
     books.ask(&STUCK).await.exits(0).says("No order hangs.");
     books.ask(&[&STUCK[..], &["--placed-within", "3d"]].concat()).await.exits(1);
     let gap = format!(
-        "INSERT INTO gaps (order_id, source, sequence, partition) VALUES ('{old}', '/order', 1, 0)"
+        "INSERT INTO gaps (saga, source, sequence, partition) VALUES ('{old}', '/order', 1, 0)"
     );
     books.write("inventory", &gap).await;
     books.ask(&STUCK).await.exits(1).says(&old.to_string());

@@ -135,7 +135,7 @@ async fn a_page_looks_at_a_thousand_orders_at_most() {
     stock_catalogue(&api).await;
     let rare = api.place("rare", &order_of("many")).await.expect(201)["order_id"].clone();
     // Copies of it, newer and of other orders, that have ended.
-    let copies = "INSERT INTO orders (order_id, version, emitted, state, customer_id, lines, total,
+    let copies = "INSERT INTO orders (saga, version, emitted, state, customer_id, lines, total,
            currency, idempotency_key, request_hash, placed_at, updated_at, deadline_at,
            placed_event_id, correlation_id)
          SELECT ('ffff0000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 1, 1,

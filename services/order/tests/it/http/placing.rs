@@ -351,7 +351,7 @@ async fn an_order_is_cancelled_once_and_not_after_it_is_confirmed() {
 async fn set_status(shop: &super::Shop, order: &Value, status: &str) {
     let id: uuid::Uuid = order["order_id"].as_str().unwrap().parse().unwrap();
     let update = "UPDATE orders SET state = json_build_object('status', $2::text),
-        version = version + 1 WHERE order_id = $1";
+        version = version + 1 WHERE saga = $1";
     let update = sqlx::query(update).bind(id).bind(status).execute(&shop.database()).await;
     assert_eq!(update.unwrap().rows_affected(), 1);
 }

@@ -105,12 +105,12 @@ async fn split(
         // When somebody else has come in between neither has a row, and its lease will end.
         write.part(&format!(
             "INSERT INTO effect_bundles (bundle_id, instance, open, due_at, attempts, last_error,
-               destination, created_at, order_ids, steps, effects, correlation_ids, causation_ids,
+               destination, created_at, sagas, steps, effects, correlation_ids, causation_ids,
                traceparents)
              SELECT own, instance, B'1', now() + wait * interval '1 second',
                greatest(bundle.attempts, coalesce(call.attempts, bundle.attempts + 1)), error,
                coalesce(call.destination, bundle.destination), created_at,
-               order_ids[at:at], steps[at:at], effects[at:at], correlation_ids[at:at],
+               sagas[at:at], steps[at:at], effects[at:at], correlation_ids[at:at],
                causation_ids[at:at], traceparents[at:at]
              FROM (SELECT * FROM {emptied} UNION ALL SELECT * FROM {kept}) AS bundle,
                (SELECT unnest({numbers}) + 1 AS at, unnest({own}) AS own, unnest({waits}) AS wait,

@@ -69,11 +69,11 @@ pub(crate) fn keep(instance: i32, kept: &[Kept], write: &mut Write) -> Result<()
     let columns = columns.map(|column| format!("unnest({column})")).join(", ");
     write.part(&format!(
         "INSERT INTO effect_bundles (bundle_id, instance, open, due_at, held, attempts, last_error,
-           created_at, order_ids, steps, effects, correlation_ids, causation_ids, traceparents)
+           created_at, sagas, steps, effects, correlation_ids, causation_ids, traceparents)
          SELECT bundle, {instance}, B'1', now(), 'given_up', attempts, error,
-           now() - age * interval '1 second', ARRAY[order_id], ARRAY[step], ARRAY[effect],
+           now() - age * interval '1 second', ARRAY[saga], ARRAY[step], ARRAY[effect],
            ARRAY[correlation], ARRAY[causation], ARRAY[trace]
-         FROM (SELECT {columns}) AS kept (bundle, order_id, step, effect, attempts, age, error,
+         FROM (SELECT {columns}) AS kept (bundle, saga, step, effect, attempts, age, error,
            correlation, causation, trace)"
     ));
     Ok(())
@@ -102,7 +102,7 @@ pub(crate) async fn find<F: Effect>(
     saga: SagaKey,
     step: &str,
 ) -> Result<Option<OpenCall<F>>, Failure> {
-    let select = format!("SELECT {CALL}, held FROM effects WHERE order_id = $1 AND step = $2");
+    let select = format!("SELECT {CALL}, held FROM effects WHERE saga = $1 AND step = $2");
     let step = step.to_owned();
     let row = session
         .run(|connection| {

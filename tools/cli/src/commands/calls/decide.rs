@@ -5,9 +5,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use contracts::operations::{Began, Entry, Said, Subject};
-use farandole_cli::OrderId;
-use farandole_cli::Unreadable;
 use farandole_cli::database::ask;
+use farandole_cli::{OrderId, Unreadable};
 use kafka::Publisher;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -120,8 +119,7 @@ async fn decisions(
     database: &mut PgConnection,
     operation: Uuid,
 ) -> Result<Vec<Closed>, Unreadable> {
-    let question =
-        sqlx::query_as("SELECT order_id, step, refused FROM decisions WHERE operation = $1");
+    let question = sqlx::query_as("SELECT saga, step, refused FROM decisions WHERE operation = $1");
     ask(service, database, question.bind(operation)).await
 }
 

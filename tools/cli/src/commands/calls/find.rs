@@ -1,9 +1,8 @@
 use std::time::Duration;
 
 use contracts::operations::Subject;
-use farandole_cli::OrderId;
-use farandole_cli::Unreadable;
 use farandole_cli::database::ask;
+use farandole_cli::{OrderId, Unreadable};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -160,7 +159,7 @@ type Row = (
     i64,
 );
 
-const CALLS: &str = "SELECT order_id, step, destination, held, attempts, nullif(last_error, ''),
+const CALLS: &str = "SELECT saga, step, destination, held, attempts, nullif(last_error, ''),
     created_at, due_at, effect, count(*) OVER () FROM effects";
 
 /// The calls of a service that are meant, the oldest first, so many at most; and how many there are.
@@ -174,7 +173,7 @@ pub(super) async fn calls(
         "{CALLS} WHERE step = ANY($1) AND ($2::text IS NULL OR held = $2)
            AND ($3::text IS NULL OR destination = $3)
            AND ($4::float8 IS NULL OR created_at < now() - $4 * interval '1 second')
-         ORDER BY created_at, order_id, step LIMIT $5"
+         ORDER BY created_at, saga, step LIMIT $5"
     ));
     let question = sqlx::query_as(sql)
         .bind(filter.steps())
@@ -193,7 +192,7 @@ pub(super) async fn call_of(
     database: &mut PgConnection,
     wanted: &Subject,
 ) -> Result<Option<OpenCall>, Unreadable> {
-    let sql = sqlx::AssertSqlSafe(format!("{CALLS} WHERE order_id = $1 AND step = $2"));
+    let sql = sqlx::AssertSqlSafe(format!("{CALLS} WHERE saga = $1 AND step = $2"));
     let question = sqlx::query_as(sql).bind(wanted.saga.0).bind(wanted.step.clone());
     let rows: Vec<Row> = ask(service, database, question).await?;
     Ok(rows.into_iter().next().map(|row| call(service, row)))

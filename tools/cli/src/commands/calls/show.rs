@@ -72,7 +72,7 @@ async fn decisions(
 ) -> Result<Vec<Decision>, Unreadable> {
     let question = sqlx::query_as(
         "SELECT operation, decided_at, refused FROM decisions
-         WHERE order_id = $1 AND step = $2 ORDER BY decided_at LIMIT 100",
+         WHERE saga = $1 AND step = $2 ORDER BY decided_at LIMIT 100",
     );
     let question = question.bind(call.saga.0).bind(call.step.clone());
     let rows: Vec<(Uuid, jiff_sqlx::Timestamp, Option<String>)> =

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
-use farandole_cli::OrderId;
-use farandole_cli::Schemas;
+use farandole_cli::{OrderId, Schemas};
 use jiff::Timestamp;
 
 use super::archive::{Archive, State};

@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use farandole_cli::OrderId;
-use farandole_cli::SERVICES;
 use farandole_cli::stuck::{About, DeadLetter, Found, Said, about, letters_of, said_by};
+use farandole_cli::{OrderId, SERVICES};
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use kafka::AdminError;

@@ -26,7 +26,7 @@ pub(crate) async fn run(
     databases: &Databases,
 ) -> anyhow::Result<ExitCode> {
     let mut database = databases.connect("order").await?;
-    let question = sqlx::query_as("SELECT status FROM orders WHERE order_id = $1").bind(order.0);
+    let question = sqlx::query_as("SELECT status FROM orders WHERE saga = $1").bind(order.0);
     let known: Vec<(String,)> = ask("order", &mut database, question).await?;
     drop(database);
     if let Some((status,)) = known.into_iter().next() {

@@ -192,7 +192,7 @@ async fn calls(service: &str, database: &mut PgConnection) -> Result<Vec<Calls>,
                (array_agg(last_error ORDER BY created_at DESC)
                  FILTER (WHERE last_error IS NOT NULL AND NOT followed))[1]
              FROM (SELECT step, created_at, last_error, EXISTS (SELECT FROM payments
-                 WHERE payments.order_id = effects.order_id
+                 WHERE payments.saga = effects.saga
                    AND state::text ~ '\"cancelled\": ?true') AS followed
                FROM effects WHERE held IS NULL) AS open GROUP BY 1 ORDER BY 1"
         }
