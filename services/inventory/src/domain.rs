@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use kernel::{Decision, Quantity, Sku};
+use kernel::{Decision, NoEffect, Quantity, Sku};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -57,17 +57,6 @@ pub enum Input {
     OrderCancelled(reads::OrderCancelled),
 }
 
-/// The inventory service calls nobody outside.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Effect {}
-
-impl Effect {
-    /// The name of the step, one per kind of call to the outside.
-    pub fn step(&self) -> &'static str {
-        match *self {}
-    }
-}
-
 /// What `input` does to the reservation of `order_id` in `state`, and what it moves in `stock`.
 ///
 /// The movements apply to `stock` without an error as long as its reserved pieces are those of
@@ -77,7 +66,7 @@ pub fn decide(
     state: &State,
     stock: &Stock,
     input: &Input,
-) -> (Decision<State, Event, Effect>, Vec<Movement>) {
+) -> (Decision<State, Event, NoEffect>, Vec<Movement>) {
     match (state, input) {
         (State::Unseen | State::ShippedAhead, Input::OrderPlaced(reads::OrderPlaced { lines })) => {
             let shortages = stock.shortages(lines);
@@ -86,7 +75,7 @@ pub fn decide(
             } else {
                 let failed = StockReservationFailed { order_id, shortages };
                 let rejected = Decision::to(State::Rejected);
-                (rejected.emit(Event::StockReservationFailed(failed)), Vec::new())
+                (rejected.emit(failed), Vec::new())
             }
         }
         (State::Unseen, Input::ShipmentCreated(_)) => still(State::ShippedAhead),
@@ -98,7 +87,7 @@ pub fn decide(
         (State::Reserved { lines }, Input::OrderCancelled(_)) => {
             let released = StockReleased { order_id, lines: lines.clone() };
             let state = State::Released { lines: lines.clone() };
-            let decision = Decision::to(state).emit(Event::StockReleased(released));
+            let decision = Decision::to(state).emit(released);
             (decision, movements(Action::Release, lines).collect())
         }
         _ => still(state.clone()),
@@ -109,7 +98,7 @@ fn reserve(
     order_id: OrderId,
     lines: &[Line],
     shipped: bool,
-) -> (Decision<State, Event, Effect>, Vec<Movement>) {
+) -> (Decision<State, Event, NoEffect>, Vec<Movement>) {
     let lines = lines.to_vec();
     let mut moved: Vec<_> = movements(Action::Reserve, &lines).collect();
     let reserved = Event::StockReserved(StockReserved { order_id, lines: lines.clone() });
@@ -132,7 +121,7 @@ fn movements(action: Action, lines: &[Line]) -> impl Iterator<Item = Movement> {
 }
 
 /// No movement, no event.
-fn still(state: State) -> (Decision<State, Event, Effect>, Vec<Movement>) {
+fn still(state: State) -> (Decision<State, Event, NoEffect>, Vec<Movement>) {
     (Decision::to(state), Vec::new())
 }
 

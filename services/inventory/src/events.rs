@@ -6,27 +6,9 @@ use serde::{Deserialize, Serialize};
 /// The order, which is the saga.
 pub use kernel::SagaKey as OrderId;
 
-/// A fact the inventory service writes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Event {
-    /// See [`StockReserved`].
-    StockReserved(StockReserved),
-    /// See [`StockReservationFailed`].
-    StockReservationFailed(StockReservationFailed),
-    /// See [`StockReleased`].
-    StockReleased(StockReleased),
-}
-
-impl Event {
-    /// The name of the event's schema, and its `ce_type` on the wire.
-    pub fn event_type(&self) -> &'static str {
-        match self {
-            Self::StockReserved(_) => "StockReserved",
-            Self::StockReservationFailed(_) => "StockReservationFailed",
-            Self::StockReleased(_) => "StockReleased",
-        }
-    }
+contracts::events! {
+    /// A fact the inventory service writes.
+    pub enum Event { StockReserved, StockReservationFailed, StockReleased }
 }
 
 /// All lines of the order are reserved.

@@ -2,19 +2,17 @@
 
 mod stock;
 
-use axum::Router;
 use axum::extract::State;
 use kernel::{Quantity, Sku};
 use messaging::Pool;
+use runtime::Problem;
 use runtime::http::{Id, Json, Path, schema};
-use runtime::{AppContext, Problem};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use crate::Program;
 use crate::domain::State as Reservation;
 use crate::events::OrderId;
 use crate::store::RESERVATIONS;
@@ -32,19 +30,10 @@ use crate::store::RESERVATIONS;
 )]
 struct Description;
 
-fn routes() -> OpenApiRouter<Pool> {
+pub(crate) fn routes() -> OpenApiRouter<Pool> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(get_reservation))
         .merge(stock::routes())
-}
-
-pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
-    routes().into_openapi()
-}
-
-pub(crate) fn router(context: AppContext<Program>) -> Router {
-    let (router, _) = routes().split_for_parts();
-    router.with_state(context.pool)
 }
 
 /// What is reserved for an order.

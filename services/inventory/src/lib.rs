@@ -7,70 +7,42 @@ mod http;
 mod levels;
 mod store;
 
-use axum::Router;
-use contracts::{Compensates, Consumes, Declaration, Emits};
-use kernel::Decision;
-use messaging::{Call, CallError, Failure, Service, StateTable};
-use runtime::{App, AppContext};
+use contracts::{Compensates, Declaration, consumes, emits};
+use kernel::NoEffect;
+use messaging::{DecisionOf, Failure, NoGateway, Pool, Service, StateTable};
+use runtime::{App, Migrator, NoSettings};
+use utoipa_axum::router::OpenApiRouter;
 
-use crate::domain::{Effect, Input, State};
+use crate::domain::{Input, State};
 use crate::events::{Event, OrderId, reads};
-use crate::store::{RESERVATIONS, Settings, Shelf};
+use crate::store::{RESERVATIONS, Shelf};
 
-/// The inventory service, as the loop runs it.
+/// The inventory service.
 #[derive(Debug)]
 pub struct Inventory;
 
 impl Service for Inventory {
     type Input = Input;
     type Event = Event;
-    type Effect = Effect;
+    type Effect = NoEffect;
     type State = State;
     type Shared = Shelf;
-
+    type Gateway = NoGateway;
     const STATES: StateTable = RESERVATIONS;
 
     fn declaration() -> Declaration<Input> {
         Declaration {
             service: "inventory",
             consumes: vec![
-                Consumes::new::<reads::OrderPlaced>(
-                    "order",
-                    "OrderPlaced",
-                    include_str!("../reads/OrderPlaced.avsc"),
-                    Input::OrderPlaced,
-                )
-                .leads_to(&["StockReserved", "StockReservationFailed"]),
-                Consumes::new::<reads::ShipmentCreated>(
-                    "shipping",
-                    "ShipmentCreated",
-                    include_str!("../reads/ShipmentCreated.avsc"),
-                    Input::ShipmentCreated,
-                )
-                .may_linger(),
-                Consumes::new::<reads::OrderCancelled>(
-                    "order",
-                    "OrderCancelled",
-                    include_str!("../reads/OrderCancelled.avsc"),
-                    Input::OrderCancelled,
-                )
-                .leads_to(&["StockReleased"]),
+                consumes!("order", OrderPlaced)
+                    .leads_to(&["StockReserved", "StockReservationFailed"]),
+                consumes!("shipping", ShipmentCreated).may_linger(),
+                consumes!("order", OrderCancelled).leads_to(&["StockReleased"]),
             ],
             emits: vec![
-                Emits {
-                    event_type: "StockReserved",
-                    schema: include_str!("../../../schemas/inventory/StockReserved.v1.avsc"),
-                },
-                Emits {
-                    event_type: "StockReservationFailed",
-                    schema: include_str!(
-                        "../../../schemas/inventory/StockReservationFailed.v1.avsc"
-                    ),
-                },
-                Emits {
-                    event_type: "StockReleased",
-                    schema: include_str!("../../../schemas/inventory/StockReleased.v1.avsc"),
-                },
+                emits!("inventory", StockReserved, 1),
+                emits!("inventory", StockReservationFailed, 1),
+                emits!("inventory", StockReleased, 1),
             ],
             compensates: vec![Compensates { event: "StockReleased", undoes: "StockReserved" }],
         }
@@ -82,7 +54,7 @@ impl Service for Inventory {
         state: &State,
         input: &Input,
         shared: &mut Shelf,
-    ) -> Result<Decision<State, Event, Effect>, Failure> {
+    ) -> Result<DecisionOf<Self>, Failure> {
         let (decision, movements) = domain::decide(order, state, shared.stock(), input);
         for movement in &movements {
             let moved = shared.apply(movement);
@@ -91,45 +63,22 @@ impl Service for Inventory {
         Ok(decision)
     }
 
-    async fn perform(&self, call: &Call<Effect>) -> Result<Input, CallError> {
-        match call.effect {}
+    fn gateway(&self) -> &NoGateway {
+        &NoGateway
     }
 }
 
-impl messaging::Effect for Effect {
-    fn step(&self) -> &'static str {
-        self.step()
-    }
-}
-
-impl contracts::Event for Event {
-    fn event_type(&self) -> &'static str {
-        self.event_type()
-    }
-}
-
-/// The inventory service, as a program.
-#[derive(Debug)]
-pub struct Program;
-
-impl App for Program {
-    type Service = Inventory;
-    type Settings = Settings;
+impl App for Inventory {
+    type Settings = NoSettings;
+    type Api = Pool;
     const PORT: u16 = 8082;
+    const MIGRATIONS: Migrator = sqlx::migrate!();
 
-    fn migrations() -> sqlx::migrate::Migrator {
-        store::migrations()
+    fn new(_: NoSettings) -> Self {
+        Self
     }
 
-    fn openapi() -> utoipa::openapi::OpenApi {
-        http::openapi()
-    }
-
-    fn service(_: &Settings) -> Inventory {
-        Inventory
-    }
-
-    fn api(context: AppContext<Self>) -> Router {
-        http::router(context)
+    fn routes() -> OpenApiRouter<Pool> {
+        http::routes()
     }
 }

@@ -10,14 +10,6 @@ use crate::levels::level;
 /// One row per order.
 pub(crate) const RESERVATIONS: StateTable = StateTable::new("reservations");
 
-pub(crate) fn migrations() -> sqlx::migrate::Migrator {
-    sqlx::migrate!()
-}
-
-/// The inventory service has no settings of its own.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Settings {}
-
 /// The stock that a batch touches: the levels that were read, which reserving needs, and what the
 /// batch changes. Nothing is locked between the two: changes are written, not levels, and only if
 /// the pieces are there.

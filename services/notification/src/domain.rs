@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use kernel::Decision;
+use kernel::{Decision, StateMachine};
 use serde::{Deserialize, Serialize};
 
 use crate::events::reads::{self, Recipient};
@@ -107,9 +107,8 @@ pub enum Effect {
     },
 }
 
-impl Effect {
-    /// The name of the step, once per order; the idempotency key is derived from the two.
-    pub fn step(&self) -> &'static str {
+impl kernel::Effect for Effect {
+    fn step(&self) -> &'static str {
         let Self::Mail { outcome, .. } = self;
         match outcome {
             Outcome::Confirmed => "mail-confirmed",
@@ -119,23 +118,30 @@ impl Effect {
     }
 }
 
-/// What `input` does to the messages of `order_id` in `state`.
-pub fn decide(order_id: OrderId, state: &State, input: &Input) -> Decision<State, Event, Effect> {
-    let state = state.clone();
-    match input.clone() {
-        Input::OrderPlaced(reads::OrderPlaced { recipient }) => address(state, recipient),
-        Input::OrderConfirmed(_) => tell(state, Outcome::Confirmed),
-        Input::OrderCompleted(_) => tell(state, Outcome::Completed),
-        Input::OrderCancelled(_) => tell(state, Outcome::Cancelled),
-        Input::Sent { outcome, message_id } => {
-            let notified = CustomerNotified { order_id, outcome, message_id: message_id.clone() };
-            sent(state, outcome, message_id, Event::CustomerNotified(notified))
+impl StateMachine for State {
+    type Input = Input;
+    type Event = Event;
+    type Effect = Effect;
+
+    /// What `input` does to the messages of `order_id` in this state.
+    fn decide(&self, order_id: OrderId, input: &Input) -> Decision<Self, Event, Effect> {
+        let state = self.clone();
+        match input.clone() {
+            Input::OrderPlaced(reads::OrderPlaced { recipient }) => address(state, recipient),
+            Input::OrderConfirmed(_) => tell(state, Outcome::Confirmed),
+            Input::OrderCompleted(_) => tell(state, Outcome::Completed),
+            Input::OrderCancelled(_) => tell(state, Outcome::Cancelled),
+            Input::Sent { outcome, message_id } => {
+                let notified =
+                    CustomerNotified { order_id, outcome, message_id: message_id.clone() };
+                sent(state, outcome, message_id, Event::CustomerNotified(notified))
+            }
+            Input::GivenUp { outcome, reason } => {
+                let failed = NotificationFailed { order_id, outcome, reason: reason.clone() };
+                given_up(state, outcome, reason, Event::NotificationFailed(failed))
+            }
+            Input::Retried { outcome, recipient } => again(state, outcome, recipient),
         }
-        Input::GivenUp { outcome, reason } => {
-            let failed = NotificationFailed { order_id, outcome, reason: reason.clone() };
-            given_up(state, outcome, reason, Event::NotificationFailed(failed))
-        }
-        Input::Retried { outcome, recipient } => again(state, outcome, recipient),
     }
 }
 

@@ -5,24 +5,9 @@ use serde::{Deserialize, Serialize};
 /// The order, which is the saga.
 pub use kernel::SagaKey as OrderId;
 
-/// A fact the notification service writes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Event {
-    /// See [`CustomerNotified`].
-    CustomerNotified(CustomerNotified),
-    /// See [`NotificationFailed`].
-    NotificationFailed(NotificationFailed),
-}
-
-impl Event {
-    /// The name of the event's schema, and its `ce_type` on the wire.
-    pub fn event_type(&self) -> &'static str {
-        match self {
-            Self::CustomerNotified(_) => "CustomerNotified",
-            Self::NotificationFailed(_) => "NotificationFailed",
-        }
-    }
+contracts::events! {
+    /// A fact the notification service writes.
+    pub enum Event { CustomerNotified, NotificationFailed }
 }
 
 /// A message to the customer was handed to the mail server.

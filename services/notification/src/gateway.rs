@@ -1,15 +1,19 @@
 use std::time::Duration;
 
-use messaging::CallError;
+use contracts::operations::Said;
+use messaging::{Call, CallError};
+use runtime::Simulation;
 use uuid::Uuid;
 
+use crate::domain::{Effect, Input};
 use crate::events::Outcome;
 use crate::events::reads::Recipient;
 
 /// How the simulated mail server behaves.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Simulated mail server")]
-pub(crate) struct Settings {
+#[group(skip)]
+pub struct Settings {
     /// How long the mail server takes to answer, in milliseconds.
     #[arg(long, env = "SIM_MAIL_LATENCY_MS", value_name = "MS", default_value_t = 0,
           value_parser = clap::value_parser!(u64).range(0..=60_000))]
@@ -18,6 +22,11 @@ pub(crate) struct Settings {
     #[arg(long, env = "SIM_MAIL_ERROR_PERCENT", value_name = "PERCENT", default_value_t = 0,
           value_parser = clap::value_parser!(u8).range(0..=100))]
     sim_mail_error_percent: u8,
+    /// How long a message is tried before it is given up, in seconds. Given up it is only when the mail
+    /// server does not answer; what it refuses for good is given up at once.
+    #[arg(long, env = "MAIL_GIVE_UP_AFTER_S", value_name = "S", default_value_t = 86_400,
+          help_heading = "Messages", value_parser = clap::value_parser!(u64).range(0..=31_536_000))]
+    mail_give_up_after_s: u64,
 }
 
 /// How a mail ends.
@@ -37,13 +46,53 @@ pub(crate) enum Mail {
 /// whose answer was lost is sent twice. "At most one message per outcome" needs a provider with
 /// idempotency keys.
 #[derive(Debug)]
-pub(crate) struct Gateway {
-    settings: Settings,
+pub struct Gateway {
+    mail_server: Simulation,
+    give_up_after: Duration,
+}
+
+impl messaging::Gateway<Effect, Input> for Gateway {
+    async fn perform(&self, call: &Call<Effect>) -> Result<Input, CallError> {
+        let Effect::Mail { outcome, recipient } = &call.effect;
+        let outcome = *outcome;
+        Ok(match self.send(&call.idempotency_key(), outcome, recipient).await? {
+            Mail::Taken { message_id } => Input::Sent { outcome, message_id },
+            Mail::Refused { reason } => Input::GivenUp { outcome, reason },
+        })
+    }
+
+    fn give_up(&self, call: &Call<Effect>) -> Option<Input> {
+        let Effect::Mail { outcome, .. } = call.effect;
+        let reason = "mail_server_unavailable".to_owned();
+        (call.age >= self.give_up_after).then_some(Input::GivenUp { outcome, reason })
+    }
+
+    fn gives_up(&self, outcome: &Input) -> bool {
+        matches!(outcome, Input::GivenUp { .. })
+    }
+
+    fn again(&self, effect: &Effect) -> Option<Input> {
+        let Effect::Mail { outcome, recipient } = effect.clone();
+        Some(Input::Retried { outcome, recipient })
+    }
+
+    fn said(&self, effect: &Effect, said: &Said) -> Result<Input, String> {
+        let Effect::Mail { outcome, .. } = *effect;
+        match said.outcome.as_str() {
+            "sent" => Ok(Input::Sent { outcome, message_id: said.detail("id")? }),
+            "given-up" => Ok(Input::GivenUp { outcome, reason: said.detail("because")? }),
+            _ => Err(said.is_none_of("sent --id MESSAGE_ID, given-up --because REASON")),
+        }
+    }
 }
 
 impl Gateway {
-    pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings }
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let Settings { sim_mail_latency_ms, sim_mail_error_percent, mail_give_up_after_s } =
+            *settings;
+        let mail_server =
+            Simulation::new("the mail server", sim_mail_latency_ms, sim_mail_error_percent);
+        Self { mail_server, give_up_after: Duration::from_secs(mail_give_up_after_s) }
     }
 
     /// Hands a mail over.
@@ -53,12 +102,7 @@ impl Gateway {
         _outcome: Outcome,
         to: &Recipient,
     ) -> Result<Mail, CallError> {
-        if self.settings.sim_mail_latency_ms > 0 {
-            tokio::time::sleep(Duration::from_millis(self.settings.sim_mail_latency_ms)).await;
-        }
-        if fastrand::u8(0..100) < self.settings.sim_mail_error_percent {
-            return Err(CallError("the mail server did not answer".to_owned()));
-        }
+        self.mail_server.answer().await?;
         if to.email.starts_with("undeliverable@") {
             return Ok(Mail::Refused { reason: "address_rejected".to_owned() });
         }
@@ -73,7 +117,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_same_key_has_the_same_answer_and_a_bad_address_is_refused() {
-        let gateway = Gateway::new(Settings { sim_mail_latency_ms: 0, sim_mail_error_percent: 0 });
+        let gateway = Gateway::new(&Settings {
+            sim_mail_latency_ms: 0,
+            sim_mail_error_percent: 0,
+            mail_give_up_after_s: 0,
+        });
         let to = |email: &str| Recipient { name: "N".into(), email: email.into() };
         let (good, bad) = (to("a@example.org"), to("undeliverable@example.org"));
         let first = gateway.send("k", Outcome::Confirmed, &good).await.unwrap();

@@ -1,18 +1,16 @@
-use axum::Router;
 use axum::extract::State;
 use messaging::Pool;
+use runtime::Problem;
 use runtime::http::{Id, Json, Path, schema};
-use runtime::{AppContext, Problem};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use crate::Program;
+use crate::NOTIFICATIONS;
 use crate::domain::{Message, State as Notifications};
 use crate::events::{OrderId, Outcome};
-use crate::store::NOTIFICATIONS;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,17 +19,8 @@ use crate::store::NOTIFICATIONS;
 )]
 struct Description;
 
-fn routes() -> OpenApiRouter<Pool> {
+pub(crate) fn routes() -> OpenApiRouter<Pool> {
     OpenApiRouter::with_openapi(Description::openapi()).routes(routes!(get_notifications))
-}
-
-pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
-    routes().into_openapi()
-}
-
-pub(crate) fn router(context: AppContext<Program>) -> Router {
-    let (router, _) = routes().split_for_parts();
-    router.with_state(context.pool)
 }
 
 /// The messages to the customer of an order.

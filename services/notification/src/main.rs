@@ -1,10 +1,3 @@
 //! The notification service as a program.
 
-use std::process::ExitCode;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-fn main() -> ExitCode {
-    runtime::run::<notification::Program>()
-}
+runtime::main!(notification::Notification);

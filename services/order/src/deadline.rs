@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use messaging::{Failure, Handle, Session};
-use tokio_util::sync::CancellationToken;
+use messaging::{Failure, Handle, Purpose, Session};
+use runtime::AppContext;
 use tracing::{info, warn};
 
 use crate::domain::Input;
@@ -18,16 +18,16 @@ const FORGET_MAX: u32 = 1_000;
 /// A deadline counts what was said in time, not what was heard in time: while the topics hold
 /// something unread of an order, or it waits in the retry queue, the order is not given up, however
 /// late this service comes to read it.
-pub(crate) async fn watch(
-    mut session: Session,
-    handle: Handle<Order>,
-    shutdown: CancellationToken,
-) {
-    while shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
-        if let Err(failure) = pass(&mut session, &handle).await {
-            warn!(%failure, "cannot look for passed deadlines, trying again");
+pub(crate) fn watch(context: &AppContext<Order>) {
+    let mut session = context.database.session(Purpose::new("deadlines"));
+    let (handle, shutdown) = (context.handle.clone(), context.shutdown.clone());
+    context.handle.spawn("the watch over deadlines", async move {
+        while shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+            if let Err(failure) = pass(&mut session, &handle).await {
+                warn!(%failure, "cannot look for passed deadlines, trying again");
+            }
         }
-    }
+    });
 }
 
 async fn pass(session: &mut Session, handle: &Handle<Order>) -> Result<(), Failure> {

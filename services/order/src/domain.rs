@@ -4,7 +4,7 @@
 //!
 //! Pure and total: any input in any state, in any order, any number of times.
 
-use kernel::Decision;
+use kernel::{Decision, NoEffect, StateMachine};
 use serde::{Deserialize, Serialize};
 
 use crate::events::{
@@ -54,49 +54,43 @@ pub enum Input {
     Undone,
 }
 
-/// The order service calls nobody outside.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Effect {}
+impl StateMachine for State {
+    type Input = Input;
+    type Event = Event;
+    type Effect = NoEffect;
 
-impl Effect {
-    /// The name of the step, one per kind of call to the outside.
-    pub fn step(&self) -> &'static str {
-        match *self {}
-    }
-}
+    /// What `input` does to the order `order_id` in this state.
+    fn decide(&self, order_id: OrderId, input: &Input) -> Decision<Self, Event, NoEffect> {
+        use State::{Completed, Confirmed, Placed, ShippedAhead};
 
-/// What `input` does to the order `order_id` in `state`.
-pub fn decide(order_id: OrderId, state: &State, input: &Input) -> Decision<State, Event, Effect> {
-    use State::{Completed, Confirmed, Placed, ShippedAhead};
+        let confirmed = Event::OrderConfirmed(OrderConfirmed { order_id });
+        let completed = Event::OrderCompleted(OrderCompleted { order_id });
+        let cancel = |reason| {
+            Decision::to(State::Cancelled { reason }).emit(OrderCancelled { order_id, reason })
+        };
 
-    let confirmed = Event::OrderConfirmed(OrderConfirmed { order_id });
-    let completed = Event::OrderCompleted(OrderCompleted { order_id });
-    let cancel = |reason| {
-        Decision::to(State::Cancelled { reason })
-            .emit(Event::OrderCancelled(OrderCancelled { order_id, reason }))
-    };
+        match (self, input) {
+            (Placed, Input::PaymentCharged(_)) => Decision::to(Confirmed).emit(confirmed),
+            (Confirmed, Input::ShipmentCreated(_)) => Decision::to(Completed).emit(completed),
 
-    match (state, input) {
-        (Placed, Input::PaymentCharged(_)) => Decision::to(Confirmed).emit(confirmed),
-        (Confirmed, Input::ShipmentCreated(_)) => Decision::to(Completed).emit(completed),
+            (Placed, Input::ShipmentCreated(_)) => Decision::to(ShippedAhead),
+            (ShippedAhead, Input::PaymentCharged(_)) => {
+                Decision::to(Completed).emit(confirmed).emit(completed)
+            }
 
-        (Placed, Input::ShipmentCreated(_)) => Decision::to(ShippedAhead),
-        (ShippedAhead, Input::PaymentCharged(_)) => {
-            Decision::to(Completed).emit(confirmed).emit(completed)
+            (Placed | ShippedAhead, Input::StockReservationFailed(_)) => {
+                cancel(CancelReason::OutOfStock)
+            }
+            (Placed | ShippedAhead, Input::PaymentFailed(_)) => cancel(CancelReason::PaymentFailed),
+            (Placed | Confirmed, Input::ShipmentFailed(_)) => cancel(CancelReason::ShipmentFailed),
+
+            // Not when shipped ahead: there is a parcel, so the payment is only late to be heard of.
+            (Placed, Input::DeadlinePassed) => cancel(CancelReason::TimedOut),
+            (Placed, Input::CancelRequested) => cancel(CancelReason::CustomerRequest),
+
+            (State::Unseen, Input::Undone) => cancel(CancelReason::NeverPlaced),
+
+            _ => Decision::to(self.clone()),
         }
-
-        (Placed | ShippedAhead, Input::StockReservationFailed(_)) => {
-            cancel(CancelReason::OutOfStock)
-        }
-        (Placed | ShippedAhead, Input::PaymentFailed(_)) => cancel(CancelReason::PaymentFailed),
-        (Placed | Confirmed, Input::ShipmentFailed(_)) => cancel(CancelReason::ShipmentFailed),
-
-        // Not when shipped ahead: there is a parcel, so the payment is only late to be heard of.
-        (Placed, Input::DeadlinePassed) => cancel(CancelReason::TimedOut),
-        (Placed, Input::CancelRequested) => cancel(CancelReason::CustomerRequest),
-
-        (State::Unseen, Input::Undone) => cancel(CancelReason::NeverPlaced),
-
-        _ => Decision::to(state.clone()),
     }
 }

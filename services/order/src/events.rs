@@ -9,30 +9,9 @@ use serde::{Deserialize, Serialize};
 /// The order, which is the saga.
 pub use kernel::SagaKey as OrderId;
 
-/// A fact the order service writes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Event {
-    /// See [`OrderPlaced`].
-    OrderPlaced(Box<OrderPlaced>),
-    /// See [`OrderConfirmed`].
-    OrderConfirmed(OrderConfirmed),
-    /// See [`OrderCompleted`].
-    OrderCompleted(OrderCompleted),
-    /// See [`OrderCancelled`].
-    OrderCancelled(OrderCancelled),
-}
-
-impl Event {
-    /// The name of the event's schema, and its `ce_type` on the wire.
-    pub fn event_type(&self) -> &'static str {
-        match self {
-            Self::OrderPlaced(_) => "OrderPlaced",
-            Self::OrderConfirmed(_) => "OrderConfirmed",
-            Self::OrderCompleted(_) => "OrderCompleted",
-            Self::OrderCancelled(_) => "OrderCancelled",
-        }
-    }
+contracts::events! {
+    /// A fact the order service writes.
+    pub enum Event { OrderPlaced, OrderConfirmed, OrderCompleted, OrderCancelled }
 }
 
 /// A customer has placed an order.

@@ -11,7 +11,6 @@ mod products;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use messaging::{Handle, Pool, Purpose};
 use runtime::AppContext;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +24,7 @@ use self::place::place_order;
 use crate::client_rate::ClientRate;
 use crate::placing::Placing;
 use crate::waiters::Waiters;
-use crate::{Order, Program};
+use crate::{Order, deadline};
 
 /// How long a statement of placing may take before its requests are told to come again.
 const PLACING_LIMIT: Duration = Duration::from_secs(7);
@@ -43,8 +42,9 @@ const PLACING_LIMIT: Duration = Duration::from_secs(7);
 )]
 struct Description;
 
+/// What requests are answered with.
 #[derive(Clone)]
-struct Api {
+pub struct Api {
     pool: Pool,
     handle: Handle<Order>,
     placing: Placing,
@@ -53,7 +53,22 @@ struct Api {
     shutdown: CancellationToken,
 }
 
-fn routes() -> OpenApiRouter<Api> {
+impl From<AppContext<Order>> for Api {
+    fn from(context: AppContext<Order>) -> Self {
+        deadline::watch(&context);
+        let AppContext { service, settings, database, pool, handle, shutdown } = context;
+        let placing = Placing::start(
+            database.session(Purpose::new("placing").limited_to(PLACING_LIMIT)),
+            &handle,
+            Duration::from_millis(settings.place_linger_ms),
+            Duration::from_secs(settings.order_deadline_s.into()),
+        );
+        let client_rate = ClientRate::new(settings.client_rate_max, settings.client_address_header);
+        Self { pool, handle, placing, client_rate, waiters: service.waiters.clone(), shutdown }
+    }
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Api> {
     use self::list::__path_list_orders;
     use self::one::{__path_cancel_order, __path_get_order};
     use self::place::__path_place_order;
@@ -63,29 +78,4 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(get_order))
         .routes(routes!(cancel_order))
         .merge(products::routes())
-}
-
-pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
-    routes().into_openapi()
-}
-
-pub(crate) fn router(context: AppContext<Program>) -> Router {
-    let placing = Placing::start(
-        context.database.session(Purpose::new("placing").limited_to(PLACING_LIMIT)),
-        &context.handle,
-        Duration::from_millis(context.settings.place_linger_ms),
-        Duration::from_secs(context.settings.order_deadline_s.into()),
-    );
-    let settings = context.settings;
-    let client_rate = ClientRate::new(settings.client_rate_max, settings.client_address_header);
-    let api = Api {
-        pool: context.pool,
-        handle: context.handle,
-        placing,
-        client_rate,
-        waiters: context.service.waiters.clone(),
-        shutdown: context.shutdown,
-    };
-    let (router, _) = routes().split_for_parts();
-    router.with_state(api)
 }

@@ -7,22 +7,24 @@ pub mod domain;
 pub mod events;
 mod http;
 mod placing;
+mod settings;
 mod store;
 mod waiters;
 
 use std::sync::Arc;
 
-use axum::Router;
-use contracts::{Consumes, Declaration, Emits};
-use kernel::Decision;
-use messaging::{Call, CallError, Failure, Purpose, Service, StateTable};
-use runtime::{App, AppContext};
+use contracts::{Declaration, consumes, emits};
+use kernel::{NoEffect, StateMachine as _};
+use messaging::{DecisionOf, Failure, NoGateway, Service, StateTable};
+use runtime::{App, Migrator};
+use utoipa_axum::router::OpenApiRouter;
 
-use crate::domain::{Effect, Input, State};
+use crate::domain::{Input, State};
 use crate::events::{CancelReason, Event, OrderId, reads};
+use crate::settings::Settings;
 use crate::waiters::Waiters;
 
-/// The order service, as the loop runs it.
+/// The order service.
 #[derive(Debug, Default)]
 pub struct Order {
     waiters: Arc<Waiters>,
@@ -31,69 +33,27 @@ pub struct Order {
 impl Service for Order {
     type Input = Input;
     type Event = Event;
-    type Effect = Effect;
+    type Effect = NoEffect;
     type State = State;
     type Shared = ();
-
+    type Gateway = NoGateway;
     const STATES: StateTable = store::ORDERS;
 
     fn declaration() -> Declaration<Input> {
         Declaration {
             service: "order",
             consumes: vec![
-                Consumes::new::<reads::StockReservationFailed>(
-                    "inventory",
-                    "StockReservationFailed",
-                    include_str!("../reads/StockReservationFailed.avsc"),
-                    Input::StockReservationFailed,
-                )
-                .leads_to(&["OrderCancelled"]),
-                Consumes::new::<reads::PaymentCharged>(
-                    "payment",
-                    "PaymentCharged",
-                    include_str!("../reads/PaymentCharged.avsc"),
-                    Input::PaymentCharged,
-                )
-                .leads_to(&["OrderConfirmed"]),
-                Consumes::new::<reads::PaymentFailed>(
-                    "payment",
-                    "PaymentFailed",
-                    include_str!("../reads/PaymentFailed.avsc"),
-                    Input::PaymentFailed,
-                )
-                .leads_to(&["OrderCancelled"]),
-                Consumes::new::<reads::ShipmentCreated>(
-                    "shipping",
-                    "ShipmentCreated",
-                    include_str!("../reads/ShipmentCreated.avsc"),
-                    Input::ShipmentCreated,
-                )
-                .leads_to(&["OrderCompleted"]),
-                Consumes::new::<reads::ShipmentFailed>(
-                    "shipping",
-                    "ShipmentFailed",
-                    include_str!("../reads/ShipmentFailed.avsc"),
-                    Input::ShipmentFailed,
-                )
-                .leads_to(&["OrderCancelled"]),
+                consumes!("inventory", StockReservationFailed).leads_to(&["OrderCancelled"]),
+                consumes!("payment", PaymentCharged).leads_to(&["OrderConfirmed"]),
+                consumes!("payment", PaymentFailed).leads_to(&["OrderCancelled"]),
+                consumes!("shipping", ShipmentCreated).leads_to(&["OrderCompleted"]),
+                consumes!("shipping", ShipmentFailed).leads_to(&["OrderCancelled"]),
             ],
             emits: vec![
-                Emits {
-                    event_type: "OrderPlaced",
-                    schema: include_str!("../../../schemas/order/OrderPlaced.v1.avsc"),
-                },
-                Emits {
-                    event_type: "OrderConfirmed",
-                    schema: include_str!("../../../schemas/order/OrderConfirmed.v1.avsc"),
-                },
-                Emits {
-                    event_type: "OrderCompleted",
-                    schema: include_str!("../../../schemas/order/OrderCompleted.v1.avsc"),
-                },
-                Emits {
-                    event_type: "OrderCancelled",
-                    schema: include_str!("../../../schemas/order/OrderCancelled.v1.avsc"),
-                },
+                emits!("order", OrderPlaced, 1),
+                emits!("order", OrderConfirmed, 1),
+                emits!("order", OrderCompleted, 1),
+                emits!("order", OrderCancelled, 1),
             ],
             compensates: vec![],
         }
@@ -105,7 +65,7 @@ impl Service for Order {
         state: &State,
         input: &Input,
         (): &mut (),
-    ) -> Result<Decision<State, Event, Effect>, Failure> {
+    ) -> Result<DecisionOf<Self>, Failure> {
         let undone = State::Cancelled { reason: CancelReason::NeverPlaced };
         match (state, input) {
             (State::Unseen, Input::Undone) => {}
@@ -123,11 +83,11 @@ impl Service for Order {
             }
             _ => {}
         }
-        Ok(domain::decide(order, state, input))
+        Ok(state.decide(order, input))
     }
 
-    async fn perform(&self, call: &Call<Effect>) -> Result<Input, CallError> {
-        match call.effect {}
+    fn gateway(&self) -> &NoGateway {
+        &NoGateway
     }
 
     fn undo() -> Option<Input> {
@@ -139,65 +99,17 @@ impl Service for Order {
     }
 }
 
-impl messaging::Effect for Effect {
-    fn step(&self) -> &'static str {
-        self.step()
-    }
-}
-
-impl contracts::Event for Event {
-    fn event_type(&self) -> &'static str {
-        self.event_type()
-    }
-}
-
-/// The order service, as a program.
-#[derive(Debug)]
-pub struct Program;
-
-/// The settings that only the order service has.
-#[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Orders")]
-pub struct Settings {
-    /// How long an order may wait for its payment, in seconds, before it is cancelled.
-    #[arg(long, env = "ORDER_DEADLINE_S", value_name = "S", default_value_t = 900,
-          value_parser = clap::value_parser!(u32).range(1..=31_536_000))]
-    order_deadline_s: u32,
-    /// The longest wait for more orders to share a transaction, in milliseconds. It is used at
-    /// high rates only.
-    #[arg(long, env = "PLACE_LINGER_MS", value_name = "MS", default_value_t = 2,
-          value_parser = clap::value_parser!(u64).range(0..=100))]
-    place_linger_ms: u64,
-    /// The most orders a second from one client, told by its address; 0 for no limit. More are
-    /// answered with 429 and `Retry-After`.
-    #[arg(long, env = "CLIENT_RATE_MAX", value_name = "ORDERS", default_value_t = 0)]
-    client_rate_max: u32,
-    /// The header in which a trusted proxy names the client's address, such as x-forwarded-for.
-    #[arg(long, env = "CLIENT_ADDRESS_HEADER", value_name = "NAME")]
-    client_address_header: Option<axum::http::HeaderName>,
-}
-
-impl App for Program {
-    type Service = Order;
+impl App for Order {
     type Settings = Settings;
+    type Api = http::Api;
     const PORT: u16 = 8081;
+    const MIGRATIONS: Migrator = sqlx::migrate!();
 
-    fn migrations() -> sqlx::migrate::Migrator {
-        store::migrations()
+    fn new(_: Settings) -> Self {
+        Self::default()
     }
 
-    fn openapi() -> utoipa::openapi::OpenApi {
-        http::openapi()
-    }
-
-    fn service(_: &Settings) -> Order {
-        Order::default()
-    }
-
-    fn api(context: AppContext<Self>) -> Router {
-        let session = context.database.session(Purpose::new("deadlines"));
-        let watch = deadline::watch(session, context.handle.clone(), context.shutdown.clone());
-        context.handle.spawn("the watch over deadlines", watch);
-        http::router(context)
+    fn routes() -> OpenApiRouter<http::Api> {
+        http::routes()
     }
 }

@@ -53,6 +53,8 @@ pub(crate) enum Answer {
     NoTotal(&'static str),
     /// It may or may not have happened; the same request again will tell.
     ComeAgain(String),
+    /// It cannot be stored, however often it is sent: a fault of this service.
+    Impossible(String),
 }
 
 /// Why a request is not even taken in.
@@ -294,7 +296,7 @@ impl Worker {
         order: &store::Order,
         request: &Request,
     ) -> Result<(Outgoing, StreamPosition), Failure> {
-        let event = Event::OrderPlaced(Box::new(OrderPlaced {
+        let event = Event::from(OrderPlaced {
             order_id: order.id,
             customer_id: order.customer_id.clone(),
             lines: order.lines.clone(),
@@ -302,7 +304,7 @@ impl Worker {
             payment_method: request.payment_method.clone(),
             recipient: request.recipient.clone(),
             placed_at: order.placed_at,
-        }));
+        });
         let mut stream = StreamPosition::default();
         let outbox = self.handle.outbox();
         let event = outbox.draft(bundle, order.id, &event, &mut stream, &request.cause)?;
@@ -321,7 +323,11 @@ fn reply(batch: Vec<Job>, result: Result<Vec<Answer>, Failure>) {
         Err(failure) => {
             tracing::warn!(%failure, orders = batch.len(), "orders not placed");
             for Job { answer, .. } in batch {
-                let _ = answer.send(Answer::ComeAgain(failure.to_string()));
+                let reason = failure.to_string();
+                let _ = answer.send(match failure {
+                    Failure::Poison(_) => Answer::Impossible(reason),
+                    _ => Answer::ComeAgain(reason),
+                });
             }
         }
     }

@@ -17,10 +17,6 @@ pub(crate) const ORDERS: StateTable = StateTable::new("orders").also_setting(
        ELSE now() END",
 );
 
-pub(crate) fn migrations() -> sqlx::migrate::Migrator {
-    sqlx::migrate!()
-}
-
 /// An order, whole.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {

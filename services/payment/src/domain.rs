@@ -4,7 +4,7 @@
 //!
 //! Pure and total: any input in any state, in any order, any number of times.
 
-use kernel::{Decision, Money};
+use kernel::{Decision, Money, StateMachine};
 use serde::{Deserialize, Serialize};
 
 use crate::events::{Event, OrderId, PaymentCharged, PaymentFailed, PaymentRefunded, reads};
@@ -110,9 +110,8 @@ pub enum Effect {
     },
 }
 
-impl Effect {
-    /// The name of the step, once per order; the idempotency key is derived from the two.
-    pub fn step(&self) -> &'static str {
+impl kernel::Effect for Effect {
+    fn step(&self) -> &'static str {
         match self {
             Self::Charge { .. } => "charge",
             Self::Refund { .. } => "refund",
@@ -120,56 +119,66 @@ impl Effect {
     }
 }
 
-/// What `input` does to the payment of `order_id` in `state`.
-pub fn decide(order_id: OrderId, state: &State, input: &Input) -> Decision<State, Event, Effect> {
-    match (state.clone(), input.clone()) {
-        (State::Unseen, Input::OrderPlaced(reads::OrderPlaced { total, payment_method })) => {
-            Decision::to(State::AwaitingStock { amount: total, payment_method })
-        }
-        (State::Unseen, Input::StockReserved(_)) => Decision::to(State::AwaitingOrder),
-        (State::AwaitingStock { amount, payment_method }, Input::StockReserved(_)) => {
-            charge(amount, payment_method)
-        }
-        (
-            State::AwaitingOrder,
-            Input::OrderPlaced(reads::OrderPlaced { total, payment_method }),
-        ) => charge(total, payment_method),
+impl StateMachine for State {
+    type Input = Input;
+    type Event = Event;
+    type Effect = Effect;
 
-        (
-            State::Unseen | State::AwaitingStock { .. } | State::AwaitingOrder,
-            Input::OrderCancelled(_),
-        ) => Decision::to(State::Void),
-        (State::Charging { amount, .. }, Input::OrderCancelled(_)) => {
-            Decision::to(State::Charging { amount, cancelled: true })
-        }
-        (State::Charged { charge_id, amount }, Input::OrderCancelled(_)) => {
-            refund(charge_id, amount)
-        }
+    /// What `input` does to the payment of `order_id` in this state.
+    fn decide(&self, order_id: OrderId, input: &Input) -> Decision<Self, Event, Effect> {
+        match (self.clone(), input.clone()) {
+            (State::Unseen, Input::OrderPlaced(reads::OrderPlaced { total, payment_method })) => {
+                Decision::to(State::AwaitingStock { amount: total, payment_method })
+            }
+            (State::Unseen, Input::StockReserved(_)) => Decision::to(State::AwaitingOrder),
+            (State::AwaitingStock { amount, payment_method }, Input::StockReserved(_)) => {
+                charge(amount, payment_method)
+            }
+            (
+                State::AwaitingOrder,
+                Input::OrderPlaced(reads::OrderPlaced { total, payment_method }),
+            ) => charge(total, payment_method),
 
-        (State::Charging { amount, cancelled }, Input::Charged { charge_id }) => {
-            let charged = PaymentCharged { order_id, charge_id: charge_id.clone(), amount };
-            let decision = if cancelled {
+            (
+                State::Unseen | State::AwaitingStock { .. } | State::AwaitingOrder,
+                Input::OrderCancelled(_),
+            ) => Decision::to(State::Void),
+            (State::Charging { amount, .. }, Input::OrderCancelled(_)) => {
+                Decision::to(State::Charging { amount, cancelled: true })
+            }
+            (State::Charged { charge_id, amount }, Input::OrderCancelled(_)) => {
                 refund(charge_id, amount)
-            } else {
-                Decision::to(State::Charged { charge_id, amount })
-            };
-            decision.emit(Event::PaymentCharged(charged))
+            }
+
+            (State::Charging { amount, cancelled }, Input::Charged { charge_id }) => {
+                let charged = PaymentCharged { order_id, charge_id: charge_id.clone(), amount };
+                let decision = if cancelled {
+                    refund(charge_id, amount)
+                } else {
+                    Decision::to(State::Charged { charge_id, amount })
+                };
+                decision.emit(charged)
+            }
+            (State::Charging { .. }, Input::Declined { reason }) => {
+                Decision::to(State::Failed { reason: reason.clone() })
+                    .emit(PaymentFailed { order_id, reason })
+            }
+            (State::Refunding { charge_id, amount }, Input::Refunded { refund_id }) => {
+                let refunded = PaymentRefunded {
+                    order_id,
+                    charge_id: charge_id.clone(),
+                    refund_id: refund_id.clone(),
+                    amount,
+                };
+                Decision::to(State::Refunded { charge_id, refund_id, amount }).emit(refunded)
+            }
+            (state, _) => Decision::to(state),
         }
-        (State::Charging { .. }, Input::Declined { reason }) => {
-            Decision::to(State::Failed { reason: reason.clone() })
-                .emit(Event::PaymentFailed(PaymentFailed { order_id, reason }))
-        }
-        (State::Refunding { charge_id, amount }, Input::Refunded { refund_id }) => {
-            let refunded = PaymentRefunded {
-                order_id,
-                charge_id: charge_id.clone(),
-                refund_id: refund_id.clone(),
-                amount,
-            };
-            Decision::to(State::Refunded { charge_id, refund_id, amount })
-                .emit(Event::PaymentRefunded(refunded))
-        }
-        (state, _) => Decision::to(state),
+    }
+
+    /// A cancelled order waits for no charge.
+    fn is_abandoned(&self, effect: &Effect) -> bool {
+        matches!((self, effect), (Self::Charging { cancelled: true, .. }, Effect::Charge { .. }))
     }
 }
 

@@ -6,27 +6,9 @@ use serde::Serialize;
 /// The order, which is the saga.
 pub use kernel::SagaKey as OrderId;
 
-/// A fact the payment service writes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Event {
-    /// See [`PaymentCharged`].
-    PaymentCharged(PaymentCharged),
-    /// See [`PaymentFailed`].
-    PaymentFailed(PaymentFailed),
-    /// See [`PaymentRefunded`].
-    PaymentRefunded(PaymentRefunded),
-}
-
-impl Event {
-    /// The name of the event's schema, and its `ce_type` on the wire.
-    pub fn event_type(&self) -> &'static str {
-        match self {
-            Self::PaymentCharged(_) => "PaymentCharged",
-            Self::PaymentFailed(_) => "PaymentFailed",
-            Self::PaymentRefunded(_) => "PaymentRefunded",
-        }
-    }
+contracts::events! {
+    /// A fact the payment service writes.
+    pub enum Event { PaymentCharged, PaymentFailed, PaymentRefunded }
 }
 
 /// The payment provider has confirmed the charge.

@@ -1,8 +1,12 @@
-use std::time::Duration;
+use std::borrow::Cow;
 
+use contracts::operations::Said;
 use kernel::Money;
-use messaging::CallError;
+use messaging::{Call, CallError};
+use runtime::Simulation;
 use uuid::Uuid;
+
+use crate::domain::{Effect, Input};
 
 /// How the simulated payment provider behaves.
 #[derive(Debug, Clone, clap::Args)]
@@ -31,13 +35,58 @@ pub(crate) enum Charge {
 /// and gives the same answer to the same key. Here the answer follows from the key and the payment
 /// method alone, so that it is the same even after a crash of this process.
 #[derive(Debug)]
-pub(crate) struct Gateway {
-    settings: Settings,
+pub struct Gateway {
+    provider: Simulation,
+}
+
+impl messaging::Gateway<Effect, Input> for Gateway {
+    async fn perform(&self, call: &Call<Effect>) -> Result<Input, CallError> {
+        let key = call.idempotency_key();
+        match &call.effect {
+            Effect::Charge { payment_method, .. } => {
+                Ok(match self.charge(&key, call.attempts, payment_method).await? {
+                    Charge::Confirmed { charge_id } => Input::Charged { charge_id },
+                    Charge::Declined { reason } => Input::Declined { reason },
+                })
+            }
+            Effect::Refund { charge_id, amount } => {
+                let refund_id = self.refund(&key, charge_id, *amount).await?;
+                Ok(Input::Refunded { refund_id })
+            }
+        }
+    }
+
+    fn destination(&self, call: &Call<Effect>) -> Cow<'static, str> {
+        Cow::Borrowed(match &call.effect {
+            Effect::Charge { payment_method, .. } => Self::network(payment_method),
+            Effect::Refund { .. } => "",
+        })
+    }
+
+    fn said(&self, effect: &Effect, said: &Said) -> Result<Input, String> {
+        let outcomes = match (effect, said.outcome.as_str()) {
+            (Effect::Charge { .. }, "charged") => {
+                return Ok(Input::Charged { charge_id: said.detail("id")? });
+            }
+            (Effect::Charge { .. }, "declined") => {
+                return Ok(Input::Declined { reason: said.detail("because")? });
+            }
+            (Effect::Refund { .. }, "refunded") => {
+                return Ok(Input::Refunded { refund_id: said.detail("id")? });
+            }
+            (Effect::Charge { .. }, _) => "charged --id CHARGE, declined --because REASON",
+            (Effect::Refund { .. }, _) => "refunded --id REFUND",
+        };
+        Err(said.is_none_of(outcomes))
+    }
 }
 
 impl Gateway {
-    pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings }
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let Settings { sim_payment_latency_ms, sim_payment_error_percent } = *settings;
+        let provider =
+            Simulation::new("the provider", sim_payment_latency_ms, sim_payment_error_percent);
+        Self { provider }
     }
 
     /// Takes the money. Payment methods are named like Stripe's in its test mode, and a few more
@@ -48,7 +97,7 @@ impl Gateway {
         attempts: u32,
         payment_method: &str,
     ) -> Result<Charge, CallError> {
-        self.answer().await?;
+        self.provider.answer().await?;
         match payment_method {
             "pm_sim_down" => std::future::pending().await,
             "pm_sim_flaky" if attempts < 2 => Err(CallError("the provider timed out".to_owned())),
@@ -83,18 +132,8 @@ impl Gateway {
         _charge_id: &str,
         _amount: Money,
     ) -> Result<String, CallError> {
-        self.answer().await?;
+        self.provider.answer().await?;
         Ok(format!("re_{}", id_of(key)))
-    }
-
-    async fn answer(&self) -> Result<(), CallError> {
-        if self.settings.sim_payment_latency_ms > 0 {
-            tokio::time::sleep(Duration::from_millis(self.settings.sim_payment_latency_ms)).await;
-        }
-        if fastrand::u8(0..100) < self.settings.sim_payment_error_percent {
-            return Err(CallError("the provider did not answer".to_owned()));
-        }
-        Ok(())
     }
 }
 
@@ -107,7 +146,7 @@ mod tests {
     use super::*;
 
     fn gateway() -> Gateway {
-        Gateway::new(Settings { sim_payment_latency_ms: 0, sim_payment_error_percent: 0 })
+        Gateway::new(&Settings { sim_payment_latency_ms: 0, sim_payment_error_percent: 0 })
     }
 
     #[tokio::test]

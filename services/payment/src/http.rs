@@ -1,19 +1,17 @@
-use axum::Router;
 use axum::extract::State;
-use kernel::{Currency, Money};
+use kernel::Money;
 use messaging::Pool;
-use runtime::http::{Id, Json, Path, schema};
-use runtime::{AppContext, Problem};
+use runtime::Problem;
+use runtime::http::{Id, Json, MoneyBody, Path, schema};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use crate::Program;
+use crate::PAYMENTS;
 use crate::domain::State as Payment;
 use crate::events::OrderId;
-use crate::store::PAYMENTS;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,17 +20,8 @@ use crate::store::PAYMENTS;
 )]
 struct Description;
 
-fn routes() -> OpenApiRouter<Pool> {
+pub(crate) fn routes() -> OpenApiRouter<Pool> {
     OpenApiRouter::with_openapi(Description::openapi()).routes(routes!(get_payment))
-}
-
-pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
-    routes().into_openapi()
-}
-
-pub(crate) fn router(context: AppContext<Program>) -> Router {
-    let (router, _) = routes().split_for_parts();
-    router.with_state(context.pool)
 }
 
 /// The payment of an order.
@@ -59,17 +48,6 @@ struct PaymentBody {
     reason: Option<String>,
 }
 
-/// An amount of money.
-#[derive(Debug, Serialize, ToSchema)]
-struct MoneyBody {
-    /// Minor units of the currency, such as cents.
-    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
-    amount: i64,
-    /// The currency's code in ISO 4217.
-    #[schema(value_type = String, pattern = "^[A-Z]{3}$")]
-    currency: Currency,
-}
-
 /// Where a payment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -93,7 +71,7 @@ impl PaymentBody {
         let empty = |status, amount: Option<Money>| Self {
             order_id,
             status,
-            amount: amount.map(|Money { amount, currency }| MoneyBody { amount, currency }),
+            amount: amount.map(MoneyBody::from),
             charge_id: None,
             refund_id: None,
             reason: None,

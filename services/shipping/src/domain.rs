@@ -5,7 +5,7 @@
 //! goes is personal data: the state holds it only while it waits for the confirmation, then the
 //! intent to book has it alone.
 
-use kernel::Decision;
+use kernel::{Decision, StateMachine};
 use serde::{Deserialize, Serialize};
 
 use crate::events::reads::{self, Recipient};
@@ -81,47 +81,51 @@ pub enum Effect {
     },
 }
 
-impl Effect {
-    /// The name of the step, once per order; the idempotency key is derived from the two.
-    pub fn step(&self) -> &'static str {
+impl kernel::Effect for Effect {
+    fn step(&self) -> &'static str {
         match self {
             Self::Book { .. } => "book",
         }
     }
 }
 
-/// What `input` does to the shipment of `order_id` in `state`.
-pub fn decide(order_id: OrderId, state: &State, input: &Input) -> Decision<State, Event, Effect> {
-    match (state.clone(), input.clone()) {
-        (State::Unseen, Input::OrderPlaced(reads::OrderPlaced { recipient })) => {
-            Decision::to(State::AwaitingConfirmation { recipient })
-        }
-        (State::Unseen, Input::OrderConfirmed(_)) => Decision::to(State::AwaitingOrder),
-        (State::AwaitingConfirmation { recipient }, Input::OrderConfirmed(_))
-        | (State::AwaitingOrder, Input::OrderPlaced(reads::OrderPlaced { recipient })) => {
-            Decision::to(State::Booking).perform(Effect::Book { recipient })
-        }
+impl StateMachine for State {
+    type Input = Input;
+    type Event = Event;
+    type Effect = Effect;
 
-        // Not while Booking: a confirmed order is cancelled only because its shipment failed.
-        (
-            State::Unseen | State::AwaitingConfirmation { .. } | State::AwaitingOrder,
-            Input::OrderCancelled(_),
-        ) => Decision::to(State::Void),
+    /// What `input` does to the shipment of `order_id` in this state.
+    fn decide(&self, order_id: OrderId, input: &Input) -> Decision<Self, Event, Effect> {
+        match (self.clone(), input.clone()) {
+            (State::Unseen, Input::OrderPlaced(reads::OrderPlaced { recipient })) => {
+                Decision::to(State::AwaitingConfirmation { recipient })
+            }
+            (State::Unseen, Input::OrderConfirmed(_)) => Decision::to(State::AwaitingOrder),
+            (State::AwaitingConfirmation { recipient }, Input::OrderConfirmed(_))
+            | (State::AwaitingOrder, Input::OrderPlaced(reads::OrderPlaced { recipient })) => {
+                Decision::to(State::Booking).perform(Effect::Book { recipient })
+            }
 
-        (State::Booking, Input::Booked { shipment_id, carrier, tracking_number }) => {
-            let created = ShipmentCreated {
-                order_id,
-                shipment_id: shipment_id.clone(),
-                carrier: carrier.clone(),
-                tracking_number: tracking_number.clone(),
-            };
-            Decision::to(State::Created { shipment_id, carrier, tracking_number })
-                .emit(Event::ShipmentCreated(created))
+            // Not while Booking: a confirmed order is cancelled only because its shipment failed.
+            (
+                State::Unseen | State::AwaitingConfirmation { .. } | State::AwaitingOrder,
+                Input::OrderCancelled(_),
+            ) => Decision::to(State::Void),
+
+            (State::Booking, Input::Booked { shipment_id, carrier, tracking_number }) => {
+                let created = ShipmentCreated {
+                    order_id,
+                    shipment_id: shipment_id.clone(),
+                    carrier: carrier.clone(),
+                    tracking_number: tracking_number.clone(),
+                };
+                Decision::to(State::Created { shipment_id, carrier, tracking_number }).emit(created)
+            }
+            (State::Booking, Input::Refused { reason }) => {
+                Decision::to(State::Failed { reason: reason.clone() })
+                    .emit(ShipmentFailed { order_id, reason })
+            }
+            (state, _) => Decision::to(state),
         }
-        (State::Booking, Input::Refused { reason }) => {
-            Decision::to(State::Failed { reason: reason.clone() })
-                .emit(Event::ShipmentFailed(ShipmentFailed { order_id, reason }))
-        }
-        (state, _) => Decision::to(state),
     }
 }

@@ -5,24 +5,9 @@ use serde::Serialize;
 /// The order, which is the saga.
 pub use kernel::SagaKey as OrderId;
 
-/// A fact the shipping service writes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Event {
-    /// See [`ShipmentCreated`].
-    ShipmentCreated(ShipmentCreated),
-    /// See [`ShipmentFailed`].
-    ShipmentFailed(ShipmentFailed),
-}
-
-impl Event {
-    /// The name of the event's schema, and its `ce_type` on the wire.
-    pub fn event_type(&self) -> &'static str {
-        match self {
-            Self::ShipmentCreated(_) => "ShipmentCreated",
-            Self::ShipmentFailed(_) => "ShipmentFailed",
-        }
-    }
+contracts::events! {
+    /// A fact the shipping service writes.
+    pub enum Event { ShipmentCreated, ShipmentFailed }
 }
 
 /// The carrier has accepted the shipment.

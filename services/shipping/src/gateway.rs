@@ -1,8 +1,9 @@
-use std::time::Duration;
-
-use messaging::CallError;
+use contracts::operations::Said;
+use messaging::{Call, CallError};
+use runtime::Simulation;
 use uuid::Uuid;
 
+use crate::domain::{Effect, Input};
 use crate::events::reads::Recipient;
 
 /// How the simulated carrier behaves.
@@ -32,23 +33,48 @@ pub(crate) enum Booking {
 /// follows from the key and the address alone, so that it is the same even after a crash of this
 /// process. It does not serve the country `XX`.
 #[derive(Debug)]
-pub(crate) struct Gateway {
-    settings: Settings,
+pub struct Gateway {
+    carrier: Simulation,
+}
+
+impl messaging::Gateway<Effect, Input> for Gateway {
+    async fn perform(&self, call: &Call<Effect>) -> Result<Input, CallError> {
+        let Effect::Book { recipient } = &call.effect;
+        Ok(match self.book(&call.idempotency_key(), recipient).await? {
+            Booking::Accepted { shipment_id, carrier, tracking_number } => {
+                Input::Booked { shipment_id, carrier, tracking_number }
+            }
+            Booking::Refused { reason } => Input::Refused { reason },
+        })
+    }
+
+    fn said(&self, _: &Effect, said: &Said) -> Result<Input, String> {
+        match said.outcome.as_str() {
+            "booked" => Ok(Input::Booked {
+                shipment_id: said.detail("id")?,
+                carrier: said.detail("carrier")?,
+                tracking_number: said.detail("tracking-number")?,
+            }),
+            "refused" => Ok(Input::Refused { reason: said.detail("because")? }),
+            _ => Err(said.is_none_of(
+                "booked --id SHIPMENT --carrier NAME --tracking-number NUMBER, \
+                 refused --because REASON",
+            )),
+        }
+    }
 }
 
 impl Gateway {
-    pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings }
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let Settings { sim_carrier_latency_ms, sim_carrier_error_percent } = *settings;
+        let carrier =
+            Simulation::new("the carrier", sim_carrier_latency_ms, sim_carrier_error_percent);
+        Self { carrier }
     }
 
     /// Books a shipment.
     pub(crate) async fn book(&self, key: &str, to: &Recipient) -> Result<Booking, CallError> {
-        if self.settings.sim_carrier_latency_ms > 0 {
-            tokio::time::sleep(Duration::from_millis(self.settings.sim_carrier_latency_ms)).await;
-        }
-        if fastrand::u8(0..100) < self.settings.sim_carrier_error_percent {
-            return Err(CallError("the carrier did not answer".to_owned()));
-        }
+        self.carrier.answer().await?;
         if to.country == "XX" {
             return Ok(Booking::Refused { reason: "destination_not_served".to_owned() });
         }
@@ -68,7 +94,7 @@ mod tests {
     #[tokio::test]
     async fn the_same_key_has_the_same_answer_and_xx_is_refused() {
         let gateway =
-            Gateway::new(Settings { sim_carrier_latency_ms: 0, sim_carrier_error_percent: 0 });
+            Gateway::new(&Settings { sim_carrier_latency_ms: 0, sim_carrier_error_percent: 0 });
         let to = |country: &str| Recipient {
             name: "N".into(),
             street: "S".into(),

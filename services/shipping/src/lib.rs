@@ -4,145 +4,64 @@ pub mod domain;
 pub mod events;
 mod gateway;
 mod http;
-mod store;
 
-use axum::Router;
-use contracts::operations::Said;
-use contracts::{Consumes, Declaration, Emits};
-use kernel::Decision;
-use messaging::{Call, CallError, Failure, Service, StateTable};
-use runtime::{App, AppContext};
+use contracts::{Declaration, consumes, emits};
+use messaging::{Pool, StateService, StateTable};
+use runtime::{App, Migrator};
+use utoipa_axum::router::OpenApiRouter;
 
-use crate::domain::{Effect, Input, State};
-use crate::events::{Event, OrderId, reads};
-use crate::gateway::{Booking, Gateway};
-use crate::store::SHIPMENTS;
+use crate::domain::{Input, State};
+use crate::events::reads;
+use crate::gateway::{Gateway, Settings};
 
-/// The shipping service, as the loop runs it.
+/// One row per order.
+const SHIPMENTS: StateTable = StateTable::new("shipments");
+
+/// The shipping service.
 #[derive(Debug)]
 pub struct Shipping {
     gateway: Gateway,
 }
 
-impl Service for Shipping {
-    type Input = Input;
-    type Event = Event;
-    type Effect = Effect;
+impl StateService for Shipping {
     type State = State;
-    type Shared = ();
-
+    type Gateway = Gateway;
     const STATES: StateTable = SHIPMENTS;
 
     fn declaration() -> Declaration<Input> {
         Declaration {
             service: "shipping",
             consumes: vec![
-                Consumes::new::<reads::OrderPlaced>(
-                    "order",
-                    "OrderPlaced",
-                    include_str!("../reads/OrderPlaced.avsc"),
-                    Input::OrderPlaced,
-                )
-                .leads_to(&["ShipmentCreated", "ShipmentFailed"])
-                .may_linger(),
-                Consumes::new::<reads::OrderConfirmed>(
-                    "order",
-                    "OrderConfirmed",
-                    include_str!("../reads/OrderConfirmed.avsc"),
-                    Input::OrderConfirmed,
-                )
-                .leads_to(&["ShipmentCreated", "ShipmentFailed"]),
-                Consumes::new::<reads::OrderCancelled>(
-                    "order",
-                    "OrderCancelled",
-                    include_str!("../reads/OrderCancelled.avsc"),
-                    Input::OrderCancelled,
-                ),
+                consumes!("order", OrderPlaced)
+                    .leads_to(&["ShipmentCreated", "ShipmentFailed"])
+                    .may_linger(),
+                consumes!("order", OrderConfirmed).leads_to(&["ShipmentCreated", "ShipmentFailed"]),
+                consumes!("order", OrderCancelled),
             ],
             emits: vec![
-                Emits {
-                    event_type: "ShipmentCreated",
-                    schema: include_str!("../../../schemas/shipping/ShipmentCreated.v1.avsc"),
-                },
-                Emits {
-                    event_type: "ShipmentFailed",
-                    schema: include_str!("../../../schemas/shipping/ShipmentFailed.v1.avsc"),
-                },
+                emits!("shipping", ShipmentCreated, 1),
+                emits!("shipping", ShipmentFailed, 1),
             ],
             compensates: vec![],
         }
     }
 
-    fn decide(
-        &self,
-        order: OrderId,
-        state: &State,
-        input: &Input,
-        (): &mut (),
-    ) -> Result<Decision<State, Event, Effect>, Failure> {
-        Ok(domain::decide(order, state, input))
-    }
-
-    async fn perform(&self, call: &Call<Effect>) -> Result<Input, CallError> {
-        let Effect::Book { recipient } = &call.effect;
-        Ok(match self.gateway.book(&call.idempotency_key(), recipient).await? {
-            Booking::Accepted { shipment_id, carrier, tracking_number } => {
-                Input::Booked { shipment_id, carrier, tracking_number }
-            }
-            Booking::Refused { reason } => Input::Refused { reason },
-        })
-    }
-
-    fn said(&self, _: &Effect, said: &Said) -> Result<Input, String> {
-        match said.outcome.as_str() {
-            "booked" => Ok(Input::Booked {
-                shipment_id: said.detail("id")?,
-                carrier: said.detail("carrier")?,
-                tracking_number: said.detail("tracking-number")?,
-            }),
-            "refused" => Ok(Input::Refused { reason: said.detail("because")? }),
-            _ => Err(said.is_none_of(
-                "booked --id SHIPMENT --carrier NAME --tracking-number NUMBER, \
-                 refused --because REASON",
-            )),
-        }
+    fn gateway(&self) -> &Gateway {
+        &self.gateway
     }
 }
 
-impl messaging::Effect for Effect {
-    fn step(&self) -> &'static str {
-        self.step()
-    }
-}
-
-impl contracts::Event for Event {
-    fn event_type(&self) -> &'static str {
-        self.event_type()
-    }
-}
-
-/// The shipping service, as a program.
-#[derive(Debug)]
-pub struct Program;
-
-impl App for Program {
-    type Service = Shipping;
-    type Settings = gateway::Settings;
+impl App for Shipping {
+    type Settings = Settings;
+    type Api = Pool;
     const PORT: u16 = 8084;
+    const MIGRATIONS: Migrator = sqlx::migrate!();
 
-    fn migrations() -> sqlx::migrate::Migrator {
-        store::migrations()
+    fn new(settings: Settings) -> Self {
+        Self { gateway: Gateway::new(&settings) }
     }
 
-    fn openapi() -> utoipa::openapi::OpenApi {
-        http::openapi()
-    }
-
-    fn service(settings: &Self::Settings) -> Shipping {
-        Shipping { gateway: Gateway::new(settings.clone()) }
-    }
-
-    fn api(context: AppContext<Self>) -> Router {
-        http::router(context)
+    fn routes() -> OpenApiRouter<Pool> {
+        http::routes()
     }
 }

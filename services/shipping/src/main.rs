@@ -1,10 +1,3 @@
 //! The shipping service as a program.
 
-use std::process::ExitCode;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-fn main() -> ExitCode {
-    runtime::run::<shipping::Program>()
-}
+runtime::main!(shipping::Shipping);

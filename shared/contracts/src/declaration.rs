@@ -3,14 +3,101 @@ use serde::de::DeserializeOwned;
 
 use crate::{CodecError, WriterSchema};
 
-/// What a service writes. Usually an enum with one variant per type, serialized untagged.
+/// What a service writes: an enum with one variant per type, serialized untagged. [`events!`](crate::events)
+/// defines one.
 pub trait Event: Serialize + Send + Sync + 'static {
     /// The `ce_type`, such as `OrderPlaced`.
     fn event_type(&self) -> &'static str;
 }
 
+/// Defines what a service writes: an enum with a variant per event type, each of which holds the type
+/// of that name, and the [`Event`] trait for it.
+///
+/// ```
+/// # use serde::Serialize;
+/// # #[derive(Debug, Clone, PartialEq, Eq, Serialize)] pub struct PointsAwarded {}
+/// # #[derive(Debug, Clone, PartialEq, Eq, Serialize)] pub struct PointsRevoked {}
+/// farandole_contracts::events! {
+///     /// A fact the loyalty service writes.
+///     pub enum Event { PointsAwarded, PointsRevoked }
+/// }
+/// let event = Event::from(PointsAwarded {});
+/// assert_eq!(farandole_contracts::Event::event_type(&event), "PointsAwarded");
+/// ```
+#[macro_export]
+macro_rules! events {
+    ($(#[$meta:meta])* $visibility:vis enum $name:ident { $($event:ident),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq, ::serde::Serialize)]
+        #[serde(untagged)]
+        $visibility enum $name {
+            $(
+                #[doc = concat!("See [`", stringify!($event), "`].")]
+                $event($event),
+            )+
+        }
+
+        impl $crate::Event for $name {
+            fn event_type(&self) -> &'static str {
+                match self {
+                    $(Self::$event(_) => stringify!($event),)+
+                }
+            }
+        }
+
+        $(
+            impl From<$event> for $name {
+                fn from(event: $event) -> Self {
+                    Self::$event(event)
+                }
+            }
+        )+
+    };
+}
+
+/// One event type that a service reads, by the service that emits it: `consumes!("order",
+/// OrderPlaced)` is decoded as `reads::OrderPlaced` by the reader schema in `reads/OrderPlaced.avsc`
+/// of the crate, and becomes `Input::OrderPlaced`.
+#[macro_export]
+macro_rules! consumes {
+    ($from:literal, $event:ident) => {
+        $crate::Consumes::new::<reads::$event>(
+            $from,
+            stringify!($event),
+            include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/reads/",
+                stringify!($event),
+                ".avsc"
+            )),
+            Input::$event,
+        )
+    };
+}
+
+/// One event type that a service writes, by the newest version of its schema: `emits!("order",
+/// OrderPlaced, 1)` is written by `schemas/order/OrderPlaced.v1.avsc` of the workspace.
+#[macro_export]
+macro_rules! emits {
+    ($service:literal, $event:ident, $version:literal) => {
+        $crate::Emits {
+            event_type: stringify!($event),
+            schema: include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../../schemas/",
+                $service,
+                "/",
+                stringify!($event),
+                ".v",
+                $version,
+                ".avsc"
+            )),
+        }
+    };
+}
+
 /// All that a service says about itself to the others, as data: checked against `schemas/` by
-/// tests, resolved against the registry at start, drawn as a graph by tools.
+/// tests, and resolved against the registry at start.
 pub struct Declaration<I> {
     /// The service's name: of its topic, its consumer group, its database.
     pub service: &'static str,

@@ -12,7 +12,7 @@ mod saga_key;
 mod sku;
 pub mod text;
 
-pub use decision::Decision;
+pub use decision::{Decision, Effect, NoEffect, StateMachine};
 pub use error_chain::error_chain;
 pub use money::{Currency, InvalidCurrency, Money, Overflow};
 pub use saga_key::SagaKey;

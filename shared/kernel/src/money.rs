@@ -33,6 +33,23 @@ impl Money {
     }
 }
 
+/// As people write it: `9.98 EUR`, `998 JPY`.
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { amount, currency } = self;
+        let digits = currency.minor_digits();
+        let unit = 10_u64.pow(digits);
+        let (whole, minor) = (amount.unsigned_abs() / unit, amount.unsigned_abs() % unit);
+        let sign = if *amount < 0 { "-" } else { "" };
+        match usize::try_from(digits) {
+            Ok(digits) if digits > 0 => {
+                write!(f, "{sign}{whole}.{minor:0digits$} {}", currency.as_str())
+            }
+            _ => write!(f, "{sign}{whole} {}", currency.as_str()),
+        }
+    }
+}
+
 /// A sum that cannot be represented: past 2^63 minor units, or across currencies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the sum is past what an amount can hold, or mixes currencies")]
@@ -54,6 +71,18 @@ impl Currency {
     /// The code, such as `EUR`.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("XXX")
+    }
+
+    /// How many decimal digits its minor unit stands for (ISO 4217): 100 minor units are 1 EUR, but
+    /// 100 JPY, and 0.100 KWD. Two for codes that are not on the list.
+    pub fn minor_digits(&self) -> u32 {
+        match self.as_str() {
+            "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF"
+            | "UGX" | "UYI" | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
+            "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
+            "CLF" | "UYW" => 4,
+            _ => 2,
+        }
     }
 
     /// Whether something can be priced in it today, by [`CURRENCIES`].
@@ -112,6 +141,20 @@ mod tests {
         let is_current = |code: &str| code.parse::<Currency>().unwrap().is_current();
         assert!(["EUR", "JPY", "USD", "XAF", "ZWG"].into_iter().all(is_current));
         assert!(!["AAA", "DEM", "XAU", "XTS", "XXX", "ZZZ"].into_iter().any(is_current));
+    }
+
+    #[test]
+    fn money_has_as_many_digits_as_its_currency() {
+        let shown =
+            |amount, code: &str| Money { amount, currency: code.parse().unwrap() }.to_string();
+        assert_eq!(shown(998, "EUR"), "9.98 EUR");
+        assert_eq!(shown(5, "EUR"), "0.05 EUR");
+        assert_eq!(shown(998, "JPY"), "998 JPY");
+        assert_eq!(shown(-12_345, "KWD"), "-12.345 KWD");
+        assert_eq!(shown(10_001, "CLF"), "1.0001 CLF");
+        assert_eq!(shown(i64::MIN, "USD"), "-92233720368547758.08 USD");
+        // Of a currency that was withdrawn.
+        assert_eq!(shown(1, "DEM"), "0.01 DEM");
     }
 
     #[test]

@@ -47,7 +47,7 @@ mod lifecycle;
 
 pub use after_commit::dispatcher::{Dispatcher, Lane};
 pub use after_commit::resequencer::{Resequencer, Sequenced, Whose};
-pub use call::{Call, CallError, Effect};
+pub use call::{Call, CallError, Gateway, NoGateway};
 pub use cause::Cause;
 pub use crash::point as crash_point;
 pub use database::{Database, InvalidDatabaseUrl, Pool, Purpose, Session};
@@ -57,7 +57,7 @@ pub use lifecycle::engine::Engine;
 pub use lifecycle::replay::{Replay, ReplayError, ReplayFailure, Replayed, Stretch};
 pub use lifecycle::start::StartError;
 pub use pace::Pace;
-pub use service::{DecisionOf, Monitor, Service, Shared};
+pub use service::{DecisionOf, Monitor, Service, Shared, StateService};
 pub use settings::{LoopSettings, RetryPolicy};
 pub use tables::bundle::{BundleId, Outgoing};
 pub use tables::inbox::{forget as forget_inbox, prepare as prepare_inbox};

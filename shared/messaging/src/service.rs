@@ -1,11 +1,7 @@
-use std::borrow::Cow;
-use std::future::Future;
-
-use contracts::operations::Said;
 use contracts::{Declaration, Event};
-use kernel::{Decision, SagaKey};
+use kernel::{Decision, Effect, SagaKey, StateMachine};
 
-use crate::call::{Call, CallError, Effect};
+use crate::call::Gateway;
 use crate::failure::Failure;
 use crate::tables::state_table::StateTable;
 use crate::tables::statement::{Found, Read, Write};
@@ -25,12 +21,14 @@ pub trait Service: Send + Sync + 'static {
     type Input: Send + Sync + 'static;
     /// What this service tells the world.
     type Event: Event;
-    /// The calls it makes to the outside; an empty enum if none.
+    /// The calls it makes to the outside; [`NoEffect`](kernel::NoEffect) if none.
     type Effect: Effect;
     /// Where a saga is. The default is that of a saga this service has never heard of.
     type State: State;
     /// What an input may touch beside its saga's state; `()` if nothing.
     type Shared: Shared<Self::Input>;
+    /// Who makes the calls; [`NoGateway`](crate::NoGateway) if there are none.
+    type Gateway: Gateway<Self::Effect, Self::Input>;
 
     /// Where the states are kept.
     const STATES: StateTable;
@@ -48,55 +46,14 @@ pub trait Service: Send + Sync + 'static {
         shared: &mut Self::Shared,
     ) -> Result<DecisionOf<Self>, Failure>;
 
-    /// Makes one call to the outside and says what came of it. Must be safe to repeat with the
-    /// same idempotency key. The caller sees to timeouts and repetition; a panic is a call without
-    /// a known outcome.
-    fn perform(
-        &self,
-        call: &Call<Self::Effect>,
-    ) -> impl Future<Output = Result<Self::Input, CallError>> + Send;
-
-    /// Who answers this call, such as a card network or a mail domain. Calls to different
-    /// destinations don't wait for each other, and one that is down is told apart from the others.
-    /// There should be a handful: what a client may choose freely must not be one.
-    fn destination(&self, call: &Call<Self::Effect>) -> Cow<'static, str> {
-        let _ = call;
-        Cow::Borrowed("")
-    }
+    /// Who makes the calls.
+    fn gateway(&self) -> &Self::Gateway;
 
     /// Whether nobody waits for this call any more, for its saga has ended meanwhile; its outcome
     /// is still to be known, but others go first.
     fn is_abandoned(&self, state: &Self::State, effect: &Self::Effect) -> bool {
         let _ = (state, effect);
         false
-    }
-
-    /// What to make of a call that has failed once more without a known outcome: `Some` input gives
-    /// up, `None` goes on for ever. Money must be followed to its known end; a mail need not.
-    fn give_up(&self, call: &Call<Self::Effect>) -> Option<Self::Input> {
-        let _ = call;
-        None
-    }
-
-    /// Whether this outcome of a call gives it up. Such a call is kept, and an operator may have it
-    /// made again.
-    fn gives_up(&self, outcome: &Self::Input) -> bool {
-        let _ = outcome;
-        false
-    }
-
-    /// The input by which an operator has a call made again that was given up: upon it, `decide`
-    /// intends it once more, if that is still right.
-    fn again(&self, effect: &Self::Effect) -> Option<Self::Input> {
-        let _ = effect;
-        None
-    }
-
-    /// What an operator says has become of a call, as the input that the gateway would have given;
-    /// or why that cannot be, in words for the operator.
-    fn said(&self, effect: &Self::Effect, said: &Said) -> Result<Self::Input, String> {
-        let _ = said;
-        Err(format!("the outcome of a {} cannot be said here", effect.step()))
     }
 
     /// The input by which an operator has a saga undone that this service does not know, if
@@ -108,6 +65,57 @@ pub trait Service: Send + Sync + 'static {
     /// Called after a commit with the sagas it touched.
     fn committed(&self, sagas: &[SagaKey]) {
         let _ = sagas;
+    }
+}
+
+/// A service that is a state machine and nothing else: what it decides follows from the state of one
+/// saga and the input alone. Every such service is a [`Service`].
+pub trait StateService: Send + Sync + 'static {
+    /// Where a saga is, and what it does there.
+    type State: State + StateMachine<Input: Send + Sync + 'static, Event: Event>;
+    /// Who makes the calls; [`NoGateway`](crate::NoGateway) if there are none.
+    type Gateway: Gateway<<Self::State as StateMachine>::Effect, <Self::State as StateMachine>::Input>;
+
+    /// Where the states are kept.
+    const STATES: StateTable;
+
+    /// What the service consumes, emits and compensates.
+    fn declaration() -> Declaration<<Self::State as StateMachine>::Input>;
+
+    /// Who makes the calls.
+    fn gateway(&self) -> &Self::Gateway;
+}
+
+impl<M: StateService> Service for M {
+    type Input = <M::State as StateMachine>::Input;
+    type Event = <M::State as StateMachine>::Event;
+    type Effect = <M::State as StateMachine>::Effect;
+    type State = M::State;
+    type Shared = ();
+    type Gateway = M::Gateway;
+
+    const STATES: StateTable = M::STATES;
+
+    fn declaration() -> Declaration<Self::Input> {
+        M::declaration()
+    }
+
+    fn decide(
+        &self,
+        saga: SagaKey,
+        state: &Self::State,
+        input: &Self::Input,
+        (): &mut (),
+    ) -> Result<DecisionOf<Self>, Failure> {
+        Ok(state.decide(saga, input))
+    }
+
+    fn gateway(&self) -> &Self::Gateway {
+        M::gateway(self)
+    }
+
+    fn is_abandoned(&self, state: &Self::State, effect: &Self::Effect) -> bool {
+        state.is_abandoned(effect)
     }
 }
 

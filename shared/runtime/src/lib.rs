@@ -13,11 +13,30 @@ mod run;
 mod self_check;
 mod settings;
 pub mod shutdown;
+mod simulation;
 pub mod telemetry;
 mod trace;
 
 pub use health::Health;
 pub use problem::{FieldError, Problem};
 pub use run::{App, AppContext, run};
-pub use settings::Settings;
+pub use settings::{NoSettings, Settings};
+pub use simulation::Simulation;
+pub use sqlx::migrate::Migrator;
 pub use telemetry::Telemetry;
+
+#[doc(hidden)]
+pub use mimalloc::MiMalloc;
+
+/// The `main` of a service, by its [`App`], with the allocator that all services have.
+#[macro_export]
+macro_rules! main {
+    ($app:ty) => {
+        #[global_allocator]
+        static ALLOCATOR: $crate::MiMalloc = $crate::MiMalloc;
+
+        fn main() -> std::process::ExitCode {
+            $crate::run::<$app>()
+        }
+    };
+}

@@ -110,7 +110,7 @@ pub(crate) async fn replay<A: App>(
         bar.set_message(counts(replayed));
     };
     let (database, messaging) = (settings.database(), settings.messaging());
-    let service = A::service(own);
+    let service = A::new(own.clone());
     let replayed = replay.run(service, &database, messaging, Arc::new(Waits), stop, show).await;
     bar.finish_and_clear();
     let replayed = replayed.context("the replay did not come to its end")?;

@@ -4,12 +4,13 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use messaging::{Database, Engine, Handle, Monitor, Pool, Purpose, Service, StartError};
+use sqlx::migrate::Migrator;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::database::{self, DatabaseError};
 use crate::http::{ApiSlot, Site};
@@ -31,11 +32,13 @@ const PARTS: [&str; 6] = ["postgres", "schema registry", "kafka", "processing", 
 const API: &str = "api";
 
 /// A service as a program: what [`run`] needs to know beside what the loop does.
-pub trait App: Sized + 'static {
-    /// What the loop runs.
-    type Service: Service;
-    /// The settings that only this service has.
+pub trait App: Service + Sized {
+    /// The settings that only this service has; [`NoSettings`](crate::NoSettings) if none.
     type Settings: Args + Clone + Send + Sync;
+    /// What requests are answered with: the state of the routes. Often a [`Pool`] is enough. What
+    /// else runs beside the loop is started where it is made.
+    type Api: From<AppContext<Self>> + Clone + Send + Sync + 'static;
+
     /// The default port of its HTTP API.
     const PORT: u16;
     /// The longest wait for a batch to fill unless set otherwise, in milliseconds. Longer costs
@@ -43,24 +46,20 @@ pub trait App: Sized + 'static {
     const BATCH_LINGER_MS: u64 = 5;
     /// The shortest, also in milliseconds, at low rates.
     const BATCH_LINGER_MIN_MS: u64 = 0;
-
-    /// The service's tables.
-    fn migrations() -> sqlx::migrate::Migrator;
-
-    /// The description of its API.
-    fn openapi() -> utoipa::openapi::OpenApi;
+    /// The service's tables: `sqlx::migrate!()`.
+    const MIGRATIONS: Migrator;
 
     /// Makes the service.
-    fn service(settings: &Self::Settings) -> Self::Service;
+    fn new(settings: Self::Settings) -> Self;
 
-    /// Makes the API, and starts what else runs beside the loop.
-    fn api(context: AppContext<Self>) -> Router;
+    /// The routes of its API, with their description.
+    fn routes() -> OpenApiRouter<Self::Api>;
 }
 
 /// What a service's API is built from.
 pub struct AppContext<A: App> {
     /// The service that the loop runs.
-    pub service: Arc<A::Service>,
+    pub service: Arc<A>,
     /// Its settings.
     pub settings: A::Settings,
     /// Its database, for what runs beside the loop and needs a connection of its own.
@@ -68,9 +67,15 @@ pub struct AppContext<A: App> {
     /// Connections to it for requests, which come and go.
     pub pool: Pool,
     /// The way into the loop.
-    pub handle: Handle<A::Service>,
+    pub handle: Handle<A>,
     /// Cancelled when the service stops.
     pub shutdown: CancellationToken,
+}
+
+impl<A: App> From<AppContext<A>> for Pool {
+    fn from(context: AppContext<A>) -> Self {
+        context.pool
+    }
 }
 
 #[derive(Parser)]
@@ -101,7 +106,7 @@ enum Command {
 
 /// The `main` of a service.
 pub fn run<A: App>() -> ExitCode {
-    let name = A::Service::declaration().service;
+    let name = A::declaration().service;
     let cli = parse::<A>(name);
     let runtime = match executor(cli.shared.worker_threads) {
         Ok(runtime) => runtime,
@@ -167,7 +172,7 @@ fn parse<A: App>(name: &'static str) -> Cli<A::Settings> {
 }
 
 async fn migrate<A: App>(settings: &Settings) -> anyhow::Result<()> {
-    database::migrate(&settings.database(), A::migrations()).await?;
+    database::migrate(&settings.database(), A::MIGRATIONS).await?;
     println!("the database is up to date");
     Ok(())
 }
@@ -184,7 +189,7 @@ async fn serve_until_stopped<A: App>(
     let site = Site {
         api: slot.clone(),
         health: health.clone(),
-        openapi: A::openapi(),
+        openapi: A::routes().into_openapi(),
         limits: settings.http.limits(),
         hosts: settings.http.allowed_hosts(),
     };
@@ -211,7 +216,7 @@ async fn run_service<A: App>(
         return Ok(());
     }
     let database = settings.database();
-    let service = Arc::new(A::service(&own));
+    let service = Arc::new(A::new(own.clone()));
     let monitor = Arc::new(Reporting { health: health.clone(), circuits: Mutex::default() });
     let started =
         Engine::start(service.clone(), &database, settings.messaging(), monitor, stop.clone());
@@ -224,7 +229,8 @@ async fn run_service<A: App>(
     let pool = database.pool(Purpose::new("requests").limited_to(REQUEST_LIMIT), requests);
     let context =
         AppContext { service, settings: own, database, pool, handle, shutdown: stop.clone() };
-    slot.install(A::api(context));
+    let (routes, _) = A::routes().split_for_parts();
+    slot.install(routes.with_state(context.into()));
     health.set_ready(API);
     engine.run().await.map_err(anyhow::Error::msg)
 }
@@ -236,7 +242,7 @@ async fn migrated<A: App>(
     stop: &CancellationToken,
 ) -> anyhow::Result<bool> {
     loop {
-        match database::migrate(&settings.database(), A::migrations()).await {
+        match database::migrate(&settings.database(), A::MIGRATIONS).await {
             Ok(()) => return Ok(true),
             Err(error @ DatabaseError::Unavailable(_)) => {
                 warn!(%error, "waiting for the database");

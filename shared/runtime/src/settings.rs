@@ -58,6 +58,11 @@ pub struct Settings {
     delivery: Delivery,
 }
 
+/// The settings of a service that has none of its own.
+#[derive(Debug, Clone, Copy, clap::Args)]
+#[group(skip)]
+pub struct NoSettings {}
+
 /// Where and how to serve HTTP.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "HTTP")]

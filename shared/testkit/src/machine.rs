@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use kernel::Decision;
+use kernel::{Decision, Effect};
 
 /// Checks every pair of `states` and `inputs`. The `transitions` (given, when, then) say what is
 /// to happen; a pair they don't name must be absorbed: same state, no event, no effect.
@@ -72,10 +72,11 @@ pub fn settle<S, I, E, F>(
     mut inputs: Vec<I>,
     draws: &[Draw],
     mut decide: impl FnMut(&S, &I) -> Decision<S, E, F>,
-    perform: impl Fn(&F) -> (&'static str, I),
+    perform: impl Fn(&F) -> I,
 ) -> Settled<S, E>
 where
     I: Clone,
+    F: Effect,
 {
     let (mut events, mut steps) = (Vec::new(), Vec::new());
     let mut draws = draws.iter().copied();
@@ -86,10 +87,11 @@ where
         let decision = decide(&state, &input);
         state = decision.state;
         events.extend(decision.events);
-        for (step, outcome) in decision.effects.iter().map(&perform) {
+        for effect in &decision.effects {
+            let step = effect.step();
             assert!(!steps.contains(&step), "the step {step} was asked for twice");
             steps.push(step);
-            inputs.push(outcome);
+            inputs.push(perform(effect));
         }
     }
     Settled { state, events, steps }

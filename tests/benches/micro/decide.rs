@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use kernel::{Currency, Money, Quantity, Sku};
+use kernel::{Currency, Money, Quantity, Sku, StateMachine as _};
 use order::events::OrderId;
 use uuid::Uuid;
 
@@ -28,9 +28,9 @@ pub(crate) fn batches(criterion: &mut Criterion) {
 }
 
 fn order() -> impl Fn(OrderId) {
-    use order::domain::{Input, State, decide};
+    use order::domain::{Input, State};
     let input = Input::PaymentCharged(order::events::reads::PaymentCharged {});
-    move |order| _ = black_box(decide(order, &State::Placed, black_box(&input)))
+    move |order| _ = black_box(State::Placed.decide(order, black_box(&input)))
 }
 
 fn inventory() -> impl Fn(OrderId) {
@@ -45,18 +45,18 @@ fn inventory() -> impl Fn(OrderId) {
 }
 
 fn payment() -> impl Fn(OrderId) {
-    use payment::domain::{Input, State, decide};
+    use payment::domain::{Input, State};
     let currency: Currency = "EUR".parse().unwrap();
     let state = State::AwaitingStock {
         amount: Money { amount: 998, currency },
         payment_method: "pm_card_visa".to_owned(),
     };
     let input = Input::StockReserved(payment::events::reads::StockReserved {});
-    move |order| _ = black_box(decide(order, black_box(&state), &input))
+    move |order| _ = black_box(black_box(&state).decide(order, &input))
 }
 
 fn shipping() -> impl Fn(OrderId) {
-    use shipping::domain::{Input, State, decide};
+    use shipping::domain::{Input, State};
     let recipient = shipping::events::reads::Recipient {
         name: "Mireille Fabre".to_owned(),
         street: "3 place de la Fontaine".to_owned(),
@@ -66,16 +66,16 @@ fn shipping() -> impl Fn(OrderId) {
     };
     let state = State::AwaitingConfirmation { recipient };
     let input = Input::OrderConfirmed(shipping::events::reads::OrderConfirmed {});
-    move |order| _ = black_box(decide(order, black_box(&state), &input))
+    move |order| _ = black_box(black_box(&state).decide(order, &input))
 }
 
 fn notification() -> impl Fn(OrderId) {
-    use notification::domain::{Input, State, decide};
+    use notification::domain::{Input, State};
     use notification::events::reads::{OrderConfirmed, OrderPlaced, Recipient};
     let recipient =
         Recipient { name: "Mireille Fabre".to_owned(), email: "mireille@example.org".to_owned() };
     let placed = Input::OrderPlaced(OrderPlaced { recipient });
-    let state = decide(OrderId(Uuid::nil()), &State::default(), &placed).state;
+    let state = State::default().decide(OrderId(Uuid::nil()), &placed).state;
     let input = Input::OrderConfirmed(OrderConfirmed {});
-    move |order| _ = black_box(decide(order, black_box(&state), &input))
+    move |order| _ = black_box(black_box(&state).decide(order, &input))
 }

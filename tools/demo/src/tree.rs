@@ -3,6 +3,8 @@
 use console::{Style, measure_text_width, style, truncate_str};
 use jiff::Timestamp;
 use kafka::ReadEvent;
+use kernel::Money;
+use serde::Deserialize as _;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -155,10 +157,8 @@ fn pieces(quantity: &Value, sku: &Value) -> String {
     format!("{quantity} × {}", sku.as_str().unwrap_or("?"))
 }
 
-/// An amount of a currency with two decimals, which the demo's all are.
 fn money(money: &Value) -> Option<String> {
-    let (amount, currency) = (money["amount"].as_i64()?, money["currency"].as_str()?);
-    Some(format!("{}.{:02} {currency}", amount / 100, amount % 100))
+    Money::deserialize(money).ok().map(|money| money.to_string())
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ fn pieces<'a>(lines: impl IntoIterator<Item = &'a Line>) -> u64 {
 }
 
 fn told(events: &[Event]) -> Vec<&'static str> {
-    events.iter().map(Event::event_type).collect()
+    events.iter().map(contracts::Event::event_type).collect()
 }
 
 proptest! {

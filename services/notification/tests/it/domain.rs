@@ -1,4 +1,4 @@
-use kernel::Decision;
+use kernel::{Decision, Effect as _};
 use notification::domain::Address::{self, Forgotten, Unseen};
 use notification::domain::Message::{self, Overtaken, Sending, Waiting};
 use notification::domain::{Effect, State};

@@ -6,8 +6,8 @@ mod domain;
 mod properties;
 mod schemas;
 
-use kernel::Decision;
-use notification::domain::{Effect, Input, State, decide};
+use kernel::{Decision, StateMachine as _};
+use notification::domain::{Effect, Input, State};
 use notification::events::reads::{self, Recipient};
 use notification::events::{CustomerNotified, Event, NotificationFailed, OrderId, Outcome};
 
@@ -48,5 +48,5 @@ fn told_failed(outcome: Outcome) -> Event {
 }
 
 fn decide_messages(state: &State, input: &Input) -> Decision<State, Event, Effect> {
-    decide(ORDER, state, input)
+    state.decide(ORDER, input)
 }

@@ -1,4 +1,4 @@
-use notification::events::{Event, Outcome, reads};
+use notification::events::{Outcome, reads};
 use testkit::schemas::{Reads, assert_writes};
 
 use crate::{told_failed, told_sent};
@@ -6,7 +6,7 @@ use crate::{told_failed, told_sent};
 #[test]
 fn what_is_written_is_what_the_schemas_say() {
     let events = [told_sent(Outcome::Confirmed), told_failed(Outcome::Cancelled)];
-    assert_writes("notification", &events, Event::event_type);
+    assert_writes("notification", &events);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Orders and money, as clients see them.
 
 use jiff::Timestamp;
-use kernel::{Currency, Money, Quantity, Sku};
-use runtime::http::schema;
+use kernel::{Quantity, Sku};
+use runtime::http::{MoneyBody, schema};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -10,23 +10,6 @@ use uuid::Uuid;
 use crate::domain::State;
 use crate::events::{CancelReason, Line};
 use crate::store;
-
-/// An amount of money.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-pub(super) struct MoneyBody {
-    /// Minor units of the currency, such as cents.
-    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 450)]
-    amount: i64,
-    /// The currency's code in ISO 4217; one in which something was priced at some time.
-    #[schema(value_type = String, pattern = "^[A-Z]{3}$", example = "EUR")]
-    currency: Currency,
-}
-
-impl From<Money> for MoneyBody {
-    fn from(money: Money) -> Self {
-        Self { amount: money.amount, currency: money.currency }
-    }
-}
 
 /// An order.
 #[derive(Debug, Serialize, ToSchema)]

@@ -171,6 +171,7 @@ fn answer_to_response(answer: Answer) -> Result<Response, Problem> {
             tracing::info!(reason, "told a client to come again");
             Err(come_again("the order could not be stored; send the same request again"))
         }
+        Answer::Impossible(reason) => Err(Problem::internal(&reason)),
     }
 }
 

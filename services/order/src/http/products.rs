@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use kernel::text::check_text;
 use kernel::{Currency, Money, Sku};
-use runtime::http::{Json, Parsed, Path, Preconditions, Query, Tagged, schema};
+use runtime::http::{Json, MoneyBody, Parsed, Path, Preconditions, Query, Tagged, schema};
 use runtime::{FieldError, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::bodies::MoneyBody;
+
 use super::list::Limit;
 use crate::catalogue::{self, Product, Put};
 

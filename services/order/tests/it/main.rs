@@ -7,8 +7,8 @@ mod http;
 mod properties;
 mod schemas;
 
-use kernel::Decision;
-use order::domain::{Effect, Input, State, decide};
+use kernel::{Decision, NoEffect, StateMachine as _};
+use order::domain::{Input, State};
 use order::events::{
     CancelReason, Event, OrderCancelled, OrderCompleted, OrderConfirmed, OrderId, reads,
 };
@@ -38,6 +38,6 @@ const fn cancelled(reason: CancelReason) -> Event {
     Event::OrderCancelled(OrderCancelled { order_id: ORDER, reason })
 }
 
-fn decide_order(state: &State, input: &Input) -> Decision<State, Event, Effect> {
-    decide(ORDER, state, input)
+fn decide_order(state: &State, input: &Input) -> Decision<State, Event, NoEffect> {
+    state.decide(ORDER, input)
 }

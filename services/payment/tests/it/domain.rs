@@ -1,4 +1,4 @@
-use kernel::Decision;
+use kernel::{Decision, Effect as _};
 use payment::domain::State::{self, AwaitingOrder, Unseen, Void};
 use payment::domain::{Effect, Input};
 use testkit::machine::assert_machine;

@@ -6,8 +6,8 @@ mod domain;
 mod properties;
 mod schemas;
 
-use kernel::{Decision, Money};
-use payment::domain::{Effect, Input, State, decide};
+use kernel::{Decision, Money, StateMachine as _};
+use payment::domain::{Effect, Input, State};
 use payment::events::{Event, OrderId, PaymentCharged, PaymentFailed, PaymentRefunded, reads};
 
 const ORDER: OrderId = OrderId(uuid::Uuid::from_u128(1));
@@ -57,5 +57,5 @@ fn told_refunded() -> Event {
 }
 
 fn decide_payment(state: &State, input: &Input) -> Decision<State, Event, Effect> {
-    decide(ORDER, state, input)
+    state.decide(ORDER, input)
 }

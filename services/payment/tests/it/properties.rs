@@ -12,12 +12,9 @@ use crate::{
 
 /// Hands over the facts; the provider answers a charge with `answer`, and refunds.
 fn run(facts: Vec<Input>, answer: &Input, draws: &[Draw]) -> Settled<State, Event> {
-    settle(State::Unseen, facts, draws, decide_payment, |effect| {
-        let outcome = match effect {
-            Effect::Charge { .. } => answer.clone(),
-            Effect::Refund { .. } => refunded(),
-        };
-        (effect.step(), outcome)
+    settle(State::Unseen, facts, draws, decide_payment, |effect| match effect {
+        Effect::Charge { .. } => answer.clone(),
+        Effect::Refund { .. } => refunded(),
     })
 }
 

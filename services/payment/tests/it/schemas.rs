@@ -1,4 +1,4 @@
-use payment::events::{Event, reads};
+use payment::events::reads;
 use testkit::schemas::{Reads, assert_writes};
 
 use crate::{told_charged, told_failed, told_refunded};
@@ -6,7 +6,7 @@ use crate::{told_charged, told_failed, told_refunded};
 #[test]
 fn what_is_written_is_what_the_schemas_say() {
     let events = [told_charged(), told_failed(), told_refunded()];
-    assert_writes("payment", &events, Event::event_type);
+    assert_writes("payment", &events);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use kernel::Decision;
+use kernel::{Decision, Effect as _};
 use shipping::domain::Effect;
 use shipping::domain::State::{self, AwaitingOrder, Booking, Unseen, Void};
 use testkit::machine::assert_machine;

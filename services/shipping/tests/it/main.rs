@@ -6,8 +6,8 @@ mod domain;
 mod properties;
 mod schemas;
 
-use kernel::Decision;
-use shipping::domain::{Effect, Input, State, decide};
+use kernel::{Decision, StateMachine as _};
+use shipping::domain::{Effect, Input, State};
 use shipping::events::reads::{self, Recipient};
 use shipping::events::{Event, OrderId, ShipmentCreated, ShipmentFailed};
 
@@ -57,5 +57,5 @@ fn told_failed() -> Event {
 }
 
 fn decide_shipment(state: &State, input: &Input) -> Decision<State, Event, Effect> {
-    decide(ORDER, state, input)
+    state.decide(ORDER, input)
 }

@@ -1,11 +1,11 @@
-use shipping::events::{Event, reads};
+use shipping::events::reads;
 use testkit::schemas::{Reads, assert_writes};
 
 use crate::{told_created, told_failed};
 
 #[test]
 fn what_is_written_is_what_the_schemas_say() {
-    assert_writes("shipping", &[told_created(), told_failed()], Event::event_type);
+    assert_writes("shipping", &[told_created(), told_failed()]);
 }
 
 #[test]

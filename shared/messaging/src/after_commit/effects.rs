@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use contracts::operations::Subject;
 use futures::FutureExt as _;
-use kernel::SagaKey;
+use kernel::{Effect, SagaKey};
 use metrics::{counter, gauge, histogram};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
@@ -19,7 +19,7 @@ use tracing::{debug, error, warn};
 
 use super::dispatcher::{Dispatcher, Lane};
 use crate::again::backoff;
-use crate::call::{Call, CallError, Effect};
+use crate::call::{Call, CallError, Gateway as _};
 use crate::database::Session;
 use crate::failure::panic_text;
 use crate::record::message::{Local, Message, Origin};
@@ -222,7 +222,7 @@ impl<S: Service> EffectsWorker<S> {
         }
         let lane = self.dispatcher.lane(Lane {
             step: call.effect.step(),
-            destination: self.service.destination(&call).into_owned(),
+            destination: self.service.gateway().destination(&call).into_owned(),
             abandoned,
         });
         let tried_before = call.attempts > 0;
@@ -288,7 +288,8 @@ impl<S: Service> EffectsWorker<S> {
             };
             let error = match outcome {
                 Ok(input) => {
-                    let given_up = if service.gives_up(&input) { kept(&call, error) } else { None };
+                    let given_up =
+                        if service.gateway().gives_up(&input) { kept(&call, error) } else { None };
                     let origin = Origin::Effect { intent: id, given_up };
                     let (saga, cause, name) = (call.saga, call.cause.clone(), call.effect.step());
                     // Fails only at shutdown; the intent is in the table, and the call repeated
@@ -472,7 +473,8 @@ async fn attempt<S: Service>(
     let started = Instant::now();
     let span = trace::client(step, &call.cause);
     // Called inside: a gateway may panic before there is a future to be polled.
-    let performing = AssertUnwindSafe(async { service.perform(call).await }).catch_unwind();
+    let performing =
+        AssertUnwindSafe(async { service.gateway().perform(call).await }).catch_unwind();
     let result = match tokio::time::timeout(limit, performing).await {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => Err(CallError(format!("the gateway: {}", panic_text(panic.as_ref())))),
@@ -490,7 +492,8 @@ async fn attempt<S: Service>(
 /// What the service makes of it that a call has failed once more. One that panics goes on trying.
 fn give_up<S: Service>(service: &S, call: &Call<S::Effect>) -> Option<S::Input> {
     let failed = Call { attempts: call.attempts + 1, ..call.clone() };
-    std::panic::catch_unwind(AssertUnwindSafe(|| service.give_up(&failed))).unwrap_or_default()
+    std::panic::catch_unwind(AssertUnwindSafe(|| service.gateway().give_up(&failed)))
+        .unwrap_or_default()
 }
 
 /// What is kept of a call that is given up.

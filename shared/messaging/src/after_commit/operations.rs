@@ -15,6 +15,7 @@ use contracts::operations::{
     Acknowledged, Began, Decided, Done, Ended, Entry, Handled, Kind, Number, Said,
 };
 use kafka::{Followed, ReadFrom, follow};
+use kernel::Effect as _;
 use metrics::{counter, gauge};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
@@ -24,7 +25,7 @@ use uuid::Uuid;
 
 use super::effects::Effects;
 use super::housekeeping::Housekeeping;
-use crate::call::Effect as _;
+use crate::call::Gateway as _;
 use crate::cause::Cause;
 use crate::failure::{Failure, panic_text};
 use crate::record::message::{Local, Message, Origin};
@@ -320,10 +321,10 @@ impl<S: Service> OperationsFollower<S> {
     ) -> Result<S::Input, String> {
         let input = || match (kind, said) {
             (Kind::Retry, _) => {
-                let again = self.service.again(effect);
+                let again = self.service.gateway().again(effect);
                 again.ok_or_else(|| "a call of this kind cannot be made again".to_owned())
             }
-            (_, Some(said)) => self.service.said(effect, said),
+            (_, Some(said)) => self.service.gateway().said(effect, said),
             (_, None) => Err("it does not say what has become of the call".to_owned()),
         };
         catch_unwind(AssertUnwindSafe(input))

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use kernel::SagaKey;
+use kernel::{Effect, SagaKey};
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, Row as _};
@@ -35,7 +35,7 @@ use super::instance;
 use super::state_table::StateTable;
 use super::statement::{Columns, Found, JsonText, Read, Write};
 use super::states::State;
-use crate::call::{Call, Effect};
+use crate::call::Call;
 use crate::cause::Cause;
 use crate::database::Session;
 use crate::failure::Failure;

@@ -80,7 +80,11 @@ impl Outbox {
         let encoder = self.encoders.get(event_type).ok_or_else(|| {
             Failure::Poison(format!("{event_type} is emitted but not declared in `emits`"))
         })?;
-        let payload = encoder.encode(event).map_err(|error| Failure::Poison(error.to_string()))?;
+        let payload = encoder.encode(event).map_err(|error| {
+            Failure::Poison(format!(
+                "{event_type}: {error} (is its schema in the declaration's `emits` the newest?)"
+            ))
+        })?;
         let before = stream.last_bundle.replace(bundle);
         stream.emitted += 1;
         Ok(Outgoing {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use contracts::operations::Said;
 use contracts::{Consumes, Declaration, Emits};
-use farandole_messaging::{Call, CallError, Failure, Service, StateTable};
+use farandole_messaging::{Call, CallError, Failure, Gateway, Service, StateTable};
 use kernel::{Decision, SagaKey};
 use serde::{Deserialize, Serialize};
 
@@ -104,7 +104,7 @@ impl contracts::Event for Event {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Ask(Action);
 
-impl farandole_messaging::Effect for Ask {
+impl kernel::Effect for Ask {
     fn step(&self) -> &'static str {
         "ask"
     }
@@ -129,6 +129,7 @@ impl Service for Tally {
     type Effect = Ask;
     type State = State;
     type Shared = ();
+    type Gateway = Self;
 
     const STATES: StateTable = StateTable::new("tallies");
 
@@ -189,12 +190,22 @@ impl Service for Tally {
         }
     }
 
+    fn gateway(&self) -> &Self {
+        self
+    }
+
+    fn undo() -> Option<Input> {
+        Some(Input::Undone)
+    }
+}
+
+impl Gateway<Ask, Input> for Tally {
     async fn perform(&self, call: &Call<Ask>) -> Result<Input, CallError> {
         assert!(call.effect.0 != Action::AskClumsily || call.attempts > 0, "butterfingers");
         if call.effect.0 == Action::AskInVain {
             return Ok(Input::Answered(NONSENSE.to_owned()));
         }
-        let (key, destination) = (call.idempotency_key(), self.destination(call));
+        let (key, destination) = (call.idempotency_key(), Gateway::destination(self, call));
         gateway::ask(self.gateway, &key, &destination).await.map(Input::Answered)
     }
 
@@ -225,9 +236,5 @@ impl Service for Tally {
             "panic" => panic!("a joke"),
             _ => Err(said.is_none_of("answered --id ANSWER")),
         }
-    }
-
-    fn undo() -> Option<Input> {
-        Some(Input::Undone)
     }
 }

@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kernel::Decision;
+use contracts::Event;
+use kernel::{Decision, Effect};
 
 use super::vocabulary::{Call, Fact, Set, Stimulus};
 
@@ -57,13 +58,9 @@ pub(crate) struct Decided<S> {
 impl<S> Decided<S> {
     /// Keeps of a decision the types of its events, those that somebody reads, and the steps of
     /// its effects.
-    pub(crate) fn of<E, F>(
-        decision: Decision<S, E, F>,
-        event_type: fn(&E) -> &'static str,
-        step: fn(&F) -> &'static str,
-    ) -> Self {
-        let facts = decision.events.iter().filter_map(|event| Fact::of_type(event_type(event)));
-        let calls = decision.effects.iter().map(|effect| Call::of_step(step(effect)));
+    pub(crate) fn of<E: Event, F: Effect>(decision: Decision<S, E, F>) -> Self {
+        let facts = decision.events.iter().filter_map(|event| Fact::of_type(event.event_type()));
+        let calls = decision.effects.iter().map(|effect| Call::of_step(effect.step()));
         Self { facts: facts.collect(), calls: calls.collect(), state: decision.state }
     }
 

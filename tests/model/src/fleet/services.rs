@@ -1,6 +1,6 @@
 //! The five services as tables, by the functions that decide in production.
 
-use kernel::{Currency, Money, Quantity, Sku};
+use kernel::{Currency, Money, Quantity, Sku, StateMachine as _};
 use order::events::OrderId;
 use uuid::Uuid;
 
@@ -32,7 +32,7 @@ pub fn reads(service: Service, fact: Fact) -> bool {
 }
 
 pub(crate) fn order(mutant: Option<Mutant>) -> Machine<order::domain::State> {
-    use order::domain::{Effect, Input, State, decide};
+    use order::domain::{Input, State};
 
     let treated = |state: &State, input: &Input| match (mutant, state, input) {
         (Some(Mutant::CancelledIsConfirmed), State::Cancelled { .. }, Input::PaymentCharged(_))
@@ -52,8 +52,8 @@ pub(crate) fn order(mutant: Option<Mutant>) -> Machine<order::domain::State> {
         State::Placed,
         |state, _, stimulus| {
             let input = order_input(stimulus)?;
-            let decision = decide(ORDER, &treated(state, &input), &input);
-            Some(Decided::of(decision, order::events::Event::event_type, Effect::step))
+            let decision = treated(state, &input).decide(ORDER, &input);
+            Some(Decided::of(decision))
         },
         |before, after| {
             let is_final = matches!(before, State::Completed | State::Cancelled { .. });
@@ -99,7 +99,7 @@ impl Inventory {
 }
 
 pub(crate) fn inventory(orders: usize, pieces: u32, mutant: Option<Mutant>) -> Machine<Inventory> {
-    use inventory::domain::{Effect, Input, Level, State, Stock, decide};
+    use inventory::domain::{Input, Level, State, Stock, decide};
 
     let stock_of = |level: Level| -> Stock { [(sku(), level)].into_iter().collect() };
     let start = Inventory {
@@ -129,8 +129,7 @@ pub(crate) fn inventory(orders: usize, pieces: u32, mutant: Option<Mutant>) -> M
             let (decision, movements) = decide(ORDER, &state, &stock, &input);
             let mut after = before.clone();
             after.impossible |= movements.iter().any(|moved| after.stock.apply(moved).is_err());
-            let event_type = inventory::events::Event::event_type;
-            Some(Decided::of(decision, event_type, Effect::step).map(|state| {
+            Some(Decided::of(decision).map(|state| {
                 after.reservations[order] = state;
                 after
             }))
@@ -162,7 +161,7 @@ fn inventory_input(stimulus: Stimulus) -> Option<inventory::domain::Input> {
 }
 
 pub(crate) fn payment(mutant: Option<Mutant>) -> Machine<payment::domain::State> {
-    use payment::domain::{Effect, Input, State, decide};
+    use payment::domain::{Input, State};
 
     let awaiting_stock = || State::AwaitingStock { amount: price(), payment_method: card() };
     let treated = |state: &State, input: &Input| {
@@ -209,8 +208,8 @@ pub(crate) fn payment(mutant: Option<Mutant>) -> Machine<payment::domain::State>
         |state, _, stimulus| {
             let input = payment_input(stimulus)?;
             let Treated::As(state) = treated(state, &input) else { return None };
-            let decision = decide(ORDER, &state, &input);
-            Some(Decided::of(decision, payment::events::Event::event_type, Effect::step))
+            let decision = state.decide(ORDER, &input);
+            Some(Decided::of(decision))
         },
         |before, after| {
             use State::{Failed, Refunded, Void};
@@ -243,7 +242,7 @@ fn payment_input(stimulus: Stimulus) -> Option<payment::domain::Input> {
 }
 
 pub(crate) fn shipping(mutant: Option<Mutant>) -> Machine<shipping::domain::State> {
-    use shipping::domain::{Effect, Input, State, decide};
+    use shipping::domain::{Input, State};
 
     let treated = |state: &State, input: &Input| {
         Treated::As(match (mutant, state, input) {
@@ -267,8 +266,8 @@ pub(crate) fn shipping(mutant: Option<Mutant>) -> Machine<shipping::domain::Stat
         |state, _, stimulus| {
             let input = shipping_input(stimulus)?;
             let Treated::As(state) = treated(state, &input) else { return None };
-            let decision = decide(ORDER, &state, &input);
-            Some(Decided::of(decision, shipping::events::Event::event_type, Effect::step))
+            let decision = state.decide(ORDER, &input);
+            Some(Decided::of(decision))
         },
         |before, after| {
             use State::{Created, Failed, Void};
@@ -300,7 +299,7 @@ fn shipping_input(stimulus: Stimulus) -> Option<shipping::domain::Input> {
 }
 
 pub(crate) fn notification(mutant: Option<Mutant>) -> Machine<notification::domain::State> {
-    use notification::domain::{Address, Effect, Input, Message, State, decide};
+    use notification::domain::{Address, Input, Message, State};
     use notification::events::Outcome;
 
     let treated = |state: &State, input: &Input| {
@@ -340,8 +339,8 @@ pub(crate) fn notification(mutant: Option<Mutant>) -> Machine<notification::doma
         |state, _, stimulus| {
             let input = notification_input(stimulus)?;
             let Treated::As(state) = treated(state, &input) else { return None };
-            let decision = decide(ORDER, &state, &input);
-            Some(Decided::of(decision, notification::events::Event::event_type, Effect::step))
+            let decision = state.decide(ORDER, &input);
+            Some(Decided::of(decision))
         },
         |before, after| {
             let is_final =

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::{Compensates, Consumes};
 use messaging::Service;
+use stack::fleet::SERVICES;
 
 /// Every event, who emits it, and who reacts.
 const TABLE: [(&str, &str, &[&str]); 14] = [
@@ -29,6 +30,8 @@ struct Participant {
     name: &'static str,
     consumes: Vec<Step>,
     emits: Vec<&'static str>,
+    /// Of each event that it emits, the schema.
+    schemas: Vec<&'static str>,
     compensates: Vec<Compensates>,
 }
 
@@ -50,6 +53,7 @@ fn participant<S: Service>() -> Participant {
         name: declaration.service,
         consumes: declaration.consumes.iter().map(step).collect(),
         emits: declaration.emits.iter().map(|emitted| emitted.event_type).collect(),
+        schemas: declaration.emits.iter().map(|emitted| emitted.schema).collect(),
         compensates: declaration.compensates,
     }
 }
@@ -144,6 +148,28 @@ fn without_counterpart(
     differing.map(|(service, event)| format!("{service}/{event}")).collect()
 }
 
+/// Events that are written by another schema than the newest.
+fn by_old_schemas(
+    participants: &[Participant],
+    released: &[(String, String, String)],
+) -> Vec<String> {
+    let newest = |service: &str, event: &str| {
+        let is_it = |(of, name, _): &&(String, String, String)| of == service && name == event;
+        released.iter().find(is_it).map(|(_, _, schema)| schema.as_str())
+    };
+    let emitted = participants.iter().flat_map(|it| {
+        it.emits.iter().zip(&it.schemas).map(move |(event, schema)| (it, *event, *schema))
+    });
+    let old = emitted.filter(|(it, event, schema)| newest(it.name, event) != Some(schema));
+    old.map(|(it, event, _)| {
+        format!(
+            "{0} declares {event} by an older version: name the newest in emits!({0:?}, …)",
+            it.name
+        )
+    })
+    .collect()
+}
+
 fn schemas() -> BTreeSet<(String, String)> {
     let released = testkit::schemas::released().into_iter();
     released.map(|(service, event, _)| (service, event)).collect()
@@ -190,4 +216,20 @@ fn every_event_has_a_schema_and_every_schema_an_emitter() {
     planted.remove(&("order".to_owned(), "OrderPlaced".to_owned()));
     let found = without_counterpart(&participants(), &planted);
     assert_eq!(found, ["order/OrderForgotten", "order/OrderPlaced"]);
+}
+
+#[test]
+fn events_are_written_by_their_newest_schemas() {
+    let mut released = testkit::schemas::released();
+    assert_eq!(by_old_schemas(&participants(), &released), [""; 0]);
+
+    released[0].2 = released[0].2.replace("record", "record ");
+    let found = by_old_schemas(&participants(), &released);
+    assert!(found.len() == 1 && found[0].contains(&released[0].1), "{found:?}");
+}
+
+#[test]
+fn all_services_take_part() {
+    let names: Vec<&str> = participants().iter().map(|it| it.name).collect();
+    assert_eq!(names, SERVICES, "add the missing to participants() in this file");
 }

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use stack::fleet::SERVICES;
 
 /// What each service has; a name that ends in `/` is a directory with something in it.
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 7] = [
     "src/main.rs",
     "src/lib.rs",
     "src/events.rs",
     "src/domain.rs",
-    "src/store.rs",
     "src/http.rs",
     "reads/",
     "migrations/",
@@ -23,7 +22,7 @@ fn root() -> PathBuf {
 }
 
 /// All files below a directory of the repository, as paths from its root.
-fn files(below: &str) -> BTreeSet<String> {
+pub(super) fn files(below: &str) -> BTreeSet<String> {
     let (root, mut found) = (root(), BTreeSet::new());
     let mut directories = vec![root.join(below)];
     while let Some(directory) = directories.pop() {
@@ -39,10 +38,15 @@ fn files(below: &str) -> BTreeSet<String> {
     found
 }
 
+/// The services that have a directory.
+fn services(files: &BTreeSet<String>) -> BTreeSet<&str> {
+    files.iter().filter_map(|file| file.split('/').nth(1)).collect()
+}
+
 /// The parts that services lack.
 fn missing_parts(files: &BTreeSet<String>) -> Vec<String> {
-    let parts = SERVICES
-        .iter()
+    let parts = services(files)
+        .into_iter()
         .flat_map(|service| PARTS.iter().map(move |part| format!("services/{service}/{part}")));
     let is_there = |part: &String| {
         if part.ends_with('/') {
@@ -75,6 +79,11 @@ fn crate_of(path: &str) -> String {
     path.split('/').take(2).collect::<Vec<_>>().join("/")
 }
 
+/// A document, by its path from the root.
+pub(super) fn document(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
 pub(super) fn sources() -> Vec<(String, String)> {
     let all = ["shared", "services"].into_iter().flat_map(files);
     let is_source = |path: &String| {
@@ -90,13 +99,19 @@ fn events() -> BTreeSet<String> {
 }
 
 #[test]
+fn every_service_is_in_the_list() {
+    let (files, listed) = (files("services"), BTreeSet::from(SERVICES));
+    assert_eq!(services(&files), listed, "services/, and SERVICES in tools/stack/src/fleet.rs");
+}
+
+#[test]
 fn all_services_look_alike() {
     let mut files = files("services");
     assert_eq!(missing_parts(&files), [""; 0]);
 
-    files.remove("services/payment/src/store.rs");
+    files.remove("services/payment/src/http.rs");
     files.retain(|file| !file.starts_with("services/shipping/reads/"));
-    let planted = ["services/payment/src/store.rs", "services/shipping/reads/"];
+    let planted = ["services/payment/src/http.rs", "services/shipping/reads/"];
     assert_eq!(missing_parts(&files), planted);
 }
 

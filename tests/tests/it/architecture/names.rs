@@ -1,11 +1,15 @@
 //! How things are called: one name for one thing, and the shared crates' own words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-use super::files::sources;
+use super::files::{document, files, sources};
 
 /// The crates that services of any kind are built on.
 const KIT: [&str; 4] = ["shared/kernel", "shared/contracts", "shared/kafka", "shared/messaging"];
+
+/// Where the paths of ARCHITECTURE.md begin.
+const MESSAGING: &str = "shared/messaging/src";
 
 /// What a fleet that has other sagas than orders would not know.
 const OF_ORDERS: [&str; 3] = ["order", "orders", "OrderId"];
@@ -100,4 +104,37 @@ fn the_kit_knows_sagas_and_not_orders() {
     assert!(breaks("fn place(order: Uuid) {}"));
     assert!(breaks("use kernel::OrderId;"));
     assert!(!breaks("// in order\nfn reorder(a: Ordering) -> &str { \"order\" }"));
+}
+
+/// What a document names in backticks or as a path, and what is not there.
+fn dangling(text: &str, sources: &[(String, String)], files: &BTreeSet<String>) -> Vec<String> {
+    let in_code = |name: &str| sources.iter().any(|(_, text)| words(text).any(|word| word == name));
+    let is_name = |word: &&str| word.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let quoted = text.split('`').skip(1).step_by(2).filter(is_name);
+    let missing = quoted.filter(|name| !in_code(name)).map(str::to_owned);
+    let is_path =
+        |word: &&str| word.contains('/') && Path::new(word).extension() == Some("rs".as_ref());
+    let paths = text.split([' ', ',', '|', '\n']).filter(is_path);
+    let is_there =
+        |path: &str| files.contains(path) || files.contains(&format!("{MESSAGING}/{path}"));
+    missing.chain(paths.filter(|path| !is_there(path)).map(str::to_owned)).collect()
+}
+
+/// The section of ARCHITECTURE.md with this title.
+fn section(title: &str) -> String {
+    let text = document("ARCHITECTURE.md");
+    let section = text.split("\n## ").find(|section| section.starts_with(title));
+    section.expect("the section is there").to_owned()
+}
+
+#[test]
+fn what_the_glossary_and_the_list_of_patterns_name_is_there() {
+    let sources = sources();
+    let files: BTreeSet<String> =
+        ["shared", "services", "tools", "tests"].into_iter().flat_map(files).collect();
+    for text in [document("docs/glossary.md"), section("Patterns")] {
+        assert_eq!(dangling(&text, &sources, &files), [""; 0]);
+    }
+    let planted = "| `SagaKey` | tables/outbox.rs | `Conductor` | tables/baton.rs |";
+    assert_eq!(dangling(planted, &sources, &files), ["Conductor", "tables/baton.rs"]);
 }

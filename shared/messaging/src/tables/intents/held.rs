@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use kernel::SagaKey;
+use kernel::{Effect, SagaKey};
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 use super::{CALL, ERROR_LENGTH, IntentId, id_from, rest_from};
-use crate::call::{Call, Effect};
+use crate::call::Call;
 use crate::cause::Cause;
 use crate::database::Session;
 use crate::failure::Failure;
