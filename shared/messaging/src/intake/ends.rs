@@ -43,16 +43,29 @@ impl Ends {
         before.filter(|before| end < *before)
     }
 
-    /// What was written down in an earlier life of this service. What is known better stays.
-    fn remember(&self, written: impl Iterator<Item = ((String, i32), i64)>) {
+    /// What was written down in an earlier life of this service. What is known better stays; returns
+    /// where that is less: the place, where it ended and where it ends.
+    fn remember(
+        &self,
+        written: impl Iterator<Item = ((String, i32), i64)>,
+    ) -> Vec<((String, i32), i64, i64)> {
         let mut state = self.lock();
-        for (place, end) in written {
-            state.known.entry(place).or_insert(end);
+        let mut gone_back = Vec::new();
+        for (place, before) in written {
+            let end = *state.known.entry(place.clone()).or_insert(before);
+            if end < before {
+                gone_back.push((place, before, end));
+            }
         }
+        gone_back
     }
 
-    fn take_moved(&self) -> HashMap<(String, i32), i64> {
-        std::mem::take(&mut self.lock().moved)
+    /// Writes down those that have moved.
+    pub(crate) async fn write_down(&self, database: &Housekeeping) -> Result<(), Failure> {
+        let moved = self.lock().moved.clone();
+        write(database, &moved).await?;
+        self.lock().moved.retain(|place, end| moved.get(place) != Some(end));
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -60,17 +73,25 @@ impl Ends {
     }
 }
 
-/// Reads what was written down, keeps it up to date, and tells when an end has gone back, until
-/// `shutdown`.
-pub(crate) async fn watch(ends: Arc<Ends>, database: Housekeeping, shutdown: CancellationToken) {
+/// Reads what was written down, and keeps it up to date until `shutdown`.
+pub(crate) async fn watch(
+    ends: Arc<Ends>,
+    database: Housekeeping,
+    monitor: Arc<dyn Monitor>,
+    shutdown: CancellationToken,
+) {
     let mut is_read = false;
     loop {
         let done = async {
             if !is_read {
-                ends.remember(written(&database).await?.into_iter());
+                for ((topic, partition), before, end) in
+                    ends.remember(written(&database).await?.into_iter())
+                {
+                    tell_anew(&topic, partition, before, end, &*monitor);
+                }
                 is_read = true;
             }
-            write(&database, ends.take_moved()).await
+            ends.write_down(&database).await
         };
         if let Err(failure) = done.await {
             warn!(%failure, "cannot write down where the topics end, trying again");
@@ -112,16 +133,19 @@ async fn written(database: &Housekeeping) -> Result<Vec<((String, i32), i64)>, F
     Ok(rows.into_iter().map(|row| ((row.topic, row.partition), row.log_end)).collect())
 }
 
-async fn write(database: &Housekeeping, moved: HashMap<(String, i32), i64>) -> Result<(), Failure> {
+async fn write(
+    database: &Housekeeping,
+    moved: &HashMap<(String, i32), i64>,
+) -> Result<(), Failure> {
     if moved.is_empty() {
         return Ok(());
     }
     let mut write = Write::default();
     let (mut topics, mut partitions, mut log_ends) = (Vec::new(), Vec::new(), Vec::new());
     for ((topic, partition), end) in moved {
-        topics.push(topic);
-        partitions.push(partition);
-        log_ends.push(end);
+        topics.push(topic.as_str());
+        partitions.push(*partition);
+        log_ends.push(*end);
     }
     let (topics, partitions) = (write.bind(topics)?, write.bind(partitions)?);
     let log_ends = write.bind(log_ends)?;
@@ -140,12 +164,15 @@ mod tests {
     #[test]
     fn an_end_that_goes_back_is_another_topics() {
         let ends = Ends::default();
-        ends.remember([(("t".to_owned(), 0), 9)].into_iter());
+        let place = |partition| ("t".to_owned(), partition);
+        assert_eq!(ends.note("t", 2, 4), None, "before what was written is known");
+        let gone_back = ends.remember([(place(0), 9), (place(2), 7)].into_iter());
+        assert_eq!(gone_back, [(place(2), 7, 4)]);
         assert_eq!(ends.note("t", 0, 9), None);
         assert_eq!(ends.note("t", 0, 12), None);
         assert_eq!(ends.note("t", 1, 3), None, "not known before");
         assert_eq!(ends.note("t", 0, 2), Some(12));
         assert_eq!(ends.note("t", 0, 3), None, "told once");
-        assert_eq!(ends.take_moved().len(), 2);
+        assert_eq!(ends.lock().moved.len(), 3);
     }
 }

@@ -36,11 +36,14 @@ use crate::transaction::cache::Cache;
 const LOCALS_MAX: usize = 4_096;
 /// How long the relay may take at shutdown to publish what is in memory. The rest is in the table.
 const FLUSH_LIMIT: Duration = Duration::from_secs(4);
+/// How long it may take then to write down where the topics end.
+const NOTE_LIMIT: Duration = Duration::from_secs(1);
 
 /// A service's loop with all that runs beside it, ready to run.
 pub struct Engine<S: Service> {
     consumer_loop: ConsumerLoop<S>,
     tasks: Tasks,
+    housekeeping: Housekeeping,
     relay_stop: CancellationToken,
     relay_done: CancellationToken,
     /// While this is here the others leave this instance's rows alone.
@@ -106,9 +109,11 @@ impl<S: Service> Engine<S> {
         let handle =
             Handle { locals: locals_in, outbox, relay, cache, tasks: tasks.clone(), inputs };
         let life = CancellationToken::new();
+        let housekeeping = Housekeeping::new(database);
         let engine = Self {
             consumer_loop,
             tasks,
+            housekeeping,
             relay_stop: CancellationToken::new(),
             relay_done: CancellationToken::new(),
             life: life.clone().drop_guard(),
@@ -128,7 +133,7 @@ impl<S: Service> Engine<S> {
         let turning = &self.consumer_loop;
         let (settings, shutdown) = (&turning.settings, &turning.shutdown);
         let (topics, name) = (&settings.topics, S::declaration().service);
-        let housekeeping = Housekeeping::new(database);
+        let housekeeping = self.housekeeping.clone();
 
         self.tasks.spawn("the sign of life", living);
         let outlet = Outlet {
@@ -191,7 +196,12 @@ impl<S: Service> Engine<S> {
         self.tasks.spawn("the repair of gaps", repairer.run(shutdown.clone()));
         let backlog = turning.backlog.clone().watch(housekeeping.clone(), shutdown.clone());
         self.tasks.spawn("the watch over backlogs", backlog);
-        let ends = ends::watch(turning.ends.clone(), housekeeping.clone(), shutdown.clone());
+        let ends = ends::watch(
+            turning.ends.clone(),
+            housekeeping.clone(),
+            turning.monitor.clone(),
+            shutdown.clone(),
+        );
         self.tasks.spawn("the watch over topics", ends);
         let locks = locks::watch(housekeeping.clone(), turning.monitor.clone(), shutdown.clone());
         self.tasks.spawn("the watch over locks", locks);
@@ -210,6 +220,10 @@ impl<S: Service> Engine<S> {
         self.relay_stop.cancel();
         if tokio::time::timeout(FLUSH_LIMIT, self.relay_done.cancelled()).await.is_err() {
             warn!("not all events could be published in time; they go out at the next start");
+        }
+        let noted = self.consumer_loop.ends.write_down(&self.housekeeping);
+        if !matches!(tokio::time::timeout(NOTE_LIMIT, noted).await, Ok(Ok(()))) {
+            info!("where the topics end could not be written down; what was known before stays");
         }
         drop(self.life);
         self.tasks.abort();

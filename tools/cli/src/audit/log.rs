@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::ControlFlow;
 
 use contracts::dead_letter_headers;
@@ -52,6 +53,8 @@ pub(crate) struct Event {
     pub(crate) id: Uuid,
     /// The how manyth record of the scan it is, to tell what came first within a partition.
     pub(crate) arrival: u32,
+    /// By what the provider knows the call that it tells of; a hash.
+    pub(crate) call: u32,
     pub(crate) sequence: u16,
     pub(crate) fact: Fact,
     /// It was published before the databases were read.
@@ -80,7 +83,8 @@ pub(crate) struct Redriven {
 pub(crate) struct Sum {
     pub(crate) order: Uuid,
     pub(crate) refund: bool,
-    pub(crate) event: Uuid,
+    /// By what the provider knows it; a hash.
+    pub(crate) call: u32,
     pub(crate) amount: i64,
     /// Its ISO 4217 code; zeros if it is none.
     pub(crate) currency: [u8; 3],
@@ -222,9 +226,11 @@ impl Scribe<'_> {
             }));
             return Ok(());
         }
+        let mut call = call_of(&Value::Null, id);
         let fact = match fact {
             Fact::ToldSomething | Fact::NotToldSomething => {
                 let payload = self.payload(record)?;
+                call = call_of(&payload["message_id"], id);
                 let outcome = OUTCOMES.iter().position(|it| payload["outcome"] == **it);
                 if outcome.is_none() {
                     log.illegible.push((order, id, fact));
@@ -234,13 +240,15 @@ impl Scribe<'_> {
             }
             Fact::Charged | Fact::Refunded => {
                 let payload = self.payload(record)?;
+                let refund = fact == Fact::Refunded;
+                call = call_of(&payload[if refund { "refund_id" } else { "charge_id" }], id);
                 let money = &payload["amount"];
                 match money["amount"].as_i64() {
                     None => log.illegible.push((order, id, fact)),
                     Some(amount) => log.sums.push(Sum {
                         order,
-                        event: id,
-                        refund: fact == Fact::Refunded,
+                        call,
+                        refund,
                         amount,
                         currency: currency(&money["currency"]),
                     }),
@@ -251,7 +259,18 @@ impl Scribe<'_> {
         };
         let arrival = u32::try_from(log.events.len()).unwrap_or(u32::MAX);
         let seen = Services::default();
-        log.events.push(Event { order, id, arrival, sequence, fact, early, passed, aside, seen });
+        log.events.push(Event {
+            order,
+            id,
+            arrival,
+            call,
+            sequence,
+            fact,
+            early,
+            passed,
+            aside,
+            seen,
+        });
         Ok(())
     }
 
@@ -326,4 +345,15 @@ fn currency(code: &Value) -> [u8; 3] {
 
 fn text<'r>(record: &Scanned<'r>, name: &str) -> Option<&'r str> {
     std::str::from_utf8(record.header(name)?).ok()
+}
+
+/// What a call is told apart by: the provider's id of it, or the event, of one that has none.
+fn call_of(provider_id: &Value, event: Uuid) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    match provider_id.as_str() {
+        Some(id) => id.hash(&mut hasher),
+        None => event.hash(&mut hasher),
+    }
+    // The lower half of a good hash is one, too.
+    u32::try_from(hasher.finish() & u64::from(u32::MAX)).unwrap_or_default()
 }
