@@ -10,8 +10,9 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # Programs are chosen by name out of the whole workspace and not by package: dependencies get the same
 # features whichever is built, so that none is compiled twice.
 BUILD := cargo build --release --workspace
-# What `make demo` runs: the five services, the operator's tool, and the demo itself.
-FLEET := $(addprefix --bin ,order inventory payment shipping notification farandole farandole-demo)
+SERVICES := $(notdir $(wildcard services/*))
+# What `make demo` runs: the services, the operator's tool, and the demo itself.
+FLEET := $(addprefix --bin ,$(SERVICES) farandole farandole-demo)
 
 .PHONY: help
 help: ## Show this help
@@ -58,6 +59,13 @@ bench-micro: prerequisites ## Measure single steps: encode, decode, headers, dec
 test: prerequisites ## Run all tests, on a stack of their own
 	cargo build --workspace --all-targets
 	$(TARGET_DIR)/debug/farandole-stack exec -- cargo test --workspace
+
+.PHONY: quick
+quick: check ## Check what needs neither Kafka nor Postgres: lints, unit tests, tables, architecture, model
+	cargo test --quiet --workspace --lib --bins
+	cargo test --quiet $(addprefix --package ,$(SERVICES)) --test it -- domain:: properties:: schemas::
+	cargo test --quiet --package farandole-tests --test it -- architecture::
+	cargo test --quiet --package farandole-model
 
 .PHONY: api-check
 api-check: fleet ## Hold the five APIs against their descriptions, with Schemathesis (two minutes)

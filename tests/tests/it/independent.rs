@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use stack::fleet::SERVICES;
 use testkit::http::order;
 use testkit::programs;
+use testkit::schemas::released;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -23,7 +24,7 @@ async fn python_reads_every_event_as_we_do() {
     play_all_events(fleet).await;
     let ours = fleet.sandbox.events().await;
     let types: BTreeSet<&str> = ours.iter().map(|it| it.envelope.event_type.as_str()).collect();
-    assert_eq!(types.len(), 14, "{types:?}");
+    assert_eq!(types.len(), released().len(), "{types:?}");
 
     let theirs = read_with_python(fleet).await;
     for event in &ours {
@@ -54,7 +55,7 @@ async fn play_all_events(fleet: &TestFleet) {
     let all = || async {
         let events = fleet.sandbox.events().await;
         let types: BTreeSet<_> = events.into_iter().map(|it| it.envelope.event_type).collect();
-        (types.len() == 14).then_some(())
+        (types.len() == released().len()).then_some(())
     };
     testkit::eventually("events of all types", crate::test_fleet::PATIENCE, all).await;
 }

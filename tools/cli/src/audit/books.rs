@@ -89,7 +89,7 @@ impl Books {
             let first_rows = rows.iter().filter_map(|rows| rows.first()).map(|row| row.order);
             let first_event = events.first().map(|event| event.order);
             let order = first_rows.chain(first_event).min()?;
-            let mut page = OrderPage { order, rows: [None; 5], events: &[] };
+            let mut page = OrderPage { order, rows: [None; Service::ALL.len()], events: &[] };
             for (row, rows) in page.rows.iter_mut().zip(&mut rows) {
                 if let Some((first, rest)) = rows.split_first()
                     && first.order == order
@@ -123,7 +123,7 @@ impl Books {
 pub(crate) struct OrderPage<'b> {
     pub(crate) order: Uuid,
     /// In the order of [`Service::ALL`].
-    pub(crate) rows: [Option<&'b Status>; 5],
+    pub(crate) rows: [Option<&'b Status>; Service::ALL.len()],
     /// By service and number.
     pub(crate) events: &'b [Event],
 }

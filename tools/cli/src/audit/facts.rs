@@ -28,6 +28,10 @@ impl Service {
     }
 }
 
+// They fit into their sets.
+const _: () = assert!(Service::ALL.len() <= u8::BITS as usize, "let Services have more bits");
+const _: () = assert!(Fact::ALL.len() <= u32::BITS as usize, "let Facts have more bits");
+
 /// Some of the services.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Services(u8);
