@@ -48,6 +48,8 @@ async fn who_keeps_a_fleet_from_dancing_is_named_and_it_is_well_before_and_after
     let sku = fresh("sku");
     fleet.sell(&sku, 1_000).await;
     until(&fleet, "the fleet is well", &[]).await;
+    let (_, text) = look(&fleet).await;
+    assert!(!text.contains(": none"), "what is well needs no word: {text}");
 
     let url = fleet.sandbox.database_url("inventory");
     let mut somebody = PgConnection::connect(&url).await.unwrap();

@@ -12,7 +12,7 @@ use crate::commands::status::facts::{Database, Health, Seen, Service};
 /// How long a call may have no outcome before a person should know: providers have bad minutes.
 const CALL_PATIENCE: Duration = Duration::from_mins(10);
 /// What the details of a service's readiness say when there is nothing to say.
-const AS_EVER: [&str; 2] = ["running", "followed"];
+const AS_EVER: [&str; 3] = ["running", "followed", "none"];
 /// A record that was tried so often is not only unlucky.
 const ATTEMPTS_MIN: i32 = 3;
 const RETRIES_MIN: i64 = 5;
