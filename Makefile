@@ -63,7 +63,7 @@ test: prerequisites ## Run all tests, on a stack of their own
 .PHONY: quick
 quick: check ## Check what needs neither Kafka nor Postgres: lints, unit tests, tables, architecture, model
 	cargo test --quiet --workspace --lib --bins
-	cargo test --quiet $(addprefix --package ,$(SERVICES)) --test it -- domain:: properties:: schemas::
+	cargo test --quiet $(addprefix --package ,$(SERVICES)) --test it -- declaration:: domain:: properties:: schemas::
 	cargo test --quiet --package farandole-tests --test it -- architecture::
 	cargo test --quiet --package farandole-model
 
@@ -94,6 +94,10 @@ queries: prerequisites ## Write into each crate's .sqlx what its checked queries
 queries-check: prerequisites ## Check that each crate's .sqlx is what `make queries` writes
 	@cargo build --workspace --bin farandole-queries
 	@$(TARGET_DIR)/debug/farandole-queries check
+
+.PHONY: render
+render: prerequisites ## Write each service's declaration.json, by which the tools know it, from its code
+	FARANDOLE_RENDER=1 cargo test --quiet $(addprefix --package ,$(SERVICES)) --test it -- declaration::
 
 .PHONY: check
 check: prerequisites ## Check formatting and lints, as CI does

@@ -7,7 +7,7 @@ mod http;
 mod levels;
 mod store;
 
-use contracts::{Compensates, Declaration, consumes, emits};
+use contracts::{Book, Compensates, Declaration, Holds, consumes, emits};
 use kernel::NoEffect;
 use messaging::{DecisionOf, Failure, NoGateway, Pool, Service, StateTable};
 use runtime::{App, Migrator, NoSettings};
@@ -32,7 +32,6 @@ impl Service for Inventory {
 
     fn declaration() -> Declaration<Input> {
         Declaration {
-            service: "inventory",
             consumes: vec![
                 consumes!("order", OrderPlaced)
                     .leads_to(&["StockReserved", "StockReservationFailed"]),
@@ -45,6 +44,22 @@ impl Service for Inventory {
                 emits!("inventory", StockReleased, 1),
             ],
             compensates: vec![Compensates { event: "StockReleased", undoes: "StockReserved" }],
+            settles: &[
+                ("completed", &["shipped"]),
+                ("cancelled", &["rejected", "released", "void"]),
+            ],
+            books: vec![
+                Book::new(
+                    "I1-stock",
+                    "the pieces of each SKU add up, and orders hold those that are not available",
+                    [Holds::NoRow(include_str!("stock_adds_up.sql").to_owned())],
+                )
+                .next("stop the inventory service, and compare its tables stock and reservations"),
+            ],
+            ..Declaration::of(
+                "inventory",
+                "reserves all lines of an order or none, releases, ships",
+            )
         }
     }
 

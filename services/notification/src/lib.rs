@@ -5,7 +5,7 @@ pub mod events;
 mod gateway;
 mod http;
 
-use contracts::{Declaration, consumes, emits};
+use contracts::{Book, Declaration, Holds, consumes, emits};
 use messaging::{Pool, StateService, StateTable};
 use runtime::{App, Migrator};
 use utoipa_axum::router::OpenApiRouter;
@@ -31,7 +31,6 @@ impl StateService for Notification {
     fn declaration() -> Declaration<Input> {
         const TOLD: &[&str] = &["CustomerNotified", "NotificationFailed"];
         Declaration {
-            service: "notification",
             consumes: vec![
                 consumes!("order", OrderPlaced).leads_to(TOLD),
                 consumes!("order", OrderConfirmed).leads_to(TOLD),
@@ -39,10 +38,27 @@ impl StateService for Notification {
                 consumes!("order", OrderCancelled).leads_to(TOLD),
             ],
             emits: vec![
-                emits!("notification", CustomerNotified, 1),
-                emits!("notification", NotificationFailed, 1),
+                emits!("notification", CustomerNotified, 1).told_apart_by("outcome"),
+                emits!("notification", NotificationFailed, 1).told_apart_by("outcome"),
             ],
-            compensates: vec![],
+            status: &[
+                "address",
+                "messages.confirmed.status",
+                "messages.completed.status",
+                "messages.cancelled.status",
+            ],
+            books: vec![Book::new(
+                "I5-messages",
+                "a customer is told once of each outcome, in order",
+                [
+                    Holds::once("CustomerNotified", "message_id"),
+                    Holds::not_after(
+                        "CustomerNotified:confirmed",
+                        &["CustomerNotified:completed", "CustomerNotified:cancelled"],
+                    ),
+                ],
+            )],
+            ..Declaration::of("notification", "mails the customer (a simulated mail server)")
         }
     }
 

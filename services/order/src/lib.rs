@@ -13,7 +13,7 @@ mod waiters;
 
 use std::sync::Arc;
 
-use contracts::{Declaration, consumes, emits};
+use contracts::{Begins, Book, Declaration, Holds, consumes, emits};
 use kernel::{NoEffect, StateMachine as _};
 use messaging::{DecisionOf, Failure, NoGateway, Service, StateTable};
 use runtime::{App, Migrator};
@@ -41,7 +41,6 @@ impl Service for Order {
 
     fn declaration() -> Declaration<Input> {
         Declaration {
-            service: "order",
             consumes: vec![
                 consumes!("inventory", StockReservationFailed).leads_to(&["OrderCancelled"]),
                 consumes!("payment", PaymentCharged).leads_to(&["OrderConfirmed"]),
@@ -55,7 +54,18 @@ impl Service for Order {
                 emits!("order", OrderCompleted, 1),
                 emits!("order", OrderCancelled, 1),
             ],
-            compensates: vec![],
+            status: &["status", "reason"],
+            begins: Some(
+                Begins::by("OrderPlaced")
+                    .within_a_deadline("placed", "cancelled timed_out")
+                    .undone_as("cancelled never_placed"),
+            ),
+            books: vec![Book::new(
+                "I6-fates",
+                "an order's fate does not change, and all were told of it",
+                [Holds::last(&["OrderCompleted", "OrderCancelled"])],
+            )],
+            ..Declaration::of("order", "takes orders, decides their fate, keeps the catalogue")
         }
     }
 

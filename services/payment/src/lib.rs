@@ -6,7 +6,7 @@ pub mod events;
 mod gateway;
 mod http;
 
-use contracts::{Compensates, Declaration, consumes, emits};
+use contracts::{Book, Compensates, Declaration, Holds, consumes, emits};
 use messaging::{Pool, StateService, StateTable};
 use runtime::{App, Migrator};
 use utoipa_axum::router::OpenApiRouter;
@@ -31,7 +31,6 @@ impl StateService for Payment {
 
     fn declaration() -> Declaration<Input> {
         Declaration {
-            service: "payment",
             consumes: vec![
                 consumes!("order", OrderPlaced)
                     .leads_to(&["PaymentCharged", "PaymentFailed"])
@@ -46,6 +45,28 @@ impl StateService for Payment {
                 emits!("payment", PaymentRefunded, 1),
             ],
             compensates: vec![Compensates { event: "PaymentRefunded", undoes: "PaymentCharged" }],
+            status: &["status", "cancelled"],
+            settles: &[
+                ("completed", &["charged"]),
+                // What came of a charge that is under way is yet to be known.
+                ("cancelled", &["charging cancelled", "failed", "refunded", "void"]),
+            ],
+            books: vec![
+                Book::new(
+                    "I2-charges",
+                    "an order is charged once at most",
+                    [Holds::once("PaymentCharged", "charge_id")],
+                ),
+                Book::new(
+                    "I3-refunds",
+                    "no more is refunded than was charged",
+                    [Holds::no_more_than(
+                        ["PaymentRefunded", "refund_id"],
+                        ["PaymentCharged", "charge_id"],
+                    )],
+                ),
+            ],
+            ..Declaration::of("payment", "charges, refunds (a simulated provider)")
         }
     }
 

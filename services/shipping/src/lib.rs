@@ -5,7 +5,7 @@ pub mod events;
 mod gateway;
 mod http;
 
-use contracts::{Declaration, consumes, emits};
+use contracts::{Book, Declaration, Holds, consumes, emits};
 use messaging::{Pool, StateService, StateTable};
 use runtime::{App, Migrator};
 use utoipa_axum::router::OpenApiRouter;
@@ -30,7 +30,6 @@ impl StateService for Shipping {
 
     fn declaration() -> Declaration<Input> {
         Declaration {
-            service: "shipping",
             consumes: vec![
                 consumes!("order", OrderPlaced)
                     .leads_to(&["ShipmentCreated", "ShipmentFailed"])
@@ -42,7 +41,13 @@ impl StateService for Shipping {
                 emits!("shipping", ShipmentCreated, 1),
                 emits!("shipping", ShipmentFailed, 1),
             ],
-            compensates: vec![],
+            settles: &[("completed", &["created"]), ("cancelled", &["failed", "void"])],
+            books: vec![Book::new(
+                "I4-shipments",
+                "nothing is shipped for a cancelled order",
+                [Holds::not_both("ShipmentCreated", "OrderCancelled")],
+            )],
+            ..Declaration::of("shipping", "books the parcel (a simulated carrier)")
         }
     }
 

@@ -1,6 +1,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::declared::{Begins, Book};
 use crate::{CodecError, WriterSchema};
 
 /// What a service writes: an enum with one variant per type, serialized untagged. [`events!`](crate::events)
@@ -80,9 +81,9 @@ macro_rules! consumes {
 #[macro_export]
 macro_rules! emits {
     ($service:literal, $event:ident, $version:literal) => {
-        $crate::Emits {
-            event_type: stringify!($event),
-            schema: include_str!(concat!(
+        $crate::Emits::new(
+            stringify!($event),
+            include_str!(concat!(
                 env!("CARGO_MANIFEST_DIR"),
                 "/../../schemas/",
                 $service,
@@ -92,21 +93,52 @@ macro_rules! emits {
                 $version,
                 ".avsc"
             )),
-        }
+        )
     };
 }
 
 /// All that a service says about itself to the others, as data: checked against `schemas/` by
-/// tests, and resolved against the registry at start.
+/// tests, and resolved against the registry at start. [`Declared`](crate::Declared) is its form for
+/// tools.
 pub struct Declaration<I> {
     /// The service's name: of its topic, its consumer group, its database.
     pub service: &'static str,
+    /// What it does, in a few words, for people.
+    pub about: &'static str,
     /// What it reads, and what each may lead it to emit.
     pub consumes: Vec<Consumes<I>>,
     /// What it writes.
     pub emits: Vec<Emits>,
     /// Which of its events undo which of its others.
     pub compensates: Vec<Compensates>,
+    /// Which members of a state make its status, in this order: each a path of names in the state's
+    /// JSON, such as `messages.confirmed.status`. See [`status_of`](crate::status_of).
+    pub status: &'static [&'static str],
+    /// By how a saga may end, such as `completed`, the statuses in which this service's part has
+    /// ended, too. Nothing here stands for a service whose part nobody waits for.
+    pub settles: &'static [(&'static str, &'static [&'static str])],
+    /// That this service begins the sagas, and decides how each ends. One of a fleet does.
+    pub begins: Option<Begins>,
+    /// What must add up, beside what must of any service.
+    pub books: Vec<Book>,
+}
+
+impl<I> Declaration<I> {
+    /// A service that reads and writes nothing, to be completed: `Declaration { consumes, emits,
+    /// ..Declaration::of("shipping", "books the parcel") }`.
+    pub fn of(service: &'static str, about: &'static str) -> Self {
+        Self {
+            service,
+            about,
+            consumes: Vec::new(),
+            emits: Vec::new(),
+            compensates: Vec::new(),
+            status: &["status"],
+            settles: &[],
+            begins: None,
+            books: Vec::new(),
+        }
+    }
 }
 
 type Decode<I> = Box<dyn Fn(&WriterSchema, &[u8]) -> Result<I, CodecError> + Send + Sync>;
@@ -166,6 +198,24 @@ pub struct Emits {
     pub event_type: &'static str,
     /// The schema it is written with: the newest version in `schemas/`.
     pub schema: &'static str,
+    /// The field by which events of this type are told apart where one of each may be written: an
+    /// enum.
+    pub told_apart_by: Option<&'static str>,
+}
+
+impl Emits {
+    /// An event type, by its schema. See [`emits!`](crate::emits).
+    pub const fn new(event_type: &'static str, schema: &'static str) -> Self {
+        Self { event_type, schema, told_apart_by: None }
+    }
+
+    /// Says that what is written once at most is one event of this type *for each value* of this
+    /// field.
+    #[must_use]
+    pub const fn told_apart_by(mut self, field: &'static str) -> Self {
+        self.told_apart_by = Some(field);
+        self
+    }
 }
 
 /// `event` undoes `undoes`; both are the same service's.

@@ -8,6 +8,7 @@
 
 mod codec;
 mod declaration;
+mod declared;
 mod envelope;
 pub mod operations;
 mod topics;
@@ -15,6 +16,10 @@ mod trace_parent;
 
 pub use codec::{CodecError, Encoder, WriterSchema, frame_schema_id};
 pub use declaration::{Compensates, Consumes, Declaration, Emits, Event};
+pub use declared::{
+    Begins, Book, Declared, DeclaredCompensation, DeclaredConsumption, DeclaredEvent,
+    DeclaredStatus, Holds, status_of,
+};
 pub use envelope::{
     DEAD_HISTORY, Envelope, InvalidEnvelope, REDRIVE, TARGET_GROUP, dead_letter_headers, headers,
 };

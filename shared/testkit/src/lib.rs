@@ -4,6 +4,7 @@
 //! Nothing here returns an error: a panic is the report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
+mod conformance;
 mod events;
 pub mod http;
 mod late_registry;
@@ -12,6 +13,7 @@ pub mod raw;
 mod sandbox;
 pub mod schemas;
 
+pub use conformance::Conformance;
 pub use late_registry::LateRegistry;
 pub use runtime::database;
 pub use sandbox::{Sandbox, api, eventually, programs, stack};

@@ -125,8 +125,13 @@ pub fn released() -> Vec<(String, String, String)> {
     services.into_iter().flat_map(of).collect()
 }
 
+/// The newest version of an event's schema, if it has any.
+pub(crate) fn newest(service: &str, event_type: &str) -> Option<String> {
+    versions(service, event_type).pop().map(|(_, text)| text)
+}
+
 /// The repository, seen from this crate.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 

@@ -5,7 +5,7 @@ use testkit::schemas::{Reads, assert_writes};
 
 use crate::{COMPLETED, CONFIRMED, ORDER, cancelled};
 
-fn placed() -> OrderPlaced {
+pub(crate) fn placed() -> OrderPlaced {
     let currency: Currency = "EUR".parse().unwrap();
     let line = |sku: &str, pieces, amount| Line {
         sku: sku.parse().unwrap(),

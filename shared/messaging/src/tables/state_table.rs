@@ -37,7 +37,8 @@ impl StateTable {
         self
     }
 
-    pub(crate) fn name(&self) -> &'static str {
+    /// Its name.
+    pub fn name(&self) -> &'static str {
         self.name
     }
 

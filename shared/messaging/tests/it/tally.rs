@@ -135,16 +135,12 @@ impl Service for Tally {
 
     fn declaration() -> Declaration<Input> {
         Declaration {
-            service: TALLY,
             consumes: vec![
                 Consumes::new::<Added>(UPSTREAM, "Added", ADDED, Input::Added),
                 Consumes::new::<Added>(SIDESTREAM, "Inserted", INSERTED, Input::Added).may_linger(),
             ],
-            emits: vec![
-                Emits { event_type: "Counted", schema: COUNTED },
-                Emits { event_type: "Answered", schema: ANSWERED },
-            ],
-            compensates: vec![],
+            emits: vec![Emits::new("Counted", COUNTED), Emits::new("Answered", ANSWERED)],
+            ..Declaration::of(TALLY, "counts")
         }
     }
 

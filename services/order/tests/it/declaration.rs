@@ -1,0 +1,24 @@
+use messaging::Service as _;
+use order::Order;
+use order::domain::{Input, State};
+use order::events::Event;
+use testkit::Conformance;
+
+use crate::schemas::placed;
+use crate::{CHARGED, DECLINED, ORDER, REFUSED, SHIPPED, STOCK_FAILED};
+
+#[test]
+fn what_it_does_is_what_it_declares() {
+    let service = Order::default();
+    Conformance::<Order>::new()
+        .begins(State::Placed, [Event::from(placed())])
+        .reads("StockReservationFailed", STOCK_FAILED)
+        .reads("PaymentCharged", CHARGED)
+        .reads("PaymentFailed", DECLINED)
+        .reads("ShipmentCreated", SHIPPED)
+        .reads("ShipmentFailed", REFUSED)
+        .command(Input::DeadlinePassed)
+        .command(Input::CancelRequested)
+        .command(Input::Undone)
+        .check(|state, input| service.decide(ORDER, state, input, &mut ()).ok());
+}

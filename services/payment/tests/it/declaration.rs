@@ -1,0 +1,16 @@
+use payment::Payment;
+use testkit::Conformance;
+
+use crate::{CANCELLED, STOCK_RESERVED, charged, decide_payment, declined, placed, refunded};
+
+#[test]
+fn what_it_does_is_what_it_declares() {
+    Conformance::<Payment>::new()
+        .reads("OrderPlaced", placed())
+        .reads("StockReserved", STOCK_RESERVED)
+        .reads("OrderCancelled", CANCELLED)
+        .outcome("charge", charged())
+        .outcome("charge", declined())
+        .outcome("refund", refunded())
+        .check(|state, input| Some(decide_payment(state, input)));
+}

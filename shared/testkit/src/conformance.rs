@@ -1,0 +1,435 @@
+//! Whether a service does what it declares, found out by trying every order of things.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Debug;
+use std::fs;
+
+use contracts::{
+    Declaration, Declared, DeclaredCompensation, DeclaredConsumption, DeclaredEvent,
+    DeclaredStatus, status_of,
+};
+use kernel::Decision;
+use messaging::DecisionOf;
+use runtime::App;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::schemas::{newest, root};
+
+/// The variable that has what is committed written anew, instead of compared.
+const RENDER: &str = "FARANDOLE_RENDER";
+/// How many situations a service's part of a saga may have. One with more has states that hold more
+/// than where it is.
+const SITUATIONS_MAX: usize = 200_000;
+
+/// Samples of everything that can happen to a saga in a service, with which its state machine is
+/// driven through every order of them, each any number of times.
+///
+/// [`check`](Self::check) finds out of each status what the service must have read and emitted by then,
+/// and which calls it waits for; holds that against what it declares; and against
+/// `services/<name>/declaration.json`, from which the tools know the service.
+#[must_use = "end with check()"]
+pub struct Conformance<S: App> {
+    starts: Vec<(S::State, Vec<S::Event>)>,
+    inputs: Vec<(Cause, S::Input)>,
+    personal: Vec<&'static str>,
+}
+
+/// Where an input comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Cause {
+    /// An event of this type was read.
+    Event(&'static str),
+    /// The call of this step has an outcome.
+    Outcome(&'static str),
+    /// Time has passed, or somebody asks for it.
+    Command,
+}
+
+/// All that can be different about a saga in a service.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Situation {
+    /// The state, as it is stored.
+    state: String,
+    read: BTreeSet<&'static str>,
+    said: BTreeSet<String>,
+    calls: BTreeSet<&'static str>,
+}
+
+impl<S: App> Default for Conformance<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: App> Conformance<S> {
+    /// Of a saga that the service has never heard of.
+    pub fn new() -> Self {
+        let starts = vec![(S::State::default(), Vec::new())];
+        Self { starts, inputs: Vec::new(), personal: Vec::new() }
+    }
+
+    /// The saga may also begin here, with these events.
+    pub fn begins(mut self, state: S::State, events: impl Into<Vec<S::Event>>) -> Self {
+        self.starts.push((state, events.into()));
+        self
+    }
+
+    /// An event of this type may be read. Where it matters what it says, give several.
+    pub fn reads(mut self, event: &'static str, input: S::Input) -> Self {
+        self.inputs.push((Cause::Event(event), input));
+        self
+    }
+
+    /// The call of this step may have this outcome.
+    pub fn outcome(mut self, step: &'static str, input: S::Input) -> Self {
+        self.inputs.push((Cause::Outcome(step), input));
+        self
+    }
+
+    /// This may be asked for at any time, or be due.
+    pub fn command(mut self, input: S::Input) -> Self {
+        self.inputs.push((Cause::Command, input));
+        self
+    }
+
+    /// The samples hold these, which are personal data: what is logged must not.
+    pub fn personal(mut self, words: &[&'static str]) -> Self {
+        self.personal.extend(words);
+        self
+    }
+
+    /// Checks all of it. `decide` decides on one input; `None` stands for one that it cannot process.
+    pub fn check(self, mut decide: impl FnMut(&S::State, &S::Input) -> Option<DecisionOf<S>>)
+    where
+        S::Input: Debug,
+        S::State: Debug,
+    {
+        let declaration = S::declaration();
+        let mut found = Exploration::new(&declaration);
+        let mut open = VecDeque::new();
+        for (state, events) in &self.starts {
+            let said = events.iter().map(|event| found.fact(event)).collect();
+            let (read, calls) = (BTreeSet::new(), BTreeSet::new());
+            let situation = Situation { state: stored(state), read, said, calls };
+            if found.meets(&situation) {
+                open.push_back((situation, state.clone()));
+            }
+        }
+        while let Some((at, state)) = open.pop_front() {
+            self.assert_discreet(&state);
+            for (cause, input) in &self.inputs {
+                self.assert_discreet(input);
+                let Some(decision) = decide(&state, input) else { continue };
+                decision.effects.iter().for_each(|effect| self.assert_discreet(effect));
+                let next = found.step(&at, *cause, &decision);
+                if found.meets(&next) {
+                    open.push_back((next, decision.state));
+                }
+            }
+        }
+        found.assert_declared(&declaration);
+        let declared = found.declared(&declaration, S::PORT, S::STATES.name());
+        compare(&declared);
+    }
+
+    fn assert_discreet(&self, logged: &impl Debug) {
+        for word in &self.personal {
+            let shown = format!("{logged:?}");
+            assert!(!shown.contains(word), "its Debug shows {word:?}, which is personal: {shown}");
+        }
+    }
+}
+
+fn stored(state: &impl Serialize) -> String {
+    serde_json::to_string(state).unwrap()
+}
+
+/// What is found on the way.
+struct Exploration {
+    service: &'static str,
+    paths: &'static [&'static str],
+    consumed: BTreeSet<&'static str>,
+    leads_to: BTreeMap<&'static str, &'static [&'static str]>,
+    begins_by: Option<String>,
+    told_apart_by: BTreeMap<&'static str, &'static str>,
+    situations: BTreeSet<Situation>,
+    /// Statuses that something changes.
+    changing: BTreeSet<String>,
+    /// Which events were seen to lead to which.
+    led: BTreeSet<(&'static str, String)>,
+}
+
+impl Exploration {
+    fn new<I>(declaration: &Declaration<I>) -> Self {
+        let consumes = &declaration.consumes;
+        let apart = |it: &contracts::Emits| Some((it.event_type, it.told_apart_by?));
+        Self {
+            service: declaration.service,
+            paths: declaration.status,
+            consumed: consumes.iter().map(|it| it.event_type).collect(),
+            leads_to: consumes.iter().map(|it| (it.event_type, it.leads_to)).collect(),
+            begins_by: declaration.begins.as_ref().map(|begins| begins.event.clone()),
+            told_apart_by: declaration.emits.iter().filter_map(apart).collect(),
+            situations: BTreeSet::new(),
+            changing: BTreeSet::new(),
+            led: BTreeSet::new(),
+        }
+    }
+
+    /// An event as tools name it.
+    fn fact(&self, event: &impl contracts::Event) -> String {
+        let event_type = event.event_type();
+        let Some(field) = self.told_apart_by.get(event_type) else {
+            return event_type.to_owned();
+        };
+        let value = &serde_json::to_value(event).unwrap()[field];
+        let value = value.as_str().unwrap_or_else(|| {
+            panic!("{event_type} is told apart by {field}, which is no text: {value}")
+        });
+        format!("{event_type}:{value}")
+    }
+
+    /// Whether it is new.
+    fn meets(&mut self, situation: &Situation) -> bool {
+        assert!(
+            self.situations.len() < SITUATIONS_MAX,
+            "{} has more than {SITUATIONS_MAX} situations: keep counts and texts that grow out of its \
+             states",
+            self.service
+        );
+        self.situations.insert(situation.clone())
+    }
+
+    /// What a decision makes of a situation.
+    fn step<St: Serialize, E: contracts::Event, F: kernel::Effect>(
+        &mut self,
+        at: &Situation,
+        cause: Cause,
+        decision: &Decision<St, E, F>,
+    ) -> Situation {
+        let mut next = Situation { state: stored(&decision.state), ..at.clone() };
+        match cause {
+            Cause::Event(event) => {
+                assert!(self.consumed.contains(event), "{event} is not in what it consumes");
+                next.read.insert(event);
+            }
+            Cause::Outcome(step) => {
+                next.calls.remove(step);
+            }
+            Cause::Command => {}
+        }
+        for event in &decision.events {
+            let event_type = event.event_type();
+            let leads = |by: &&&'static str| self.leads_to[**by].contains(&event_type);
+            let by: Vec<&'static str> = next.read.iter().filter(leads).copied().collect();
+            assert!(
+                !by.is_empty() || cause == Cause::Command,
+                "{event_type} is emitted by {:?} in {}, and nothing that was read is said to lead to \
+                 it: add it to a leads_to(…)",
+                cause,
+                at.state
+            );
+            self.led.extend(by.into_iter().map(|by| (by, event_type.to_owned())));
+            next.said.insert(self.fact(event));
+        }
+        for effect in &decision.effects {
+            let step = effect.step();
+            assert!(
+                next.calls.insert(step),
+                "{step} is called for twice: {cause:?} in {}",
+                at.state
+            );
+        }
+        if next.state != at.state {
+            self.changing.insert(self.status(&at.state));
+        }
+        next
+    }
+
+    fn status(&self, state: &str) -> String {
+        let state: Value = serde_json::from_str(state).unwrap();
+        status_of(&state, self.paths)
+    }
+
+    /// Holds what is declared against what was found.
+    fn assert_declared<I>(&self, declaration: &Declaration<I>) {
+        let service = self.service;
+        let said: BTreeSet<&str> =
+            self.situations.iter().flat_map(|it| &it.said).map(|fact| type_of(fact)).collect();
+        for emitted in &declaration.emits {
+            let event = emitted.event_type;
+            assert!(
+                newest(service, event).as_deref() == Some(emitted.schema),
+                "{service} declares {event} by an older version than the newest in schemas/: name that \
+                 in emits!({service:?}, {event}, …)"
+            );
+            assert!(
+                said.contains(event),
+                "{service} says that it emits {event}, and no order of these samples leads to it"
+            );
+        }
+        let read: BTreeSet<&str> =
+            self.situations.iter().flat_map(|it| &it.read).copied().collect();
+        for consumed in &self.consumed {
+            assert!(
+                read.contains(consumed),
+                "give a sample of {consumed}, by reads({consumed:?}, …)"
+            );
+        }
+        for (event, leads_to) in &self.leads_to {
+            for led in *leads_to {
+                assert!(
+                    self.led.contains(&(event, (*led).to_owned())),
+                    "{service} says that {event} may lead to {led}, and in no order of these samples \
+                     it does"
+                );
+            }
+        }
+        let statuses: BTreeSet<String> =
+            self.situations.iter().map(|it| self.status(&it.state)).collect();
+        let named = declaration.settles.iter().flat_map(|(_, statuses)| *statuses).copied();
+        let begins = declaration.begins.iter();
+        let of_begins = begins.flat_map(|it| [&it.until_deadline, &it.timed_out, &it.undone]);
+        let of_begins = of_begins.map(String::as_str).filter(|status| !status.is_empty());
+        for status in named.chain(of_begins) {
+            assert!(
+                statuses.contains(status),
+                "{service} has no status {status:?} in any order of these samples: {statuses:?}"
+            );
+        }
+        if let Some(begins_by) = &self.begins_by {
+            assert!(said.contains(begins_by.as_str()), "give the state it begins in, by begins(…)");
+        }
+    }
+
+    fn declared<I>(&self, declaration: &Declaration<I>, port: u16, table: &str) -> Declared {
+        let Declaration { service, about, consumes, emits, compensates, status, .. } = declaration;
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let settles = declaration.settles.iter();
+        Declared {
+            service: (*service).to_owned(),
+            about: (*about).to_owned(),
+            port,
+            table: table.to_owned(),
+            status: owned(status),
+            consumes: consumes
+                .iter()
+                .map(|it| DeclaredConsumption {
+                    event: it.event_type.to_owned(),
+                    from: it.from.to_owned(),
+                    leads_to: owned(it.leads_to),
+                    may_linger: it.may_linger,
+                })
+                .collect(),
+            emits: emits
+                .iter()
+                .map(|it| DeclaredEvent {
+                    event: it.event_type.to_owned(),
+                    told_apart_by: it.told_apart_by.map(str::to_owned),
+                })
+                .collect(),
+            compensates: compensates
+                .iter()
+                .map(|it| DeclaredCompensation {
+                    event: it.event.to_owned(),
+                    undoes: it.undoes.to_owned(),
+                })
+                .collect(),
+            begins: declaration.begins.clone(),
+            settles: settles.map(|(end, statuses)| ((*end).to_owned(), owned(statuses))).collect(),
+            books: declaration.books.clone(),
+            statuses: self.statuses(),
+        }
+    }
+
+    fn statuses(&self) -> Vec<DeclaredStatus> {
+        let mut by_status: BTreeMap<String, Vec<&Situation>> = BTreeMap::new();
+        for situation in &self.situations {
+            by_status.entry(self.status(&situation.state)).or_default().push(situation);
+        }
+        let mut statuses: Vec<DeclaredStatus> = by_status
+            .into_iter()
+            .map(|(status, situations)| self.declared_status(status, &situations))
+            .collect();
+        // That of a saga that it has never heard of is the one that nothing has led to.
+        statuses.sort_by_key(|it| {
+            let not_first = !(it.has_read.is_empty() && it.not_read.len() == self.consumed.len());
+            (not_first || !it.has_said.is_empty(), it.is_final, it.status.clone())
+        });
+        statuses
+    }
+
+    fn declared_status(&self, status: String, situations: &[&Situation]) -> DeclaredStatus {
+        let calls = situations[0].calls.clone();
+        let differs = situations.iter().find(|it| it.calls != calls);
+        assert!(
+            differs.is_none(),
+            "in the status {status:?} {} waits now for {calls:?} and now for {:?}: tell the two apart \
+             by a member of the state, and name that in the declaration's `status`",
+            self.service,
+            differs.map(|it| &it.calls)
+        );
+        let all = |of: fn(&Situation) -> BTreeSet<String>| -> (Vec<String>, BTreeSet<String>) {
+            let sets: Vec<BTreeSet<String>> = situations.iter().map(|it| of(it)).collect();
+            let ever: BTreeSet<String> = sets.iter().flatten().cloned().collect();
+            let is_always = |one: &&String| sets.iter().all(|set| set.contains(*one));
+            (ever.iter().filter(is_always).cloned().collect(), ever)
+        };
+        let (has_read, ever_read) = all(|it| it.read.iter().map(|it| (*it).to_owned()).collect());
+        let (has_said, ever_said) = all(|it| it.said.clone());
+        let not_read = self.consumed.iter().filter(|event| !ever_read.contains(**event));
+        DeclaredStatus {
+            not_read: not_read.map(|event| (*event).to_owned()).collect(),
+            may_say: ever_said.into_iter().filter(|it| !has_said.contains(it)).collect(),
+            has_read,
+            has_said,
+            calls: calls.into_iter().map(str::to_owned).collect(),
+            is_final: !self.changing.contains(&status),
+            status,
+        }
+    }
+}
+
+fn type_of(fact: &str) -> &str {
+    fact.split_once(':').map_or(fact, |(event_type, _)| event_type)
+}
+
+/// The same JSON, with what is in a list on one line.
+fn a_line_each(pretty: &str) -> String {
+    let (mut lines, mut item) = (String::new(), None::<Vec<&str>>);
+    for line in pretty.lines() {
+        match (&mut item, line) {
+            (None, "    {") => item = Some(vec!["{"]),
+            (None, line) => lines.extend([line, "\n"]),
+            (Some(parts), line) => {
+                parts.push(line.trim_start());
+                if line.starts_with("    }") {
+                    lines.extend(["    ", &parts.join(" "), "\n"]);
+                    item = None;
+                }
+            }
+        }
+    }
+    lines
+}
+
+/// Holds what is committed against what the code says.
+fn compare(declared: &Declared) {
+    let service = &declared.service;
+    let path = root().join("services").join(service).join("declaration.json");
+    let rendered = a_line_each(&serde_json::to_string_pretty(declared).unwrap());
+    if std::env::var_os(RENDER).is_some() {
+        return fs::write(&path, rendered).unwrap();
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    let first = committed.lines().zip(rendered.lines()).position(|(a, b)| a != b);
+    let line = first.unwrap_or(committed.lines().count().min(rendered.lines().count()));
+    assert!(
+        committed == rendered,
+        "services/{service}/declaration.json is not what the code says, from line {} on, which is to \
+         be {:?}: run make render, and commit what it changes",
+        line + 1,
+        rendered.lines().nth(line).unwrap_or_default()
+    );
+}
