@@ -16,6 +16,5 @@ mod rolling;
 mod secrets;
 mod status;
 mod stories;
-mod stuck;
 mod test_fleet;
 mod trace;

@@ -1,20 +1,19 @@
-//! The audit: what must always hold, and what must hold at rest, checked over the five databases,
+//! The audit: what must always hold, and what must hold at rest, checked over the services' databases,
 //! the topics and the dead letters. It writes nowhere and joins no group.
 //!
 //! It can be run under load: things are read in an order in which later ones can only know more
 //! (see [`books`]), so what happens meanwhile never looks wrong. A database that cannot be read, such
 //! as for a lock, hides what it knows and no more. It needs about 1 kB of memory per order.
 
+mod balances;
 mod books;
 mod checks;
 mod error;
-mod facts;
 mod ledger;
 mod log;
 mod options;
 mod report;
 mod rest;
-mod rules;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -28,12 +27,12 @@ use tokio::task::spawn_blocking;
 use self::books::Books;
 use self::checks::Auditor;
 pub use self::error::AuditError;
-use self::facts::Service;
 use self::ledger::Ledger;
 use self::log::{Before, Log, Scribe};
 pub use self::options::AuditOptions;
 use self::report::Name;
 pub use self::report::{AuditReport, Check};
+use crate::choreography::Service;
 
 /// Where a fleet is.
 #[derive(Clone)]
@@ -46,31 +45,6 @@ pub struct AuditTargets {
     pub topics: Topics,
     /// By service, the URL of its database.
     pub database_urls: HashMap<String, String>,
-}
-
-/// The services whose databases are audited.
-pub fn audited_services() -> [&'static str; 5] {
-    Service::ALL.map(Service::name)
-}
-
-/// What each service reads, by type of event, as the audit expects it.
-pub fn audited_events() -> Vec<(&'static str, Vec<&'static str>)> {
-    let reads = |service: Service| {
-        let mut types: Vec<&str> = service.reads().map(facts::Fact::event_type).collect();
-        types.dedup();
-        types
-    };
-    Service::ALL.into_iter().map(|service| (service.name(), reads(service))).collect()
-}
-
-/// The services whose events a service reads.
-pub fn sources(service: &str) -> Vec<&'static str> {
-    let service = Service::ALL.into_iter().find(|one| one.name() == service);
-    let facts = service.into_iter().flat_map(Service::reads);
-    let mut sources: Vec<&str> = facts.map(|fact| fact.source().name()).collect();
-    sources.sort_unstable();
-    sources.dedup();
-    sources
 }
 
 /// Audits a fleet once. Takes about half a minute per million orders.
@@ -112,11 +86,11 @@ pub async fn audit_at_rest(
     }
 }
 
-/// Reads the databases. That of the order service is the last, so that it has every order that
-/// another one has.
+/// Reads the databases. That of the service that begins the sagas is the last, so that it has every
+/// one that another has.
 async fn ledgers(targets: &AuditTargets) -> Result<Vec<Ledger>, AuditError> {
     let mut ledgers = Vec::new();
-    for service in Service::ALL.into_iter().rev() {
+    for service in in_reading_order() {
         let missing = || AuditError::Database {
             service: service.name(),
             reason: "nobody has said where it is".to_owned(),
@@ -124,8 +98,13 @@ async fn ledgers(targets: &AuditTargets) -> Result<Vec<Ledger>, AuditError> {
         let url = targets.database_urls.get(service.name()).ok_or_else(missing)?;
         ledgers.push(Ledger::read(service, url).await);
     }
-    ledgers.reverse();
+    ledgers.sort_by_key(|ledger| ledger.service);
     Ok(ledgers)
+}
+
+fn in_reading_order() -> impl Iterator<Item = Service> {
+    let others = Service::all().filter(|service| !service.begins());
+    others.chain([Service::first()])
 }
 
 /// Reads the topics.
@@ -167,11 +146,7 @@ fn look_through(books: &Books, options: &AuditOptions) -> AuditReport {
     for ledger in &books.ledgers {
         let name = ledger.service.name();
         report.unknown.extend(ledger.dark.iter().map(|why| format!("{name}: {why}")));
-        if ledger.service == Service::Inventory
-            && (ledger.dark.is_some() || !ledger.unread.is_empty())
-        {
-            report.unchecked(Name::Stock);
-        }
+        ledger.unchecked.iter().for_each(|book| report.unchecked(Name::Book(book)));
         report.unknown.extend(ledger.unread.iter().cloned());
         report.notes.extend(ledger.odd.iter().take(options.lines).map(|order| {
             format!(

@@ -4,6 +4,7 @@
 use std::io;
 use std::time::Duration;
 
+use declarations::fleet;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{Connection as _, Error, FromRow, Postgres, query::QueryAs};
 use tokio::time::timeout;
@@ -21,15 +22,6 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(12);
 /// SQLSTATEs (`PostgreSQL` documentation, appendix A).
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 const QUERY_CANCELED: &str = "57014";
-
-/// A table of each service that no other has.
-const OWN_TABLES: [(&str, &str); 5] = [
-    ("order", "orders"),
-    ("inventory", "reservations"),
-    ("payment", "payments"),
-    ("shipping", "shipments"),
-    ("notification", "notifications"),
-];
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,22 +89,20 @@ pub async fn connect(service: &str, url: &str, limits: Limits) -> Result<PgConne
 
 /// The variable that says where a service's database is.
 pub fn variable(service: &str) -> String {
-    format!("{}_DATABASE_URL", service.to_uppercase())
+    format!("{}_DATABASE_URL", service.to_uppercase().replace('-', "_"))
 }
 
-/// Whose database it is, by its tables.
+/// Whose database it is, by its table of states.
 async fn owner(connection: &mut PgConnection) -> Result<Option<&'static str>, Error> {
-    let tables: Vec<String> = OWN_TABLES.iter().map(|(_, table)| (*table).to_owned()).collect();
+    let tables: Vec<String> = fleet().services().iter().map(|it| it.table.clone()).collect();
     let there: Option<String> = sqlx::query_scalar(
         "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL LIMIT 1",
     )
     .bind(tables)
     .fetch_optional(connection)
     .await?;
-    let of = |(service, table): (&'static str, &str)| {
-        there.as_deref().is_some_and(|there| there == table).then_some(service)
-    };
-    Ok(OWN_TABLES.into_iter().find_map(of))
+    let of = fleet().services().iter().find(|service| Some(&service.table) == there.as_ref());
+    Ok(of.map(|service| service.service.as_str()))
 }
 
 /// The rows of a question to a service's database.

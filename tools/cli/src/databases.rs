@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use farandole_cli::database::{self, Limits, variable};
-use farandole_cli::{SERVICES, Unreadable};
+use farandole_cli::{Unreadable, services};
 use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
 
@@ -25,7 +25,7 @@ impl Args for Databases {
                 .hide_short_help(true)
                 .global(true)
         };
-        command.next_help_heading("Databases").args(SERVICES.map(flag))
+        command.next_help_heading("Databases").args(services().map(flag))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -36,7 +36,7 @@ impl Args for Databases {
 impl FromArgMatches for Databases {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut urls = BTreeMap::new();
-        for service in SERVICES {
+        for service in services() {
             let Some(url) = matches.get_one::<String>(&variable(service)) else { continue };
             check(service, url)?;
             urls.insert(service, url.clone());

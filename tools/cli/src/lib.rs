@@ -4,6 +4,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod audit;
+mod choreography;
 pub mod database;
 pub mod decisions;
 pub mod gaps;
@@ -17,18 +18,27 @@ pub mod text;
 mod topics;
 mod unreadable;
 
-pub use audit::{
-    AuditError, AuditOptions, AuditReport, AuditTargets, Check, audit, audit_at_rest,
-    audited_events, audited_services, sources,
-};
+pub use audit::{AuditError, AuditOptions, AuditReport, AuditTargets, Check, audit, audit_at_rest};
 pub use schemas::{
     InvalidSchemas, SchemaReport, SchemaState, Schemas, check_schemas, register_schemas,
 };
+pub use state::followed;
 pub use topics::{TopicShape, check_topics, clients, create_topics};
 pub use unreadable::Unreadable;
 
 /// The order, which is the saga of each event.
 pub use kernel::SagaKey as OrderId;
 
-/// The five services, in the order in which an order meets them.
-pub const SERVICES: [&str; 5] = ["order", "inventory", "payment", "shipping", "notification"];
+/// The services of the fleet that is looked at, in the order in which an order meets them.
+pub fn services() -> impl DoubleEndedIterator<Item = &'static str> + ExactSizeIterator {
+    declarations::fleet().names()
+}
+
+/// The services whose events a service reads.
+pub fn sources(service: &str) -> Vec<&'static str> {
+    let consumes = declarations::fleet().service(service).into_iter().flat_map(|it| &it.consumes);
+    let mut sources: Vec<&str> = consumes.map(|consumed| consumed.from.as_str()).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    sources
+}

@@ -11,9 +11,11 @@ mod print;
 mod table;
 
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use declarations::{Fleet, look_at};
 use farandole_cli::{AuditError, InvalidSchemas, Unreadable};
 use kafka::{AdminError, ReadError, RegistryError};
 
@@ -47,7 +49,9 @@ use crate::print::remark;
 ///   farandole topics create
 ///
 /// Where Kafka, the registry, the services and their databases are is told by the environment or
-/// by flags: --help of each command lists them.
+/// by flags: --help of each command lists them. The services are those that this was built with, or
+/// those whose declarations are in the directory FARANDOLE_DECLARATIONS: NAME/declaration.json or
+/// NAME.json for each service of the fleet.
 ///
 /// Exit codes, of all commands: 0 all is well, or done; 1 something is wrong, was found, or was
 /// refused; 2 wrong usage; 3 it could not be looked (something is away, locked, or not what it
@@ -121,7 +125,16 @@ enum Command {
     Man(help::Man),
 }
 
+/// Where the declarations of another fleet are than the one that this was built with.
+const DECLARATIONS: &str = "FARANDOLE_DECLARATIONS";
+
 fn main() -> ExitCode {
+    if let Some(directory) = std::env::var_os(DECLARATIONS)
+        && let Err(error) = Fleet::read(Path::new(&directory)).and_then(look_at)
+    {
+        remark(&format!("error: {DECLARATIONS}: {error}"));
+        return ExitCode::from(USAGE);
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(mut error) => return say(&mut error),

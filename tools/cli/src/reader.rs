@@ -4,7 +4,7 @@ use contracts::Topics;
 use kafka::{EventReader, ReadError, ReadFrom, Registry};
 use serde_json::Value;
 
-use crate::schemas::Schemas;
+use crate::services;
 
 /// Opens the events of all services. See [`EventReader::next`].
 pub async fn open(
@@ -13,7 +13,7 @@ pub async fn open(
     topics: &Topics,
     from: ReadFrom,
 ) -> Result<EventReader, ReadError> {
-    let names = Schemas::embedded().services().iter().map(|name| topics.events(name)).collect();
+    let names = services().map(|name| topics.events(name)).collect();
     EventReader::open(brokers, registry, names, from).await
 }
 

@@ -1,6 +1,6 @@
 //! Orders that hang: whose move it is, and what keeps it from being made.
 //!
-//! All five services' states of each order that has not changed for a while are looked at, from the
+//! All services' states of each order that has not changed for a while are looked at, from the
 //! newest back, in pages, the completed and cancelled ones too: a compensation may hang. An order may
 //! move on while it is looked at; so what seems stuck is read once more before it is told.
 
@@ -28,10 +28,11 @@ pub use order::{Group, Orphan, Stuck, StuckOrder};
 pub use said::{Found, Said, letters_of, placed_after, said_by};
 pub use work::{DeadLetter, Parked, PendingCall, Work};
 
-use self::states::{Order, Wanted};
+use self::states::Order;
+pub(crate) use self::states::{Wanted, elsewhere};
 use crate::decisions::Decisions;
 use crate::unreadable::Unreadable;
-use crate::{OrderId, SERVICES};
+use crate::{OrderId, services as services_of_fleet};
 
 /// Which orders are wanted.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +65,7 @@ pub async fn find(
             walk::walk(databases, older_than, placed_within, decisions, limit).await?
         }
     };
-    let mut orders = states::these(&mut databases.order, &wanted, 0.0).await?;
+    let mut orders = states::these(databases.first(), &wanted, 0.0).await?;
     if orders.is_empty() && matches!(filter, Filter::Order(_)) {
         return Ok(None);
     }
@@ -84,7 +85,7 @@ async fn look_closer(
     let ids: Vec<Uuid> = orders.iter().map(|order| order.id.0).collect();
     let mut works = BTreeMap::new();
     for (service, database) in databases.all() {
-        works.insert(service, work::of(service, database, &ids, blind).await);
+        works.insert(service.name(), work::of(service.name(), database, &ids, blind).await);
     }
     let mut take = |service: &str, order| works.get_mut(service)?.remove(&order);
     orders.into_iter().map(|order| describe(order, &mut take)).collect()
@@ -94,7 +95,7 @@ fn describe(
     order: Order,
     take: &mut impl FnMut(&'static str, OrderId) -> Option<Work>,
 ) -> StuckOrder {
-    let Order { id, cancel_reason, placed_at, since, states } = order;
+    let Order { id, placed_at, since, states } = order;
     let mut services: Vec<Work> = Vec::new();
     for Move { service, awaits } in moves(&states) {
         if let Some(work) = services.iter_mut().find(|work| work.service == service) {
@@ -103,9 +104,9 @@ fn describe(
             services.push(Work { awaits: vec![awaits], ..work });
         }
     }
-    let others = SERVICES.into_iter().filter_map(|service| take(service, id));
+    let others = services_of_fleet().filter_map(|service| take(service, id));
     services.extend(others.filter(Work::is_open));
-    let status = states.order;
+    let (status, cancel_reason) = moves::fate(states.fate());
     StuckOrder { order_id: id, status, cancel_reason, placed_at, since, services }
 }
 

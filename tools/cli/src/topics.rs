@@ -3,7 +3,7 @@ use std::time::Duration;
 use contracts::Topics;
 use kafka::{Admin, AdminError, TopicPlan, TopicReport};
 
-use crate::schemas::Schemas;
+use crate::services;
 
 /// How the topics are made. Services require equal numbers of partitions of all of them.
 #[derive(Debug, Clone)]
@@ -26,8 +26,6 @@ impl Default for TopicShape {
 impl TopicShape {
     /// The events and the dead letters of each service, and the log of operations.
     fn plans(&self, topics: &Topics) -> Vec<TopicPlan> {
-        let schemas = Schemas::embedded();
-        let services = schemas.services();
         let plan = |name, retention: Option<Duration>| TopicPlan {
             name,
             partitions: self.partitions,
@@ -35,9 +33,8 @@ impl TopicShape {
             retention,
             large_records: retention.is_none(),
         };
-        let events =
-            services.iter().map(|service| plan(topics.events(service), Some(self.retention)));
-        let dead_letters = services.iter().map(|service| plan(topics.dead_letters(service), None));
+        let events = services().map(|service| plan(topics.events(service), Some(self.retention)));
+        let dead_letters = services().map(|service| plan(topics.dead_letters(service), None));
         // One partition: what operators did is read in the order in which they did it.
         let operations =
             TopicPlan { partitions: 1, large_records: false, ..plan(topics.operations(), None) };
@@ -47,7 +44,7 @@ impl TopicShape {
 
 /// The client ids by which Kafka knows the services, for quotas.
 pub fn clients(topics: &Topics) -> Vec<String> {
-    Schemas::embedded().services().iter().map(|service| topics.group(service)).collect()
+    services().map(|service| topics.group(service)).collect()
 }
 
 /// Creates the topics that are missing, and returns when they can be used. A topic that is there

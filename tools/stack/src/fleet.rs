@@ -12,8 +12,7 @@ use crate::part::{Launch, Part, until_broken};
 use crate::ports::{PORT_ATTEMPTS, Ports};
 use crate::probe::Probe;
 
-/// The five services, in the order in which an order meets them.
-pub const SERVICES: [&str; 5] = ["order", "inventory", "payment", "shipping", "notification"];
+pub use declarations::SERVICES;
 
 /// How to start services.
 #[derive(Clone, Debug)]
@@ -22,7 +21,7 @@ pub struct FleetOptions {
     pub programs: PathBuf,
     /// Variables for all services, beside those that connect them with the stack.
     pub environment: Vec<(String, String)>,
-    /// The default ports, 8081 to 8085, instead of free ones.
+    /// The services' default ports instead of free ones.
     pub default_ports: bool,
     /// Put before the name of each service to give its database; and, in `environment`, before
     /// topics as `TOPIC_PREFIX`.
@@ -54,16 +53,16 @@ impl Fleet {
 
     async fn start_once(to: &Connections, options: &FleetOptions) -> Result<Self, Error> {
         let mut services = BTreeMap::new();
-        for (name, port) in SERVICES.into_iter().zip(8081..) {
+        for (name, declared) in SERVICES.into_iter().zip(declarations::fleet().services()) {
             to.create_database(&format!("{}{name}", options.prefix)).await?;
-            let port = options.default_ports.then_some(port);
+            let port = options.default_ports.then_some(declared.port);
             services.insert(name, instance(to, options, name, 1, port)?);
         }
         try_join_all(services.values().map(Part::start)).await?;
         Ok(Self { services })
     }
 
-    /// One of the five.
+    /// One of them.
     pub fn service(&self, name: &str) -> &Part {
         &self.services[name]
     }
@@ -73,7 +72,7 @@ impl Fleet {
         format!("http://127.0.0.1:{}", self.service(name).port())
     }
 
-    /// All five, by name.
+    /// All of them, by name.
     pub fn services(&self) -> impl Iterator<Item = (&'static str, &Part)> {
         self.services.iter().map(|(name, part)| (*name, part))
     }

@@ -2,9 +2,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use uuid::Uuid;
 
-use super::facts::{Service, Services};
 use super::ledger::{Ledger, Place, Status};
 use super::log::{Event, Log};
+use crate::choreography::{Service, Services, status};
 
 /// All that is known of a fleet: its databases, and then its topics.
 ///
@@ -14,7 +14,7 @@ use super::log::{Event, Log};
 /// database has; and what a database has, the topics have, or its outbox.
 #[derive(Debug)]
 pub(crate) struct Books {
-    /// In the order of [`Service::ALL`].
+    /// In the order of the fleet.
     pub(crate) ledgers: Vec<Ledger>,
     /// Events are in the order of orders, services and numbers, each once.
     pub(crate) log: Log,
@@ -73,7 +73,7 @@ impl Books {
     }
 
     pub(crate) fn ledger(&self, service: Service) -> &Ledger {
-        &self.ledgers[service as usize]
+        &self.ledgers[service.place()]
     }
 
     /// Whether a service's database could not be read.
@@ -89,7 +89,7 @@ impl Books {
             let first_rows = rows.iter().filter_map(|rows| rows.first()).map(|row| row.order);
             let first_event = events.first().map(|event| event.order);
             let order = first_rows.chain(first_event).min()?;
-            let mut page = OrderPage { order, rows: [None; Service::ALL.len()], events: &[] };
+            let mut page = OrderPage { order, rows: vec![None; rows.len()], events: &[] };
             for (row, rows) in page.rows.iter_mut().zip(&mut rows) {
                 if let Some((first, rest)) = rows.split_first()
                     && first.order == order
@@ -106,13 +106,11 @@ impl Books {
     /// How many orders there are, by status.
     pub(crate) fn summary(&self) -> Vec<(String, usize)> {
         let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
-        for row in &self.ledger(Service::Order).rows {
+        for row in &self.ledger(Service::first()).rows {
             *counts.entry(row.rule).or_default() += 1;
         }
-        let named = counts.into_iter();
-        let named =
-            named.map(|(status, count)| (super::rules::status(Service::Order, status), count));
-        let mut named: Vec<(String, usize)> = named.collect();
+        let named = |(number, count)| (status(Service::first(), number).to_owned(), count);
+        let mut named: Vec<(String, usize)> = counts.into_iter().map(named).collect();
         named.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         named
     }
@@ -122,8 +120,8 @@ impl Books {
 #[derive(Debug)]
 pub(crate) struct OrderPage<'b> {
     pub(crate) order: Uuid,
-    /// In the order of [`Service::ALL`].
-    pub(crate) rows: [Option<&'b Status>; Service::ALL.len()],
+    /// In the order of the fleet.
+    pub(crate) rows: Vec<Option<&'b Status>>,
     /// By service and number.
     pub(crate) events: &'b [Event],
 }

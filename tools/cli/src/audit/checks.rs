@@ -1,19 +1,14 @@
-use std::collections::BTreeSet;
-
+use contracts::Holds;
 use uuid::Uuid;
 
 use super::books::{Books, OrderPage};
-use super::facts::{Fact, Facts, Service};
 use super::ledger::Status;
 use super::log::{Event, time_of};
 use super::options::AuditOptions;
 use super::report::{AuditReport, Name};
-use super::rules;
 use crate::OrderId;
+use crate::choreography::{Fact, Facts, Service, end_of, rule, status};
 use crate::gaps::Number;
-
-/// The status of an order that an operator had undone because the order service did not know it.
-const NEVER_PLACED: &str = "never_placed";
 
 /// Looks through the books, and writes down what does not hold.
 pub(crate) struct Auditor<'a> {
@@ -27,7 +22,7 @@ impl Auditor<'_> {
     pub(crate) fn check_orders(&mut self) {
         let mut forgotten = 0_usize;
         for page in self.books.orders() {
-            self.check_facts(&page);
+            self.check_books(&page);
             self.check_fate(&page);
             for event in page.events {
                 self.check_read(event);
@@ -36,7 +31,7 @@ impl Auditor<'_> {
                 forgotten += 1;
                 continue;
             }
-            for service in Service::ALL {
+            for service in Service::all() {
                 self.check_numbers(&page, service);
                 self.check_rule(&page, service);
             }
@@ -49,103 +44,36 @@ impl Auditor<'_> {
         }
     }
 
-    /// I2, I4, I5: what happens once at most, and what excludes what.
-    fn check_facts(&mut self, page: &OrderPage<'_>) {
-        let order = page.order;
-        // What was said again of the same call, by a service whose database was restored, was done
-        // once; that it was said twice is for the numbers to tell.
-        let times = |wanted: &[Fact]| {
-            let said = page.events.iter().filter(|event| wanted.contains(&event.fact));
-            said.map(|event| event.call).collect::<BTreeSet<u32>>().len()
-        };
-        let charges = times(&[Fact::Charged]);
-        if charges > 1 {
-            self.report
-                .found(Name::Charges, || format!("order {order} was charged {charges} times"));
-        }
-        for (at, outcome) in super::facts::OUTCOMES.iter().enumerate() {
-            let told = times(&[Fact::TOLD[at]]);
-            if told > 1 {
-                self.report.found(Name::Messages, || {
-                    format!("the customer of order {order} was told {told} times: {outcome}")
-                });
-            }
-        }
-        let [confirmed, ends @ ..] = Fact::TOLD;
-        let told = |fact: Fact| page.events.iter().filter(move |event| event.fact == fact);
-        let end = ends.into_iter().flat_map(told).map(|event| event.sequence).min();
-        if end.is_some_and(|end| told(confirmed).any(|event| event.sequence > end)) {
-            self.report.found(Name::Messages, || {
-                format!("the customer of order {order} was told of the confirmation after the end")
-            });
-        }
-        let shipped = page.is(Service::Shipping, "created") || times(&[Fact::Shipped]) > 0;
-        let cancelled = page.is_cancelled() || times(&[Fact::Cancelled]) > 0;
-        if shipped && cancelled {
-            self.report.found(Name::Shipments, || {
-                format!("order {order} is cancelled, and there is a shipment")
-            });
-        }
-        if page.is(Service::Order, NEVER_PLACED) {
-            return;
-        }
-        let ends: Vec<&Event> = page
-            .events
-            .iter()
-            .filter(|event| matches!(event.fact, Fact::Completed | Fact::Cancelled))
-            .collect();
-        let after_end = |event: &Event| {
-            event.fact.source() == Service::Order
-                && ends.first().is_some_and(|end| event.sequence > end.sequence)
-        };
-        if let Some(after) = page.events.iter().find(|event| after_end(event)) {
-            let (id, end) = (after.id, ends[0].fact.event_type());
-            self.report.found(Name::Fates, || {
-                format!("order {order}: {} ({id}) follows {end}", after.fact.event_type())
-            });
-        }
-    }
-
-    /// At rest: the order is decided, and everyone has done their part.
+    /// At rest: the saga is decided, and everyone has done their part.
     fn check_fate(&mut self, page: &OrderPage<'_>) {
         let order = page.order;
         let placed_at = time_of(order);
-        let status = |service: Service| page.status(service);
-        if self.books.is_dark(Service::Order) {
+        let first = Service::first();
+        if self.books.is_dark(first) {
             return;
         }
-        let Some(row) = page.rows[Service::Order as usize] else {
-            let knows = |service: &Service| page.rows[*service as usize].is_some();
-            if let Some(service) = Service::ALL.into_iter().find(knows) {
+        let Some(row) = page.row(first) else {
+            if let Some(service) = Service::all().find(|service| page.row(*service).is_some()) {
                 self.report.found(Name::Effects, || {
-                    let (name, status) = (service.name(), status(service));
+                    let (name, status) = (service.name(), page.status(service));
                     format!("{name} has order {order} ({status}), which was never placed")
                 });
             }
             return;
         };
-        let fate = rules::status(Service::Order, row.rule);
-        let fits: [&[&str]; 3] = match fate.as_str() {
-            "placed" | "shipped_ahead" | "confirmed" => {
-                self.report
-                    .found_since(Name::Undecided, placed_at, || format!("order {order} is {fate}"));
-                return;
-            }
-            "completed" => [&["shipped"], &["charged"], &["created"]],
-            // What came of a charge that is under way is yet to be known.
-            _ => [
-                &["rejected", "released", "void"],
-                &["void", "failed", "refunded", "charging_cancelled"],
-                &["void", "failed"],
-            ],
-        };
-        let others = [Service::Inventory, Service::Payment, Service::Shipping];
-        let unfit = others.into_iter().zip(fits).filter(|(service, fits)| {
-            let now = status(*service);
-            !fits.contains(&now.as_str()) && !self.books.is_dark(*service)
+        let (fate, is_final) = (status(first, row.rule), rule(first, row.rule).is_final);
+        if !is_final {
+            self.report
+                .found_since(Name::Undecided, placed_at, || format!("order {order} is {fate}"));
+            return;
+        }
+        let end = end_of(fate);
+        let others = Service::all().filter(|other| *other != first && other.is_awaited());
+        let unfit = others.filter(|other| {
+            !other.has_settled(end, page.status(*other)) && !self.books.is_dark(*other)
         });
         let unfit: Vec<String> =
-            unfit.map(|(service, _)| format!("{} {}", service.name(), status(service))).collect();
+            unfit.map(|other| format!("{} {}", other.name(), page.status(other))).collect();
         if !unfit.is_empty() {
             self.report.found_since(Name::Unsettled, placed_at, || {
                 format!("order {order} is {fate}, but: {}", unfit.join(", "))
@@ -178,7 +106,7 @@ impl Auditor<'_> {
     /// What a service has said of an order is in the topics, once, in sequence.
     fn check_numbers(&mut self, page: &OrderPage<'_>, service: Service) {
         let (order, source) = (page.order, service.name());
-        let never_placed = service == Service::Order && page.is(service, NEVER_PLACED);
+        let never_placed = service.begins() && page.was_never_placed();
         let is_unknown = self.books.ledger(service).is_unknown(order);
         if is_unknown || never_placed || self.books.is_dark(service) {
             return;
@@ -235,7 +163,7 @@ impl Auditor<'_> {
         }
         let (order, name) = (page.order, service.name());
         let read = page.read_by(service);
-        let Some(row) = page.rows[service as usize] else {
+        let Some(row) = page.row(service) else {
             if read != Facts::NONE && !ledger.is_unknown(order) {
                 self.report.found(Name::Effects, || {
                     format!("order {order}: {name} has read {}, and has no state", list(read))
@@ -243,11 +171,11 @@ impl Auditor<'_> {
             }
             return;
         };
-        let rule = rules::of(service, row.rule);
+        let rule = rule(service, row.rule);
         let mut wrong = |check, what: &str, facts: Facts| {
             if facts != Facts::NONE {
                 self.report.found(check, || {
-                    let status = rules::status(service, row.rule);
+                    let status = rule.status;
                     format!("order {order}: {name} is {status}, but {what} {}", list(facts))
                 });
             }
@@ -255,83 +183,47 @@ impl Auditor<'_> {
         wrong(Name::Effects, "has not read", rule.has_read.without(read));
         wrong(Name::Effects, "has read", rule.not_read.and(read));
         let said = page.said_by(service);
-        let check = if service == Service::Order { Name::Fates } else { Name::Effects };
+        let check = fates(service).map_or(Name::Effects, Name::Book);
         // What is yet to be published does not say which facts it is about.
         if ledger.unpublished(order).next().is_none() {
             wrong(check, "has not said", rule.has_said.without(said));
         }
-        wrong(check, "has said", said.without(rule.has_said).without(rule.may_say));
-        let mut intended: Vec<&str> = rules::calls(service, row.rule).collect();
-        intended.sort_unstable();
-        if !ledger.calls_of(order).eq(intended.iter().copied()) {
+        // What else was said of what was never begun here, was said before it lost its memory.
+        if !(service.begins() && page.was_never_placed()) {
+            wrong(check, "has said", said.without(rule.has_said).without(rule.may_say));
+        }
+        if !ledger.calls_of(order).eq(rule.calls.iter().map(String::as_str)) {
             self.report.found(Name::Effects, || {
-                let status = rules::status(service, row.rule);
+                let status = rule.status;
                 let calls: Vec<&str> = ledger.calls_of(order).collect();
                 format!("order {order}: {name} is {status}, but intends the calls {calls:?}")
             });
         }
     }
-
-    /// I3, I5: what matters of an event can be read.
-    pub(crate) fn check_legible(&mut self) {
-        for (order, event, fact) in &self.books.log.illegible {
-            let (check, part) = match fact.source() {
-                Service::Notification => (Name::Messages, "the outcome"),
-                _ => (Name::Refunds, "the amount"),
-            };
-            let what = fact.event_type();
-            self.report
-                .found(check, || format!("order {order}: {part} of {what} {event} cannot be read"));
-        }
-    }
-
-    /// I3, per order and currency.
-    pub(crate) fn check_sums(&mut self) {
-        for sums in self.books.log.sums.chunk_by(|a, b| a.order == b.order) {
-            let order = sums[0].order;
-            if !self.books.log.remembers(order) {
-                continue;
-            }
-            let total = |refund: bool, currency: [u8; 3]| -> i64 {
-                let sums = sums.iter().filter(|sum| sum.refund == refund);
-                sums.filter(|sum| sum.currency == currency).map(|sum| sum.amount).sum()
-            };
-            for refund in sums.iter().filter(|sum| sum.refund) {
-                let currency = refund.currency;
-                let (charged, refunded) = (total(false, currency), total(true, currency));
-                if refunded > charged {
-                    self.report.found(Name::Refunds, || {
-                        let currency = String::from_utf8_lossy(&currency);
-                        format!(
-                            "order {order}: {refunded} {currency} refunded, {charged} charged \
-                             (minor units)"
-                        )
-                    });
-                    break;
-                }
-            }
-        }
-    }
 }
 
 impl OrderPage<'_> {
-    fn row(&self, service: Service) -> Option<&Status> {
-        self.rows[service as usize]
+    pub(crate) fn row(&self, service: Service) -> Option<&Status> {
+        self.rows[service.place()]
     }
 
-    fn status(&self, service: Service) -> String {
-        let named = |row: &Status| rules::status(service, row.rule);
-        self.row(service).map_or_else(|| "–".to_owned(), named)
+    pub(crate) fn status(&self, service: Service) -> &'static str {
+        self.row(service).map_or("–", |row| status(service, row.rule))
     }
 
-    fn is(&self, service: Service, status: &str) -> bool {
-        self.row(service).is_some_and(|row| rules::number(service, status) == Some(row.rule))
+    /// Whether an operator had it undone because the service that begins the sagas did not know it.
+    pub(crate) fn was_never_placed(&self) -> bool {
+        let first = Service::first();
+        let undone = first.declared().begins.as_ref().map(|begins| begins.undone.as_str());
+        undone == Some(self.status(first))
     }
 
-    /// A cancelled order's status is its reason.
-    fn is_cancelled(&self) -> bool {
-        let rule = |row: &Status| rules::of(Service::Order, row.rule);
-        self.row(Service::Order).is_some_and(|row| rule(row).has_said.has(Fact::Cancelled))
+    /// Whether this was said, as the topics or the status of who says it tell.
+    pub(crate) fn was_said(&self, fact: Fact) -> bool {
+        let service = fact.source();
+        let by_status = self.row(service).map(|row| rule(service, row.rule).has_said);
+        by_status.is_some_and(|said| said.has(fact))
+            || self.events.iter().any(|event| event.fact == fact)
     }
 
     fn emitted(&self, service: Service) -> u16 {
@@ -341,20 +233,27 @@ impl OrderPage<'_> {
     /// The facts that a service has taken in.
     fn read_by(&self, service: Service) -> Facts {
         let read = self.events.iter().filter(|event| event.seen.has(service));
-        read.fold(Facts::NONE, |facts, event| facts.with(event.fact))
+        read.map(|event| event.fact.untold()).collect()
     }
 
     /// The facts that a service has published, up to the moment at which its database was read.
     fn said_by(&self, service: Service) -> Facts {
         let said = self.events.iter().filter(|event| event.fact.source() == service);
         let said = said.filter(|event| event.sequence <= self.emitted(service));
-        said.fold(Facts::NONE, |facts, event| facts.with(event.fact))
+        said.map(|event| event.fact).collect()
     }
 }
 
 fn list(facts: Facts) -> String {
-    let names: Vec<&str> = facts.iter().map(Fact::event_type).collect();
+    let names: Vec<&str> = facts.iter().map(Fact::name).collect();
     names.join(", ")
+}
+
+/// The book of a service that says which of its events are the last.
+fn fates(service: Service) -> Option<&'static str> {
+    let is_last = |holds: &Holds| matches!(holds, Holds::Last(_));
+    let book = service.declared().books.iter().find(|book| book.holds.iter().any(is_last));
+    book.map(|book| book.name.as_str())
 }
 
 /// An id, or what stands for it.

@@ -3,15 +3,15 @@ use std::time::Duration;
 
 use futures::TryStreamExt as _;
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{Connection as _, Error, FromRow, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, Error, FromRow, Row as _};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::facts::Service;
-use super::rules;
+use crate::choreography::{Service, number as status_number};
 use crate::database::{Limits, connect, explain};
-use crate::state::{is_odd, state};
+use crate::state::{self, STATE};
 use crate::unreadable::Unreadable;
+use contracts::Holds;
 
 /// How long the next row may take. They come from indexes, or after sorting what is small.
 const ROW_LIMIT: Duration = Duration::from_secs(30);
@@ -43,8 +43,10 @@ pub(crate) struct Ledger {
     /// Records that have gone to the dead-letter topic.
     pub(crate) buried: Vec<Place>,
     pub(crate) gaps: Vec<Gap>,
-    /// Of the inventory service: SKUs whose pieces do not add up.
-    pub(crate) stock: Vec<String>,
+    /// What does not add up in it, by the book that says so.
+    pub(crate) imbalances: Vec<(&'static str, String)>,
+    /// The books that could not be looked through.
+    pub(crate) unchecked: Vec<&'static str>,
 }
 
 /// Where a service is with an order.
@@ -92,9 +94,7 @@ impl Ledger {
             let mut snapshot = connect(service.name(), url, Limits::TABLES).await?;
             match Self::read_snapshot(service, &mut snapshot).await {
                 Ok(mut ledger) => {
-                    if service == Service::Inventory {
-                        ledger.read_stock(&mut snapshot).await;
-                    }
+                    ledger.read_books(&mut snapshot).await;
                     // That ends the transaction, too.
                     let _ = snapshot.close().await;
                     Ok(ledger)
@@ -105,6 +105,7 @@ impl Ledger {
         let read: Result<Self, Unreadable> = read.await;
         read.unwrap_or_else(|unreadable| Self {
             dark: Some(unreadable.reason),
+            unchecked: balances(service).map(|(name, _)| name).collect(),
             ..Self::empty(service)
         })
     }
@@ -124,7 +125,8 @@ impl Ledger {
             parked: Vec::new(),
             buried: Vec::new(),
             gaps: Vec::new(),
-            stock: Vec::new(),
+            imbalances: Vec::new(),
+            unchecked: Vec::new(),
         }
     }
 
@@ -150,13 +152,18 @@ impl Ledger {
     }
 
     /// The last to be read, for the transaction ends where it fails.
-    async fn read_stock(&mut self, snapshot: &mut PgConnection) {
-        match all(snapshot, STOCK, stock).await {
-            Ok(stock) => self.stock = stock,
-            Err(error) => {
-                let service = self.service.name();
-                let Unreadable { reason, .. } = explain(service, snapshot, error).await;
-                self.unread.push(format!("{service}'s `stock`, and so I1: {reason}"));
+    async fn read_books(&mut self, snapshot: &mut PgConnection) {
+        for (name, query) in balances(self.service) {
+            let query = query.replace("{state}", STATE);
+            let rows = sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(&mut *snapshot);
+            match next(rows).await {
+                Ok(lines) => self.imbalances.extend(lines.into_iter().map(|line| (name, line))),
+                Err(error) => {
+                    let service = self.service.name();
+                    let Unreadable { reason, .. } = explain(service, snapshot, error).await;
+                    self.unread.push(format!("{service}: {name}: {reason}"));
+                    self.unchecked.push(name);
+                }
             }
         }
     }
@@ -179,6 +186,16 @@ impl Ledger {
         let of_order = self.calls[from..].iter().take_while(move |(other, ..)| *other == order);
         of_order.map(|(_, step, _)| step.as_str())
     }
+}
+
+/// The books of a service that its database can tell alone, with the queries.
+fn balances(service: Service) -> impl Iterator<Item = (&'static str, &'static String)> {
+    service.declared().books.iter().flat_map(|book| {
+        book.holds.iter().filter_map(move |holds| match holds {
+            Holds::NoRow(query) => Some((book.name.as_str(), query)),
+            _ => None,
+        })
+    })
 }
 
 /// The smallest id of the days for which the inbox has partitions.
@@ -208,87 +225,6 @@ const BURIED: &str = "SELECT topic, partition, record_offset FROM dead_lettered"
 const GAPS: &str = "SELECT saga, source, sequence, verdict FROM gaps
      WHERE verdict IN ('waiting', 'lost', 'dead') ORDER BY saga";
 
-/// I1, within one database: the pieces of each SKU add up, none is less than nothing, and those
-/// that are not available are those of orders.
-const STOCK: &str = concat!(
-    "
-    WITH held AS (
-      SELECT line->>'sku' AS sku,
-        sum((line->>'quantity')::bigint) FILTER (WHERE status = 'reserved') AS reserved,
-        sum((line->>'quantity')::bigint) FILTER (WHERE status = 'shipped') AS shipped
-      FROM (SELECT state->>'status' AS status, state->'lines' AS lines
-            FROM (SELECT ",
-    state!(),
-    " AS state FROM reservations) AS told
-            WHERE state->>'status' IN ('reserved', 'shipped')) AS holding,
-        json_array_elements(lines) AS line
-      GROUP BY 1
-    ), level AS (
-      SELECT sku, coalesce(available, 0) AS available, coalesce(stock.reserved, 0) AS reserved,
-        coalesce(stock.shipped, 0) AS shipped, coalesce(received, 0) AS received,
-        coalesce(held.reserved, 0)::bigint AS reserved_by_orders,
-        coalesce(held.shipped, 0)::bigint AS shipped_by_orders
-      FROM stock FULL JOIN held USING (sku)
-    )
-    SELECT sku, available, reserved, shipped, received, reserved_by_orders, shipped_by_orders
-    FROM level
-    WHERE available + reserved + shipped <> received OR least(available, reserved, shipped) < 0
-      OR reserved <> reserved_by_orders OR shipped <> shipped_by_orders
-    ORDER BY sku"
-);
-
-/// A SKU's levels, and what orders hold of it: reserved and shipped.
-type Pieces = (String, i64, i64, i64, i64, i64, i64);
-
-fn stock((sku, available, reserved, shipped, received, held, sent): Pieces) -> String {
-    format!(
-        "{sku}: {available} available + {reserved} reserved + {shipped} shipped, of {received} \
-         received; orders hold {held} reserved and {sent} shipped"
-    )
-}
-
-/// SQL for the status of each order, in the words of the service's rules, and for whether its state
-/// holds odd characters.
-macro_rules! of_states {
-    ($status:literal, $table:literal) => {
-        concat!(
-            "SELECT saga, emitted, ",
-            $status,
-            ", odd FROM (SELECT saga, emitted, ",
-            state!(),
-            " AS state, ",
-            is_odd!(),
-            " AS odd FROM ",
-            $table,
-            ") AS told"
-        )
-    };
-}
-
-fn status_query(service: Service) -> &'static str {
-    match service {
-        Service::Order => {
-            "SELECT saga, emitted, coalesce(cancel_reason, status), false FROM orders"
-        }
-        Service::Inventory => of_states!("state->>'status'", "reservations"),
-        Service::Payment => of_states!(
-            "state->>'status'
-               || CASE WHEN state->>'cancelled' = 'true' THEN '_cancelled' ELSE '' END",
-            "payments"
-        ),
-        Service::Shipping => of_states!("state->>'status'", "shipments"),
-        Service::Notification => of_states!(
-            "concat_ws(' ',
-               CASE json_typeof(state->'address') WHEN 'object' THEN 'known'
-                 ELSE state->>'address' END,
-               coalesce(state#>>'{messages,confirmed,status}', '-'),
-               coalesce(state#>>'{messages,completed,status}', '-'),
-               coalesce(state#>>'{messages,cancelled,status}', '-'))",
-            "notifications"
-        ),
-    }
-}
-
 #[derive(Default)]
 struct Statuses {
     known: Vec<Status>,
@@ -298,11 +234,13 @@ struct Statuses {
 
 async fn statuses(snapshot: &mut PgConnection, service: Service) -> Result<Statuses, Error> {
     let mut found = Statuses::default();
-    let mut rows = sqlx::query(status_query(service)).fetch(snapshot);
+    let told = state::statuses(service.declared(), &["emitted"]);
+    let query = format!("SELECT saga, emitted, status, odd FROM {told}");
+    let mut rows = sqlx::query(AssertSqlSafe(query)).fetch(snapshot);
     while let Some(row) = next(rows.try_next()).await? {
         let (order, emitted) = (row.try_get(0)?, number(row.try_get(1)?));
         let text = row.try_get::<Option<&str>, _>(2)?.unwrap_or("nothing");
-        match rules::number(service, text) {
+        match status_number(service, text) {
             Some(rule) => found.known.push(Status { order, emitted, rule }),
             None => found.unknown.push((order, text.to_owned())),
         }

@@ -11,8 +11,8 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::error::AuditError;
-use super::facts::{Fact, OUTCOMES, Service, Services};
 use super::ledger::Place;
+use crate::choreography::{Fact, Service, Services};
 
 /// How much clocks may differ.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
@@ -31,7 +31,7 @@ impl Before {
     pub(crate) fn ask(brokers: &str, topics: &Topics) -> Result<Self, AuditError> {
         let names = event_topics(topics);
         let mut before = Self::default();
-        for service in Service::ALL {
+        for service in Service::all() {
             let group = topics.group(service.name());
             before.committed.insert(service, committed(brokers, &group, &names)?);
         }
@@ -43,7 +43,7 @@ impl Before {
 }
 
 pub(crate) fn event_topics(topics: &Topics) -> Vec<String> {
-    Service::ALL.into_iter().map(|service| topics.events(service.name())).collect()
+    Service::all().map(|service| topics.events(service.name())).collect()
 }
 
 /// An event, as compact as it goes: there are millions.
@@ -78,11 +78,11 @@ pub(crate) struct Redriven {
     pub(crate) aside: bool,
 }
 
-/// Money that was charged or refunded.
+/// Money of which an event tells.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Sum {
     pub(crate) order: Uuid,
-    pub(crate) refund: bool,
+    pub(crate) fact: Fact,
     /// By what the provider knows it; a hash.
     pub(crate) call: u32,
     pub(crate) amount: i64,
@@ -111,9 +111,9 @@ pub(crate) struct Log {
     pub(crate) events: Vec<Event>,
     pub(crate) redriven: Vec<Redriven>,
     pub(crate) sums: Vec<Sum>,
-    /// Charges and refunds whose amounts cannot be read, and messages of which it cannot be read
-    /// what they were about: order and event.
-    pub(crate) illegible: Vec<(Uuid, Uuid, Fact)>,
+    /// Events of which something cannot be read that the books need: order, event, its fact, the
+    /// field.
+    pub(crate) illegible: Vec<(Uuid, Uuid, Fact, String)>,
     pub(crate) letters: Vec<Letter>,
     /// Ids of events of types or sources that this audit does not know.
     pub(crate) strangers: Vec<Uuid>,
@@ -188,7 +188,8 @@ impl Scribe<'_> {
         }
         let horizon = horizons.into_iter().max();
         log.horizon = horizon.map(|at| at.checked_add(CLOCKS_DIFFER).unwrap_or(Timestamp::MAX));
-        let letters = Service::ALL.map(|service| self.topics.dead_letters(service.name()));
+        let letters = Service::all().map(|service| self.topics.dead_letters(service.name()));
+        let letters: Vec<String> = letters.collect();
         scan(self.brokers, &partitions(self.brokers, &letters)?, |record| {
             log.letters.push(self.letter(record));
             ControlFlow::Continue(())
@@ -214,8 +215,7 @@ impl Scribe<'_> {
             let committed = self.before.committed.get(service).and_then(|all| all.get(&place));
             committed.is_some_and(|committed| record.offset < *committed)
         };
-        let passed: Vec<Service> = Service::ALL.into_iter().filter(passed_by).collect();
-        let passed = Services::of(&passed);
+        let passed: Services = Service::all().filter(passed_by).collect();
         let aside = self.aside_at(record);
         if let Some(group) = text(record, TARGET_GROUP) {
             let service = Service::of_group(self.topics, group);
@@ -226,37 +226,7 @@ impl Scribe<'_> {
             }));
             return Ok(());
         }
-        let mut call = call_of(&Value::Null, id);
-        let fact = match fact {
-            Fact::ToldSomething | Fact::NotToldSomething => {
-                let payload = self.payload(record)?;
-                call = call_of(&payload["message_id"], id);
-                let outcome = OUTCOMES.iter().position(|it| payload["outcome"] == **it);
-                if outcome.is_none() {
-                    log.illegible.push((order, id, fact));
-                }
-                let all = if fact == Fact::ToldSomething { Fact::TOLD } else { Fact::NOT_TOLD };
-                outcome.map_or(fact, |at| all[at])
-            }
-            Fact::Charged | Fact::Refunded => {
-                let payload = self.payload(record)?;
-                let refund = fact == Fact::Refunded;
-                call = call_of(&payload[if refund { "refund_id" } else { "charge_id" }], id);
-                let money = &payload["amount"];
-                match money["amount"].as_i64() {
-                    None => log.illegible.push((order, id, fact)),
-                    Some(amount) => log.sums.push(Sum {
-                        order,
-                        call,
-                        refund,
-                        amount,
-                        currency: currency(&money["currency"]),
-                    }),
-                }
-                fact
-            }
-            _ => fact,
-        };
+        let (fact, call) = self.look_into(record, (order, id, fact), log)?;
         let arrival = u32::try_from(log.events.len()).unwrap_or(u32::MAX);
         let seen = Services::default();
         log.events.push(Event {
@@ -272,6 +242,41 @@ impl Scribe<'_> {
             seen,
         });
         Ok(())
+    }
+
+    /// What an event's payload says, as far as the books need it: the fact that it states, and the
+    /// call that it tells of.
+    fn look_into(
+        &mut self,
+        record: &Scanned<'_>,
+        (order, id, fact): (Uuid, Uuid, Fact),
+        log: &mut Log,
+    ) -> Result<(Fact, u32), RegistryError> {
+        let wanted = fact.wanted();
+        if wanted.is_nothing() {
+            return Ok((fact, call_of(&Value::Null, id)));
+        }
+        let payload = self.payload(record)?;
+        let provider_id = wanted.id.as_ref().map_or(&Value::Null, |field| &payload[field]);
+        let call = call_of(provider_id, id);
+        let mut stated = fact;
+        if let Some(field) = &wanted.apart {
+            match payload[field].as_str().and_then(|value| fact.told_apart(value)) {
+                Some(told) => stated = told,
+                None => log.illegible.push((order, id, fact, field.clone())),
+            }
+        }
+        if wanted.amount {
+            let money = &payload["amount"];
+            match money["amount"].as_i64() {
+                None => log.illegible.push((order, id, fact, "amount".to_owned())),
+                Some(amount) => {
+                    let currency = currency(&money["currency"]);
+                    log.sums.push(Sum { order, fact, call, amount, currency });
+                }
+            }
+        }
+        Ok((stated, call))
     }
 
     fn aside_at(&self, record: &Scanned<'_>) -> Services {

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use contracts::Book;
+use declarations::fleet;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -8,15 +10,9 @@ use crate::text::one_line;
 /// What began less long ago is under way, and not listed.
 const UNDER_WAY: SignedDuration = SignedDuration::from_secs(5);
 
-/// What an audit looks at.
+/// What an audit looks at: what must hold of any service, and the books that services keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Name {
-    Stock,
-    Charges,
-    Refunds,
-    Shipments,
-    Messages,
-    Fates,
     Effects,
     Numbers,
     Undecided,
@@ -27,6 +23,8 @@ pub(crate) enum Name {
     Unread,
     Gaps,
     DeadLetters,
+    /// The book with this name.
+    Book(&'static str),
 }
 
 /// One thing that must hold, and what does not.
@@ -50,19 +48,8 @@ pub struct Check {
     pub unchecked: bool,
 }
 
-/// In the order of [`Name`]: name, rule, whether it holds always, what to do next.
-const CHECKS: [(&str, &str, bool, &str); 16] = [
-    (
-        "I1-stock",
-        "the pieces of each SKU add up, and orders hold those that are not available",
-        true,
-        "stop the inventory service, and compare its tables stock and reservations",
-    ),
-    ("I2-charges", "an order is charged once at most", true, EVENTS),
-    ("I3-refunds", "no more is refunded than was charged", true, EVENTS),
-    ("I4-shipments", "nothing is shipped for a cancelled order", true, EVENTS),
-    ("I5-messages", "a customer is told once of each outcome, in order", true, EVENTS),
-    ("I6-fates", "an order's fate does not change, and all were told of it", true, EVENTS),
+/// In the order of [`Name`], but for the books: name, rule, whether it holds always, what to do next.
+const CHECKS: [(&str, &str, bool, &str); 10] = [
     ("I7-effects", "what was read, and it alone, has had its effect", true, EVENTS),
     ("numbers", "each order's events are all there, numbered from 1, in sequence", true, EVENTS),
     ("orders", "every order is completed or cancelled", false, "farandole orders stuck"),
@@ -105,22 +92,37 @@ impl AuditReport {
             let lines = Vec::new();
             Check { name, rule, always, next, count: 0, lines, young: 0, unchecked: false }
         };
-        let checks = CHECKS.into_iter().map(check).collect();
+        let books = fleet().services().iter().flat_map(|service| &service.books);
+        let of = |book: &'static Book| {
+            let next = book.next.as_deref().unwrap_or(EVENTS);
+            (book.name.as_str(), book.rule.as_str(), true, next)
+        };
+        let mut books: Vec<_> = books.map(of).collect();
+        books.sort_unstable();
+        let checks = books.into_iter().chain(CHECKS).map(check).collect();
         let (notes, orders, unknown) = (Vec::new(), Vec::new(), Vec::new());
         Self { checks, notes, orders, events: 0, unknown, limit }
     }
 
     pub(crate) fn found(&mut self, name: Name, line: impl FnOnce() -> String) {
-        let check = &mut self.checks[name as usize];
+        let limit = self.limit;
+        let Some(check) = self.check(name) else { return };
         check.count += 1;
-        if check.lines.len() < self.limit {
+        if check.lines.len() < limit {
             check.lines.push(line());
         }
     }
 
+    fn check(&mut self, name: Name) -> Option<&mut Check> {
+        let name = name.text();
+        self.checks.iter_mut().find(|check| check.name == name)
+    }
+
     /// Says that a check was not made, or not of everything.
     pub(crate) fn unchecked(&mut self, name: Name) {
-        self.checks[name as usize].unchecked = true;
+        if let Some(check) = self.check(name) {
+            check.unchecked = true;
+        }
     }
 
     /// Of what began then: what is young is counted, and not listed.
@@ -131,7 +133,7 @@ impl AuditReport {
         line: impl FnOnce() -> String,
     ) {
         if since.is_some_and(|since| Timestamp::now().duration_since(since) < UNDER_WAY) {
-            let check = &mut self.checks[name as usize];
+            let Some(check) = self.check(name) else { return };
             (check.count, check.young) = (check.count + 1, check.young + 1);
         } else {
             self.found(name, line);
@@ -174,6 +176,25 @@ impl AuditReport {
             "notes": self.notes,
             "unknown": self.unknown,
         })
+    }
+}
+
+impl Name {
+    fn text(self) -> &'static str {
+        let at = match self {
+            Self::Effects => 0,
+            Self::Numbers => 1,
+            Self::Undecided => 2,
+            Self::Unsettled => 3,
+            Self::Outbox => 4,
+            Self::Calls => 5,
+            Self::Retries => 6,
+            Self::Unread => 7,
+            Self::Gaps => 8,
+            Self::DeadLetters => 9,
+            Self::Book(name) => return name,
+        };
+        CHECKS[at].0
     }
 }
 

@@ -4,21 +4,20 @@ use std::collections::HashSet;
 
 use super::books::Books;
 use super::checks::{Auditor, or_unknown};
-use super::facts::Service;
 use super::ledger::{Ledger, Place};
 use super::log::{Letter, time_of};
 use super::report::Name;
-use super::rules;
 use crate::OrderId;
+use crate::choreography::{Service, status};
 use crate::gaps::Number;
 
 impl Auditor<'_> {
-    /// I1, and what is under way in each database.
+    /// What does not add up within a database, and what is under way there.
     pub(crate) fn check_tables(&mut self) {
         for ledger in &self.books.ledgers {
             let name = ledger.service.name();
-            for line in &ledger.stock {
-                self.report.found(Name::Stock, || line.clone());
+            for (book, line) in &ledger.imbalances {
+                self.report.found(Name::Book(book), || line.clone());
             }
             for (order, status) in &ledger.unknown {
                 self.report.found(Name::Effects, || {
@@ -64,8 +63,16 @@ impl Auditor<'_> {
         // Those that an operator has parked wait for the operator.
         for (order, step, _) in ledger.calls.iter().filter(|(.., parked)| !parked) {
             let row = knows(*order).ok().map(|at| &ledger.rows[at]);
-            let status = row.map(|row| rules::status(ledger.service, row.rule));
-            let unknowable = status.as_deref() == Some("charging_cancelled");
+            // The part is settled with the call open: what comes of it is yet to be known.
+            let is_settled = |status| {
+                ledger
+                    .service
+                    .declared()
+                    .settles
+                    .keys()
+                    .any(|end| ledger.service.has_settled(end, status))
+            };
+            let unknowable = row.is_some_and(|row| is_settled(status(ledger.service, row.rule)));
             if !(unknowable && self.options.allow_pending_effects) {
                 self.report.found_since(Name::Calls, time_of(*order), || {
                     let why = if unknowable { "; the order is cancelled" } else { "" };

@@ -2,7 +2,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use farandole_cli::{AuditOptions, AuditReport, AuditTargets, audit_at_rest, audited_services};
+use farandole_cli::{AuditOptions, AuditReport, AuditTargets, audit_at_rest, services};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -44,8 +44,8 @@ pub(crate) async fn run(
     let Command { invariants_only, allow_dead_letters, allow_pending_effects, .. } = command;
     let Command { topics_since, all, json, .. } = command;
     let lines = if all { usize::MAX } else { AuditOptions::default().lines };
-    let services = audited_services().map(str::to_owned);
-    let archive = Archive::read(connections, &services, None).await?;
+    let all: Vec<String> = services().map(str::to_owned).collect();
+    let archive = Archive::read(connections, &all, None).await?;
     let options = AuditOptions {
         lines,
         invariants_only,
@@ -56,8 +56,7 @@ pub(crate) async fn run(
             .and_then(|age| Timestamp::now().checked_sub(SignedDuration::try_from(age).ok()?).ok()),
         allow_pending_effects,
     };
-    let database_urls: Result<HashMap<String, String>, _> = audited_services()
-        .into_iter()
+    let database_urls: Result<HashMap<String, String>, _> = services()
         .map(|service| Ok((service.to_owned(), databases.url(service)?.clone())))
         .collect();
     let targets = AuditTargets {

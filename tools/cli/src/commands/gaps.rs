@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use farandole_cli::decisions::Decisions;
 use farandole_cli::gaps::{Gap, Number, Verdict, gaps, is_missed};
-use farandole_cli::{OrderId, SERVICES};
+use farandole_cli::{OrderId, services};
 use kafka::{AdminError, Publisher};
 use serde_json::json;
 
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     /// Only what these services miss
-    #[arg(long, value_name = "NAME", value_parser = SERVICES)]
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(services()))]
     service: Vec<String>,
     /// As JSON, for programs
     #[arg(long)]
@@ -79,7 +79,7 @@ async fn acknowledge(
     let number = Number { saga: order, source, sequence };
     let asked_for = format!("{order} {} {sequence}", number.source);
     let mut missed = false;
-    for service in SERVICES {
+    for service in services() {
         missed |= is_missed(service, &mut databases.connect(service).await?, &number).await?;
     }
     if !missed {
@@ -123,7 +123,7 @@ async fn list(
     let decided = decisions(connections).await;
     let decisions = decided.as_ref().cloned().unwrap_or_default();
     let is_wanted = |service: &&str| wanted.is_empty() || wanted.iter().any(|name| name == service);
-    for service in SERVICES.into_iter().filter(is_wanted) {
+    for service in services().filter(is_wanted) {
         let read = async {
             let mut database = databases.connect(service).await?;
             anyhow::Ok(gaps(service, &mut database, &decisions, SHOWN_MAX).await?)

@@ -7,10 +7,12 @@ mod undo;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use farandole_cli::OrderId;
 use farandole_cli::decisions::Decisions;
 use farandole_cli::outcomes::{Outcomes, find_causes, outcomes};
 use farandole_cli::stuck::{self, Filter, Letters, Stuck, find, read_letters};
+use farandole_cli::{OrderId, services};
+
+use futures::future::try_join_all;
 
 use crate::commands::dlq::OperationLog;
 use crate::commands::exit;
@@ -25,11 +27,11 @@ const RECENT: Duration = Duration::from_mins(10);
 pub(crate) enum Command {
     /// List the orders that hang: whose move it is, what for, since when, and what to do
     ///
-    /// It looks at all five services' states of each order whose status has not changed for a
+    /// It looks at all services' states of each order whose status has not changed for a
     /// while, also of those completed or cancelled, for what follows may hang: a refund, a release,
     /// a message. First it counts what they wait for, then it tells of some, the newest first. It
     /// also lists orders that other services know and the order service does not, and tells how
-    /// many have lapsed lately. Nothing is changed. All five databases are needed, such as
+    /// many have lapsed lately. Nothing is changed. All services' databases are needed, such as
     /// ORDER_DATABASE_URL; without Kafka it can't tell of dead letters, and says so.
     ///
     ///   farandole orders stuck
@@ -92,14 +94,8 @@ pub(crate) async fn run(
 }
 
 async fn connect(databases: &Databases) -> Result<stuck::Databases, NoDatabase> {
-    let (order, inventory, payment, shipping, notification) = tokio::try_join!(
-        databases.connect("order"),
-        databases.connect("inventory"),
-        databases.connect("payment"),
-        databases.connect("shipping"),
-        databases.connect("notification"),
-    )?;
-    Ok(stuck::Databases { order, inventory, payment, shipping, notification })
+    let all = services().map(|service| databases.connect(service));
+    Ok(stuck::Databases::new(try_join_all(all).await?))
 }
 
 async fn stuck(
@@ -160,10 +156,9 @@ async fn decisions(connections: &Connections) -> (Decisions, Option<String>) {
 
 /// How many orders have lapsed lately, and what they waited for.
 async fn lapsed(databases: &mut stuck::Databases) -> Option<Outcomes> {
-    let mut found = outcomes(&mut databases.order, RECENT).await.ok()?;
-    let stuck::Databases { inventory, payment, .. } = databases;
+    let mut found = outcomes(databases.first(), RECENT).await.ok()?;
     // That they cannot be read hides the causes only.
-    let _ = find_causes(&mut found, inventory, payment).await;
+    let _ = find_causes(&mut found, databases).await;
     (found.timed_out() > 0).then_some(found)
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use farandole_cli::database::ask;
-use farandole_cli::{OrderId, SERVICES, Unreadable};
+use farandole_cli::{OrderId, Unreadable, services};
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::postgres::PgConnection;
@@ -37,7 +37,7 @@ pub(crate) enum Command {
 #[derive(clap::Args)]
 pub(crate) struct List {
     /// Only what these services try again
-    #[arg(long, value_name = "NAME", value_parser = SERVICES)]
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(services()))]
     service: Vec<String>,
     /// As JSON, for programs
     #[arg(long)]
@@ -158,9 +158,8 @@ pub(crate) async fn queue(
 pub(crate) async fn run(command: Command, databases: &Databases) -> anyhow::Result<ExitCode> {
     let Command::List(List { service: wanted, json }) = command;
     let (mut queues, mut blind) = (Vec::new(), Vec::new());
-    for service in SERVICES
-        .into_iter()
-        .filter(|name| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name))
+    for service in
+        services().filter(|name| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name))
     {
         let read = async {
             let mut database = databases.connect(service).await?;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::databases::Databases;
-use super::moves::{States, moves};
+use super::moves::{States, fate, moves};
 use super::states::{self, Wanted};
 use super::walk::known_by;
 use super::work::{self, Work};
@@ -33,6 +33,8 @@ pub struct Placed {
     pub status: String,
     /// Why it is cancelled, if it is.
     pub cancel_reason: Option<String>,
+    /// Whether that is how it ends.
+    pub is_over: bool,
     /// When it was placed.
     pub placed_at: Timestamp,
     /// When its status changed last.
@@ -42,17 +44,19 @@ pub struct Placed {
 /// All that the databases tell of an order.
 pub async fn about(databases: &mut Databases, order_id: OrderId) -> Result<About, Unreadable> {
     let ids = [order_id.0];
-    let order = states::these(&mut databases.order, &ids, 0.0).await?.pop();
+    let order = states::these(databases.first(), &ids, 0.0).await?.pop();
     let mut unknown = Vec::new();
     let mut known = states::elsewhere(databases, &Wanted::These(&ids), &mut unknown).await;
-    let mut states = known.remove(&order_id.0).unwrap_or_else(|| States::new(""));
+    let mut states = known.remove(&order_id.0).unwrap_or_else(States::unseen);
     let mut services = Vec::new();
     for (service, database) in databases.all() {
-        services.extend(work::of(service, database, &ids, &mut unknown).await.remove(&order_id));
+        let mut works = work::of(service.name(), database, &ids, &mut unknown).await;
+        services.extend(works.remove(&order_id));
     }
     if let Some(order) = &order {
-        states.order.clone_from(&order.states.order);
-        states.overdue = order.states.overdue;
+        let mut decided = order.states.clone();
+        decided.learn(states);
+        states = decided;
         for one in moves(&states) {
             if let Some(work) = services.iter_mut().find(|work| work.service == one.service) {
                 work.awaits.push(one.awaits);
@@ -60,11 +64,15 @@ pub async fn about(databases: &mut Databases, order_id: OrderId) -> Result<About
         }
     }
     services.retain(|work| !work.awaits.is_empty() || work.is_open());
-    let placed = order.map(|order| Placed {
-        status: order.states.order,
-        cancel_reason: order.cancel_reason,
-        placed_at: order.placed_at,
-        since: order.since,
+    let placed = order.map(|order| {
+        let (end, cancel_reason) = fate(order.states.fate());
+        Placed {
+            status: end,
+            cancel_reason,
+            is_over: order.states.is_decided(),
+            placed_at: order.placed_at,
+            since: order.since,
+        }
     });
     Ok(About { order_id, placed, known_by: known_by(&states), services, unknown })
 }

@@ -1,28 +1,24 @@
 use sqlx::PgConnection;
 
-/// Connections to the databases of the five services. They are only read.
+use crate::choreography::Service;
+
+/// Connections to the databases of the fleet's services. They are only read.
 #[derive(Debug)]
-pub struct Databases {
-    /// The order service's.
-    pub order: PgConnection,
-    /// The inventory service's.
-    pub inventory: PgConnection,
-    /// The payment service's.
-    pub payment: PgConnection,
-    /// The shipping service's.
-    pub shipping: PgConnection,
-    /// The notification service's.
-    pub notification: PgConnection,
-}
+pub struct Databases(Vec<PgConnection>);
 
 impl Databases {
-    pub(super) fn all(&mut self) -> [(&'static str, &mut PgConnection); 5] {
-        [
-            ("order", &mut self.order),
-            ("inventory", &mut self.inventory),
-            ("payment", &mut self.payment),
-            ("shipping", &mut self.shipping),
-            ("notification", &mut self.notification),
-        ]
+    /// Those of all services, in the order of [`services`](crate::services).
+    pub fn new(connections: Vec<PgConnection>) -> Self {
+        assert_eq!(connections.len(), Service::all().len(), "one per service");
+        Self(connections)
+    }
+
+    /// That of the service that begins the sagas.
+    pub fn first(&mut self) -> &mut PgConnection {
+        &mut self.0[Service::first().place()]
+    }
+
+    pub(crate) fn all(&mut self) -> impl Iterator<Item = (Service, &mut PgConnection)> {
+        Service::all().zip(&mut self.0)
     }
 }

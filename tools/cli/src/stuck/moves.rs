@@ -1,45 +1,91 @@
-//! Whose move it is: what an order's five states say is to happen next. Pure.
+//! Whose move it is: what an order's states in all services say is to happen next. Pure.
+//!
+//! A status says what its service has read, has not read and has said, and which calls it waits for. So
+//! it is a service's move to read what another has said and it has not read, and to have its calls
+//! answered.
 
 use serde::Serialize;
 
-/// What the states say of an order that a service has not heard of.
-const UNSEEN: &str = "unseen";
+use crate::choreography::{Fact, Facts, Rule, Service, end_of, number, rule};
+
 /// What stands for the state in a service that could not be asked.
 pub(super) const UNKNOWN: &str = "unknown";
 
 /// Where an order is in each of the services, as they call it themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct States {
-    /// In the order service.
-    pub order: String,
+    statuses: Vec<String>,
     /// Whether it is not decided although its deadline has passed.
     pub overdue: bool,
-    /// In the inventory service.
-    pub inventory: String,
-    /// In the payment service.
-    pub payment: String,
-    /// While it charges: whether the payment service knows that the order is cancelled.
-    pub refund_follows: bool,
-    /// In the shipping service.
-    pub shipping: String,
-    /// The messages to the customer: confirmed, completed, cancelled.
-    pub messages: [String; 3],
 }
 
 impl States {
-    /// An order that no other service has heard of.
-    pub fn new(order: impl Into<String>) -> Self {
-        let unseen = || UNSEEN.to_owned();
-        Self {
-            order: order.into(),
-            overdue: false,
-            inventory: unseen(),
-            payment: unseen(),
-            refund_follows: false,
-            shipping: unseen(),
-            messages: [unseen(), unseen(), unseen()],
-        }
+    /// An order that no service has heard of.
+    pub fn unseen() -> Self {
+        let unseen = |service| unseen(service).to_owned();
+        Self { statuses: Service::all().map(unseen).collect(), overdue: false }
     }
+
+    /// The same, with this status in a service. One that the fleet does not have is left out.
+    #[must_use]
+    pub fn with(mut self, service: &str, status: impl Into<String>) -> Self {
+        if let Some(service) = Service::named(service) {
+            self.set(service, status.into());
+        }
+        self
+    }
+
+    pub(super) fn set(&mut self, service: Service, status: String) {
+        self.statuses[service.place()] = status;
+    }
+
+    /// Takes over what other services than the one that decides say.
+    pub(super) fn learn(&mut self, others: Self) {
+        let own = self.fate().to_owned();
+        self.statuses = others.statuses;
+        self.set(Service::first(), own);
+    }
+
+    pub(super) fn status(&self, service: Service) -> &str {
+        &self.statuses[service.place()]
+    }
+
+    /// The status in the service that decides.
+    pub(super) fn fate(&self) -> &str {
+        self.status(Service::first())
+    }
+
+    /// Whether the service that decides has done so for good.
+    pub(super) fn is_decided(&self) -> bool {
+        self.rule(Service::first()).is_none_or(|rule| rule.is_final)
+    }
+
+    pub(super) fn is_unseen(&self, service: Service) -> bool {
+        self.status(service) == unseen(service)
+    }
+
+    /// What the status says; nothing of one that is unknown.
+    pub(crate) fn rule(&self, service: Service) -> Option<&'static Rule> {
+        number(service, self.status(service)).map(|number| rule(service, number))
+    }
+
+    /// The types of events that were said, as far as the statuses tell.
+    pub(crate) fn said(&self) -> Facts {
+        let rules = Service::all().filter_map(|service| self.rule(service));
+        let said = rules.map(|rule| rule.has_said);
+        said.fold(Facts::NONE, Facts::or).iter().map(Fact::untold).collect()
+    }
+}
+
+/// What a service calls an order that it has not heard of.
+fn unseen(service: Service) -> &'static str {
+    service.declared().statuses.first().map_or("unseen", |first| first.status.as_str())
+}
+
+/// How an order has ended, and why: the words of the status in the service that decides.
+pub(super) fn fate(status: &str) -> (String, Option<String>) {
+    let reason = status.split_once(' ').map(|(_, reason)| reason.to_owned());
+    (end_of(status).to_owned(), reason)
 }
 
 /// What a service is to do next about an order.
@@ -73,152 +119,44 @@ pub enum Awaited {
     Unclear,
 }
 
-const fn event(event: &'static str, from: &'static str) -> Awaited {
-    Awaited::Event { event, from }
-}
-
-const ORDER_PLACED: Awaited = event("OrderPlaced", "order");
-const ORDER_CONFIRMED: Awaited = event("OrderConfirmed", "order");
-const ORDER_COMPLETED: Awaited = event("OrderCompleted", "order");
-const ORDER_CANCELLED: Awaited = event("OrderCancelled", "order");
-const STOCK_RESERVED: Awaited = event("StockReserved", "inventory");
-const STOCK_RESERVATION_FAILED: Awaited = event("StockReservationFailed", "inventory");
-const PAYMENT_CHARGED: Awaited = event("PaymentCharged", "payment");
-const PAYMENT_FAILED: Awaited = event("PaymentFailed", "payment");
-const SHIPMENT_CREATED: Awaited = event("ShipmentCreated", "shipping");
-const SHIPMENT_FAILED: Awaited = event("ShipmentFailed", "shipping");
-
-const fn call(step: &'static str) -> Awaited {
-    Awaited::Call { step }
-}
-
-/// What is to happen next about an order, in the order in which it matters; nothing if all five
-/// services are done with it. Done is also who contradicts another: that is for the audit to say.
+/// What is to happen next about an order, in the order in which a saga meets the services; nothing if
+/// all of them are done with it. Done is also who contradicts another: that is for the audit to say.
 pub fn moves(states: &States) -> Vec<Move> {
-    let mut moves = Moves::default();
-    match states.order.as_str() {
-        "placed" => placed(states, &mut moves),
-        "shipped_ahead" => {
-            moves.add("order", &[PAYMENT_CHARGED]);
-            ship(states, &mut moves);
-        }
-        "confirmed" => confirmed(states, &mut moves),
-        "completed" => ship(states, &mut moves),
-        "cancelled" => undo(states, &mut moves),
-        _ => {}
-    }
-    let terminal = ["completed", "cancelled"].contains(&states.order.as_str());
-    let States { inventory, payment, shipping, .. } = states;
-    let is_known = [inventory, payment, shipping].iter().all(|state| *state != UNKNOWN);
-    if !terminal && moves.0.is_empty() && is_known {
-        moves.add("order", &[Awaited::Unclear]);
-    }
-    tell(states, &mut moves);
-    moves.0
-}
-
-#[derive(Default)]
-struct Moves(Vec<Move>);
-
-impl Moves {
-    fn add(&mut self, service: &'static str, awaited: &[Awaited]) {
-        for awaits in awaited {
-            let one = Move { service, awaits: *awaits };
-            if !self.0.contains(&one) {
-                self.0.push(one);
-            }
-        }
-    }
-}
-
-fn placed(states: &States, moves: &mut Moves) {
+    let mut moves = Vec::new();
+    let first = Service::first();
     if states.overdue {
-        moves.add("order", &[Awaited::Deadline]);
+        moves.push(Move { service: first.name(), awaits: Awaited::Deadline });
     }
-    match (states.inventory.as_str(), states.payment.as_str()) {
-        (_, "charging") => moves.add("payment", &[call("charge")]),
-        (_, "charged") => moves.add("order", &[PAYMENT_CHARGED]),
-        (_, "failed") => moves.add("order", &[PAYMENT_FAILED]),
-        ("rejected", _) => moves.add("order", &[STOCK_RESERVATION_FAILED]),
-        (inventory, payment) => {
-            if ["unseen", "shipped_ahead"].contains(&inventory) {
-                moves.add("inventory", &[ORDER_PLACED]);
-            }
-            if ["unseen", "awaiting_order"].contains(&payment) {
-                moves.add("payment", &[ORDER_PLACED]);
-            }
-            let reserved = ["reserved", "shipped"].contains(&inventory);
-            if reserved && ["unseen", "awaiting_stock"].contains(&payment) {
-                moves.add("payment", &[STOCK_RESERVED]);
-            }
-        }
+    let said = states.said();
+    let mut is_held_up = states.overdue;
+    for service in Service::all() {
+        let awaited = awaited(service, states, said);
+        is_held_up |= service.is_awaited() && !awaited.is_empty();
+        let service = service.name();
+        moves.extend(awaited.into_iter().map(|awaits| Move { service, awaits }));
     }
+    let is_known = |service: Service| states.status(service) != UNKNOWN;
+    if !states.is_decided()
+        && !is_held_up
+        && Service::all().filter(|it| it.is_awaited()).all(is_known)
+    {
+        moves.insert(0, Move { service: first.name(), awaits: Awaited::Unclear });
+    }
+    moves
 }
 
-fn confirmed(states: &States, moves: &mut Moves) {
-    match states.shipping.as_str() {
-        "unseen" => moves.add("shipping", &[ORDER_PLACED, ORDER_CONFIRMED]),
-        "awaiting_order" => moves.add("shipping", &[ORDER_PLACED]),
-        "awaiting_confirmation" => moves.add("shipping", &[ORDER_CONFIRMED]),
-        "booking" => moves.add("shipping", &[call("book")]),
-        "failed" => moves.add("order", &[SHIPMENT_FAILED]),
-        "created" => {
-            moves.add("order", &[SHIPMENT_CREATED]);
-            ship(states, moves);
-        }
-        _ => {}
-    }
-}
-
-/// The parcel is on its way: its pieces are to leave the stock.
-fn ship(states: &States, moves: &mut Moves) {
-    match states.inventory.as_str() {
-        "unseen" => moves.add("inventory", &[ORDER_PLACED, SHIPMENT_CREATED]),
-        "shipped_ahead" => moves.add("inventory", &[ORDER_PLACED]),
-        "reserved" => moves.add("inventory", &[SHIPMENT_CREATED]),
-        _ => {}
-    }
-}
-
-/// The order is cancelled: all that was done is to be undone.
-fn undo(states: &States, moves: &mut Moves) {
-    if ["unseen", "reserved"].contains(&states.inventory.as_str()) {
-        moves.add("inventory", &[ORDER_CANCELLED]);
-    }
-    match states.payment.as_str() {
-        "unseen" | "awaiting_stock" | "awaiting_order" | "charged" => {
-            moves.add("payment", &[ORDER_CANCELLED]);
-        }
-        "charging" if states.refund_follows => moves.add("payment", &[call("charge")]),
-        "charging" => moves.add("payment", &[call("charge"), ORDER_CANCELLED]),
-        "refunding" => moves.add("payment", &[call("refund")]),
-        _ => {}
-    }
-    match states.shipping.as_str() {
-        "unseen" | "awaiting_confirmation" | "awaiting_order" => {
-            moves.add("shipping", &[ORDER_CANCELLED]);
-        }
-        "booking" => moves.add("shipping", &[call("book")]),
-        _ => {}
-    }
-}
-
-/// The customer is to be told. A confirmation that was never heard of is not missed once the last
-/// word was said.
-fn tell(states: &States, moves: &mut Moves) {
-    let messages = [
-        ("confirmed", "mail-confirmed", ORDER_CONFIRMED),
-        ("completed", "mail-completed", ORDER_COMPLETED),
-        ("cancelled", "mail-cancelled", ORDER_CANCELLED),
-    ];
-    for ((outcome, step, told_by), message) in messages.into_iter().zip(&states.messages) {
-        match message.as_str() {
-            UNSEEN if states.order == outcome => moves.add("notification", &[told_by]),
-            // It waits for the one that is being sent.
-            "waiting" if states.messages.iter().any(|other| other == "sending") => {}
-            "waiting" => moves.add("notification", &[ORDER_PLACED]),
-            "sending" => moves.add("notification", &[call(step)]),
-            _ => {}
-        }
-    }
+/// What a service waits for: its calls, and what was said that it has not read, causes first.
+fn awaited(service: Service, states: &States, said: Facts) -> Vec<Awaited> {
+    let Some(rule) = states.rule(service) else { return Vec::new() };
+    let calls = rule.calls.iter().map(|step| Awaited::Call { step });
+    let unread = service.declared().consumes.iter().filter(|consumed| {
+        let is_it = |fact: &Fact| {
+            fact.event_type() == consumed.event && fact.source().name() == consumed.from
+        };
+        said.and(rule.not_read).iter().any(|fact| is_it(&fact))
+    });
+    let mut unread: Vec<_> = unread.collect();
+    unread.sort_by_key(|consumed| declarations::fleet().depth(&consumed.event));
+    let unread = unread.into_iter().map(|it| Awaited::Event { event: &it.event, from: &it.from });
+    calls.chain(unread).collect()
 }

@@ -1,181 +1,141 @@
 use std::collections::BTreeMap;
 
+use futures::future::join_all;
 use jiff::Timestamp;
-use sqlx::postgres::PgConnection;
-use sqlx::{FromRow, postgres::PgRow};
+use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use super::databases::Databases;
 use super::moves::{States, UNKNOWN};
 use crate::OrderId;
+use crate::choreography::Service;
 use crate::database::ask;
-use crate::state::state;
+use crate::state::statuses;
 use crate::unreadable::Unreadable;
 
-/// An order, and where it is in the five services.
+/// An order, and where it is in the services.
 #[derive(Debug, Clone)]
 pub(super) struct Order {
     pub(super) id: OrderId,
-    pub(super) cancel_reason: Option<String>,
     pub(super) placed_at: Timestamp,
     /// When its status changed last.
     pub(super) since: Timestamp,
     pub(super) states: States,
 }
 
-/// Id, status, reason, when it was placed and changed, and whether it should have been cancelled by
-/// now: the order service looks at deadlines every second, and has five for it.
-type OrderRow = (Uuid, String, Option<String>, jiff_sqlx::Timestamp, jiff_sqlx::Timestamp, bool);
+/// Id, status, when it was placed and changed, and whether it should have been cancelled by now: the
+/// service that decides looks at deadlines every second, and has five for it.
+type OrderRow = (Uuid, String, jiff_sqlx::Timestamp, jiff_sqlx::Timestamp, bool);
+
+/// SQL for orders as the service that decides knows them. `$1` is the status in which a deadline runs.
+fn orders(condition: &str) -> AssertSqlSafe<String> {
+    let told = statuses(Service::first().declared(), &["placed_at", "updated_at", "deadline_at"]);
+    AssertSqlSafe(format!(
+        "SELECT saga, status, placed_at, updated_at,
+           status = $1 AND deadline_at < now() - interval '5 seconds'
+         FROM {told} WHERE {condition}"
+    ))
+}
+
+fn until_deadline() -> &'static str {
+    let begins = Service::first().declared().begins.as_ref();
+    begins.map_or("", |begins| begins.until_deadline.as_str())
+}
 
 /// The last `size` orders of a stretch whose status has not changed for some seconds, the newest
 /// first.
 pub(super) async fn page(
-    order: &mut PgConnection,
+    first: &mut PgConnection,
     stretch: Stretch,
     older_than_s: f64,
     size: i64,
 ) -> Result<Vec<Order>, Unreadable> {
-    let question = sqlx::query_as(
-        "SELECT saga, status, cancel_reason, placed_at, updated_at,
-           status = 'placed' AND deadline_at < now() - interval '5 seconds'
-         FROM orders WHERE saga >= $1 AND saga < $2
-           AND updated_at <= now() - $3 * interval '1 second'
-         ORDER BY saga DESC LIMIT $4",
-    );
-    let question = question.bind(stretch.from).bind(stretch.to).bind(older_than_s).bind(size);
-    Ok(ask("order", order, question).await?.into_iter().map(Order::new).collect())
+    let question = sqlx::query_as(orders(
+        "saga >= $2 AND saga < $3 AND updated_at <= now() - $4 * interval '1 second'
+         ORDER BY saga DESC LIMIT $5",
+    ));
+    let question = question.bind(until_deadline()).bind(stretch.from).bind(stretch.to);
+    let question = question.bind(older_than_s).bind(size);
+    let rows = ask(Service::first().name(), first, question).await?;
+    Ok(rows.into_iter().map(Order::new).collect())
 }
 
 /// These orders, as far as they exist and have not changed for some seconds, the newest first.
 pub(super) async fn these(
-    order: &mut PgConnection,
+    first: &mut PgConnection,
     ids: &[Uuid],
     older_than_s: f64,
 ) -> Result<Vec<Order>, Unreadable> {
-    let question = sqlx::query_as(
-        "SELECT saga, status, cancel_reason, placed_at, updated_at,
-           status = 'placed' AND deadline_at < now() - interval '5 seconds'
-         FROM orders WHERE saga = ANY($1)
-           AND updated_at <= now() - $2 * interval '1 second'
-         ORDER BY saga DESC",
-    );
-    let question = question.bind(ids.to_vec()).bind(older_than_s);
-    Ok(ask("order", order, question).await?.into_iter().map(Order::new).collect())
+    let question = sqlx::query_as(orders(
+        "saga = ANY($2) AND updated_at <= now() - $3 * interval '1 second' ORDER BY saga DESC",
+    ));
+    let question = question.bind(until_deadline()).bind(ids.to_vec()).bind(older_than_s);
+    let rows = ask(Service::first().name(), first, question).await?;
+    Ok(rows.into_iter().map(Order::new).collect())
 }
 
-/// Those of these that the order service does not know.
+/// Those of these that the service that decides does not know.
 pub(super) async fn unplaced(
     order: &mut PgConnection,
     ids: &[Uuid],
 ) -> Result<Vec<Uuid>, Unreadable> {
-    let question = sqlx::query_as(
+    let first = Service::first();
+    let question = sqlx::query_as(AssertSqlSafe(format!(
         "SELECT id FROM unnest($1::uuid[]) AS id
-         WHERE NOT EXISTS (SELECT FROM orders WHERE saga = id) ORDER BY id DESC",
-    );
-    let rows: Vec<(Uuid,)> = ask("order", order, question.bind(ids.to_vec())).await?;
+         WHERE NOT EXISTS (SELECT FROM {} WHERE saga = id) ORDER BY id DESC",
+        first.declared().table
+    )));
+    let rows: Vec<(Uuid,)> = ask(first.name(), order, question.bind(ids.to_vec())).await?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
 /// Ids from `from` to before `to`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stretch {
+pub(crate) struct Stretch {
     pub(super) from: Uuid,
     pub(super) to: Uuid,
 }
 
-/// Where an order is in the services other than the order service; unseen where they know nothing.
-pub(super) type Elsewhere = BTreeMap<Uuid, States>;
+/// Where an order is in the services other than the one that decides; unseen where they know nothing.
+pub(crate) type Elsewhere = BTreeMap<Uuid, States>;
 
 /// What the other services know of a stretch of orders, or of single ones. They are asked after the
-/// order service, so that what it has decided is older than what they say. Of a service that cannot
-/// be read, all is unknown, and why is added to `blind`.
-pub(super) async fn elsewhere(
+/// one that decides, so that what that has decided is older than what they say. Of a service that
+/// cannot be read, all is unknown, and why is added to `blind`.
+pub(crate) async fn elsewhere(
     databases: &mut Databases,
     wanted: &Wanted<'_>,
     blind: &mut Vec<String>,
 ) -> Elsewhere {
-    let Databases { inventory, payment, shipping, notification, .. } = databases;
-    let (reserved, paid, shipped, told) = tokio::join!(
-        rows::<(Uuid, Option<String>)>("inventory", inventory, RESERVATIONS, wanted),
-        rows::<(Uuid, Option<String>, bool)>("payment", payment, PAYMENTS, wanted),
-        rows::<(Uuid, Option<String>)>("shipping", shipping, SHIPMENTS, wanted),
-        rows::<Messages>("notification", notification, NOTIFICATIONS, wanted),
+    let others = databases.all().filter(|(service, _)| !service.begins());
+    let known = join_all(
+        others.map(async |(service, database)| (service, rows(service, database, wanted).await)),
     );
-    let mut gathered = Gathered { found: Elsewhere::new(), dark: Vec::new(), blind };
-    gathered.take(
-        reserved,
-        |(order, is), found| set(&mut of(found, order).inventory, is),
-        |states| UNKNOWN.clone_into(&mut states.inventory),
-    );
-    gathered.take(
-        paid,
-        |(order, is, refund_follows), found| {
-            let states = of(found, order);
-            set(&mut states.payment, is);
-            states.refund_follows = refund_follows;
-        },
-        |states| UNKNOWN.clone_into(&mut states.payment),
-    );
-    gathered.take(
-        shipped,
-        |(order, is), found| set(&mut of(found, order).shipping, is),
-        |states| UNKNOWN.clone_into(&mut states.shipping),
-    );
-    gathered.take(
-        told,
-        |(order, confirmed, completed, cancelled), found| {
-            let messages = &mut of(found, order).messages;
-            for (message, is) in messages.iter_mut().zip([confirmed, completed, cancelled]) {
-                set(message, is);
-            }
-        },
-        |states| states.messages = [(); 3].map(|()| UNKNOWN.to_owned()),
-    );
-    gathered.elsewhere(wanted)
-}
-
-/// What services say, put together.
-struct Gathered<'a> {
-    found: Elsewhere,
-    /// What to say of those that could not be asked.
-    dark: Vec<fn(&mut States)>,
-    blind: &'a mut Vec<String>,
-}
-
-impl Gathered<'_> {
-    fn take<R>(
-        &mut self,
-        rows: Result<Vec<R>, Unreadable>,
-        put: impl Fn(R, &mut Elsewhere),
-        dark: fn(&mut States),
-    ) {
+    let (mut found, mut dark) = (Elsewhere::new(), Vec::new());
+    for (service, rows) in known.await {
         match rows {
-            Ok(rows) => rows.into_iter().for_each(|row| put(row, &mut self.found)),
+            Ok(rows) => rows.into_iter().for_each(|(order, status)| {
+                found.entry(order).or_insert_with(States::unseen).set(service, status);
+            }),
             Err(error) => {
-                self.dark.push(dark);
-                note(self.blind, &error);
+                dark.push(service);
+                note(blind, &error);
             }
         }
     }
-
-    fn elsewhere(self, wanted: &Wanted<'_>) -> Elsewhere {
-        let Self { mut found, dark, .. } = self;
-        if let Wanted::These(orders) = wanted
-            && !dark.is_empty()
-        {
-            orders.iter().for_each(|order| _ = of(&mut found, *order));
+    if let Wanted::These(orders) = wanted
+        && !dark.is_empty()
+    {
+        for order in *orders {
+            found.entry(*order).or_insert_with(States::unseen);
         }
-        for states in found.values_mut() {
-            for say in &dark {
-                say(states);
-            }
-        }
-        found
     }
-}
-
-fn of(found: &mut Elsewhere, order: Uuid) -> &mut States {
-    found.entry(order).or_insert_with(|| States::new(""))
+    for states in found.values_mut() {
+        for service in &dark {
+            states.set(*service, UNKNOWN.to_owned());
+        }
+    }
+    found
 }
 
 /// Why something is not known, once.
@@ -190,79 +150,41 @@ pub(super) fn note(blind: &mut Vec<String>, error: &Unreadable) {
 pub(super) fn join(orders: &mut [Order], elsewhere: &mut Elsewhere) {
     for order in orders {
         if let Some(states) = elsewhere.remove(&order.id.0) {
-            let (own, overdue) = (order.states.order.clone(), order.states.overdue);
-            order.states = States { order: own, overdue, ..states };
+            order.states.learn(states);
         }
     }
 }
 
 /// Which orders are asked about.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Wanted<'a> {
+pub(crate) enum Wanted<'a> {
     Between(Stretch),
     These(&'a [Uuid]),
 }
 
-async fn rows<R: for<'r> FromRow<'r, PgRow> + Send + Unpin>(
-    service: &str,
+async fn rows(
+    service: Service,
     database: &mut PgConnection,
-    [by_stretch, by_id]: [&'static str; 2],
     wanted: &Wanted<'_>,
-) -> Result<Vec<R>, Unreadable> {
+) -> Result<Vec<(Uuid, String)>, Unreadable> {
+    let told = statuses(service.declared(), &[]);
+    let condition = match wanted {
+        Wanted::Between(_) => "saga >= $1 AND saga < $2",
+        Wanted::These(_) => "saga = ANY($1)",
+    };
+    let question = AssertSqlSafe(format!("SELECT saga, status FROM {told} WHERE {condition}"));
     let question = match wanted {
-        Wanted::Between(Stretch { from, to }) => sqlx::query_as(by_stretch).bind(*from).bind(*to),
-        Wanted::These(ids) => sqlx::query_as(by_id).bind(ids.to_vec()),
+        Wanted::Between(Stretch { from, to }) => sqlx::query_as(question).bind(*from).bind(*to),
+        Wanted::These(ids) => sqlx::query_as(question).bind(ids.to_vec()),
     };
-    ask(service, database, question).await
+    ask(service.name(), database, question).await
 }
-
-/// A question by a stretch of ids, and the same by ids.
-macro_rules! both {
-    ($($part:expr),+) => {
-        [
-            concat!($($part),+, " WHERE saga >= $1 AND saga < $2"),
-            concat!($($part),+, " WHERE saga = ANY($1)"),
-        ]
-    };
-}
-
-// Never the whole state: some hold personal data.
-const RESERVATIONS: [&str; 2] = both!("SELECT saga, ", state!(), "->>'status' FROM reservations");
-const PAYMENTS: [&str; 2] = both!(
-    "SELECT saga, ",
-    state!(),
-    "->>'status', coalesce((",
-    state!(),
-    "->>'cancelled')::boolean, false) FROM payments"
-);
-const SHIPMENTS: [&str; 2] = both!("SELECT saga, ", state!(), "->>'status' FROM shipments");
-const NOTIFICATIONS: [&str; 2] = both!(
-    "SELECT saga, ",
-    state!(),
-    "#>>'{messages,confirmed,status}', ",
-    state!(),
-    "#>>'{messages,completed,status}', ",
-    state!(),
-    "#>>'{messages,cancelled,status}' FROM notifications"
-);
-
-/// An order, and the statuses of its messages: confirmed, completed, cancelled.
-type Messages = (Uuid, Option<String>, Option<String>, Option<String>);
 
 impl Order {
-    fn new((id, status, cancel_reason, placed_at, since, overdue): OrderRow) -> Self {
-        Self {
-            id: OrderId(id),
-            cancel_reason,
-            placed_at: placed_at.to_jiff(),
-            since: since.to_jiff(),
-            states: States { overdue, ..States::new(status) },
-        }
-    }
-}
-
-fn set(state: &mut String, value: Option<String>) {
-    if let Some(value) = value {
-        *state = value;
+    fn new((id, fate, placed_at, since, overdue): OrderRow) -> Self {
+        let mut states = States::unseen();
+        states.overdue = overdue;
+        states.set(Service::first(), fate);
+        Self { id: OrderId(id), placed_at: placed_at.to_jiff(), since: since.to_jiff(), states }
     }
 }

@@ -7,11 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::databases::Databases;
-use super::moves::{Awaited, Move, States, UNKNOWN, moves};
+use super::moves::{Awaited, Move, States, moves};
 use super::order::{Group, Orphan, Stuck};
 use super::states::{self, Elsewhere, Order, Stretch, Wanted};
 use super::work;
 use crate::OrderId;
+use crate::choreography::{Service, end_of};
 use crate::decisions::Decisions;
 use crate::outcomes::first_id;
 use crate::unreadable::Unreadable;
@@ -56,6 +57,7 @@ pub(super) async fn walk(
     let parked = BTreeSet::new();
     let mut walk = Walk { stuck, examples, limit, decisions, parked };
     for (service, database) in databases.all() {
+        let service = service.name();
         match work::parked_calls(service, database).await {
             Ok(calls) => {
                 walk.parked.extend(calls.into_iter().map(|(order, step)| (service, order, step)));
@@ -65,7 +67,7 @@ pub(super) async fn walk(
     }
     let mut stretch = Stretch { from: bound, to: Uuid::max() };
     loop {
-        let orders = states::page(&mut databases.order, stretch, older_than_s, PAGE).await?;
+        let orders = states::page(databases.first(), stretch, older_than_s, PAGE).await?;
         let is_last = i64::try_from(orders.len()).unwrap_or(i64::MAX) < PAGE;
         if let Some(last) = orders.last().filter(|_| !is_last) {
             stretch.from = last.id.0;
@@ -106,7 +108,9 @@ impl Walk<'_> {
 
     fn look_at(&mut self, order: &Order) {
         let moves = moves(&order.states);
-        let Some(first) = moves.first() else { return };
+        if moves.is_empty() {
+            return;
+        }
         let is_settled = |one: &Move| match one.awaits {
             Awaited::Event { from, .. } => {
                 self.decisions.settle_source(one.service, order.id, &format!("/{from}"))
@@ -116,10 +120,13 @@ impl Walk<'_> {
             }
             _ => false,
         };
-        if is_settled(first) {
-            self.stuck.settled += 1;
-        } else {
-            self.count(*first, order);
+        // Who is not to get one of its events, or its call's outcome, does not go on with the others.
+        let is_set_apart = |one: &Move| {
+            moves.iter().any(|other| other.service == one.service && is_settled(other))
+        };
+        match moves.iter().find(|one| !is_set_apart(one)) {
+            Some(first) => self.count(*first, order),
+            None => self.stuck.settled += 1,
         }
     }
 
@@ -145,7 +152,7 @@ impl Walk<'_> {
         late: Uuid,
     ) -> Result<(), Unreadable> {
         let ids: Vec<Uuid> = known.keys().copied().filter(|id| *id < late).collect();
-        for id in states::unplaced(&mut databases.order, &ids).await? {
+        for id in states::unplaced(databases.first(), &ids).await? {
             let Some(states) = known.get(&id) else { continue };
             if is_undone(states) {
                 continue;
@@ -169,7 +176,7 @@ impl Walk<'_> {
     ) -> Result<(), Unreadable> {
         let mut ids = Vec::new();
         for (service, database) in databases.all() {
-            match work::open_before(service, database, bound, OLD_MAX).await {
+            match work::open_before(service.name(), database, bound, OLD_MAX).await {
                 Ok(open) => ids.extend(open),
                 Err(error) => states::note(&mut self.stuck.unknown, &error),
             }
@@ -179,7 +186,7 @@ impl Walk<'_> {
         if ids.is_empty() {
             return Ok(());
         }
-        let orders = states::these(&mut databases.order, &ids, older_than_s).await?;
+        let orders = states::these(databases.first(), &ids, older_than_s).await?;
         let mut known =
             states::elsewhere(databases, &Wanted::These(&ids), &mut self.stuck.unknown).await;
         self.take(orders, &mut known);
@@ -189,29 +196,19 @@ impl Walk<'_> {
 
 /// Whether all that was done for an order is undone: then it does no harm that nobody placed it.
 fn is_undone(states: &States) -> bool {
-    ["unseen", "void", "released", "rejected"].contains(&states.inventory.as_str())
-        && ["unseen", "void", "refunded", "failed"].contains(&states.payment.as_str())
-        && ["unseen", "void", "failed"].contains(&states.shipping.as_str())
+    let undone = Service::first().declared().begins.as_ref().map(|begins| end_of(&begins.undone));
+    let Some(end) = undone else { return false };
+    let mut others = Service::all().filter(|service| !service.begins() && service.is_awaited());
+    others.all(|service| {
+        let calls = states.rule(service).is_some_and(|rule| !rule.calls.is_empty());
+        states.is_unseen(service) || service.has_settled(end, states.status(service)) && !calls
+    })
 }
 
-/// What services know of an order.
+/// What services other than the one that decides know of an order.
 pub(super) fn known_by(states: &States) -> Vec<(&'static str, String)> {
-    let States { inventory, payment, shipping, messages, .. } = states;
-    let said = ["confirmed", "completed", "cancelled"].into_iter().zip(messages);
-    let said: Vec<String> = said
-        .filter(|(_, status)| !["unseen", UNKNOWN].contains(&status.as_str()))
-        .map(|(outcome, status)| format!("{outcome} {status}"))
-        .collect();
-    let told = if said.is_empty() { "unseen".to_owned() } else { said.join(", ") };
-    [
-        ("inventory", inventory.clone()),
-        ("payment", payment.clone()),
-        ("shipping", shipping.clone()),
-        ("notification", told),
-    ]
-    .into_iter()
-    .filter(|(_, status)| status != "unseen")
-    .collect()
+    let others = Service::all().filter(|it| !it.begins() && !states.is_unseen(*it));
+    others.map(|service| (service.name(), states.status(service).to_owned())).collect()
 }
 
 impl Stuck {

@@ -1,9 +1,10 @@
 use std::path::Path;
 
-use farandole_cli::SERVICES;
+use declarations::SERVICES;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use testkit::Sandbox;
+use tokio::process::Command;
 use uuid::Uuid;
 
 use crate::{Run, output, program};
@@ -60,7 +61,10 @@ impl Books {
                 self.state(service, table, order, &json!({ "status": status })).await;
             }
         }
-        let state = json!({"address": "forgotten", "messages": messages});
+        // Whom to tell is forgotten once all was told.
+        let is_quiet = messages.as_object().is_none_or(serde_json::Map::is_empty);
+        let address = if is_quiet { json!({"known": {}}) } else { json!("forgotten") };
+        let state = json!({"address": address, "messages": messages});
         self.state("notification", "notifications", order, &state).await;
     }
 
@@ -74,12 +78,16 @@ impl Books {
 
     /// `farandole`, told where all these databases are.
     pub(crate) async fn ask(&self, arguments: &[&str]) -> Run {
+        output(self.command(arguments)).await
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = program(&self.sandbox, arguments);
         for service in SERVICES {
             let variable = format!("{}_DATABASE_URL", service.to_uppercase());
             command.env(variable, self.sandbox.database_url(service));
         }
-        output(command).await
+        command
     }
 }
 

@@ -163,7 +163,7 @@ async fn list_counts_what_failed_alike() {
     ] {
         assert_eq!(graves.json(&format!("list {filter}")).await["open"], count, "{filter}");
     }
-    graves.run("list --service nobody").await.exits(2).says("there are inventory, notification");
+    graves.run("list --service nobody").await.exits(2).says("there are order, inventory");
     graves.run("show payment/0/99").await.exits(1).says("there is no dead letter payment/0/99");
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use contracts::dead_letter_headers as dead;
 use contracts::headers;
-use farandole_cli::SERVICES;
+use declarations::SERVICES;
 use futures::future::join_all;
 use kafka::{PlainRecord, Publisher};
 use serde_json::{Value, json};

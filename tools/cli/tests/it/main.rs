@@ -3,6 +3,7 @@
 // Helpers of tests may unwrap as tests do: a panic there is the report.
 #![allow(clippy::unwrap_used)]
 
+mod another_fleet;
 mod audit;
 mod books;
 mod calls;

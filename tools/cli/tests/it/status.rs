@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use farandole_cli::SERVICES;
+use declarations::SERVICES;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;

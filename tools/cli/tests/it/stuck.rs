@@ -192,7 +192,7 @@ async fn orders_that_nobody_has_placed_are_told_with_what_was_done_for_them() {
     let told = books.ask(&STUCK).await.exits(1);
     assert!(!told.output.contains(&undone.to_string()), "{}", told.output);
     told.says("1 unknown to the order service")
-        .says(&format!("{orphan} (inventory reserved, payment charged)"));
+        .says(&format!("{orphan} (inventory reserved, payment charged, notification known)"));
     let audit = books.ask(&["audit"]).await.exits(1);
     audit.says(&format!("has order {orphan} (reserved), which was never placed"));
     let orphan = orphan.to_string();

@@ -8,7 +8,7 @@ use crate::{output, program, run};
 async fn a_usage_line_is_the_commands_own_whatever_the_environment_says() {
     let sandbox = Sandbox::new();
     let mut show = program(&sandbox, &["dlq", "show"]);
-    for service in farandole_cli::SERVICES {
+    for service in declarations::SERVICES {
         show.env(format!("{}_DATABASE_URL", service.to_uppercase()), "postgres://u:s3cret@h/d");
     }
     let show = output(show).await.exits(2);

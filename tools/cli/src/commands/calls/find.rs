@@ -1,6 +1,9 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use contracts::Declared;
 use contracts::operations::Subject;
+use declarations::fleet;
 use farandole_cli::database::ask;
 use farandole_cli::{OrderId, Unreadable};
 use jiff::Timestamp;
@@ -13,19 +16,24 @@ use uuid::Uuid;
 use crate::databases::Databases;
 
 /// The services that call somebody, and the steps that they have calls for.
-const CALLING: [(&str, &[&str]); 3] = [
-    ("payment", &["charge", "refund"]),
-    ("shipping", &["book"]),
-    ("notification", &["mail-confirmed", "mail-completed", "mail-cancelled"]),
-];
+fn calling() -> Vec<(&'static str, BTreeSet<&'static str>)> {
+    let steps = |declared: &'static Declared| -> BTreeSet<&str> {
+        declared.statuses.iter().flat_map(|status| &status.calls).map(String::as_str).collect()
+    };
+    let all = fleet().services().iter().map(|it| (it.service.as_str(), steps(it)));
+    all.filter(|(_, steps)| !steps.is_empty()).collect()
+}
 
 /// The names of those services.
-pub(super) const SERVICES: [&str; 3] = ["payment", "shipping", "notification"];
+pub(super) fn services() -> Vec<&'static str> {
+    calling().into_iter().map(|(service, _)| service).collect()
+}
 
 /// The service that has this call.
 pub(super) fn service_of(call: &Subject) -> anyhow::Result<&'static str> {
-    let found = CALLING.iter().find(|(_, steps)| steps.contains(&call.step.as_str()));
-    let steps = || CALLING.iter().flat_map(|(_, steps)| *steps).copied().collect::<Vec<_>>();
+    let calling = calling();
+    let found = calling.iter().find(|(_, steps)| steps.contains(call.step.as_str()));
+    let steps = || calling.iter().flat_map(|(_, steps)| steps).copied().collect::<Vec<_>>();
     found
         .map(|(service, _)| *service)
         .ok_or_else(|| anyhow::anyhow!("{call} is no call: the steps are {}", steps().join(", ")))
@@ -36,7 +44,7 @@ pub(super) fn service_of(call: &Subject) -> anyhow::Result<&'static str> {
 #[command(next_help_heading = "Which calls")]
 pub(super) struct Filter {
     /// Only those of these services
-    #[arg(long, value_name = "NAME", value_parser = SERVICES)]
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(services()))]
     pub(super) service: Vec<String>,
     /// Only those of these steps, such as charge; `mail` is all mails
     #[arg(long, value_name = "STEP")]
@@ -76,21 +84,22 @@ impl Filter {
     }
 
     /// The services whose calls it can mean.
-    pub(super) fn services(&self) -> impl Iterator<Item = &'static str> {
-        let means = |(service, steps): &&(&str, &[&str])| {
+    pub(super) fn services(&self) -> Vec<&'static str> {
+        let means = |(service, steps): &(&str, BTreeSet<&str>)| {
             let named = self.service.is_empty() || self.service.iter().any(|name| name == service);
-            let of_step = |step: &&str| self.step.iter().any(|wanted| fits(step, wanted));
-            named && (self.step.is_empty() || steps.iter().any(of_step))
+            named && steps.iter().any(|step| self.has(step))
         };
-        CALLING.iter().filter(means).map(|(service, _)| *service)
+        calling().into_iter().filter(means).map(|(service, _)| service).collect()
     }
 
     /// The steps that it means.
     fn steps(&self) -> Vec<&'static str> {
-        let all = CALLING.iter().flat_map(|(_, steps)| *steps).copied();
-        let wanted =
-            |step: &&str| self.step.is_empty() || self.step.iter().any(|wanted| fits(step, wanted));
-        all.filter(wanted).collect()
+        let all = calling().into_iter().flat_map(|(_, steps)| steps);
+        all.filter(|step| self.has(step)).collect()
+    }
+
+    fn has(&self, step: &str) -> bool {
+        self.step.is_empty() || self.step.iter().any(|wanted| fits(step, wanted))
     }
 
     /// As it was written.
@@ -107,8 +116,9 @@ impl Filter {
     }
 }
 
+/// The first word of a step stands for all that begin with it.
 fn fits(step: &str, wanted: &str) -> bool {
-    step == wanted || wanted == "mail" && step.starts_with("mail-")
+    step.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 /// A call whose outcome is not known, or that was given up.
@@ -248,12 +258,13 @@ mod tests {
     #[test]
     fn a_filter_means_the_services_that_have_the_steps() {
         let filter = |step: &str| Filter { step: vec![step.to_owned()], ..Filter::default() };
-        assert!(Filter::default().services().eq(SERVICES));
-        assert!(filter("refund").services().eq(["payment"]));
-        assert!(filter("mail").services().eq(["notification"]));
+        assert_eq!(Filter::default().services(), services());
+        assert_eq!(filter("refund").services(), ["payment"]);
+        assert_eq!(filter("mail").services(), ["notification"]);
         assert_eq!(filter("mail").steps().len(), 3);
         assert_eq!(filter("mail-cancelled").steps(), ["mail-cancelled"]);
-        assert!(filter("melt").services().eq([""; 0]));
+        assert_eq!(filter("melt").services(), [""; 0]);
+        assert_eq!(filter("ma").services(), [""; 0], "a word, not its beginning");
         assert_eq!(Filter { parked: true, ..filter("book") }.words(), "--step book --parked");
     }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use farandole_cli::{OrderId, Schemas};
+use farandole_cli::OrderId;
 use jiff::Timestamp;
 
 use super::archive::{Archive, State};
@@ -49,7 +49,7 @@ pub(crate) fn letter_id(text: &str) -> Result<LetterId, String> {
 }
 
 fn services() -> Vec<String> {
-    Schemas::embedded().services().into_iter().map(str::to_owned).collect()
+    farandole_cli::services().map(str::to_owned).collect()
 }
 
 impl Filter {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use farandole_cli::stuck::{About, DeadLetter, Found, Said, about, letters_of, said_by};
-use farandole_cli::{OrderId, SERVICES};
+use farandole_cli::{OrderId, services};
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use kafka::AdminError;
@@ -56,8 +56,7 @@ pub(super) async fn run(
         about(&mut databases, order),
     );
     let about = about?;
-    let is_over = |status: &str| ["completed", "cancelled"].contains(&status);
-    let to = about.placed.as_ref().filter(|placed| is_over(&placed.status));
+    let to = about.placed.as_ref().filter(|placed| placed.is_over);
     let to = to.and_then(|placed| placed.since.checked_add(AFTERMATH).ok());
     let events = events(connections, order, to).await;
     let mut unknown = about.unknown.clone();
@@ -84,7 +83,7 @@ type InTopics<T> = Vec<(&'static str, Result<Found<T>, String>)>;
 
 async fn letters(connections: &Connections, order: OrderId) -> InTopics<DeadLetter> {
     let (brokers, topics) = (&connections.kafka_brokers, &connections.topic_prefix);
-    join_all(SERVICES.map(|service| {
+    join_all(services().map(|service| {
         let (brokers, topics) = (brokers.clone(), topics.clone());
         aside(service, move || letters_of(&brokers, &topics, service, order))
     }))
@@ -97,7 +96,7 @@ async fn events(
     to: Option<Timestamp>,
 ) -> InTopics<Said> {
     let (brokers, topics) = (&connections.kafka_brokers, &connections.topic_prefix);
-    join_all(SERVICES.map(|service| {
+    join_all(services().map(|service| {
         let (brokers, topics) = (brokers.clone(), topics.clone());
         aside(service, move || said_by(&brokers, &topics, service, order, to))
     }))

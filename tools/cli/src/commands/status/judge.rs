@@ -53,7 +53,7 @@ impl Verdict {
     /// One sentence for all of it.
     pub(super) fn summary(&self) -> String {
         match (self.findings.as_slice(), self.unknown.len()) {
-            ([], 0) => "All is well: the five services are ready and up to date.".to_owned(),
+            ([], 0) => "All is well: the services are ready and up to date.".to_owned(),
             ([], _) => {
                 "Nothing is wrong as far as can be seen, but not all can be seen.".to_owned()
             }
@@ -73,7 +73,7 @@ impl Verdict {
         self.notes.push(format!("{service}: {what}"));
     }
 
-    /// Takes note of what could not be seen; that five services share it is said once.
+    /// Takes note of what could not be seen; that all services share it is said once.
     fn cannot_see(&mut self, what: &str, service: &str, reason: &str) {
         let of_all = format!("{what}: {reason}");
         let mine = format!("{service}'s {of_all}");
@@ -93,7 +93,7 @@ pub(super) fn judge(facts: &Facts) -> Verdict {
     if answers::nobody_answers(facts) {
         let addresses: Vec<&str> =
             facts.services.iter().map(|service| service.url.as_str()).collect();
-        let what = format!("none of the five services answers ({})", addresses.join(", "));
+        let what = format!("none of the services answers ({})", addresses.join(", "));
         verdict.finds(None, what, &[
             "is this the machine, and are these the ports? ORDER_URL and so on say where they listen",
             "is the machine, or the network, up and not overloaded? uptime; then start the services",

@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use declarations::fleet;
 use farandole_cli::database::{Limits, ask, connect};
 use farandole_cli::decisions::Decisions;
 use farandole_cli::gaps::gaps;
 use farandole_cli::outcomes::{Outcomes, find_causes, outcomes};
 use farandole_cli::sessions::sessions;
-use farandole_cli::{SERVICES, Unreadable, sources};
+use farandole_cli::{Unreadable, followed, services, sources, stuck};
 use futures::future::join_all;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
@@ -36,7 +37,7 @@ pub(super) async fn look(
     connections: &Connections,
     databases: &Databases,
 ) -> Facts {
-    let services = join_all(endpoints.all().map(|(name, url)| async move {
+    let looks = join_all(endpoints.all().map(|(name, url)| async move {
         let (health, group, database) = tokio::join!(
             health::ask(url, GLANCE),
             group(connections, name),
@@ -44,21 +45,21 @@ pub(super) async fn look(
         );
         Service { name, url: url.to_owned(), health, group, database }
     }));
-    let (mut services, orders, archive, quotas) = tokio::join!(
-        services,
+    let (mut looked_at, orders, archive, quotas) = tokio::join!(
+        looks,
         in_time(orders(databases)),
         in_time(archive(connections)),
         in_time(held_back(connections)),
     );
     let decisions = archive.known().map(|archive| archive.log.decisions()).unwrap_or_default();
-    forget(&mut services, &decisions);
+    forget(&mut looked_at, &decisions);
     let not_given = |service: &&str| databases.url(service).is_err();
     Facts {
-        services,
+        services: looked_at,
         orders,
         dead_letters: archive.map(|archive| letters(&archive)),
         quotas,
-        databases_not_given: SERVICES.iter().copied().filter(not_given).collect(),
+        databases_not_given: services().filter(not_given).collect(),
     }
 }
 
@@ -96,7 +97,7 @@ async fn group(connections: &Connections, service: &str) -> Seen<Group> {
 /// The services that Kafka holds back by a quota, with how many bytes a second they may produce.
 async fn held_back(connections: &Connections) -> Seen<BTreeMap<&'static str, f64>> {
     let topics = &connections.topic_prefix;
-    let clients: Vec<String> = SERVICES.iter().map(|service| topics.group(service)).collect();
+    let clients: Vec<String> = services().map(|service| topics.group(service)).collect();
     let found = kafka::quotas(&connections.kafka_brokers, &clients).await;
     Seen::from(found).map(|found| {
         let limited = |service: &'static str| {
@@ -105,13 +106,13 @@ async fn held_back(connections: &Connections) -> Seen<BTreeMap<&'static str, f64
             let any = found.iter().find(|quota| quota.client.is_none());
             Some((service, own.or(any)?.producer_bytes?))
         };
-        SERVICES.into_iter().filter_map(limited).collect()
+        services().filter_map(limited).collect()
     })
 }
 
 async fn archive(connections: &Connections) -> Seen<Archive> {
-    let services = SERVICES.map(str::to_owned);
-    Archive::read(connections, &services, None).await.into()
+    let all: Vec<String> = services().map(str::to_owned).collect();
+    Archive::read(connections, &all, None).await.into()
 }
 
 /// The open dead letters by service and cause, the most first.
@@ -183,26 +184,18 @@ async fn outbox(service: &str, database: &mut PgConnection) -> Result<Outbox, Un
 
 type CallsRow = (String, i64, i64, Option<jiff_sqlx::Timestamp>, Option<String>);
 
-/// Open calls by step, without those that are parked or given up. A charge is followed to its end although its order is cancelled.
+/// Open calls by step, without those that are parked or given up. Some are followed to their ends
+/// although their order waits for them no more.
 async fn calls(service: &str, database: &mut PgConnection) -> Result<Vec<Calls>, Unreadable> {
-    let question = sqlx::query_as(match service {
-        "payment" => {
-            "SELECT step, count(*), count(*) FILTER (WHERE followed),
-               min(created_at) FILTER (WHERE NOT followed),
-               (array_agg(last_error ORDER BY created_at DESC)
-                 FILTER (WHERE last_error IS NOT NULL AND NOT followed))[1]
-             FROM (SELECT step, created_at, last_error, EXISTS (SELECT FROM payments
-                 WHERE payments.saga = effects.saga
-                   AND state::text ~ '\"cancelled\": ?true') AS followed
-               FROM effects WHERE held IS NULL) AS open GROUP BY 1 ORDER BY 1"
-        }
-        _ => {
-            "SELECT step, count(*), 0::bigint, min(created_at),
-               (array_agg(last_error ORDER BY created_at DESC)
-                 FILTER (WHERE last_error IS NOT NULL))[1]
-             FROM effects WHERE held IS NULL GROUP BY 1 ORDER BY 1"
-        }
-    });
+    let question = sqlx::query_as(AssertSqlSafe(format!(
+        "SELECT step, count(*), count(*) FILTER (WHERE followed),
+           min(created_at) FILTER (WHERE NOT followed),
+           (array_agg(last_error ORDER BY created_at DESC)
+             FILTER (WHERE last_error IS NOT NULL AND NOT followed))[1]
+         FROM (SELECT step, created_at, last_error, {} AS followed
+           FROM effects WHERE held IS NULL) AS open GROUP BY 1 ORDER BY 1",
+        followed(service)
+    )));
     let rows: Vec<CallsRow> = ask(service, database, question).await?;
     let calls = |(step, open, followed, since, last_error): CallsRow| {
         let since = since.map(jiff_sqlx::Timestamp::to_jiff);
@@ -224,20 +217,19 @@ async fn held(
 
 /// How orders ended lately, and what those waited for whose time was up.
 async fn orders(databases: &Databases) -> Seen<Outcomes> {
-    if databases.url("order").is_err() {
+    let first = &fleet().first().0.service;
+    if databases.url(first).is_err() {
         return Seen::NotAsked;
     }
     let look = async {
-        let mut order = glance(databases, "order").await?;
-        let mut found = outcomes(&mut order, RECENT).await.map_err(|error| error.reason)?;
+        let mut database = glance(databases, first).await?;
+        let mut found = outcomes(&mut database, RECENT).await.map_err(|error| error.reason)?;
         if found.timed_out() > 0 {
-            let causes = async {
-                let mut inventory = glance(databases, "inventory").await.ok()?;
-                let mut payment = glance(databases, "payment").await.ok()?;
-                find_causes(&mut found, &mut inventory, &mut payment).await.ok()
-            };
+            let all = join_all(services().map(|service| glance(databases, service))).await;
             // That they are away hides the causes only.
-            causes.await;
+            if let Ok(all) = all.into_iter().collect::<Result<Vec<_>, _>>() {
+                let _ = find_causes(&mut found, &mut stuck::Databases::new(all)).await;
+            }
         }
         Ok::<_, String>(found)
     };

@@ -1,0 +1,143 @@
+//! A fleet with a service that the tool was not built with: it goes by what the service declares.
+
+use contracts::Declared;
+use serde_json::json;
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection as _};
+use tempfile::TempDir;
+use tokio::process::Command;
+use uuid::Uuid;
+
+use crate::books::{Books, migrate};
+use crate::{Run, output};
+
+/// A table of states, as a service's migrations make it.
+const BALANCES: &str = "CREATE TABLE balances (saga uuid PRIMARY KEY, version integer NOT NULL,
+    emitted integer NOT NULL, last_bundle bigint, seen json NOT NULL DEFAULT '{}', state json NOT NULL)";
+
+fn loyalty() -> Declared {
+    let loyalty = json!({
+        "service": "loyalty",
+        "about": "awards points",
+        "port": 8099,
+        "table": "balances",
+        "status": ["status"],
+        "consumes": [
+            {"event": "OrderPlaced", "from": "order", "leads_to": ["PointsAwarded"]},
+            {"event": "OrderCompleted", "from": "order", "leads_to": ["PointsAwarded"]},
+        ],
+        "emits": [{"event": "PointsAwarded"}],
+        "books": [{
+            "name": "L1-points",
+            "rule": "nobody has less than no points",
+            "holds": [{"no_row": "SELECT 'order ' || saga || ' has too few' FROM balances
+                WHERE ({state}->>'points')::int < 0"}],
+        }],
+        "statuses": [
+            {"status": "unseen", "not_read": ["OrderPlaced", "OrderCompleted"]},
+            {"status": "awaiting", "has_read": ["OrderPlaced"], "not_read": ["OrderCompleted"]},
+            {
+                "status": "awarded",
+                "has_read": ["OrderPlaced", "OrderCompleted"],
+                "has_said": ["PointsAwarded"],
+                "final": true,
+            },
+        ],
+    });
+    serde_json::from_value(loyalty).unwrap()
+}
+
+struct AnotherFleet {
+    books: Books,
+    declarations: TempDir,
+    loyalty: String,
+}
+
+impl AnotherFleet {
+    async fn new() -> Self {
+        let (books, declarations) = (Books::new().await, tempfile::tempdir().unwrap());
+        for service in declarations::fleet().services().iter().chain([&loyalty()]) {
+            let file = declarations.path().join(format!("{}.json", service.service));
+            std::fs::write(file, serde_json::to_string(service).unwrap()).unwrap();
+        }
+        let url = books.sandbox.database("loyalty").await;
+        let mut database = PgConnection::connect(&url).await.unwrap();
+        migrate(&mut database, "shared/messaging").await;
+        sqlx::raw_sql(BALANCES).execute(&mut database).await.unwrap();
+        Self { books, declarations, loyalty: url }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.books.command(arguments);
+        command
+            .env("FARANDOLE_DECLARATIONS", self.declarations.path())
+            .env("LOYALTY_DATABASE_URL", &self.loyalty);
+        command
+    }
+
+    async fn ask(&self, arguments: &[&str]) -> Run {
+        output(self.command(arguments)).await
+    }
+
+    async fn write(&self, sql: &str) {
+        let mut database = PgConnection::connect(&self.loyalty).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut database).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_the_tool_was_not_built_with_is_looked_after() {
+    let fleet = AnotherFleet::new().await;
+    fleet.books.sandbox.prepare_fleet().await;
+    fleet.books.sandbox.create_topics(&["loyalty"], 3).await;
+    let order = Uuid::now_v7();
+    let sent = json!({"completed": {"status": "sent"}});
+    fleet.books.order(order, "completed", None).await;
+    fleet.books.states(order, ["shipped", "charged", "created"], sent).await;
+
+    // Nobody waits for it, and all the same it has not read what was said.
+    fleet.ask(&["orders", "stuck"]).await.exits(1).says("loyalty awaits OrderPlaced from order");
+    let state = json!({"status": "awarded", "points": -1});
+    let insert = format!(
+        "INSERT INTO balances (saga, version, emitted, last_bundle, state)
+         VALUES ('{order}', 1, 1, 0, '{state}')"
+    );
+    fleet.write(&insert).await;
+    fleet.ask(&["orders", "stuck"]).await.exits(0);
+    let shown = fleet.ask(&["orders", "show", &order.to_string()]).await.exits(0);
+    shown.says("loyalty      awarded");
+    let audit = fleet.ask(&["audit"]).await.exits(1);
+    audit
+        .says("L1-points     1 violation")
+        .says(&format!("order {order} has too few"))
+        .says("loyalty is awarded, but has not read OrderPlaced, OrderCompleted")
+        .says("loyalty's event 1 of 1 is lost");
+
+    let gap = format!(
+        "INSERT INTO gaps (saga, source, sequence, partition, verdict)
+         VALUES ('{order}', '/order', 1, 0, 'lost')"
+    );
+    fleet.write(&gap).await;
+    fleet.ask(&["gaps", "--service", "loyalty"]).await.exits(1).says(&order.to_string());
+    fleet.ask(&["dlq", "list", "--service", "loyalty"]).await.exits(0).says("No dead letter");
+    fleet.ask(&["retries", "list", "--service", "loyalty"]).await.exits(0);
+    let mut unknown = fleet.command(&["audit"]);
+    unknown.env_remove("LOYALTY_DATABASE_URL");
+    output(unknown).await.exits(3).says("set LOYALTY_DATABASE_URL");
+}
+
+#[tokio::test]
+async fn declarations_that_make_no_fleet_are_refused() {
+    let fleet = AnotherFleet::new().await;
+    let file = fleet.declarations.path().join("loyalty.json");
+    std::fs::write(&file, r#"{"service": "loyalty", "colour": "blue"}"#).unwrap();
+    let refused = fleet.ask(&["status"]).await.exits(2);
+    refused.says("FARANDOLE_DECLARATIONS").says("loyalty.json").says("colour");
+    let mut two_begin = loyalty();
+    two_begin.begins = declarations::fleet().first().0.begins.clone();
+    std::fs::write(&file, serde_json::to_string(&two_begin).unwrap()).unwrap();
+    fleet.ask(&["status"]).await.exits(2).says("one service is to begin the sagas, and 2 do");
+    let mut nowhere = fleet.command(&["status"]);
+    nowhere.env("FARANDOLE_DECLARATIONS", "/nowhere");
+    output(nowhere).await.exits(2).says("/nowhere cannot be read");
+}
