@@ -148,6 +148,12 @@ fn look_through(books: &Books, options: &AuditOptions) -> AuditReport {
         report.unknown.extend(ledger.dark.iter().map(|why| format!("{name}: {why}")));
         ledger.unchecked.iter().for_each(|book| report.unchecked(Name::Book(book)));
         report.unknown.extend(ledger.unread.iter().cloned());
+        report.notes.extend(books.joined_late(ledger).map(|(joined, older)| {
+            format!(
+                "{name}'s database was made at {joined:.0}; of {older} older orders it knows nothing, \
+                 and is not asked about them"
+            )
+        }));
         report.notes.extend(ledger.odd.iter().take(options.lines).map(|order| {
             format!(
                 "order {order}: {name}'s state holds characters that Postgres cannot tell, such as \

@@ -36,7 +36,7 @@ pub(crate) struct Connections {
         hide_short_help = true
     )]
     pub(crate) topic_prefix: Topics,
-    /// How long to wait for Kafka or the registry to come up, each; and `audit`, for the fleet to
+    /// How long to wait for Kafka, the registry or Postgres to come up, each; and `audit`, for the fleet to
     /// come to rest
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 0,
           value_parser = clap::value_parser!(u64).range(0..=86_400), hide_short_help = true)]
@@ -63,7 +63,8 @@ impl Connections {
         Ok(admin)
     }
 
-    async fn reach<E: Display>(
+    /// Waits until it answers, and tells what is waited for.
+    pub(crate) async fn reach<E: Display>(
         &self,
         name: &str,
         answers: impl AsyncFn() -> Result<(), E>,

@@ -21,7 +21,8 @@ use kafka::{AdminError, ReadError, RegistryError};
 
 use crate::commands::exit::{BLIND, USAGE, WRONG};
 use crate::commands::{
-    audit, calls, dlq, events, gaps, help, orders, retries, schemas, status, topics,
+    audit, calls, databases as making, dlq, events, gaps, help, orders, retries, schemas, status,
+    topics,
 };
 use crate::connections::Connections;
 use crate::databases::{Databases, NoDatabase};
@@ -45,6 +46,7 @@ use crate::print::remark;
 ///
 /// Before the services are started for the first time, and again with each new release:
 ///
+///   farandole databases create
 ///   farandole schemas register
 ///   farandole topics create
 ///
@@ -85,6 +87,9 @@ enum Command {
     /// The topics in Kafka
     #[command(subcommand)]
     Topics(topics::Command),
+    /// The services' databases and roles in Postgres
+    #[command(subcommand)]
+    Databases(making::Command),
     /// Check what must hold, always and at rest, over databases, topics and dead letters
     ///
     /// It can be run at any time, also under load: it only reads, and joins no consumer group. It
@@ -156,6 +161,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Audit(command) => audit::run(command, &connections, &databases).await,
         Command::Schemas(command) => schemas::run(command, &connections).await,
         Command::Topics(command) => topics::run(command, &connections).await,
+        Command::Databases(command) => making::run(command, &connections).await,
         Command::Events(command) => events::run(command, &connections).await,
         Command::Dlq(command) => dlq::run(command, &connections, &databases).await,
         Command::Retries(command) => retries::run(command, &databases).await,
@@ -220,6 +226,7 @@ fn classify(error: &anyhow::Error) -> (u8, Option<&'static str>) {
         }
         _ if registry_away => (BLIND, Some("--wait 60 waits for it.")),
         _ if error.is::<InvalidSchemas>() || error.is::<Misused>() => (USAGE, None),
+        _ if error.is::<making::Away>() => (BLIND, Some("--wait 60 waits for it.")),
         _ if error.is::<NoDatabase>() || error.is::<Unreadable>() => (BLIND, None),
         _ if error.is::<io::Error>() => (BLIND, None),
         _ => (WRONG, None),

@@ -70,7 +70,7 @@ pub async fn find(
         return Ok(None);
     }
     let mut known = states::elsewhere(databases, &Wanted::These(&wanted), &mut stuck.unknown).await;
-    states::join(&mut orders, &mut known);
+    states::join(&mut orders, &mut known, &databases.joined().await);
     stuck.orders = look_closer(databases, orders, &mut stuck.unknown).await;
     Ok(Some(stuck))
 }

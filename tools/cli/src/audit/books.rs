@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::ledger::{Ledger, Place, Status};
@@ -79,6 +80,17 @@ impl Books {
     /// Whether a service's database could not be read.
     pub(crate) fn is_dark(&self, service: Service) -> bool {
         self.ledger(service).dark.is_some()
+    }
+
+    /// When a service joined the fleet, and how many older orders there are that it does not know; if
+    /// there are any.
+    pub(crate) fn joined_late(&self, ledger: &Ledger) -> Option<(Timestamp, usize)> {
+        let joined = ledger.joined?;
+        let orders = self.ledger(Service::first()).rows.iter().map(|row| row.order);
+        let is_known =
+            |order: &Uuid| ledger.rows.binary_search_by_key(order, |row| row.order).is_ok();
+        let older = orders.filter(|order| ledger.is_older(*order) && !is_known(order)).count();
+        (ledger.dark.is_none() && older > 0).then_some((joined, older))
     }
 
     /// Every order that anybody knows, with what each service and the topics know of it.

@@ -70,7 +70,10 @@ impl Auditor<'_> {
         let end = end_of(fate);
         let others = Service::all().filter(|other| *other != first && other.is_awaited());
         let unfit = others.filter(|other| {
-            !other.has_settled(end, page.status(*other)) && !self.books.is_dark(*other)
+            let ledger = self.books.ledger(*other);
+            let is_asked =
+                ledger.dark.is_none() && (page.row(*other).is_some() || !ledger.is_older(order));
+            is_asked && !other.has_settled(end, page.status(*other))
         });
         let unfit: Vec<String> =
             unfit.map(|other| format!("{} {}", other.name(), page.status(other))).collect();

@@ -2,13 +2,15 @@ use std::io;
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
+use jiff::Timestamp;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection as _, Error, FromRow, Row as _};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::log::time_of;
 use crate::choreography::{Service, number as status_number};
-use crate::database::{Limits, connect, explain};
+use crate::database::{Limits, connect, explain, joined};
 use crate::state::{self, STATE};
 use crate::unreadable::Unreadable;
 use contracts::Holds;
@@ -26,6 +28,8 @@ pub(crate) struct Ledger {
     pub(crate) unread: Vec<String>,
     /// Orders whose states hold characters that Postgres cannot tell.
     pub(crate) odd: Vec<Uuid>,
+    /// When the service joined the fleet, if that is known.
+    pub(crate) joined: Option<Timestamp>,
     /// A status per order, by order.
     pub(crate) rows: Vec<Status>,
     /// Rows whose status this audit does not know, with what they say.
@@ -116,6 +120,7 @@ impl Ledger {
             dark: None,
             unread: Vec::new(),
             odd: Vec::new(),
+            joined: None,
             rows: Vec::new(),
             unknown: Vec::new(),
             inbox: Vec::new(),
@@ -141,6 +146,7 @@ impl Ledger {
             unknown,
             odd,
             inbox,
+            joined: joined(snapshot).await?,
             inbox_since: inbox_since(snapshot).await?,
             outbox: all(snapshot, OUTBOX, |(order, sequence)| (order, number(sequence))).await?,
             calls: all(snapshot, CALLS, |call| call).await?,
@@ -171,6 +177,11 @@ impl Ledger {
     /// Whether the order's status is one that this audit does not know.
     pub(crate) fn is_unknown(&self, order: Uuid) -> bool {
         self.unknown.iter().any(|(other, _)| *other == order)
+    }
+
+    /// Whether the order is older than the service.
+    pub(crate) fn is_older(&self, order: Uuid) -> bool {
+        self.joined.zip(time_of(order)).is_some_and(|(joined, began)| began < joined)
     }
 
     /// The numbers of an order's events that may not have been published yet.

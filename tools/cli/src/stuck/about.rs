@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::databases::Databases;
 use super::moves::{States, fate, moves};
-use super::states::{self, Wanted};
+use super::states::{self, Elsewhere, Wanted};
 use super::walk::known_by;
 use super::work::{self, Work};
 use crate::OrderId;
@@ -44,7 +44,7 @@ pub struct Placed {
 /// All that the databases tell of an order.
 pub async fn about(databases: &mut Databases, order_id: OrderId) -> Result<About, Unreadable> {
     let ids = [order_id.0];
-    let order = states::these(databases.first(), &ids, 0.0).await?.pop();
+    let mut order = states::these(databases.first(), &ids, 0.0).await?.pop();
     let mut unknown = Vec::new();
     let mut known = states::elsewhere(databases, &Wanted::These(&ids), &mut unknown).await;
     let mut states = known.remove(&order_id.0).unwrap_or_else(States::unseen);
@@ -53,10 +53,10 @@ pub async fn about(databases: &mut Databases, order_id: OrderId) -> Result<About
         let mut works = work::of(service.name(), database, &ids, &mut unknown).await;
         services.extend(works.remove(&order_id));
     }
-    if let Some(order) = &order {
-        let mut decided = order.states.clone();
-        decided.learn(states);
-        states = decided;
+    if let Some(order) = &mut order {
+        let mut known = Elsewhere::from([(order_id.0, states)]);
+        states::join(std::slice::from_mut(order), &mut known, &databases.joined().await);
+        states = order.states.clone();
         for one in moves(&states) {
             if let Some(work) = services.iter_mut().find(|work| work.service == one.service) {
                 work.awaits.push(one.awaits);

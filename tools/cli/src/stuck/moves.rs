@@ -11,6 +11,10 @@ use crate::choreography::{Fact, Facts, Rule, Service, end_of, number, rule};
 /// What stands for the state in a service that could not be asked.
 pub(super) const UNKNOWN: &str = "unknown";
 
+/// What stands for the state in a service that joined the fleet after the order began, and has not
+/// heard of it: perhaps the topics had forgotten it.
+pub(super) const NOT_ASKED: &str = "not asked";
+
 /// Where an order is in each of the services, as they call it themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct States {
@@ -58,6 +62,11 @@ impl States {
     /// Whether the service that decides has done so for good.
     pub(super) fn is_decided(&self) -> bool {
         self.rule(Service::first()).is_none_or(|rule| rule.is_final)
+    }
+
+    /// Whether a service has heard of the order, as far as that is known.
+    pub(super) fn knows(&self, service: Service) -> bool {
+        !self.is_unseen(service) && self.status(service) != NOT_ASKED
     }
 
     pub(super) fn is_unseen(&self, service: Service) -> bool {

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
-use super::databases::Databases;
-use super::moves::{States, UNKNOWN};
+use super::databases::{Databases, Joined};
+use super::moves::{NOT_ASKED, States, UNKNOWN};
 use crate::OrderId;
 use crate::choreography::Service;
 use crate::database::ask;
@@ -147,10 +147,15 @@ pub(super) fn note(blind: &mut Vec<String>, error: &Unreadable) {
 }
 
 /// Puts together what the services say.
-pub(super) fn join(orders: &mut [Order], elsewhere: &mut Elsewhere) {
+pub(super) fn join(orders: &mut [Order], elsewhere: &mut Elsewhere, joined: &Joined) {
     for order in orders {
         if let Some(states) = elsewhere.remove(&order.id.0) {
             order.states.learn(states);
+        }
+        for (service, joined) in joined {
+            if order.placed_at < *joined && !service.begins() && order.states.is_unseen(*service) {
+                order.states.set(*service, NOT_ASKED.to_owned());
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::databases::Databases;
+use super::databases::{Databases, Joined};
 use super::moves::{Awaited, Move, States, moves};
 use super::order::{Group, Orphan, Stuck};
 use super::states::{self, Elsewhere, Order, Stretch, Wanted};
@@ -35,6 +35,7 @@ struct Walk<'a> {
     decisions: &'a Decisions,
     /// The calls that operators have parked, by service: order and step.
     parked: BTreeSet<(&'static str, Uuid, String)>,
+    joined: Joined,
 }
 
 /// What hangs, grouped; and the newest `limit` of it.
@@ -55,7 +56,8 @@ pub(super) async fn walk(
     let began = Instant::now();
     let (stuck, examples) = (Stuck::default(), Vec::new());
     let parked = BTreeSet::new();
-    let mut walk = Walk { stuck, examples, limit, decisions, parked };
+    let joined = databases.joined().await;
+    let mut walk = Walk { stuck, examples, limit, decisions, parked, joined };
     for (service, database) in databases.all() {
         let service = service.name();
         match work::parked_calls(service, database).await {
@@ -100,7 +102,7 @@ pub(super) async fn walk(
 impl Walk<'_> {
     /// Orders, with what the other services know of them; what remains of that is not theirs.
     fn take(&mut self, mut orders: Vec<Order>, known: &mut Elsewhere) {
-        states::join(&mut orders, known);
+        states::join(&mut orders, known, &self.joined);
         for order in orders {
             self.look_at(&order);
         }
@@ -201,13 +203,13 @@ fn is_undone(states: &States) -> bool {
     let mut others = Service::all().filter(|service| !service.begins() && service.is_awaited());
     others.all(|service| {
         let calls = states.rule(service).is_some_and(|rule| !rule.calls.is_empty());
-        states.is_unseen(service) || service.has_settled(end, states.status(service)) && !calls
+        !states.knows(service) || service.has_settled(end, states.status(service)) && !calls
     })
 }
 
 /// What services other than the one that decides know of an order.
 pub(super) fn known_by(states: &States) -> Vec<(&'static str, String)> {
-    let others = Service::all().filter(|it| !it.begins() && !states.is_unseen(*it));
+    let others = Service::all().filter(|it| !it.begins() && states.knows(*it));
     others.map(|service| (service.name(), states.status(service).to_owned())).collect()
 }
 

@@ -33,6 +33,7 @@ fn loyalty() -> Declared {
             "holds": [{"no_row": "SELECT 'order ' || saga || ' has too few' FROM balances
                 WHERE ({state}->>'points')::int < 0"}],
         }],
+        "settles": {"completed": ["awarded"], "cancelled": ["awaiting", "unseen"]},
         "statuses": [
             {"status": "unseen", "not_read": ["OrderPlaced", "OrderCompleted"]},
             {"status": "awaiting", "has_read": ["OrderPlaced"], "not_read": ["OrderCompleted"]},
@@ -95,7 +96,6 @@ async fn a_service_that_the_tool_was_not_built_with_is_looked_after() {
     fleet.books.order(order, "completed", None).await;
     fleet.books.states(order, ["shipped", "charged", "created"], sent).await;
 
-    // Nobody waits for it, and all the same it has not read what was said.
     fleet.ask(&["orders", "stuck"]).await.exits(1).says("loyalty awaits OrderPlaced from order");
     let state = json!({"status": "awarded", "points": -1});
     let insert = format!(
@@ -124,6 +124,36 @@ async fn a_service_that_the_tool_was_not_built_with_is_looked_after() {
     let mut unknown = fleet.command(&["audit"]);
     unknown.env_remove("LOYALTY_DATABASE_URL");
     output(unknown).await.exits(3).says("set LOYALTY_DATABASE_URL");
+}
+
+/// Its database was made after the order, of which the topics know nothing any more.
+#[tokio::test]
+async fn a_service_that_joins_later_is_not_asked_about_what_was_before() {
+    let fleet = AnotherFleet::new().await;
+    fleet.books.sandbox.prepare_fleet().await;
+    fleet.books.sandbox.create_topics(&["loyalty"], 3).await;
+    let (before, after) = (Uuid::now_v7(), Uuid::now_v7().as_u128() + ((60 * 1_000) << 80));
+    let after = Uuid::from_u128(after);
+    let sent = json!({"completed": {"status": "sent"}});
+    for order in [before, after] {
+        fleet.books.order(order, "completed", None).await;
+        let states = ["shipped", "charged", "created"];
+        fleet.books.states(order, states, sent.clone()).await;
+    }
+    let move_on =
+        format!("UPDATE orders SET placed_at = now() + interval '1 min' WHERE saga = '{after}'");
+    fleet.books.write("order", &move_on).await;
+    fleet.ask(&["orders", "stuck"]).await.exits(1).says("2 orders do not go on");
+
+    let joined = "CREATE TABLE messaging_migrations (installed_on timestamptz);
+        INSERT INTO messaging_migrations VALUES (now())";
+    fleet.write(joined).await;
+    let stuck = fleet.ask(&["orders", "stuck"]).await.exits(1);
+    stuck.says("1 order does not go on").says(&after.to_string());
+    let shown = fleet.ask(&["orders", "show", &before.to_string()]).await.exits(0);
+    assert!(!shown.output.contains("loyalty"), "{}", shown.output);
+    let audit = fleet.ask(&["audit"]).await;
+    audit.says("loyalty's database was made at").says("of 1 older orders it knows nothing");
 }
 
 #[tokio::test]

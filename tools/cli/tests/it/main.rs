@@ -9,6 +9,7 @@ mod books;
 mod calls;
 mod connections;
 mod database;
+mod databases;
 mod decisions;
 mod dlq;
 mod events;
