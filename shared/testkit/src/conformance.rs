@@ -106,7 +106,7 @@ impl<S: App> Conformance<S> {
         S::State: Debug,
     {
         let declaration = S::declaration();
-        let mut found = Exploration::new(&declaration);
+        let mut found = Exploration::new(&declaration, &S::State::default());
         let mut open = VecDeque::new();
         for (state, events) in &self.starts {
             let said = events.iter().map(|event| found.fact(event)).collect();
@@ -154,6 +154,8 @@ struct Exploration {
     begins_by: Option<String>,
     told_apart_by: BTreeMap<&'static str, &'static str>,
     situations: BTreeSet<Situation>,
+    /// That of a saga that the service has never heard of.
+    unseen: String,
     /// Statuses that something changes.
     changing: BTreeSet<String>,
     /// Which events were seen to lead to which.
@@ -161,7 +163,9 @@ struct Exploration {
 }
 
 impl Exploration {
-    fn new<I>(declaration: &Declaration<I>) -> Self {
+    fn new<I>(declaration: &Declaration<I>, unseen: &impl Serialize) -> Self {
+        let unseen = serde_json::to_value(unseen).unwrap();
+        let unseen = status_of(&unseen, declaration.status);
         let consumes = &declaration.consumes;
         let apart = |it: &contracts::Emits| Some((it.event_type, it.told_apart_by?));
         Self {
@@ -172,6 +176,7 @@ impl Exploration {
             begins_by: declaration.begins.as_ref().map(|begins| begins.event.clone()),
             told_apart_by: declaration.emits.iter().filter_map(apart).collect(),
             situations: BTreeSet::new(),
+            unseen,
             changing: BTreeSet::new(),
             led: BTreeSet::new(),
         }
@@ -352,11 +357,7 @@ impl Exploration {
             .into_iter()
             .map(|(status, situations)| self.declared_status(status, &situations))
             .collect();
-        // That of a saga that it has never heard of is the one that nothing has led to.
-        statuses.sort_by_key(|it| {
-            let not_first = !(it.has_read.is_empty() && it.not_read.len() == self.consumed.len());
-            (not_first || !it.has_said.is_empty(), it.is_final, it.status.clone())
-        });
+        statuses.sort_by_key(|it| (it.status != self.unseen, it.is_final, it.status.clone()));
         statuses
     }
 

@@ -18,11 +18,12 @@ use clap::{Parser, Subcommand};
 use declarations::{Fleet, look_at};
 use farandole_cli::{AuditError, InvalidSchemas, Unreadable};
 use kafka::{AdminError, ReadError, RegistryError};
+use scaffold::ScaffoldError;
 
 use crate::commands::exit::{BLIND, USAGE, WRONG};
 use crate::commands::{
-    audit, calls, databases as making, dlq, events, gaps, help, orders, retries, schemas, status,
-    topics,
+    audit, calls, databases as making, dlq, events, gaps, help, new, orders, retries, schemas,
+    status, topics,
 };
 use crate::connections::Connections;
 use crate::databases::{Databases, NoDatabase};
@@ -124,6 +125,12 @@ enum Command {
     ///
     /// Exit codes: 0 nothing is missing; 1 something is; 3 a database cannot be read.
     Gaps(gaps::Arguments),
+    /// Write the beginning of a service, a reaction, an event or a version into the sources
+    ///
+    /// For developers, in a clone of the project. Nothing is written unless all of it can be, and it
+    /// is yours from then on.
+    #[command(subcommand)]
+    New(new::Command),
     /// Print what a shell needs to complete command lines: source <(farandole completions bash)
     Completions(help::Completions),
     /// Write man pages into a directory
@@ -168,6 +175,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Orders(command) => orders::run(command, &connections, &databases).await,
         Command::Calls(command) => calls::run(command, &connections, &databases).await,
         Command::Gaps(arguments) => gaps::run(arguments, &connections, &databases).await,
+        Command::New(command) => new::run(command),
         Command::Completions(arguments) => help::completions(&arguments),
         Command::Man(arguments) => help::man(&arguments),
     }
@@ -228,6 +236,7 @@ fn classify(error: &anyhow::Error) -> (u8, Option<&'static str>) {
         _ if error.is::<InvalidSchemas>() || error.is::<Misused>() => (USAGE, None),
         _ if error.is::<making::Away>() => (BLIND, Some("--wait 60 waits for it.")),
         _ if error.is::<NoDatabase>() || error.is::<Unreadable>() => (BLIND, None),
+        _ if error.is::<ScaffoldError>() => (USAGE, None),
         _ if error.is::<io::Error>() => (BLIND, None),
         _ => (WRONG, None),
     }

@@ -5,23 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use contracts::{Declared, DeclaredCompensation, DeclaredConsumption};
 use declarations::fleet;
 
-/// Every event, who emits it, and who reacts.
-const TABLE: [(&str, &str, &[&str]); 14] = [
-    ("OrderPlaced", "order", &["inventory", "notification", "payment", "shipping"]),
-    ("StockReserved", "inventory", &["payment"]),
-    ("StockReservationFailed", "inventory", &["order"]),
-    ("PaymentCharged", "payment", &["order"]),
-    ("PaymentFailed", "payment", &["order"]),
-    ("OrderConfirmed", "order", &["notification", "shipping"]),
-    ("ShipmentCreated", "shipping", &["inventory", "order"]),
-    ("ShipmentFailed", "shipping", &["order"]),
-    ("OrderCompleted", "order", &["notification"]),
-    ("OrderCancelled", "order", &["inventory", "notification", "payment", "shipping"]),
-    ("StockReleased", "inventory", &[]),
-    ("PaymentRefunded", "payment", &[]),
-    ("CustomerNotified", "notification", &[]),
-    ("NotificationFailed", "notification", &[]),
-];
+use super::files::document;
+
+/// The specification: every event, who emits it, and who reacts.
+const SPECIFICATION: &str = "docs/choreography.md";
+
+/// The rows of its table: event, emitter, readers.
+fn table(text: &str) -> Vec<(&str, &str, BTreeSet<&str>)> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix('|'));
+    let rows = rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());
+    rows.filter(|cells| cells.len() == 3 && cells[0] != "event")
+        .map(|cells| {
+            let readers = cells[2].split(',').map(str::trim).filter(|name| !name.is_empty());
+            (cells[0], cells[1], readers.collect())
+        })
+        .collect()
+}
 
 /// What the services declare, which their own tests hold equal to what they do.
 fn participants() -> Vec<Declared> {
@@ -53,9 +52,9 @@ fn deviations(participants: &[Declared]) -> Vec<String> {
             line(event, &from.service, &readers.collect())
         })
         .collect();
-    let table = TABLE.iter();
+    let specified = document(SPECIFICATION);
     let expected: BTreeSet<String> =
-        table.map(|(event, from, by)| line(event, from, &by.iter().copied().collect())).collect();
+        table(&specified).iter().map(|(event, from, by)| line(event, from, by)).collect();
     declared.symmetric_difference(&expected).cloned().collect()
 }
 
@@ -123,8 +122,9 @@ fn schemas() -> BTreeSet<(String, String)> {
 }
 
 #[test]
-fn the_services_keep_to_the_table() {
-    assert_eq!(deviations(&participants()), [""; 0]);
+fn the_services_keep_to_the_specification() {
+    let found = deviations(&participants());
+    assert!(found.is_empty(), "{SPECIFICATION} and the declarations differ: {found:#?}");
 
     let mut planted = participants();
     planted[0].emits.retain(|emitted| emitted.event != "OrderConfirmed");

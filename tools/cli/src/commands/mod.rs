@@ -8,6 +8,7 @@ pub(crate) mod events;
 pub(crate) mod exit;
 pub(crate) mod gaps;
 pub(crate) mod help;
+pub(crate) mod new;
 pub(crate) mod orders;
 pub(crate) mod retries;
 pub(crate) mod schemas;
