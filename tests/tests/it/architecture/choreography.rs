@@ -6,7 +6,7 @@ use contracts::{Declared, DeclaredCompensation, DeclaredConsumption};
 use declarations::fleet;
 
 /// Every event, who emits it, and who reacts.
-const TABLE: [(&str, &str, &[&str]); 14] = [
+const TABLE: &[(&str, &str, &[&str])] = &[
     ("OrderPlaced", "order", &["inventory", "notification", "payment", "shipping"]),
     ("StockReserved", "inventory", &["payment"]),
     ("StockReservationFailed", "inventory", &["order"]),
