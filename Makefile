@@ -68,7 +68,7 @@ quick: check ## Check what needs neither Kafka nor Postgres: lints, unit tests, 
 	cargo test --quiet --package farandole-model
 
 .PHONY: api-check
-api-check: fleet ## Hold the five APIs against their descriptions, with Schemathesis (two minutes)
+api-check: fleet ## Hold the APIs against their descriptions, with Schemathesis (two minutes)
 	@tests/api/check $(TARGET_DIR)/release
 
 .PHONY: chaos
