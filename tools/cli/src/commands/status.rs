@@ -18,11 +18,11 @@ use crate::print::{print_json, print_lines};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    #[command(flatten, next_help_heading = "Services")]
-    urls: ServiceUrls,
     /// As JSON, for programs
     #[arg(long)]
     json: bool,
+    #[command(flatten, next_help_heading = "Services")]
+    urls: ServiceUrls,
 }
 
 pub(crate) async fn run(
