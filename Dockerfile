@@ -1,5 +1,4 @@
-# All images of Farandole, each a target of its own: the five services, the tool `farandole` and
-# the demo.
+# All images of Farandole, each a target of its own: the services, the tool `farandole` and the demo.
 #
 #   docker build --target order --tag farandole/order .
 #
@@ -21,8 +20,15 @@ COPY . .
 RUN cargo chef prepare --recipe-path recipe.json
 
 FROM toolchain AS build
-ENV PROGRAMS="--package order --package inventory --package payment --package shipping \
-    --package notification --package farandole --package farandole-demo"
+# rendered by make render: programs
+ENV PROGRAMS="--package order \
+    --package inventory \
+    --package payment \
+    --package shipping \
+    --package notification \
+    --package farandole \
+    --package farandole-demo"
+# end of what is rendered
 COPY --from=plan /farandole/recipe.json .
 # What others wrote, in a layer of its own: it is built again when Cargo.toml or Cargo.lock change.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
@@ -47,6 +53,7 @@ ENV MIMALLOC_PURGE_DELAY=50
 # By number, so that Kubernetes can tell that it is not root.
 USER 65532:65532
 
+# rendered by make render: services
 FROM program AS order
 LABEL org.opencontainers.image.title="farandole/order" \
       org.opencontainers.image.description="Takes orders, decides their fate, keeps the catalogue"
@@ -67,7 +74,7 @@ ENTRYPOINT ["inventory"]
 
 FROM program AS payment
 LABEL org.opencontainers.image.title="farandole/payment" \
-      org.opencontainers.image.description="Charges and refunds"
+      org.opencontainers.image.description="Charges, refunds (a simulated provider)"
 COPY --from=build /farandole/target/release/payment /usr/local/bin/
 ENV HTTP_ADDR=0.0.0.0:8083
 EXPOSE 8083
@@ -76,7 +83,7 @@ ENTRYPOINT ["payment"]
 
 FROM program AS shipping
 LABEL org.opencontainers.image.title="farandole/shipping" \
-      org.opencontainers.image.description="Books the parcel"
+      org.opencontainers.image.description="Books the parcel (a simulated carrier)"
 COPY --from=build /farandole/target/release/shipping /usr/local/bin/
 ENV HTTP_ADDR=0.0.0.0:8084
 EXPOSE 8084
@@ -85,12 +92,13 @@ ENTRYPOINT ["shipping"]
 
 FROM program AS notification
 LABEL org.opencontainers.image.title="farandole/notification" \
-      org.opencontainers.image.description="Tells the customer"
+      org.opencontainers.image.description="Mails the customer (a simulated mail server)"
 COPY --from=build /farandole/target/release/notification /usr/local/bin/
 ENV HTTP_ADDR=0.0.0.0:8085
 EXPOSE 8085
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s CMD ["notification", "health"]
 ENTRYPOINT ["notification"]
+# end of what is rendered
 
 FROM program AS farandole
 LABEL org.opencontainers.image.title="farandole/farandole" \

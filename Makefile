@@ -68,7 +68,7 @@ quick: check ## Check what needs neither Kafka nor Postgres: lints, unit tests, 
 	cargo test --quiet --package farandole-model
 
 .PHONY: api-check
-api-check: fleet ## Hold the five APIs against their descriptions, with Schemathesis (two minutes)
+api-check: fleet ## Hold the APIs against their descriptions, with Schemathesis (two minutes)
 	@tests/api/check $(TARGET_DIR)/release
 
 .PHONY: chaos
@@ -96,8 +96,10 @@ queries-check: prerequisites ## Check that each crate's .sqlx is what `make quer
 	@$(TARGET_DIR)/debug/farandole-queries check
 
 .PHONY: render
-render: prerequisites ## Write each service's declaration.json, by which the tools know it, from its code
+render: prerequisites ## Write what follows from the services' code: declarations, and parts of other files
 	FARANDOLE_RENDER=1 cargo test --quiet $(addprefix --package ,$(SERVICES)) --test it -- declaration::
+	@cargo build --workspace --bin farandole-render
+	@$(TARGET_DIR)/debug/farandole-render
 
 .PHONY: check
 check: prerequisites ## Check formatting and lints, as CI does

@@ -14,7 +14,11 @@ CREATE ROLE operator LOGIN PASSWORD :'password' IN ROLE pg_read_all_data, pg_rea
   pg_signal_backend;
 SQL
 
-for name in order inventory payment shipping notification registry; do
+# rendered by make render: services
+services=(order inventory payment shipping notification)
+# end of what is rendered
+
+for name in "${services[@]}" registry; do
   password=${name^^}_DATABASE_PASSWORD
   query --set name="$name" --set password="${!password}" <<'SQL'
 CREATE ROLE :"name" LOGIN PASSWORD :'password';

@@ -1,4 +1,4 @@
-"""Holds the five services against the descriptions of their APIs, with Schemathesis.
+"""Holds all services against the descriptions of their APIs, with Schemathesis.
 
 Run by `check`. Starts a stack and a fleet on free ports with the programs in the given directory (as `make
 fleet` builds them), asks each service for its /openapi.json, sends it what that allows and what it forbids,
@@ -18,7 +18,8 @@ import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SERVICES = ["order", "inventory", "payment", "shipping", "notification"]
+DECLARATIONS = (HERE.parent.parent / "services").glob("*/declaration.json")
+SERVICES = sorted(path.parent.name for path in DECLARATIONS)
 EXAMPLE_PRODUCT = {"name": "Green tea", "unit_price": {"amount": 450, "currency": "EUR"}}
 # How long, in seconds: the fleet and its stories, the requests to one service, and stopping.
 START_LIMIT, CHECK_LIMIT, STOP_LIMIT = 240, 240, 30

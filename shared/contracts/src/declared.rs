@@ -19,6 +19,9 @@ pub struct Declared {
     pub about: String,
     /// The default port of its HTTP API.
     pub port: u16,
+    /// The paths of its HTTP API, without those that all services have.
+    #[serde(default)]
+    pub paths: Vec<String>,
     /// The table of its states.
     pub table: String,
     /// The members of a state that make its status. See [`status_of`].

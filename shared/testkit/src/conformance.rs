@@ -129,7 +129,7 @@ impl<S: App> Conformance<S> {
             }
         }
         found.assert_declared(&declaration);
-        let declared = found.declared(&declaration, S::PORT, S::STATES.name());
+        let declared = found.declared::<S>(&declaration);
         compare(&declared);
     }
 
@@ -308,15 +308,16 @@ impl Exploration {
         }
     }
 
-    fn declared<I>(&self, declaration: &Declaration<I>, port: u16, table: &str) -> Declared {
+    fn declared<S: App>(&self, declaration: &Declaration<S::Input>) -> Declared {
         let Declaration { service, about, consumes, emits, compensates, status, .. } = declaration;
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let settles = declaration.settles.iter();
         Declared {
             service: (*service).to_owned(),
             about: (*about).to_owned(),
-            port,
-            table: table.to_owned(),
+            port: S::PORT,
+            paths: S::routes().into_openapi().paths.paths.into_keys().collect(),
+            table: S::STATES.name().to_owned(),
             status: owned(status),
             consumes: consumes
                 .iter()

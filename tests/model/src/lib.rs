@@ -1,7 +1,7 @@
 //! What must hold whatever happens, in a model checker: the code that runs in production, in every
 //! order of things that can happen to it.
 //!
-//! - [`fleet`]: the decisions of the five services;
+//! - [`fleet`]: the decisions of the services;
 //! - [`relay`]: how committed events get into the log, in order, from several instances;
 //! - [`effects`]: how calls to the outside are made until their outcomes are committed.
 //!

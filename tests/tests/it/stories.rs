@@ -1,4 +1,4 @@
-//! Every way an order can go, by HTTP alone: where all five services end up, and exactly which
+//! Every way an order can go, by HTTP alone: where all services end up, and exactly which
 //! facts they told each other.
 
 use std::collections::{BTreeMap, HashMap};

@@ -36,7 +36,7 @@ pub(crate) fn fresh(what: &str) -> String {
     format!("{what}-{}", Uuid::new_v4().simple())
 }
 
-/// All five services in a corner of their own.
+/// All services in a corner of their own.
 pub(crate) struct TestFleet {
     pub(crate) sandbox: Sandbox,
     pub(crate) fleet: Fleet,

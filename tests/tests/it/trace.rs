@@ -13,6 +13,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as Attribute;
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use prost::Message as _;
 use serde_json::json;
+use stack::fleet::SERVICES;
 use testkit::http::order;
 use testkit::{Sandbox, eventually};
 use tokio::net::TcpListener;
@@ -123,7 +124,7 @@ async fn an_order_is_one_trace_and_its_recipient_is_in_no_log() {
     }
     let services: BTreeSet<String> =
         collector.trace(trace).into_values().map(|span| span.service).collect();
-    assert_eq!(services.len(), 5, "{services:?}");
+    assert_eq!(services.len(), SERVICES.len(), "{services:?}");
 
     for (service, part) in fleet.fleet.services() {
         let log = fs::read_to_string(part.log().unwrap()).unwrap();

@@ -223,7 +223,7 @@ impl<'g> Fleet<'g> {
     async fn farandole(&self, arguments: &[&str], limit: Duration) -> anyhow::Result<String> {
         let stack = &self.ground.stack;
         let databases = SERVICES.map(|service| {
-            (format!("{}_DATABASE_URL", service.to_uppercase()), self.database_url(service))
+            (declarations::variable(service, "DATABASE_URL"), self.database_url(service))
         });
         let environment = [
             ("KAFKA_BROKERS".to_owned(), stack.kafka_brokers()),

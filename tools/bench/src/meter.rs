@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use sqlx::PgPool;
+use stack::fleet::SERVICES;
 
 use crate::postgres::told;
 
@@ -14,11 +15,11 @@ use crate::postgres::told;
 const MICROS_PER_TICK: u64 = 10_000;
 /// The name under which this program's own share is listed.
 pub(crate) const LOAD: &str = "load generator";
-/// Who uses CPU time, in the order in which it is shown.
-pub(crate) const PROCESSES: [&str; 8] =
-    ["order", "inventory", "payment", "shipping", "notification", "Kafka", "Postgres", LOAD];
-/// The first so many are services.
-pub(crate) const SERVICES: usize = 5;
+
+/// The processes of a fleet that use CPU time, in the order in which they are shown.
+pub(crate) fn processes() -> Vec<&'static str> {
+    SERVICES.into_iter().chain(["Kafka", "Postgres"]).collect()
+}
 
 /// What had been used at a moment, since the processes were started.
 pub(crate) struct Reading {

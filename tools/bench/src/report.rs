@@ -11,7 +11,7 @@ use anyhow::Context as _;
 
 use crate::charts::{Axes, Bar, Line, bars, lines, number};
 use crate::measure::Measured;
-use crate::meter::PROCESSES;
+use crate::meter::{LOAD, processes};
 use crate::results::Results;
 
 /// Between these, and only there, a run writes into the document.
@@ -94,13 +94,13 @@ fn draw(directory: &Path, results: &Results) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What each process costs, in the order of [`PROCESSES`].
+/// What each process costs, the load generator last.
 fn bar(name: &str, measured: &Measured) -> Bar {
     let part = |process: &&str| {
         let us = measured.cpu_us.get(*process).copied().unwrap_or_default();
         ((*process).to_owned(), us)
     };
-    (name.to_owned(), PROCESSES.iter().map(part).collect())
+    (name.to_owned(), processes().iter().chain([&LOAD]).map(part).collect())
 }
 
 #[cfg(test)]

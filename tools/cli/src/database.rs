@@ -90,7 +90,7 @@ pub async fn connect(service: &str, url: &str, limits: Limits) -> Result<PgConne
 
 /// The variable that says where a service's database is.
 pub fn variable(service: &str) -> String {
-    format!("{}_DATABASE_URL", service.to_uppercase().replace('-', "_"))
+    declarations::variable(service, "DATABASE_URL")
 }
 
 /// Whose database it is, by its table of states.

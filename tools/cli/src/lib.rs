@@ -17,6 +17,7 @@ pub mod stuck;
 pub mod text;
 mod topics;
 mod unreadable;
+mod urls;
 
 pub use audit::{AuditError, AuditOptions, AuditReport, AuditTargets, Check, audit, audit_at_rest};
 pub use schemas::{
@@ -25,6 +26,7 @@ pub use schemas::{
 pub use state::followed;
 pub use topics::{TopicShape, check_topics, clients, create_topics};
 pub use unreadable::Unreadable;
+pub use urls::ServiceUrls;
 
 /// The order, which is the saga of each event.
 pub use kernel::SagaKey as OrderId;

@@ -130,6 +130,11 @@ impl Fleet {
     }
 }
 
+/// The variable of a service for something that each has, such as `PAYMENT_DATABASE_URL`.
+pub fn variable(service: &str, what: &str) -> String {
+    format!("{}_{what}", service.to_uppercase().replace('-', "_"))
+}
+
 fn participant(declared: &Declared) -> Participant {
     let consumes = declared.consumes.iter();
     Participant {

@@ -1,6 +1,7 @@
 //! What to do with a fleet that runs.
 
 use console::style;
+use declarations::variable;
 
 use crate::local::Local;
 use crate::shop::Request;
@@ -8,7 +9,7 @@ use crate::shop::Request;
 /// Prints commands that work as they stand.
 pub(crate) fn print(local: &Local) {
     let at = local.endpoints();
-    let (order, inventory) = (&at.order_url, &at.inventory_url);
+    let (order, inventory) = (at.services.of("order"), at.services.of("inventory"));
     println!("{}", style("The fleet is running. In another terminal:").bold());
     part("What is for sale, and what is there:");
     println!("{CURL} {order}/products");
@@ -21,22 +22,20 @@ pub(crate) fn print(local: &Local) {
     println!("{CURL} -X POST {order}/orders/$ORDER/cancel");
     part("See what the others know of it:");
     println!("{CURL} {inventory}/reservations/$ORDER");
-    println!("{CURL} {}/payments/$ORDER", at.payment_url);
-    println!("{CURL} {}/notifications/$ORDER", at.notification_url);
+    println!("{CURL} {}/payments/$ORDER", at.services.of("payment"));
+    println!("{CURL} {}/notifications/$ORDER", at.services.of("notification"));
     part("List your orders:");
     println!("{CURL} '{order}/orders?customer_id=me'");
     part("Read and try each service's API in a browser:");
-    for (variable, url) in at.services() {
-        let name = variable.trim_end_matches("_URL").to_lowercase();
-        println!("{name:<14} {url}/docs");
+    for (service, url) in at.services.all() {
+        println!("{service:<14} {url}/docs");
     }
     part("Look after the fleet, with the command line tool:");
     println!("export KAFKA_BROKERS={}", at.kafka_brokers);
     println!("export SCHEMA_REGISTRY_URL={}", at.schema_registry_url);
-    for (variable, url) in at.services() {
-        let service = variable.trim_end_matches("_URL");
-        let database = local.database_url(&service.to_lowercase());
-        println!("export {variable}={url} {service}_DATABASE_URL={database}");
+    for (service, url) in at.services.all() {
+        let [at, database] = ["URL", "DATABASE_URL"].map(|what| variable(service, what));
+        println!("export {at}={url} {database}={}", local.database_url(service));
     }
     let farandole = format!("{}/farandole", local.programs().display());
     println!("{farandole} status");

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use cli::{Schemas, TopicShape, create_topics, register_schemas};
 use contracts::Topics;
 use kafka::{Admin, Registry};
-use stack::fleet::{Fleet, FleetOptions};
+use stack::fleet::{Fleet, FleetOptions, SERVICES};
 use stack::{Options, Stack};
 use tokio::process::Command;
 use tokio::select;
@@ -26,7 +26,7 @@ const ORDER_DEADLINE_S: u32 = 8;
 /// Lines of each log that are shown when a story failed.
 const LOG_LINES: usize = 15;
 
-/// The stack and the five services. [`Local::stop`] ends them in order; dropping kills them.
+/// The stack and the services. [`Local::stop`] ends them in order; dropping kills them.
 pub(crate) struct Local {
     // Dropped first: the services need the stack.
     fleet: Fleet,
@@ -54,17 +54,16 @@ impl Local {
             prefix: String::new(),
         };
         let fleet = Fleet::start(&stack.connections(), &options).await.map_err(advise)?;
-        eprintln!("the five services are ready after {:.1} s", began.elapsed().as_secs_f64());
+        eprintln!("the services are ready after {:.1} s", began.elapsed().as_secs_f64());
         Ok(Self { fleet, stack, programs })
     }
 
     pub(crate) fn endpoints(&self) -> Endpoints {
         Endpoints {
-            order_url: self.fleet.url("order"),
-            inventory_url: self.fleet.url("inventory"),
-            payment_url: self.fleet.url("payment"),
-            shipping_url: self.fleet.url("shipping"),
-            notification_url: self.fleet.url("notification"),
+            services: SERVICES
+                .map(|service| (service, self.fleet.url(service)))
+                .into_iter()
+                .collect(),
             kafka_brokers: self.stack.kafka_brokers(),
             schema_registry_url: self.stack.schema_registry_url(),
             topic_prefix: Topics::default(),

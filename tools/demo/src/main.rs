@@ -27,7 +27,7 @@ use crate::signals::{Interrupted, Signals};
 /// Parts that hang must not keep a person waiting: services have ten seconds by their own rules.
 const STOP_LIMIT: Duration = Duration::from_secs(12);
 
-/// Starts Kafka, the schema registry, Postgres and the five services on this machine, places one
+/// Starts Kafka, the schema registry, Postgres and the services on this machine, places one
 /// order for each way an order can go, shows what each service did about it, and leaves the fleet
 /// running for you to try.
 ///
@@ -44,7 +44,7 @@ struct Arguments {
     /// Play the stories against a fleet that is running, and start and stop nothing
     #[arg(long)]
     attach: bool,
-    /// Let the services listen on free ports instead of 8081 to 8085
+    /// Let the services listen on free ports instead of their own
     #[arg(long, conflicts_with = "attach")]
     free_ports: bool,
     /// Keep data and logs here [default: a temporary directory, removed at the end]

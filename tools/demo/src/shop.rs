@@ -88,7 +88,8 @@ impl Request {
 impl Shop {
     pub(crate) fn new(at: &Endpoints) -> anyhow::Result<Self> {
         let client = Client::builder().timeout(ANSWER_LIMIT).build()?;
-        let (order_url, inventory_url) = (at.order_url.clone(), at.inventory_url.clone());
+        let [order_url, inventory_url] =
+            ["order", "inventory"].map(|service| at.services.of(service).to_owned());
         Ok(Self { client, order_url, inventory_url })
     }
 

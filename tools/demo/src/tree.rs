@@ -1,6 +1,7 @@
 //! Draws what happened to an order: what caused what, who did it, and when.
 
-use console::{Style, measure_text_width, style, truncate_str};
+use console::{Color, Style, measure_text_width, style, truncate_str};
+use declarations::SERVICES;
 use jiff::Timestamp;
 use kafka::ReadEvent;
 use kernel::Money;
@@ -110,15 +111,12 @@ fn line(twig: &str, step: &Step, began: Timestamp, breadth_max: usize) -> String
     line
 }
 
+/// The services' colours, in their order, and then from the beginning again.
+const COLOURS: [Color; 5] = [Color::Blue, Color::Yellow, Color::Green, Color::Magenta, Color::Cyan];
+
 fn colour_of(who: &str) -> Style {
-    match who {
-        "order" => Style::new().blue(),
-        "inventory" => Style::new().yellow(),
-        "payment" => Style::new().green(),
-        "shipping" => Style::new().magenta(),
-        "notification" => Style::new().cyan(),
-        _ => Style::new(),
-    }
+    let place = SERVICES.iter().position(|service| *service == who);
+    place.map_or_else(Style::new, |place| Style::new().fg(COLOURS[place % COLOURS.len()]))
 }
 
 /// What goes wrong is red, what is undone yellow, and the goal green.

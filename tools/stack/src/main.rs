@@ -176,7 +176,7 @@ fn print_environment(stack: &Stack) {
         println!("export DATABASE_URL={order}  # the order service's; each has its own:");
         for service in SERVICES {
             let url = stack.postgres_url(service);
-            println!("export {}_DATABASE_URL={url}", service.to_uppercase());
+            println!("export {}={url}", declarations::variable(service, "DATABASE_URL"));
         }
     }
 }

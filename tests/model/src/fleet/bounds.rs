@@ -15,13 +15,13 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// One order, seen by all five services.
+    /// One order, seen by all services.
     pub const ONE_ORDER: Self = Self { orders: 1, pieces: 1, mails: true, retries: true };
     /// Two orders for the last piece.
     pub const TWO_ORDERS: Self = Self { orders: 2, pieces: 1, mails: false, retries: false };
-    /// Two orders for the last piece, seen by all five services.
+    /// Two orders for the last piece, seen by all services.
     pub const TWO_ORDERS_WITH_MAILS: Self = Self { mails: true, ..Self::TWO_ORDERS };
-    /// Two orders, a piece for each, seen by all five services.
+    /// Two orders, a piece for each, seen by all services.
     pub const TWO_PIECES_WITH_MAILS: Self = Self { pieces: 2, ..Self::TWO_ORDERS_WITH_MAILS };
 
     /// All of them, the smaller ones first.

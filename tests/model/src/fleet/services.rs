@@ -1,4 +1,4 @@
-//! The five services as tables, by the functions that decide in production.
+//! The services as tables, by the functions that decide in production.
 
 use kernel::{Currency, Money, Quantity, Sku, StateMachine as _};
 use order::events::OrderId;

@@ -1,9 +1,11 @@
 //! The tables of two builds.
 
+use stack::fleet::SERVICES;
+
 use super::markdown::{milliseconds, section};
 use crate::charts::number;
 use crate::measure::Measured;
-use crate::meter::{PROCESSES, SERVICES};
+use crate::meter::processes;
 use crate::sections::against::{Against, Compared, Turn};
 
 /// Something that was measured of both.
@@ -26,7 +28,7 @@ const QUANTITIES: [Quantity; 8] = [
 
 fn largest(measured: &Measured) -> f64 {
     let of = |service: &&str| measured.memory_mib.get(*service).copied().unwrap_or_default();
-    PROCESSES[..SERVICES].iter().map(of).fold(0.0, f64::max)
+    SERVICES.iter().map(of).fold(0.0, f64::max)
 }
 
 fn thousandths(value: f64) -> String {
@@ -77,7 +79,7 @@ fn medians(it: &Against) -> String {
 }
 
 fn costs(it: &Against) -> String {
-    let names = &PROCESSES[..=SERVICES + 1];
+    let names = processes();
     let cells = |all: &[&Measured]| {
         let cell = |process: &&str| {
             let us = all.iter().map(|it| it.cpu_us.get(*process).copied().unwrap_or_default());
@@ -86,7 +88,7 @@ fn costs(it: &Against) -> String {
         names.iter().map(cell).collect()
     };
     let about = "CPU time per order in microseconds, in the median of the turns.";
-    both("What both cost", about, names, it, cells)
+    both("What both cost", about, &names, it, cells)
 }
 
 /// A table with two rows for each load.

@@ -8,7 +8,7 @@ use super::against;
 use super::markdown::{milliseconds, section};
 use crate::charts::number;
 use crate::measure::Measured;
-use crate::meter::{LOAD, PROCESSES, SERVICES};
+use crate::meter::{LOAD, processes};
 use crate::results::Results;
 
 /// All that was measured.
@@ -105,30 +105,18 @@ fn at_rates(results: &Results) -> String {
 fn cost(all: &[(String, &Measured)]) -> String {
     let rows: Vec<_> =
         all.iter().map(|(rate, it)| [vec![rate.clone()], costs(it)].concat()).collect();
-    let head: Vec<&str> = ["orders/s"].into_iter().chain(COSTS).collect();
+    let head: Vec<&str> = ["orders/s"].into_iter().chain(processes()).chain(COSTS).collect();
     let about = "CPU time (user and system) per order, in microseconds, and bytes that were \
                  written.\n\n![CPU time per order](performance/cost.svg)";
     section("Cost per order", about, &head, &rows)
 }
 
-const COSTS: [&str; 12] = [
-    "order",
-    "inventory",
-    "payment",
-    "shipping",
-    "notification",
-    "Kafka",
-    "Postgres",
-    "**all**",
-    LOAD,
-    "with it",
-    "WAL bytes",
-    "Kafka bytes",
-];
+/// What there is beside the processes.
+const COSTS: [&str; 5] = ["**all**", LOAD, "with it", "WAL bytes", "Kafka bytes"];
 
 fn costs(it: &Measured) -> Vec<String> {
     let of = |process: &&str| number(it.cpu_us.get(*process).copied().unwrap_or_default());
-    let mut cells: Vec<String> = PROCESSES[..=SERVICES + 1].iter().map(of).collect();
+    let mut cells: Vec<String> = processes().iter().map(of).collect();
     cells.push(format!("**{}**", number(it.cpu_us_fleet)));
     cells.push(of(&LOAD));
     cells.push(number(it.cpu_us_all));
@@ -139,11 +127,11 @@ fn costs(it: &Measured) -> Vec<String> {
 
 fn memory(all: &[(String, &Measured)]) -> String {
     let Some((rate, it)) = all.last() else { return String::new() };
-    let names = &PROCESSES[..=SERVICES + 1];
+    let names = processes();
     let of = |process: &&str| number(it.memory_mib.get(*process).copied().unwrap_or_default());
     let about =
         format!("Resident, in MiB, at {rate} orders a second; Postgres without its buffers.");
-    section("Memory", &about, names, &[names.iter().map(of).collect()])
+    section("Memory", &about, &names, &[names.iter().map(of).collect()])
 }
 
 fn counts(results: &Results) -> String {
@@ -154,7 +142,7 @@ fn counts(results: &Results) -> String {
         format!("{:.2}", it.statements_per_order),
         format!("{:.3}", it.transactions_per_order),
     ];
-    let about = "In a closed loop of 500 orders. Statements and transactions are those of all five \
+    let about = "In a closed loop of 500 orders. Statements and transactions are those of all \
                  databases.";
     let head = ["orders", "records per order", "statements per order", "transactions per order"];
     section("Counted", about, &head, &[row])
@@ -248,13 +236,12 @@ fn hot(results: &Results) -> String {
 
 fn idle(results: &Results) -> String {
     let Some(it) = &results.idle else { return String::new() };
-    let mut cells: Vec<String> = PROCESSES[..=SERVICES + 1]
+    let mut cells: Vec<String> = processes()
         .iter()
         .map(|process| format!("{:.2}", it.percent.get(*process).copied().unwrap_or_default()))
         .collect();
     cells.push(format!("{:.2}", it.services_percent));
-    let head: Vec<&str> =
-        PROCESSES[..=SERVICES + 1].iter().copied().chain(["the five services"]).collect();
+    let head: Vec<&str> = processes().into_iter().chain(["the services"]).collect();
     let about = format!("Percent of one core, over {:.0} seconds without an order.", it.seconds);
     section("Idle", &about, &head, &[cells])
 }

@@ -30,7 +30,7 @@ pub(crate) struct Counts {
     pub(crate) rows: u64,
     /// Records in the topics of events.
     pub(crate) records_per_order: f64,
-    /// Statements in the five databases, those that begin and end transactions included.
+    /// Statements in the databases, those that begin and end transactions included.
     pub(crate) statements_per_order: f64,
     /// Transactions of several statements that were committed there.
     pub(crate) transactions_per_order: f64,

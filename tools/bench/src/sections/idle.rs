@@ -15,7 +15,7 @@ pub(crate) struct Idle {
     pub(crate) seconds: f64,
     /// In percent of one core, by process.
     pub(crate) percent: BTreeMap<String, f64>,
-    /// The five services together.
+    /// The services together.
     pub(crate) services_percent: f64,
 }
 
@@ -40,7 +40,7 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Idle> {
         })
         .collect();
     let services_percent = SERVICES.iter().filter_map(|service| percent.get(*service)).sum();
-    bench.ground.show.say(&format!("  the five services: {services_percent:.2} % of one core"));
+    bench.ground.show.say(&format!("  the services: {services_percent:.2} % of one core"));
     fleet.close().await?;
     Ok(Idle { seconds, percent, services_percent })
 }

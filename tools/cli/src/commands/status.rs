@@ -1,6 +1,5 @@
 //! One look at everything, from outside.
 
-mod endpoints;
 mod facts;
 mod health;
 mod judge;
@@ -9,9 +8,9 @@ mod text;
 
 use std::process::ExitCode;
 
+use farandole_cli::ServiceUrls;
 use serde_json::json;
 
-use self::endpoints::Endpoints;
 use crate::commands::exit;
 use crate::connections::Connections;
 use crate::databases::Databases;
@@ -19,11 +18,11 @@ use crate::print::{print_json, print_lines};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    endpoints: Endpoints,
     /// As JSON, for programs
     #[arg(long)]
     json: bool,
+    #[command(flatten, next_help_heading = "Services")]
+    urls: ServiceUrls,
 }
 
 pub(crate) async fn run(
@@ -31,7 +30,7 @@ pub(crate) async fn run(
     connections: &Connections,
     databases: &Databases,
 ) -> anyhow::Result<ExitCode> {
-    let facts = look::look(&arguments.endpoints, connections, databases).await;
+    let facts = look::look(&arguments.urls, connections, databases).await;
     let verdict = judge::judge(&facts);
     if arguments.json {
         print_json(&json!({

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{Run, output, program};
 
-/// The five services' databases, as the services make them, for a test to write into.
+/// The services' databases, as the services make them, for a test to write into.
 pub(crate) struct Books {
     pub(crate) sandbox: Sandbox,
 }

@@ -7,14 +7,13 @@ use farandole_cli::decisions::Decisions;
 use farandole_cli::gaps::gaps;
 use farandole_cli::outcomes::{Outcomes, find_causes, outcomes};
 use farandole_cli::sessions::sessions;
-use farandole_cli::{Unreadable, followed, services, sources, stuck};
+use farandole_cli::{ServiceUrls, Unreadable, followed, services, sources, stuck};
 use futures::future::join_all;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::endpoints::Endpoints;
 use super::facts::{Calls, Database, Facts, Group, Letters, Outbox, Seen, Service};
 use super::health;
 use crate::commands::dlq::Archive;
@@ -33,11 +32,11 @@ const GAPS_MAX: i64 = 1_000;
 
 /// Looks at everything at once, for two seconds at most.
 pub(super) async fn look(
-    endpoints: &Endpoints,
+    urls: &ServiceUrls,
     connections: &Connections,
     databases: &Databases,
 ) -> Facts {
-    let looks = join_all(endpoints.all().map(|(name, url)| async move {
+    let looks = join_all(urls.all().map(|(name, url)| async move {
         let (health, group, database) = tokio::join!(
             health::ask(url, GLANCE),
             group(connections, name),

@@ -1,6 +1,6 @@
 //! Whether the services answer, are ready, and are those that are meant.
 
-use farandole_cli::database::variable;
+use farandole_cli::database;
 
 use super::{Verdict, some};
 use crate::age::ago;
@@ -51,11 +51,13 @@ pub(super) fn answer(service: &Service, verdict: &mut Verdict) {
         Health::Away { reason } => {
             let what = format!("nobody answers at {} ({reason}){reads}", service.url);
             let start = "start it; its last line in the log says why it ended".to_string();
-            let set = format!("if it listens elsewhere, set {}_URL", name.to_uppercase());
+            let set =
+                format!("if it listens elsewhere, set {}", declarations::variable(name, "URL"));
             verdict.finds(name, what, &[&start, &set]);
         }
         Health::Odd { reason } => {
-            let set = format!("set {}_URL to where the service listens", name.to_uppercase());
+            let set =
+                format!("set {} to where the service listens", declarations::variable(name, "URL"));
             verdict.finds(name, format!("{} {reason}{reads}", service.url), &[&set]);
         }
     }
@@ -97,7 +99,8 @@ pub(super) fn misaddressed(facts: &Facts, verdict: &mut Verdict) {
     };
     let dead: Vec<&Service> = facts.services.iter().filter(ready).filter(dead).collect();
     if !dead.is_empty() {
-        let variables: Vec<String> = dead.iter().map(|service| variable(service.name)).collect();
+        let variables: Vec<String> =
+            dead.iter().map(|service| database::variable(service.name)).collect();
         let what = format!(
             "{} ready, but no instance is alive in what {} names",
             names(&dead),

@@ -1,22 +1,18 @@
 use std::collections::BTreeMap;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
-use declarations::fleet;
-use farandole_cli::services;
+use declarations::{fleet, variable};
+
+use crate::services;
 
 /// Where the services listen: a flag per service, and a variable of the same name.
 #[derive(Debug, Clone)]
-pub(crate) struct Endpoints(BTreeMap<&'static str, String>);
+pub struct ServiceUrls(BTreeMap<&'static str, String>);
 
-/// Such as `ORDER_URL`.
-fn variable(service: &str) -> String {
-    format!("{}_URL", service.to_uppercase().replace('-', "_"))
-}
-
-impl Args for Endpoints {
+impl Args for ServiceUrls {
     fn augment_args(command: Command) -> Command {
         let flags = fleet().services().iter().map(|declared| {
-            let variable = variable(&declared.service);
+            let variable = variable(&declared.service, "URL");
             Arg::new(variable.clone())
                 .long(variable.to_lowercase().replace('_', "-"))
                 .env(variable)
@@ -25,7 +21,7 @@ impl Args for Endpoints {
                 .hide_env_values(true)
                 .default_value(format!("http://localhost:{}", declared.port))
         });
-        command.next_help_heading("Services").args(flags)
+        command.args(flags)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -33,9 +29,12 @@ impl Args for Endpoints {
     }
 }
 
-impl FromArgMatches for Endpoints {
+impl FromArgMatches for ServiceUrls {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let url = |service| Some((service, matches.get_one::<String>(&variable(service))?.clone()));
+        let url = |service| {
+            let url = matches.get_one::<String>(&variable(service, "URL"))?;
+            Some((service, url.clone()))
+        };
         Ok(Self(services().filter_map(url).collect()))
     }
 
@@ -45,9 +44,20 @@ impl FromArgMatches for Endpoints {
     }
 }
 
-impl Endpoints {
+impl FromIterator<(&'static str, String)> for ServiceUrls {
+    fn from_iter<I: IntoIterator<Item = (&'static str, String)>>(urls: I) -> Self {
+        Self(urls.into_iter().collect())
+    }
+}
+
+impl ServiceUrls {
+    /// The URL of one of them, without a slash at the end.
+    pub fn of(&self, service: &str) -> &str {
+        self.0[service].trim_end_matches('/')
+    }
+
     /// Each service with its URL, without a slash at the end.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, &str)> {
         services().filter_map(|service| Some((service, self.0.get(service)?.trim_end_matches('/'))))
     }
 }

@@ -1,0 +1,53 @@
+//! Writes what follows from the services' declarations into the files that hold it: `make render`.
+
+mod regions;
+mod render;
+
+use std::env;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::render::Wrong;
+
+const HELP: &str = "\
+Writes what follows from the services' declarations into the files of the tree in this directory that
+hold it, between the lines `rendered by make render: NAME` and `end of what is rendered`.
+
+Usage: farandole-render [--check]
+
+      --check  Write nothing, and exit with 1 if anything would be
+      --help   Print this";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let (done, root) = (|()| ExitCode::SUCCESS, Path::new("."));
+    let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => render::write(root).map(done),
+        ["--check"] => render::check(root).map(done),
+        ["--help" | "-h"] => {
+            println!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    outcome.unwrap_or_else(|wrong: Wrong| {
+        eprintln!("farandole-render: {wrong}");
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_rendered_is_what_the_services_declare() {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+        if let Err(wrong) = render::check(root) {
+            panic!("{wrong}");
+        }
+    }
+}
