@@ -101,6 +101,10 @@ render: prerequisites ## Write what follows from the services' code: declaration
 	@cargo build --workspace --bin farandole-render
 	@$(TARGET_DIR)/debug/farandole-render
 
+.PHONY: scaffold-check
+scaffold-check: prerequisites ## Add a service by the generator, and try it in a fleet (some minutes; needs a clean tree)
+	@tests/scaffold/check
+
 .PHONY: check
 check: prerequisites ## Check formatting and lints, as CI does
 	cargo fmt --all --check

@@ -4,9 +4,10 @@ use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
-use load::{Arrivals, Length, Load, Mix, Phase, Stage, Target, open_shop, run};
+use load::{Arrivals, Length, Load, Mix, Phase, Preload, Stage, Target, open_shop, run};
 use serde_json::Value;
-use testkit::programs;
+use sqlx::AssertSqlSafe;
+use testkit::{Sandbox, programs};
 use tokio::process::Command;
 
 use crate::test_fleet::{PATIENCE, TestFleet, shared};
@@ -90,4 +91,26 @@ async fn the_program_measures_one_rate_after_the_other() {
     assert!(phases.iter().all(|phase| phase["unfinished"] == 0), "{text}");
     let table = String::from_utf8(output.stdout).unwrap();
     assert_eq!(table.lines().count(), 4, "two lines of heading, and one for each rate: {table}");
+}
+
+#[tokio::test]
+async fn orders_that_were_put_in_are_taken_out_again() {
+    let fleet = TestFleet::start(Sandbox::new(), &[]).await;
+    let preload = Preload::now();
+    for declared in declarations::fleet().services() {
+        let url = fleet.sandbox.database_url(&declared.service);
+        let counts = async || -> [i64; 2] {
+            let pool = Sandbox::pool(&url);
+            let count = async |table: &str| {
+                let count = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+                sqlx::query_scalar(count).fetch_one(&pool).await.unwrap()
+            };
+            [count(&declared.table).await, count("inbox").await]
+        };
+        let before = counts().await;
+        preload.fill(&declared.service, &url, 0..20).await.unwrap();
+        assert_eq!(counts().await[0], before[0] + 20, "{}", declared.service);
+        preload.remove(&declared.service, &url).await.unwrap();
+        assert_eq!(counts().await, before, "{}", declared.service);
+    }
 }

@@ -6,7 +6,7 @@ use farandole_declarations::{Fleet, variable};
 use crate::render::Region;
 
 /// All regions. A file's are in the order in which they are in it.
-pub(crate) const REGIONS: [Region; 14] = [
+pub(crate) const REGIONS: [Region; 13] = [
     Region { file: "Dockerfile", name: "programs", render: image_programs },
     Region { file: "Dockerfile", name: "services", render: images },
     Region { file: "docker-compose.yml", name: "urls", render: compose_urls },
@@ -18,7 +18,6 @@ pub(crate) const REGIONS: [Region; 14] = [
     Region { file: "deploy/proxy/nginx.conf", name: "map", render: proxy_map },
     Region { file: "deploy/proxy/nginx.conf", name: "listen", render: proxy_listen },
     Region { file: "deploy/observability/prometheus.yml", name: "jobs", render: jobs },
-    Region { file: "deploy/postgres/databases.sh", name: "services", render: database_names },
     Region { file: "README.md", name: "services", render: readme },
     Region { file: "docs/deploy.md", name: "permissions", render: permissions },
 ];
@@ -127,10 +126,6 @@ fn jobs(fleet: &Fleet) -> String {
 "
         )
     })
-}
-
-fn database_names(fleet: &Fleet) -> String {
-    format!("services=({})\n", fleet.names().collect::<Vec<_>>().join(" "))
 }
 
 fn readme(fleet: &Fleet) -> String {

@@ -127,13 +127,22 @@ impl Preload {
         let (first, last) = (self.order(0), self.order(u32::MAX));
         let mut transaction = database.begin().await?;
         // By keeping the few others: deleting millions takes minutes.
-        for (table, id) in [(table, "order_id"), ("inbox", "event_id")] {
+        for (table, id) in [(table, "saga"), ("inbox", "event_id")] {
+            // What follows from other columns is not written.
+            let columns: String = sqlx::query_scalar(
+                "SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute
+                 WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped
+                   AND attgenerated = ''",
+            )
+            .bind(table)
+            .fetch_one(&mut *transaction)
+            .await?;
             let statement = format!(
                 "LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;
                  CREATE TEMP TABLE kept ON COMMIT DROP AS
-                   SELECT * FROM {table} WHERE {id} NOT BETWEEN '{first}' AND '{last}';
+                   SELECT {columns} FROM {table} WHERE {id} NOT BETWEEN '{first}' AND '{last}';
                  TRUNCATE {table};
-                 INSERT INTO {table} SELECT * FROM kept;
+                 INSERT INTO {table} ({columns}) SELECT * FROM kept;
                  DROP TABLE kept"
             );
             execute(&mut transaction, statement).await?;

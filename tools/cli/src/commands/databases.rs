@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use farandole_cli::database::{reason, variable};
+use farandole_cli::database::reason;
 use farandole_cli::services;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -139,7 +139,7 @@ impl Maker {
         if self.check {
             return Ok(if is_there { State::There } else { State::Missing });
         }
-        let variable = variable(name).replace("_URL", "_PASSWORD");
+        let variable = declarations::variable(name, "DATABASE_PASSWORD");
         let password = password(&variable)?;
         match (is_there, password) {
             (true, None) => {}
