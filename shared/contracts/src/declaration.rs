@@ -16,14 +16,14 @@ pub trait Event: Serialize + Send + Sync + 'static {
 ///
 /// ```
 /// # use serde::Serialize;
-/// # #[derive(Debug, Clone, PartialEq, Eq, Serialize)] pub struct PointsAwarded {}
-/// # #[derive(Debug, Clone, PartialEq, Eq, Serialize)] pub struct PointsRevoked {}
+/// # #[derive(Debug, Clone, PartialEq, Eq, Serialize)] pub struct DoorOpened {}
+/// # #[derive(Debug, Clone, PartialEq, Eq, Serialize)] pub struct DoorClosed {}
 /// farandole_contracts::events! {
-///     /// A fact the loyalty service writes.
-///     pub enum Event { PointsAwarded, PointsRevoked }
+///     /// A fact the porter writes.
+///     pub enum Event { DoorOpened, DoorClosed }
 /// }
-/// let event = Event::from(PointsAwarded {});
-/// assert_eq!(farandole_contracts::Event::event_type(&event), "PointsAwarded");
+/// let event = Event::from(DoorOpened {});
+/// assert_eq!(farandole_contracts::Event::event_type(&event), "DoorOpened");
 /// ```
 #[macro_export]
 macro_rules! events {
