@@ -9,13 +9,13 @@ mod store;
 
 use contracts::{Book, Compensates, Declaration, Holds, consumes, emits};
 use kernel::NoEffect;
-use messaging::{DecisionOf, Failure, NoGateway, Pool, Service, StateTable};
+use messaging::{Counters, DecisionOf, Failure, NoGateway, Pool, Service, StateTable};
 use runtime::{App, Migrator, NoSettings};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::domain::{Input, State};
 use crate::events::{Event, OrderId, reads};
-use crate::store::{RESERVATIONS, Shelf};
+use crate::store::RESERVATIONS;
 
 /// The inventory service.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Service for Inventory {
     type Event = Event;
     type Effect = NoEffect;
     type State = State;
-    type Shared = Shelf;
+    type Shared = Counters<Self, 3>;
     type Gateway = NoGateway;
     const STATES: StateTable = RESERVATIONS;
 
@@ -68,11 +68,12 @@ impl Service for Inventory {
         order: OrderId,
         state: &State,
         input: &Input,
-        shared: &mut Shelf,
+        counters: &mut Counters<Self, 3>,
     ) -> Result<DecisionOf<Self>, Failure> {
-        let (decision, movements) = domain::decide(order, state, shared.stock(), input);
+        let stock = store::stock(counters, input)?;
+        let (decision, movements) = domain::decide(order, state, &stock, input);
         for movement in &movements {
-            let moved = shared.apply(movement);
+            let moved = counters.add(movement.sku.as_str(), store::change(movement));
             moved.map_err(|error| Failure::Poison(format!("{}: {error}", movement.sku)))?;
         }
         Ok(decision)

@@ -34,6 +34,7 @@ mod trace;
 mod tables;
 
 mod service;
+mod shared_counters;
 
 mod record;
 
@@ -59,7 +60,9 @@ pub use lifecycle::start::StartError;
 pub use pace::Pace;
 pub use service::{DecisionOf, Monitor, Service, Shared, StateService};
 pub use settings::{LoopSettings, RetryPolicy};
+pub use shared_counters::{Counters, SharedCounters};
 pub use tables::bundle::{BundleId, Outgoing};
+pub use tables::counter_table::CounterTable;
 pub use tables::inbox::{forget as forget_inbox, prepare as prepare_inbox};
 pub use tables::instance::LIVE as LIVE_INSTANCES;
 pub use tables::outbox::{Clearing, Outbox};

@@ -25,7 +25,8 @@ pub trait Service: Send + Sync + 'static {
     type Effect: Effect;
     /// Where a saga is. The default is that of a saga this service has never heard of.
     type State: State;
-    /// What an input may touch beside its saga's state; `()` if nothing.
+    /// What an input may touch beside its saga's state, such as [`Counters`](crate::Counters); `()` if
+    /// nothing.
     type Shared: Shared<Self::Input>;
     /// Who makes the calls; [`NoGateway`](crate::NoGateway) if there are none.
     type Gateway: Gateway<Self::Effect, Self::Input>;
@@ -119,39 +120,70 @@ impl<M: StateService> Service for M {
     }
 }
 
-/// Rows that several sagas share, such as the pieces of a SKU. They are not locked between the
-/// read and the write; what is written are changes, guarded by the statement itself.
+/// Rows that several sagas share: [`Counters`](crate::Counters), or a pair of them; a service can have
+/// others of its own. They are not locked between the read and the write, so what is written says by
+/// itself whether it can be: what is written are changes, or what is guarded by the statement.
 pub trait Shared<I>: Default + Send {
     /// Adds what must be read for these inputs. The number of parts must not depend on how many
-    /// inputs there are. Returns the part, if there is one.
+    /// inputs there are.
     fn read<'i>(
-        inputs: impl Iterator<Item = &'i I>,
+        &mut self,
+        inputs: impl Iterator<Item = &'i I> + Clone,
         read: &mut Read,
-    ) -> Result<Option<usize>, Failure>
+    ) -> Result<(), Failure>
     where
         I: 'i;
 
-    /// Takes in a row that was read.
-    fn take(&mut self, row: &Found) -> Result<(), Failure>;
+    /// Takes in a row that was read, if it is by a part of its own; says whether it is.
+    fn take(&mut self, row: &Found) -> Result<bool, Failure>;
 
     /// Adds what is to be written. The number of parts must not depend on how many rows change.
     fn write(&self, write: &mut Write) -> Result<(), Failure>;
 }
 
+/// Nothing.
 impl<I> Shared<I> for () {
-    fn read<'i>(_: impl Iterator<Item = &'i I>, _: &mut Read) -> Result<Option<usize>, Failure>
+    fn read<'i>(
+        &mut self,
+        _: impl Iterator<Item = &'i I> + Clone,
+        _: &mut Read,
+    ) -> Result<(), Failure>
     where
         I: 'i,
     {
-        Ok(None)
+        Ok(())
     }
 
-    fn take(&mut self, _: &Found) -> Result<(), Failure> {
-        Ok(())
+    fn take(&mut self, _: &Found) -> Result<bool, Failure> {
+        Ok(false)
     }
 
     fn write(&self, _: &mut Write) -> Result<(), Failure> {
         Ok(())
+    }
+}
+
+/// Rows of two tables.
+impl<I, A: Shared<I>, B: Shared<I>> Shared<I> for (A, B) {
+    fn read<'i>(
+        &mut self,
+        inputs: impl Iterator<Item = &'i I> + Clone,
+        read: &mut Read,
+    ) -> Result<(), Failure>
+    where
+        I: 'i,
+    {
+        self.0.read(inputs.clone(), read)?;
+        self.1.read(inputs, read)
+    }
+
+    fn take(&mut self, row: &Found) -> Result<bool, Failure> {
+        Ok(self.0.take(row)? || self.1.take(row)?)
+    }
+
+    fn write(&self, write: &mut Write) -> Result<(), Failure> {
+        self.0.write(write)?;
+        self.1.write(write)
     }
 }
 

@@ -5,6 +5,7 @@
 //! depends on time goes by the database's clock.
 
 pub(crate) mod bundle;
+pub(crate) mod counter_table;
 pub(crate) mod decisions;
 pub(crate) mod gaps;
 pub(crate) mod inbox;

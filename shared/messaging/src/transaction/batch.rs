@@ -202,12 +202,10 @@ impl<S: Service> Processor<S> {
         batch: &[Message<'_, S::Input>],
     ) -> Result<(Known, States<S::State>, S::Shared), Failure> {
         let mut read = Read::default();
-        let shared_part = S::Shared::read(batch.iter().map(|one| &one.input), &mut read)?;
         let mut shared = S::Shared::default();
+        shared.read(batch.iter().map(|one| &one.input), &mut read)?;
         for row in read.run(&mut self.session).await? {
-            if Some(row.part) == shared_part {
-                shared.take(&row)?;
-            }
+            shared.take(&row)?;
         }
         let mut states = States::new();
         for saga in distinct(batch) {
@@ -227,17 +225,16 @@ impl<S: Service> Processor<S> {
         let sagas = distinct(batch);
         let ids: Vec<Uuid> = sagas.iter().map(|saga| saga.0).collect();
         let states_part = S::STATES.read(ids, &mut read)?;
-        let shared_part = S::Shared::read(batch.iter().map(|one| &one.input), &mut read)?;
+        let mut shared = S::Shared::default();
+        shared.read(batch.iter().map(|one| &one.input), &mut read)?;
         let mut known = Known::reading(batch, &mut read)?;
-        let (mut states, mut shared) = (States::new(), S::Shared::default());
+        let mut states = States::new();
         for row in read.run(&mut self.session).await? {
             if row.part == states_part {
                 let saga = row.saga()?;
                 known.has_row(saga);
                 states.read(saga, StateTable::row(&row)?);
-            } else if Some(row.part) == shared_part {
-                shared.take(&row)?;
-            } else {
+            } else if !shared.take(&row)? {
                 known.take(&row)?;
             }
         }

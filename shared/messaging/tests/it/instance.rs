@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use farandole_messaging::{Database, Engine, Handle, LoopSettings, Monitor, StartError};
+use farandole_messaging::{Database, Engine, Handle, LoopSettings, Monitor, Service, StartError};
 use serde::{Deserialize, Serialize};
 use testkit::eventually;
 use tokio::io::AsyncWriteExt as _;
@@ -134,9 +134,9 @@ impl Reports {
 }
 
 /// An instance in this process.
-pub(crate) struct Instance {
-    pub(crate) service: Arc<Tally>,
-    pub(crate) handle: Handle<Tally>,
+pub(crate) struct Instance<S: Service = Tally> {
+    pub(crate) service: Arc<S>,
+    pub(crate) handle: Handle<S>,
     pub(crate) reports: Arc<Reports>,
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), String>>,
@@ -159,7 +159,25 @@ impl Instance {
         settings: LoopSettings,
         reports: Arc<Reports>,
     ) -> Result<Self, StartError> {
-        let service = Arc::new(Tally { gateway, refusing: AtomicBool::new(true) });
+        let service = Tally { gateway, refusing: AtomicBool::new(true) };
+        Self::of(service, database, settings, reports).await
+    }
+
+    /// From now on the service decides on what it has refused.
+    pub(crate) fn relent(&self) {
+        self.service.refusing.store(false, Ordering::SeqCst);
+    }
+}
+
+impl<S: Service> Instance<S> {
+    /// Of any service.
+    pub(crate) async fn of(
+        service: S,
+        database: &str,
+        settings: LoopSettings,
+        reports: Arc<Reports>,
+    ) -> Result<Self, StartError> {
+        let service = Arc::new(service);
         let shutdown = CancellationToken::new();
         let database = Database::new(database).unwrap();
         let (handle, engine) =
@@ -167,11 +185,6 @@ impl Instance {
                 .await?;
         let running = tokio::spawn(engine.run());
         Ok(Self { service, handle, reports, shutdown, running })
-    }
-
-    /// From now on the service decides on what it has refused.
-    pub(crate) fn relent(&self) {
-        self.service.refusing.store(false, Ordering::SeqCst);
     }
 
     /// Waits until it ends by itself, and returns why.

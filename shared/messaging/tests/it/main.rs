@@ -6,11 +6,13 @@ mod gateway;
 mod instance;
 mod letter;
 mod proxy;
+mod shop;
 mod stage;
 mod tally;
 mod topic;
 
 mod backlog;
+mod counters;
 mod crash;
 mod decisions;
 mod dropped;

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 
 use contracts::TARGET_GROUP;
 use contracts::headers::TYPE;
 use farandole_messaging::LoopSettings;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::letter::{Letter, new_orders, rounds};
 use crate::stage::Stage;
@@ -79,11 +81,7 @@ async fn a_record_for_another_group_or_of_an_unknown_type_is_skipped() {
 #[tokio::test]
 async fn the_statements_of_a_batch_do_not_depend_on_its_size() {
     let stage = Stage::set_narrow().await;
-    let name = format!("{}{TALLY}", stage.sandbox.prefix);
-    stage.execute(&format!("ALTER DATABASE \"{name}\" SET log_statement = 'all'")).await;
-    let log = stage.sandbox.stack.directory.join("postgres.log");
-    let begin = fs::metadata(&log).unwrap().len();
-
+    let log = StatementLog::begin(&stage).await;
     let mut sent = 0;
     for sagas in [new_orders(1), new_orders(200)] {
         let round = |number| -> Vec<Letter> {
@@ -104,9 +102,7 @@ async fn the_statements_of_a_batch_do_not_depend_on_its_size() {
         stage.until_done(sent).await;
         instance.stop().await;
     }
-    let text =
-        String::from_utf8_lossy(&fs::read(&log).unwrap()[begin.try_into().unwrap()..]).into_owned();
-    let batches: Vec<Batch> = batches(&text).into_iter().filter(|batch| batch.ids > 0).collect();
+    let batches = log.batches();
     let sizes: Vec<usize> = batches.iter().map(|batch| batch.ids).collect();
     assert_eq!(sizes, [1, 1, 1, 200, 200, 200], "as they were sent, each in one transaction");
     let statements: Vec<_> = batches.iter().map(|batch| &batch.statements).collect();
@@ -119,10 +115,38 @@ async fn the_statements_of_a_batch_do_not_depend_on_its_size() {
 
 const DASHES_IN_A_UUID: usize = 4;
 
+/// What the server writes down of the statements that reach a stage's database. One at a time: it does
+/// not write down which database that was.
+pub(crate) struct StatementLog {
+    path: PathBuf,
+    begin: usize,
+    _only_one: MutexGuard<'static, ()>,
+}
+
+impl StatementLog {
+    /// Of the sessions that begin from now on.
+    pub(crate) async fn begin(stage: &Stage) -> Self {
+        static ONLY_ONE: Mutex<()> = Mutex::const_new(());
+        let only_one = ONLY_ONE.lock().await;
+        let name = format!("{}{TALLY}", stage.sandbox.prefix);
+        stage.execute(&format!("ALTER DATABASE \"{name}\" SET log_statement = 'all'")).await;
+        let path = stage.sandbox.stack.directory.join("postgres.log");
+        let begin = fs::metadata(&path).unwrap().len().try_into().unwrap();
+        Self { path, begin, _only_one: only_one }
+    }
+
+    /// The batches that brought in events.
+    pub(crate) fn batches(&self) -> Vec<Batch> {
+        let log = fs::read(&self.path).unwrap();
+        let text = String::from_utf8_lossy(&log[self.begin..]);
+        batches(&text).into_iter().filter(|batch| batch.ids > 0).collect()
+    }
+}
+
 /// What the loop's connection did for a batch: up to the statement that writes, and with it.
 #[derive(Debug, Default)]
-struct Batch {
-    statements: Vec<String>,
+pub(crate) struct Batch {
+    pub(crate) statements: Vec<String>,
     /// How many ids were given to the inbox.
     ids: usize,
 }
