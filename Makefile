@@ -106,9 +106,10 @@ scaffold-check: prerequisites ## Add a service by the generator, and try it in a
 	@tests/scaffold/check
 
 .PHONY: check
-check: prerequisites ## Check formatting and lints, as CI does
+check: prerequisites ## Check formatting, lints and the crates' documentation, as CI does
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps --document-private-items
 
 .PHONY: fmt
 fmt: ## Format all code

@@ -16,7 +16,7 @@ use thiserror::Error;
 type Range = (char, char);
 
 /// Controls, invisible fillers, direction marks, line and paragraph separators, the byte order mark,
-/// tags, and what is not a character. ([Cc], most of [Cf], and the blank ones of [Lo] in Unicode.)
+/// tags, and what is not a character. (`Cc`, most of `Cf`, and the blank ones of `Lo` in Unicode.)
 const REFUSED: [Range; 24] = [
     ('\0', '\u{1f}'),
     ('\u{7f}', '\u{9f}'),

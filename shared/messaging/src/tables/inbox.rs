@@ -53,7 +53,7 @@ const DAYS_AHEAD: i64 = 3;
 /// Two instances must not make or drop the same partition at once. Begins a script.
 const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(hashtext('inbox partitions'));";
 
-/// Makes the partitions of yesterday (for clocks that lag) to [`DAYS_AHEAD`] days from now, those
+/// Makes the partitions of yesterday (for clocks that lag) to `DAYS_AHEAD` days from now, those
 /// that are not there.
 pub async fn prepare(session: &mut Session) -> Result<(), Failure> {
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();

@@ -25,7 +25,7 @@ pub(crate) struct Register {
     /// Only report; exit with 1 if anything is missing or different
     #[arg(long)]
     check: bool,
-    /// Take the schemas from here, <service>/<Event>.v<N>.avsc, instead of those built in
+    /// Take the schemas from here, SERVICE/EVENT.vN.avsc, instead of those built in
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// As JSON, for programs
