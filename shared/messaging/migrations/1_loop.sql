@@ -194,3 +194,10 @@ CREATE TABLE decisions (
     decided_at      timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (operation, saga, step)
 );
+
+-- When the service joined the fleet. Of sagas that began before, the topics may have forgotten the
+-- beginning.
+CREATE TABLE first_day (
+    at              timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO first_day DEFAULT VALUES;

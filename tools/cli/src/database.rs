@@ -106,18 +106,11 @@ async fn owner(connection: &mut PgConnection) -> Result<Option<&'static str>, Er
     Ok(of.map(|service| service.service.as_str()))
 }
 
-/// When a service joined the fleet: when its database was migrated first. What began before, it need
-/// not know: the topics may have forgotten it by then.
-pub(crate) async fn joined(database: &mut PgConnection) -> Result<Option<Timestamp>, Error> {
-    let known: bool = sqlx::query_scalar("SELECT to_regclass('messaging_migrations') IS NOT NULL")
-        .fetch_one(&mut *database)
-        .await?;
-    if !known {
-        return Ok(None);
-    }
-    let first = sqlx::query_scalar("SELECT min(installed_on) FROM messaging_migrations");
-    let first: Option<jiff_sqlx::Timestamp> = first.fetch_one(database).await?;
-    Ok(first.map(jiff_sqlx::Timestamp::to_jiff))
+/// When a service joined the fleet: when its database was made. What began before, it need not know: the
+/// topics may have forgotten it by then.
+pub(crate) async fn joined(database: &mut PgConnection) -> Result<Timestamp, Error> {
+    let joined = sqlx::query_scalar("SELECT at FROM first_day").fetch_one(database).await;
+    joined.map(|joined: jiff_sqlx::Timestamp| joined.to_jiff())
 }
 
 /// The rows of a question to a service's database.

@@ -47,6 +47,12 @@ impl Outcomes {
     }
 }
 
+/// When an order was placed, as its id tells, if it is a `UUIDv7`.
+pub(crate) fn began_at(order: Uuid) -> Option<Timestamp> {
+    let (seconds, nanoseconds) = order.get_timestamp()?.to_unix();
+    Timestamp::new(i64::try_from(seconds).ok()?, nanoseconds.cast_signed()).ok()
+}
+
 /// The smallest id that an order may have that was placed then or later: ids begin with the time.
 pub fn first_id(at: Timestamp) -> Uuid {
     let at = at.checked_sub(CLOCKS_DIFFER).unwrap_or(Timestamp::UNIX_EPOCH);

@@ -154,13 +154,14 @@ impl<I: Send + Sync + 'static> GapRepairer<I> {
     async fn settle(&self, Searched { number, found }: Searched) -> Result<(), Failure> {
         let mut session = self.database.session().await;
         let outcome = match &found {
+            None if is_older(&mut session, number.saga).await? => "older than the service",
             None => "lost",
             Some(found) if !found.consumed => "not ours",
             Some(found) => whereabouts(&mut session, found).await?,
         };
         match (outcome, &found) {
             ("lost" | "dead" | "waiting", _) => judge(&mut session, &number, outcome).await?,
-            ("not ours" | "seen", _) => {
+            ("not ours" | "seen" | "older than the service", _) => {
                 let mut write = Write::default();
                 gaps::close(std::slice::from_ref(&number), &mut write)?;
                 write.run(&mut session).await?;
@@ -178,7 +179,7 @@ impl<I: Send + Sync + 'static> GapRepairer<I> {
                 %saga, source, sequence,
                 "an event is missing for good: see farandole gaps"
             ),
-            "not ours" => self.skipped.add(*saga, source, *sequence),
+            "not ours" | "older than the service" => self.skipped.add(*saga, source, *sequence),
             "repaired" => warn!(%saga, source, sequence, "a missed event is repaired"),
             _ => {}
         }
@@ -186,11 +187,27 @@ impl<I: Send + Sync + 'static> GapRepairer<I> {
     }
 }
 
-/// When a saga was placed: its id is a `UUIDv7`. `None` if it is another kind of UUID.
-fn placed_at(saga: SagaKey) -> Option<Timestamp> {
+/// When a saga began: its id is a `UUIDv7`. `None` if it is another kind of UUID.
+fn began_at(saga: SagaKey) -> Option<Timestamp> {
     let (seconds, nanoseconds) = saga.0.get_timestamp()?.to_unix();
-    let placed = Timestamp::new(i64::try_from(seconds).ok()?, nanoseconds.cast_signed()).ok()?;
-    placed.checked_sub(CLOCKS_DIFFER).ok()
+    Timestamp::new(i64::try_from(seconds).ok()?, nanoseconds.cast_signed()).ok()
+}
+
+/// From when on its events may have been written.
+fn placed_at(saga: SagaKey) -> Option<Timestamp> {
+    began_at(saga)?.checked_sub(CLOCKS_DIFFER).ok()
+}
+
+/// Whether a saga began before the service joined the fleet. What the topics do not have of it any more,
+/// the service never was to read.
+async fn is_older(session: &mut Session, saga: SagaKey) -> Result<bool, Failure> {
+    let Some(began) = began_at(saga) else { return Ok(false) };
+    let joined = session
+        .run(|connection| {
+            sqlx::query_scalar!("SELECT at FROM first_day").fetch_one(connection).boxed()
+        })
+        .await?;
+    Ok(began < joined.to_jiff())
 }
 
 /// Takes the record if it is one that is wanted.

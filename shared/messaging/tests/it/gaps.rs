@@ -46,6 +46,22 @@ async fn a_number_that_the_topic_does_not_have_is_lost_until_it_comes() {
     instance.stop().await;
 }
 
+/// As when a service joins a fleet whose topics have forgotten the beginning of a saga.
+#[tokio::test]
+async fn of_a_saga_that_is_older_than_the_service_nothing_is_lost() {
+    let stage = Stage::set_narrow().await;
+    let saga = new_orders(1)[0];
+    stage.execute("UPDATE first_day SET at = now() + interval '1 minute'").await;
+    let instance = stage.start().await;
+    stage.send(&[numbered(&stage, saga, 3)]).await;
+    stage.until_count("gaps WHERE verdict = 'waiting'", 2).await;
+    stage.until_count("gaps", 0).await;
+    stage.send(&[numbered(&stage, saga, 4)]).await;
+    stage.until_done(2).await;
+    assert_eq!(stage.count("gaps").await, 0, "it is remembered");
+    instance.stop().await;
+}
+
 #[tokio::test]
 async fn what_is_not_for_this_service_is_not_missed() {
     let stage = Stage::set_narrow().await;

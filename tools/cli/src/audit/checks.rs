@@ -3,12 +3,13 @@ use uuid::Uuid;
 
 use super::books::{Books, OrderPage};
 use super::ledger::Status;
-use super::log::{Event, time_of};
+use super::log::Event;
 use super::options::AuditOptions;
 use super::report::{AuditReport, Name};
 use crate::OrderId;
 use crate::choreography::{Fact, Facts, Service, end_of, rule, status};
 use crate::gaps::Number;
+use crate::outcomes::began_at;
 
 /// Looks through the books, and writes down what does not hold.
 pub(crate) struct Auditor<'a> {
@@ -47,7 +48,7 @@ impl Auditor<'_> {
     /// At rest: the saga is decided, and everyone has done their part.
     fn check_fate(&mut self, page: &OrderPage<'_>) {
         let order = page.order;
-        let placed_at = time_of(order);
+        let placed_at = began_at(order);
         let first = Service::first();
         if self.books.is_dark(first) {
             return;
@@ -99,7 +100,7 @@ impl Auditor<'_> {
                     format!("{name} has done with {what} {id} of order {order} without its effect")
                 });
             } else {
-                self.report.found_since(Name::Unread, time_of(*id), || {
+                self.report.found_since(Name::Unread, began_at(*id), || {
                     format!("{name} has not read {what} {id} of order {order}")
                 });
             }

@@ -8,9 +8,9 @@ use sqlx::{AssertSqlSafe, Connection as _, Error, FromRow, Row as _};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::log::time_of;
 use crate::choreography::{Service, number as status_number};
 use crate::database::{Limits, connect, explain, joined};
+use crate::outcomes::began_at;
 use crate::state::{self, STATE};
 use crate::unreadable::Unreadable;
 use contracts::Holds;
@@ -146,7 +146,7 @@ impl Ledger {
             unknown,
             odd,
             inbox,
-            joined: joined(snapshot).await?,
+            joined: Some(joined(snapshot).await?),
             inbox_since: inbox_since(snapshot).await?,
             outbox: all(snapshot, OUTBOX, |(order, sequence)| (order, number(sequence))).await?,
             calls: all(snapshot, CALLS, |call| call).await?,
@@ -181,7 +181,7 @@ impl Ledger {
 
     /// Whether the order is older than the service.
     pub(crate) fn is_older(&self, order: Uuid) -> bool {
-        self.joined.zip(time_of(order)).is_some_and(|(joined, began)| began < joined)
+        self.joined.zip(began_at(order)).is_some_and(|(joined, began)| began < joined)
     }
 
     /// The numbers of an order's events that may not have been published yet.

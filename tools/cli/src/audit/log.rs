@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::error::AuditError;
 use super::ledger::Place;
 use crate::choreography::{Fact, Service, Services};
+use crate::outcomes::began_at;
 
 /// How much clocks may differ.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
@@ -126,14 +127,8 @@ pub(crate) struct Log {
 impl Log {
     /// Whether the topics still have everything that goes back to this id.
     pub(crate) fn remembers(&self, id: Uuid) -> bool {
-        self.horizon.is_none_or(|horizon| time_of(id).is_some_and(|time| time > horizon))
+        self.horizon.is_none_or(|horizon| began_at(id).is_some_and(|time| time > horizon))
     }
-}
-
-/// When an id was made, if it is a `UUIDv7`.
-pub(crate) fn time_of(id: Uuid) -> Option<Timestamp> {
-    let (seconds, nanoseconds) = id.get_timestamp()?.to_unix();
-    Timestamp::new(i64::try_from(seconds).ok()?, nanoseconds.cast_signed()).ok()
 }
 
 /// Reads all topics.

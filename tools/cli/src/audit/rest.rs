@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use super::books::Books;
 use super::checks::{Auditor, or_unknown};
 use super::ledger::{Ledger, Place};
-use super::log::{Letter, time_of};
+use super::log::Letter;
 use super::report::Name;
 use crate::OrderId;
 use crate::choreography::{Service, status};
 use crate::gaps::Number;
+use crate::outcomes::began_at;
 
 impl Auditor<'_> {
     /// What does not add up within a database, and what is under way there.
@@ -25,7 +26,7 @@ impl Auditor<'_> {
                 });
             }
             for (order, sequence) in &ledger.outbox {
-                self.report.found_since(Name::Outbox, time_of(*order), || {
+                self.report.found_since(Name::Outbox, began_at(*order), || {
                     format!("{name} has not published event {sequence} of order {order}")
                 });
             }
@@ -74,7 +75,7 @@ impl Auditor<'_> {
             };
             let unknowable = row.is_some_and(|row| is_settled(status(ledger.service, row.rule)));
             if !(unknowable && self.options.allow_pending_effects) {
-                self.report.found_since(Name::Calls, time_of(*order), || {
+                self.report.found_since(Name::Calls, began_at(*order), || {
                     let why = if unknowable { "; the order is cancelled" } else { "" };
                     format!("{name} has the call {step} of order {order} open{why}")
                 });

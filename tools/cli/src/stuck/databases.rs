@@ -27,8 +27,8 @@ impl Databases {
     pub(crate) async fn joined(&mut self) -> Joined {
         let mut all = Joined::new();
         for (service, database) in self.all() {
-            let at = limited(joined(database)).await.ok().flatten();
-            all.extend(at.map(|at| (service, at)));
+            let at = limited(joined(database)).await;
+            all.extend(at.ok().map(|at| (service, at)));
         }
         all
     }

@@ -11,8 +11,8 @@ use crate::choreography::{Fact, Facts, Rule, Service, end_of, number, rule};
 /// What stands for the state in a service that could not be asked.
 pub(super) const UNKNOWN: &str = "unknown";
 
-/// What stands for the state in a service that joined the fleet after the order began, and has not
-/// heard of it: perhaps the topics had forgotten it.
+/// What stands for the state in a service that joined the fleet after the order began: the topics may
+/// have forgotten the beginning by then.
 pub(super) const NOT_ASKED: &str = "not asked";
 
 /// Where an order is in each of the services, as they call it themselves.
@@ -67,6 +67,11 @@ impl States {
     /// Whether a service has heard of the order, as far as that is known.
     pub(super) fn knows(&self, service: Service) -> bool {
         !self.is_unseen(service) && self.status(service) != NOT_ASKED
+    }
+
+    /// Whether a service waits for the outcome of a call.
+    pub(super) fn calls(&self, service: Service) -> bool {
+        self.rule(service).is_some_and(|rule| !rule.calls.is_empty())
     }
 
     pub(super) fn is_unseen(&self, service: Service) -> bool {

@@ -152,8 +152,10 @@ pub(super) fn join(orders: &mut [Order], elsewhere: &mut Elsewhere, joined: &Joi
         if let Some(states) = elsewhere.remove(&order.id.0) {
             order.states.learn(states);
         }
+        let began = crate::outcomes::began_at(order.id.0);
         for (service, joined) in joined {
-            if order.placed_at < *joined && !service.begins() && order.states.is_unseen(*service) {
+            let is_older = began.is_some_and(|began| began < *joined);
+            if is_older && !service.begins() && !order.states.calls(*service) {
                 order.states.set(*service, NOT_ASKED.to_owned());
             }
         }

@@ -202,8 +202,8 @@ fn is_undone(states: &States) -> bool {
     let Some(end) = undone else { return false };
     let mut others = Service::all().filter(|service| !service.begins() && service.is_awaited());
     others.all(|service| {
-        let calls = states.rule(service).is_some_and(|rule| !rule.calls.is_empty());
-        !states.knows(service) || service.has_settled(end, states.status(service)) && !calls
+        let has_settled = service.has_settled(end, states.status(service));
+        !states.knows(service) || has_settled && !states.calls(service)
     })
 }
 

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use uuid::Uuid;
 
-use crate::books::{Books, migrate};
+use crate::books::{Books, long_ago, migrate};
 use crate::{Run, output};
 
 /// A table of states, as a service's migrations make it.
@@ -65,6 +65,7 @@ impl AnotherFleet {
         let mut database = PgConnection::connect(&url).await.unwrap();
         migrate(&mut database, "shared/messaging").await;
         sqlx::raw_sql(BALANCES).execute(&mut database).await.unwrap();
+        long_ago(&mut database).await;
         Self { books, declarations, loyalty: url }
     }
 
@@ -140,14 +141,9 @@ async fn a_service_that_joins_later_is_not_asked_about_what_was_before() {
         let states = ["shipped", "charged", "created"];
         fleet.books.states(order, states, sent.clone()).await;
     }
-    let move_on =
-        format!("UPDATE orders SET placed_at = now() + interval '1 min' WHERE saga = '{after}'");
-    fleet.books.write("order", &move_on).await;
     fleet.ask(&["orders", "stuck"]).await.exits(1).says("2 orders do not go on");
 
-    let joined = "CREATE TABLE messaging_migrations (installed_on timestamptz);
-        INSERT INTO messaging_migrations VALUES (now())";
-    fleet.write(joined).await;
+    fleet.write("UPDATE first_day SET at = now()").await;
     let stuck = fleet.ask(&["orders", "stuck"]).await.exits(1);
     stuck.says("1 order does not go on").says(&after.to_string());
     let shown = fleet.ask(&["orders", "show", &before.to_string()]).await.exits(0);

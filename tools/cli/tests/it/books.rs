@@ -23,6 +23,7 @@ impl Books {
             let mut database = PgConnection::connect(&url).await.unwrap();
             migrate(&mut database, "shared/messaging").await;
             migrate(&mut database, &format!("services/{service}")).await;
+            long_ago(&mut database).await;
         }
         Self { sandbox }
     }
@@ -89,6 +90,12 @@ impl Books {
         }
         command
     }
+}
+
+/// The service is older than any order.
+pub(crate) async fn long_ago(database: &mut PgConnection) {
+    let move_back = "UPDATE first_day SET at = now() - interval '1 year'";
+    sqlx::raw_sql(move_back).execute(database).await.unwrap();
 }
 
 /// Runs the migrations of a crate, in order.
