@@ -11,6 +11,7 @@ use order::events::OrderId;
 use serde_json::{Value, json};
 use stack::Part;
 use testkit::http::order;
+use testkit::schemas::order_placed;
 use testkit::{Sandbox, api, eventually};
 use uuid::Uuid;
 
@@ -284,14 +285,7 @@ async fn announce(sandbox: &Sandbox, order: OrderId, sku: &str) {
     let subject = sandbox.topics.subject("order", "OrderPlaced");
     let latest = registry.latest(&subject).await.unwrap();
     let encoder = Encoder::new(latest.id, &latest.schema).unwrap();
-    let price = json!({"amount": 250, "currency": "EUR"});
-    let placed = json!({
-        "order_id": order, "customer_id": "c-1", "payment_method": "pm_card_visa",
-        "lines": [{"sku": sku, "quantity": 1, "unit_price": price}],
-        "total": price, "placed_at": 0,
-        "recipient": {"name": "Ada", "email": "ada@example.org", "street": "1 Rue",
-                      "city": "Lyon", "postal_code": "69001", "country": "FR"},
-    });
+    let placed = order_placed(&order, sku);
     let envelope = Envelope {
         id: Uuid::now_v7(),
         event_type: "OrderPlaced".to_owned(),

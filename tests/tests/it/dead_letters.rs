@@ -5,9 +5,10 @@ use std::process::Stdio;
 use contracts::{Encoder, Envelope};
 use kafka::{Publisher, Registry};
 use order::events::OrderId;
-use serde_json::{Value, json};
+use serde_json::Value;
 use stack::Part;
 use testkit::http::Api;
+use testkit::schemas::order_placed;
 use testkit::{LateRegistry, Sandbox, api, eventually, programs};
 use tokio::process::Command;
 use uuid::Uuid;
@@ -43,12 +44,7 @@ impl Stage {
         let encoder = Encoder::new(LateRegistry::ID, &self.registry.schema).unwrap();
         let topic = self.sandbox.topics.events("order");
         for order in &orders {
-            let placed = json!({
-                "order_id": order, "customer_id": "c-1", "payment_method": "pm_card_visa",
-                "lines": [], "total": {"amount": 900, "currency": "EUR"}, "placed_at": 0,
-                "recipient": {"name": "Ada", "email": "ada@example.org", "street": "1 Rue",
-                              "city": "Lyon", "postal_code": "69001", "country": "FR"},
-            });
+            let placed = order_placed(order, "TEA");
             let envelope = Envelope {
                 id: Uuid::now_v7(),
                 event_type: "OrderPlaced".to_owned(),

@@ -7,6 +7,7 @@ mod audit;
 mod books;
 mod calls;
 mod chaos;
+mod conformance;
 mod crash_points;
 mod dead_letters;
 mod deadlines;

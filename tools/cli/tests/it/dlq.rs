@@ -6,6 +6,7 @@ use farandole_cli::OrderId;
 use kafka::{Bounds, PlainRecord, Publisher, Registry, scan, windows};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
+use testkit::schemas::order_placed;
 use testkit::{Sandbox, eventually};
 use uuid::Uuid;
 
@@ -199,12 +200,7 @@ async fn show_tells_all_without_personal_data() {
     let (sandbox, id) = (&graves.sandbox, order());
     let registry = Registry::new(&sandbox.stack.schema_registry_url.parse().unwrap()).unwrap();
     let schema = registry.latest(&sandbox.topics.subject("order", "OrderPlaced")).await.unwrap();
-    let placed = json!({
-        "order_id": id, "customer_id": "c-1", "payment_method": "pm_card_visa", "lines": [],
-        "total": {"amount": 900, "currency": "EUR"}, "placed_at": 0,
-        "recipient": {"name": "Ada", "email": "ada@example.org", "street": "1 Rue",
-                      "city": "Lyon", "postal_code": "69001", "country": "FR"},
-    });
+    let placed = order_placed(&id, "TEA");
     let payload = Encoder::new(schema.id, &schema.schema).unwrap().encode(&placed).unwrap();
     let errors = ["first", "second"];
     graves.bury("payment", event("OrderPlaced", id), &payload, 7, &errors).await;

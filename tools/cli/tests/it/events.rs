@@ -5,6 +5,7 @@ use farandole_cli::{OrderId, Schemas, TopicShape, create_topics, reader, registe
 use kafka::{Admin, EventReader, EventRecord, Publisher, ReadError, ReadFrom, Registry};
 use serde_json::{Value, json};
 use testkit::Sandbox;
+use testkit::schemas::order_placed;
 
 use crate::{envelope, order, run};
 
@@ -29,15 +30,8 @@ impl Fleet {
     }
 
     async fn place(&self, order: OrderId) {
-        let recipient = json!({"name": "Ada", "email": "ada@example.org", "street": "1 Rue",
-                               "city": "Lyon", "postal_code": "69001", "country": "FR"});
-        let placed = json!({
-            "order_id": order, "customer_id": "c-1", "payment_method": "pm_card_visa",
-            "lines": [{"sku": "TEA", "quantity": 2,
-                       "unit_price": {"amount": 450, "currency": "EUR"}}],
-            "total": {"amount": 900, "currency": "EUR"},
-            "recipient": recipient, "placed_at": 1_767_323_045_000_i64,
-        });
+        let mut placed = order_placed(&order, "TEA");
+        placed["placed_at"] = json!(1_767_323_045_000_i64);
         self.emit("OrderPlaced", order, placed).await;
     }
 
@@ -108,7 +102,7 @@ async fn a_reader_reads_by_the_writers_schema() {
     let event = event.unwrap();
     assert_eq!((event.envelope.saga, event.envelope.sequence), (order, 1));
     assert_eq!(event.payload["order_id"], json!(order));
-    assert_eq!(event.payload["lines"][0]["unit_price"]["amount"], 450);
+    assert_eq!(event.payload["lines"][0]["unit_price"]["amount"], 900);
     assert_eq!(event.payload["placed_at"], 1_767_323_045_000_i64);
 }
 
