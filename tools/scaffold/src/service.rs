@@ -44,6 +44,9 @@ pub fn new_service(tree: &Tree, new: &NewService) -> Result<Changes, ScaffoldErr
     if events.windows(2).any(|pair| pair[0] == pair[1]) {
         return refuse("two of these events have the same name".to_owned());
     }
+    if about.as_ref().is_some_and(|about| about.contains(['"', '\\', '`', '{', '\n'])) {
+        return refuse("what it does is said in plain words, on one line".to_owned());
+    }
     let mut taken = fleet().services().iter().map(|it| it.port);
     let next = taken.clone().max().map_or(8081, |port| port + 1);
     let port = port.unwrap_or(next);

@@ -134,6 +134,18 @@ fn a_service_that_cannot_be_is_refused_and_nothing_written() {
     refused(copy.service("new", event, &["done"]), "no event's name");
     refused(copy.service("new", &[], &["Done"]), "--reads");
     refused(copy.service("new", event, &["OrderPlaced"]), "the same name");
+    let quoted = NewService {
+        service: "new".to_owned(),
+        about: Some("says \"hello\"".to_owned()),
+        reads: vec!["order/OrderPlaced".parse().unwrap()],
+        emits: vec!["Done".to_owned()],
+        port: None,
+    };
+    refused(new_service(&copy.tree, &quoted), "plain words");
+    refused(
+        new_service(&copy.tree, &NewService { about: None, port: Some(8081), ..quoted }),
+        "port 8081",
+    );
     assert!(!copy.directory.path().join("services/new").exists());
     let nowhere = Tree::of(Path::new("/")).unwrap_err().to_string();
     assert!(nowhere.contains("in a clone of the project"), "{nowhere}");
