@@ -72,8 +72,7 @@ impl Auditor<'_> {
         let others = Service::all().filter(|other| *other != first && other.is_awaited());
         let unfit = others.filter(|other| {
             let ledger = self.books.ledger(*other);
-            let is_asked =
-                ledger.dark.is_none() && (page.row(*other).is_some() || !ledger.is_older(order));
+            let is_asked = ledger.dark.is_none() && !ledger.is_older(order);
             is_asked && !other.has_settled(end, page.status(*other))
         });
         let unfit: Vec<String> =

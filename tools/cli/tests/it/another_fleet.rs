@@ -133,8 +133,10 @@ async fn a_service_that_joins_later_is_not_asked_about_what_was_before() {
     let fleet = AnotherFleet::new().await;
     fleet.books.sandbox.prepare_fleet().await;
     fleet.books.sandbox.create_topics(&["loyalty"], 3).await;
-    let (before, after) = (Uuid::now_v7(), Uuid::now_v7().as_u128() + ((60 * 1_000) << 80));
-    let after = Uuid::from_u128(after);
+    // Ids begin with the time.
+    let ago =
+        |minutes: u128| Uuid::from_u128(Uuid::now_v7().as_u128() - ((minutes * 60_000) << 80));
+    let (before, after) = (ago(20), ago(2));
     let sent = json!({"completed": {"status": "sent"}});
     for order in [before, after] {
         fleet.books.order(order, "completed", None).await;
@@ -143,13 +145,29 @@ async fn a_service_that_joins_later_is_not_asked_about_what_was_before() {
     }
     fleet.ask(&["orders", "stuck"]).await.exits(1).says("2 orders do not go on");
 
-    fleet.write("UPDATE first_day SET at = now()").await;
+    fleet.write("UPDATE first_day SET at = now() - interval '10 minutes'").await;
     let stuck = fleet.ask(&["orders", "stuck"]).await.exits(1);
     stuck.says("1 order does not go on").says(&after.to_string());
     let shown = fleet.ask(&["orders", "show", &before.to_string()]).await.exits(0);
     assert!(!shown.output.contains("loyalty"), "{}", shown.output);
     let audit = fleet.ask(&["audit"]).await;
-    audit.says("loyalty's database was made at").says("of 1 older orders it knows nothing");
+    let unsettled = format!("order {after} is completed, but: loyalty –");
+    let audit = audit.says("loyalty's database was made at").says(&unsettled);
+    let audit = audit.says("of 1 older orders it knows nothing");
+    let asked = format!("order {before} is completed, but: loyalty");
+    assert!(!audit.output.contains(&asked), "{}", audit.output);
+
+    // It has heard of the end, of which the topics had forgotten the beginning.
+    let awaiting = json!({"status": "awaiting"});
+    let insert = format!(
+        "INSERT INTO balances (saga, version, emitted, last_bundle, state)
+         VALUES ('{before}', 1, 0, 0, '{awaiting}')"
+    );
+    fleet.write(&insert).await;
+    let stuck = fleet.ask(&["orders", "stuck"]).await.exits(1);
+    assert!(!stuck.output.contains(&before.to_string()), "{}", stuck.output);
+    let audit = fleet.ask(&["audit"]).await.says(&unsettled);
+    assert!(!audit.output.contains(&asked), "{}", audit.output);
 }
 
 #[tokio::test]
