@@ -219,6 +219,19 @@ pub enum Holds {
 }
 
 impl Holds {
+    /// The events that it is about.
+    pub fn events(&self) -> impl Iterator<Item = &str> {
+        let events: Vec<&String> = match self {
+            Self::NoRow(_) => Vec::new(),
+            Self::Once { event, .. } => vec![event],
+            Self::NoMoreThan { event, than, .. } => vec![event, than],
+            Self::NotBoth(one, other) => vec![one, other],
+            Self::NotAfter { event, after } => after.iter().chain([event]).collect(),
+            Self::Last(events) => events.iter().collect(),
+        };
+        events.into_iter().map(String::as_str)
+    }
+
     /// Of a saga there is one such event at most. See [`Holds::Once`].
     pub fn once(event: &str, by: &str) -> Self {
         Self::Once { event: event.to_owned(), by: by.to_owned() }

@@ -170,20 +170,39 @@ fn check(services: &[Declared]) -> Result<(), String> {
             ));
         }
         if statuses.is_empty() {
-            return Err(format!("{service} has no statuses: run its tests' make render"));
+            return Err(format!("{service} has no statuses: make render finds them out"));
         }
     }
     let begin = services.iter().filter(|it| it.begins.is_some()).count();
     if begin != 1 {
         return Err(format!("one service is to begin the sagas, and {begin} do"));
     }
-    let events: usize = services.iter().map(|it| it.emits.len() + it.statuses.len().min(8)).sum();
-    if services.len() > SERVICES_MAX || events > EVENTS_MAX {
+    let events = events(services);
+    if services.len() > SERVICES_MAX || events.len() > EVENTS_MAX {
         return Err(format!(
-            "a fleet has {SERVICES_MAX} services and some {EVENTS_MAX} events at most"
+            "a fleet has {SERVICES_MAX} services and {EVENTS_MAX} kinds of events at most"
         ));
     }
+    for Declared { service, books, .. } in services {
+        let holds = books.iter().flat_map(|book| book.holds.iter().map(move |it| (book, it)));
+        for (book, event) in holds.flat_map(|(book, it)| it.events().map(move |it| (book, it))) {
+            if !events.contains(event) {
+                let book = &book.name;
+                return Err(format!(
+                    "{service}'s book {book} is about {event}, which nobody emits"
+                ));
+            }
+        }
+    }
     Ok(())
+}
+
+/// The kinds of events of a fleet: their types, and what those are that are told apart.
+fn events(services: &[Declared]) -> BTreeSet<&str> {
+    let types = services.iter().flat_map(|it| &it.emits).map(|emitted| emitted.event.as_str());
+    let statuses = services.iter().flat_map(|it| &it.statuses);
+    let said = statuses.flat_map(|it| it.has_said.iter().chain(&it.may_say));
+    types.chain(said.map(String::as_str)).collect()
 }
 
 #[cfg(test)]
@@ -212,5 +231,14 @@ mod tests {
         assert!(refused(&|it| it[1].table = it[0].table.clone()).contains("table"));
         assert!(refused(&|it| it[1].table = "a; DROP".to_owned()).contains("plain name"));
         assert!(refused(&|it| it[1].statuses.clear()).contains("statuses"));
+        let misspelt = |it: &mut Vec<Declared>| {
+            it[0].books[0].holds = vec![contracts::Holds::last(&["OrderCompleted", "OrderEnded"])];
+        };
+        assert!(refused(&misspelt).contains("OrderEnded, which nobody emits"));
+        let many = |it: &mut Vec<Declared>| {
+            let say = |at: usize| format!("{}:{at}", it[0].emits[0].event);
+            it[0].statuses[0].may_say = (0..EVENTS_MAX).map(say).collect();
+        };
+        assert!(refused(&many).contains("kinds of events"));
     }
 }
