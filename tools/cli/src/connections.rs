@@ -63,15 +63,19 @@ impl Connections {
         Ok(admin)
     }
 
-    /// Waits until it answers, and tells what is waited for.
-    pub(crate) async fn reach<E: Display>(
+    /// Its answer, once it gives one. Tells what is waited for.
+    pub(crate) async fn reach<T, E: Display>(
         &self,
         name: &str,
-        answers: impl AsyncFn() -> Result<(), E>,
-    ) -> Result<(), E> {
+        answers: impl AsyncFn() -> Result<T, E>,
+    ) -> Result<T, E> {
         let deadline = Instant::now() + Duration::from_secs(self.wait);
         let mut report_at = Instant::now();
-        while let Err(error) = answers().await {
+        loop {
+            let error = match answers().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
             let now = Instant::now();
             if now >= deadline {
                 return Err(error);
@@ -83,6 +87,5 @@ impl Connections {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use farandole_cli::database::reason;
+use farandole_cli::database::{limited, reason};
 use farandole_cli::services;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -89,14 +89,11 @@ pub(crate) struct Away(String);
 
 pub(crate) async fn run(command: Command, connections: &Connections) -> anyhow::Result<ExitCode> {
     let Command::Create(Create { postgres_admin_url, also, check, json }) = command;
-    connections
-        .reach("Postgres", async || {
-            let probe = PgConnection::connect_with(&postgres_admin_url).await;
-            probe.map(drop).map_err(|error| Away(reason(&error)))
-        })
-        .await?;
-    let server = PgConnection::connect_with(&postgres_admin_url).await;
-    let server = server.map_err(|error| Away(reason(&error)))?;
+    let server = connections.reach("Postgres", async || {
+        let connecting = limited(PgConnection::connect_with(&postgres_admin_url));
+        connecting.await.map_err(|error| Away(reason(&error)))
+    });
+    let server = server.await?;
     let mut maker = Maker { server, options: postgres_admin_url, check, notes: BTreeSet::new() };
     let operator = maker.role(OPERATOR, &format!("IN ROLE {OPERATOR_MAY}")).await?;
     let mut found = vec![(OPERATOR.to_owned(), operator, None)];
@@ -174,7 +171,8 @@ impl Maker {
         self.execute(&format!("GRANT CONNECT ON DATABASE {name:?} TO {OPERATOR}")).await?;
         for (setting, value) in SETTINGS {
             let set = format!("ALTER DATABASE {name:?} SET {setting} = '{value}'");
-            if let Err(error) = sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut self.server).await {
+            let set = sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut self.server);
+            if let Err(error) = limited(set).await {
                 let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
                 if code.as_deref() != Some(INSUFFICIENT_PRIVILEGE) {
                     return Err(self.explain(&error));
@@ -188,14 +186,13 @@ impl Maker {
     }
 
     async fn has(&mut self, query: &'static str, name: &str) -> anyhow::Result<bool> {
-        let count =
-            sqlx::query_scalar::<_, i64>(query).bind(name).fetch_one(&mut self.server).await;
-        Ok(count.map_err(|error| self.explain(&error))? > 0)
+        let count = sqlx::query_scalar::<_, i64>(query).bind(name).fetch_one(&mut self.server);
+        Ok(limited(count).await.map_err(|error| self.explain(&error))? > 0)
     }
 
     async fn execute(&mut self, statement: &str) -> anyhow::Result<()> {
-        let done = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut self.server).await;
-        done.map(drop).map_err(|error| self.explain(&error))
+        let done = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut self.server);
+        limited(done).await.map(drop).map_err(|error| self.explain(&error))
     }
 
     /// Without the statement, which may hold a password.
