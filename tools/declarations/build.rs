@@ -1,5 +1,5 @@
 //! Embeds `services/*/declaration.json`, so that tools know the fleet that they were built with, in
-//! the order in which a saga meets the services.
+//! the order in which a saga meets the services; and `schemas/`.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -23,19 +23,23 @@ fn main() -> io::Result<()> {
     for entry in fs::read_dir(&root)? {
         let file = entry?.path().join("declaration.json");
         println!("cargo:rerun-if-changed={}", file.display());
-        // A service that is just being made has none before `make render`.
         if file.exists() {
             files.push(file);
         }
     }
     files.sort();
-    let mut participants = Vec::new();
-    for file in &files {
-        let text = fs::read_to_string(file)?;
+    let (mut participants, mut complete) = (Vec::new(), Vec::new());
+    for file in files {
+        let text = fs::read_to_string(&file)?;
         let declared: Value = serde_json::from_str(&text)
             .map_err(|error| io::Error::other(format!("{}: {error}", file.display())))?;
-        participants.push(participant(&declared));
+        // That of a service that is just being made has no statuses before `make render`.
+        if declared["statuses"].as_array().is_some_and(|statuses| !statuses.is_empty()) {
+            participants.push(participant(&declared));
+            complete.push(file);
+        }
     }
+    let files = complete;
     let mut code = format!("const EMBEDDED: [&str; {}] = [\n", files.len());
     let order = in_order(&participants);
     for at in &order {
@@ -50,7 +54,27 @@ fn main() -> io::Result<()> {
         writeln!(code, "    \"{}\",", participants[*at].name).map_err(io::Error::other)?;
     }
     code.push_str("];\n");
-    fs::write(Path::new(&variable("OUT_DIR")?).join("embedded.rs"), code)
+    fs::write(Path::new(&variable("OUT_DIR")?).join("embedded.rs"), code)?;
+    schemas()
+}
+
+fn schemas() -> io::Result<()> {
+    let root = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../../schemas").canonicalize()?;
+    println!("cargo:rerun-if-changed={}", root.display());
+    let mut code = String::from("&[");
+    for path in entries(&root)?.iter().filter(|path| path.is_dir()) {
+        for file in entries(path)? {
+            let name = file.strip_prefix(&root).map_err(io::Error::other)?.display();
+            writeln!(code, "(r\"{name}\", include_str!(r\"{}\")),", file.display())
+                .map_err(io::Error::other)?;
+        }
+    }
+    code.push(']');
+    fs::write(Path::new(&variable("OUT_DIR")?).join("schemas.rs"), code)
+}
+
+fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
 }
 
 fn participant(declared: &Value) -> Participant {

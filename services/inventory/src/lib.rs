@@ -34,14 +34,15 @@ impl Service for Inventory {
         Declaration {
             consumes: vec![
                 consumes!("order", OrderPlaced)
-                    .leads_to(&["StockReserved", "StockReservationFailed"]),
+                    .leads_to(&["StockReserved", "StockReservationFailed"])
+                    .within_s(5),
                 consumes!("shipping", ShipmentCreated).may_linger(),
-                consumes!("order", OrderCancelled).leads_to(&["StockReleased"]),
+                consumes!("order", OrderCancelled).leads_to(&["StockReleased"]).within_s(5),
             ],
             emits: vec![
                 emits!("inventory", StockReserved, 1),
                 emits!("inventory", StockReservationFailed, 1),
-                emits!("inventory", StockReleased, 1),
+                emits!("inventory", StockReleased, 1).ends(),
             ],
             compensates: vec![Compensates { event: "StockReleased", undoes: "StockReserved" }],
             settles: &[
@@ -59,6 +60,7 @@ impl Service for Inventory {
             ..Declaration::of(
                 "inventory",
                 "reserves all lines of an order or none, releases, ships",
+                "warehouse",
             )
         }
     }

@@ -32,14 +32,14 @@ impl StateService for Notification {
         const TOLD: &[&str] = &["CustomerNotified", "NotificationFailed"];
         Declaration {
             consumes: vec![
-                consumes!("order", OrderPlaced).leads_to(TOLD),
-                consumes!("order", OrderConfirmed).leads_to(TOLD),
-                consumes!("order", OrderCompleted).leads_to(TOLD),
-                consumes!("order", OrderCancelled).leads_to(TOLD),
+                consumes!("order", OrderPlaced).leads_to(TOLD).within_s(300),
+                consumes!("order", OrderConfirmed).leads_to(TOLD).within_s(300),
+                consumes!("order", OrderCompleted).leads_to(TOLD).within_s(300),
+                consumes!("order", OrderCancelled).leads_to(TOLD).within_s(300),
             ],
             emits: vec![
-                emits!("notification", CustomerNotified, 1).told_apart_by("outcome"),
-                emits!("notification", NotificationFailed, 1).told_apart_by("outcome"),
+                emits!("notification", CustomerNotified, 1).told_apart_by("outcome").ends(),
+                emits!("notification", NotificationFailed, 1).told_apart_by("outcome").ends(),
             ],
             status: &[
                 "address",
@@ -58,7 +58,11 @@ impl StateService for Notification {
                     ),
                 ],
             )],
-            ..Declaration::of("notification", "mails the customer (a simulated mail server)")
+            ..Declaration::of(
+                "notification",
+                "mails the customer (a simulated mail server)",
+                "customer care",
+            )
         }
     }
 

@@ -42,11 +42,13 @@ impl Service for Order {
     fn declaration() -> Declaration<Input> {
         Declaration {
             consumes: vec![
-                consumes!("inventory", StockReservationFailed).leads_to(&["OrderCancelled"]),
-                consumes!("payment", PaymentCharged).leads_to(&["OrderConfirmed"]),
-                consumes!("payment", PaymentFailed).leads_to(&["OrderCancelled"]),
-                consumes!("shipping", ShipmentCreated).leads_to(&["OrderCompleted"]),
-                consumes!("shipping", ShipmentFailed).leads_to(&["OrderCancelled"]),
+                consumes!("inventory", StockReservationFailed)
+                    .leads_to(&["OrderCancelled"])
+                    .within_s(5),
+                consumes!("payment", PaymentCharged).leads_to(&["OrderConfirmed"]).within_s(5),
+                consumes!("payment", PaymentFailed).leads_to(&["OrderCancelled"]).within_s(5),
+                consumes!("shipping", ShipmentCreated).leads_to(&["OrderCompleted"]).within_s(5),
+                consumes!("shipping", ShipmentFailed).leads_to(&["OrderCancelled"]).within_s(5),
             ],
             emits: vec![
                 emits!("order", OrderPlaced, 1),
@@ -65,7 +67,11 @@ impl Service for Order {
                 "an order's fate does not change, and all were told of it",
                 [Holds::last(&["OrderCompleted", "OrderCancelled"])],
             )],
-            ..Declaration::of("order", "takes orders, decides their fate, keeps the catalogue")
+            ..Declaration::of(
+                "order",
+                "takes orders, decides their fate, keeps the catalogue",
+                "orders",
+            )
         }
     }
 

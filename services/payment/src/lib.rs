@@ -36,13 +36,14 @@ impl StateService for Payment {
                     .leads_to(&["PaymentCharged", "PaymentFailed"])
                     .may_linger(),
                 consumes!("inventory", StockReserved)
-                    .leads_to(&["PaymentCharged", "PaymentFailed"]),
-                consumes!("order", OrderCancelled).leads_to(&["PaymentRefunded"]),
+                    .leads_to(&["PaymentCharged", "PaymentFailed"])
+                    .within_s(60),
+                consumes!("order", OrderCancelled).leads_to(&["PaymentRefunded"]).within_s(60),
             ],
             emits: vec![
                 emits!("payment", PaymentCharged, 1),
                 emits!("payment", PaymentFailed, 1),
-                emits!("payment", PaymentRefunded, 1),
+                emits!("payment", PaymentRefunded, 1).ends(),
             ],
             compensates: vec![Compensates { event: "PaymentRefunded", undoes: "PaymentCharged" }],
             status: &["status", "cancelled"],
@@ -66,7 +67,7 @@ impl StateService for Payment {
                     )],
                 ),
             ],
-            ..Declaration::of("payment", "charges, refunds (a simulated provider)")
+            ..Declaration::of("payment", "charges, refunds (a simulated provider)", "payments")
         }
     }
 

@@ -34,7 +34,9 @@ impl StateService for Shipping {
                 consumes!("order", OrderPlaced)
                     .leads_to(&["ShipmentCreated", "ShipmentFailed"])
                     .may_linger(),
-                consumes!("order", OrderConfirmed).leads_to(&["ShipmentCreated", "ShipmentFailed"]),
+                consumes!("order", OrderConfirmed)
+                    .leads_to(&["ShipmentCreated", "ShipmentFailed"])
+                    .within_s(60),
                 consumes!("order", OrderCancelled),
             ],
             emits: vec![
@@ -47,7 +49,7 @@ impl StateService for Shipping {
                 "nothing is shipped for a cancelled order",
                 [Holds::not_both("ShipmentCreated", "OrderCancelled")],
             )],
-            ..Declaration::of("shipping", "books the parcel (a simulated carrier)")
+            ..Declaration::of("shipping", "books the parcel (a simulated carrier)", "logistics")
         }
     }
 

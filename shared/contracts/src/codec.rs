@@ -83,6 +83,11 @@ impl Encoder {
         Ok(Self { id, schema: parse_fast(schema)? })
     }
 
+    /// The id under which the schema is registered.
+    pub fn id(&self) -> i32 {
+        self.id
+    }
+
     /// The framed bytes of `value`.
     pub fn encode<T: Serialize>(&self, value: &T) -> Result<Vec<u8>, CodecError> {
         let mut frame = Vec::with_capacity(128);

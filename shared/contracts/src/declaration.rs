@@ -83,6 +83,7 @@ macro_rules! emits {
     ($service:literal, $event:ident, $version:literal) => {
         $crate::Emits::new(
             stringify!($event),
+            $version,
             include_str!(concat!(
                 env!("CARGO_MANIFEST_DIR"),
                 "/../../schemas/",
@@ -105,6 +106,8 @@ pub struct Declaration<I> {
     pub service: &'static str,
     /// What it does, in a few words, for people.
     pub about: &'static str,
+    /// Who answers for it: a team, by the name under which it is found.
+    pub owner: &'static str,
     /// What it reads, and what each may lead it to emit.
     pub consumes: Vec<Consumes<I>>,
     /// What it writes.
@@ -125,11 +128,12 @@ pub struct Declaration<I> {
 
 impl<I> Declaration<I> {
     /// A service that reads and writes nothing, to be completed: `Declaration { consumes, emits,
-    /// ..Declaration::of("shipping", "books the parcel") }`.
-    pub fn of(service: &'static str, about: &'static str) -> Self {
+    /// ..Declaration::of("shipping", "books the parcel", "logistics") }`. The last is its owner.
+    pub fn of(service: &'static str, about: &'static str, owner: &'static str) -> Self {
         Self {
             service,
             about,
+            owner,
             consumes: Vec::new(),
             emits: Vec::new(),
             compensates: Vec::new(),
@@ -153,6 +157,8 @@ pub struct Consumes<I> {
     pub reader_schema: &'static str,
     /// What it may lead this service to emit, now or once more has arrived.
     pub leads_to: &'static [&'static str],
+    /// How long that may take, in seconds, before it is late.
+    pub within_s: Option<u32>,
     /// Whether it may wait a moment for something more urgent, and share a transaction with it.
     pub may_linger: bool,
     decode: Decode<I>,
@@ -167,13 +173,29 @@ impl<I: 'static> Consumes<I> {
         input: fn(T) -> I,
     ) -> Self {
         let decode: Decode<I> = Box::new(move |writer, payload| writer.decode(payload).map(input));
-        Self { event_type, from, reader_schema, leads_to: &[], may_linger: false, decode }
+        Self {
+            event_type,
+            from,
+            reader_schema,
+            leads_to: &[],
+            within_s: None,
+            may_linger: false,
+            decode,
+        }
     }
 
     /// Names the events that this one may lead to.
     #[must_use]
     pub fn leads_to(mut self, events: &'static [&'static str]) -> Self {
         self.leads_to = events;
+        self
+    }
+
+    /// Says how long it may take, in seconds, until what it leads to is said: later is late. Nothing
+    /// fails by that; who looks after the fleet is told.
+    #[must_use]
+    pub fn within_s(mut self, seconds: u32) -> Self {
+        self.within_s = Some(seconds);
         self
     }
 
@@ -198,15 +220,26 @@ pub struct Emits {
     pub event_type: &'static str,
     /// The schema it is written with: the newest version in `schemas/`.
     pub schema: &'static str,
+    /// That version, from 1.
+    pub version: u32,
     /// The field by which events of this type are told apart where one of each may be written: an
     /// enum.
     pub told_apart_by: Option<&'static str>,
+    /// Whether the story may end here: nobody needs to read it.
+    pub is_end: bool,
 }
 
 impl Emits {
     /// An event type, by its schema. See [`emits!`](crate::emits).
-    pub const fn new(event_type: &'static str, schema: &'static str) -> Self {
-        Self { event_type, schema, told_apart_by: None }
+    pub const fn new(event_type: &'static str, version: u32, schema: &'static str) -> Self {
+        Self { event_type, schema, version, told_apart_by: None, is_end: false }
+    }
+
+    /// Says that the story may end here: nobody needs to read it.
+    #[must_use]
+    pub const fn ends(mut self) -> Self {
+        self.is_end = true;
+        self
     }
 
     /// Says that what is written once at most is one event of this type *for each value* of this

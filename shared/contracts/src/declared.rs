@@ -1,5 +1,6 @@
 //! A declaration as data, for those who don't know the service's types: what is in
-//! `services/<name>/declaration.json`, rendered from the code and held equal to it by a test.
+//! `services/<name>/declaration.json`, rendered from the code and held equal to it by a test, and what a
+//! running service answers at `GET /declaration`.
 
 use std::collections::BTreeMap;
 
@@ -9,22 +10,36 @@ use serde_json::Value;
 /// What a service declares, as JSON.
 ///
 /// Events are named by their types, and those that are told apart by a field as `Type:value`, such as
-/// `CustomerNotified:confirmed`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// `CustomerNotified:confirmed`. A service in another language declares `service`, `consumes` and
+/// `emits`, and of the rest what it has; members that are not known here are passed over, for who looks
+/// may be older than the service.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Declared {
     /// Its name: of its topic, its consumer group, its database.
     pub service: String,
+    /// The version of the program. Only a running service says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Which of its instances this is. Only a running service says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
     /// What it does, in a few words.
+    #[serde(default)]
     pub about: String,
+    /// Who answers for it: a team, by the name under which it is found.
+    #[serde(default)]
+    pub owner: String,
     /// The default port of its HTTP API.
+    #[serde(default)]
     pub port: u16,
     /// The paths of its HTTP API, without those that all services have.
     #[serde(default)]
     pub paths: Vec<String>,
     /// The table of its states.
+    #[serde(default)]
     pub table: String,
     /// The members of a state that make its status. See [`status_of`].
+    #[serde(default)]
     pub status: Vec<String>,
     /// What it reads.
     pub consumes: Vec<DeclaredConsumption>,
@@ -44,12 +59,12 @@ pub struct Declared {
     pub books: Vec<Book>,
     /// The statuses that its part of a saga can have. The first is that of a saga that it has never
     /// heard of.
+    #[serde(default)]
     pub statuses: Vec<DeclaredStatus>,
 }
 
 /// An event type that a service reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct DeclaredConsumption {
     /// Its type.
     pub event: String,
@@ -58,17 +73,34 @@ pub struct DeclaredConsumption {
     /// What it may lead the service to emit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leads_to: Vec<String>,
+    /// How long that may take, in seconds, before it is late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within_s: Option<u32>,
     /// Whether nobody waits for what it leads to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub may_linger: bool,
+    /// The reader's schema: the fields that the service uses.
+    #[serde(default)]
+    pub schema: Value,
 }
 
 /// An event type that a service writes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct DeclaredEvent {
     /// Its type.
     pub event: String,
+    /// The version of the schema that it is written with: of `schemas/<service>/<event>.v<N>.avsc`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// Whether the story may end here: nobody needs to read it.
+    #[serde(default, rename = "end", skip_serializing_if = "std::ops::Not::not")]
+    pub is_end: bool,
+    /// The schema's id in the registry. Only a running service says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema_id: Option<i32>,
+    /// The schema. A running service says it, and who has no files in `schemas/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Value>,
     /// The field by which its events are told apart, if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told_apart_by: Option<String>,
@@ -76,7 +108,6 @@ pub struct DeclaredEvent {
 
 /// That one event undoes another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct DeclaredCompensation {
     /// Such as `PaymentRefunded`.
     pub event: String,
@@ -87,7 +118,6 @@ pub struct DeclaredCompensation {
 /// What is true of a saga of which a service has written down this status: what it has read and
 /// emitted by then, and what it has asked of others, for all of these belong to the same transactions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct DeclaredStatus {
     /// The status.
     pub status: String,
@@ -114,7 +144,6 @@ pub struct DeclaredStatus {
 /// How a service begins sagas. Its table of states also has the columns `placed_at`, `updated_at`
 /// (when the status changed last) and `deadline_at`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Begins {
     /// The event by which a saga begins.
     pub event: String,
@@ -150,7 +179,6 @@ impl Begins {
 
 /// Something of a service that must add up, which the audit checks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Book {
     /// Its name in reports, such as `I2-charges`.
     pub name: String,

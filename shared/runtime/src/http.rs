@@ -57,6 +57,7 @@ pub use server::{PeerAddress, serve};
 use self::describe::describe;
 use self::head::Rules;
 use self::observe::{note_route, observe};
+use crate::declaration::DeclarationPage;
 use crate::health::Health;
 use crate::problem::Problem;
 use crate::telemetry::Metrics;
@@ -101,6 +102,8 @@ pub struct Site {
     pub api: ApiSlot,
     /// How it is.
     pub health: Health,
+    /// What it declares.
+    pub declaration: DeclarationPage,
     /// The description of its API, as far as it is its own; what all have in common is added.
     pub openapi: OpenApi,
     /// What is asked of requests.
@@ -110,11 +113,11 @@ pub struct Site {
 }
 
 impl Site {
-    /// All on one listener: what [`Site::public`] and [`probes`] have.
+    /// All on one listener: what [`Site::public`] and [`Site::probes`] have.
     pub fn whole(self, metrics: Metrics) -> Router {
-        let (health, rules) = (self.health.clone(), self.rules());
+        let (probes, rules) = (self.probe_routes(metrics), self.rules());
         let gate = self.gate();
-        finished(self.docs().merge(probe_routes(health, metrics)).fallback_service(gate), rules)
+        finished(self.docs().merge(probes).fallback_service(gate), rules)
     }
 
     /// `/openapi.json` and `/docs` from the start, and everything else by the API, as soon as there is
@@ -122,6 +125,18 @@ impl Site {
     pub fn public(self) -> Router {
         let (gate, rules) = (self.gate(), self.rules());
         finished(self.docs().fallback_service(gate), rules)
+    }
+
+    /// `/health/live`, `/health/ready`, `/metrics` and `/declaration`, for a listener of their own.
+    pub fn probes(&self, metrics: Metrics, limits: HttpLimits) -> Router {
+        let rules = Rules { limits, hosts: AllowedHosts::default() };
+        finished(self.probe_routes(metrics).fallback(not_found), rules)
+    }
+
+    fn probe_routes(&self, metrics: Metrics) -> Router {
+        health_router(self.health.clone())
+            .merge(self.declaration.clone().routes())
+            .route("/metrics", get(|| async move { render(&metrics) }))
     }
 
     fn rules(&self) -> Rules {
@@ -149,16 +164,6 @@ impl Site {
             .layer(from_fn_with_state(limits, contain))
             .layer(from_fn(observe))
     }
-}
-
-/// `/health/live`, `/health/ready` and `/metrics`, for a listener of their own.
-pub fn probes(health: Health, metrics: Metrics, limits: HttpLimits) -> Router {
-    let rules = Rules { limits, hosts: AllowedHosts::default() };
-    finished(probe_routes(health, metrics).fallback(not_found), rules)
-}
-
-fn probe_routes(health: Health, metrics: Metrics) -> Router {
-    health_router(health).route("/metrics", get(|| async move { render(&metrics) }))
 }
 
 /// What all requests go through, and all answers come out of.

@@ -4,6 +4,7 @@
 //! no body, name or e-mail address is ever logged.
 
 pub mod database;
+mod declaration;
 pub mod health;
 pub mod http;
 mod listen;
@@ -17,6 +18,7 @@ mod simulation;
 pub mod telemetry;
 mod trace;
 
+pub use declaration::DeclarationPage;
 pub use health::Health;
 pub use problem::{FieldError, Problem};
 pub use run::{App, AppContext, run};
@@ -28,7 +30,8 @@ pub use telemetry::Telemetry;
 #[doc(hidden)]
 pub use mimalloc::MiMalloc;
 
-/// The `main` of a service, by its [`App`], with the allocator that all services have.
+/// The `main` of a service, by its [`App`], with the allocator that all services have. What the service
+/// declares, `declaration.json` of the package, is part of the program.
 #[macro_export]
 macro_rules! main {
     ($app:ty) => {
@@ -36,7 +39,10 @@ macro_rules! main {
         static ALLOCATOR: $crate::MiMalloc = $crate::MiMalloc;
 
         fn main() -> std::process::ExitCode {
-            $crate::run::<$app>()
+            $crate::run::<$app>(include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/declaration.json"
+            )))
         }
     };
 }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::Settings;
-use crate::http::{HttpLimits, Site, probes, serve};
+use crate::http::{HttpLimits, Site, serve};
 use crate::telemetry::Metrics;
 
 /// Open connections for probes and metrics, where they have a listener of their own: a few of each kind
@@ -30,7 +30,7 @@ pub(crate) async fn listen(
         Some(address) => {
             let listener = bind(address, "ADMIN_ADDR").await?;
             let limits = HttpLimits { connections: ADMIN_CONNECTIONS, ..HttpLimits::default() };
-            let router = probes(site.health.clone(), metrics, limits);
+            let router = site.probes(metrics, limits);
             let admin = serve(listener, router, stop.clone(), limits);
             (site.public(), Some(tokio::spawn(admin)))
         }

@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::database::{self, DatabaseError};
+use crate::declaration::{DeclarationPage, instance};
 use crate::http::{ApiSlot, Site};
 use crate::listen::listen;
 use crate::replay::{ReplayArguments, replay};
@@ -104,8 +105,8 @@ enum Command {
     Health,
 }
 
-/// The `main` of a service.
-pub fn run<A: App>() -> ExitCode {
+/// The `main` of a service, with what it declares as a file. See [`main!`](crate::main).
+pub fn run<A: App>(declaration: &str) -> ExitCode {
     let name = A::declaration().service;
     let cli = parse::<A>(name);
     let runtime = match executor(cli.shared.worker_threads) {
@@ -117,7 +118,7 @@ pub fn run<A: App>() -> ExitCode {
     };
     let done = runtime.block_on(async {
         match cli.command.unwrap_or(Command::Serve) {
-            Command::Serve => serve_until_stopped::<A>(name, cli.shared, cli.own).await,
+            Command::Serve => serve_until_stopped::<A>(declaration, cli.shared, cli.own).await,
             Command::Migrate => migrate::<A>(&cli.shared).await,
             Command::Replay(arguments) => {
                 let stop = shutdown::signals()?;
@@ -178,23 +179,27 @@ async fn migrate<A: App>(settings: &Settings) -> anyhow::Result<()> {
 }
 
 async fn serve_until_stopped<A: App>(
-    name: &'static str,
+    text: &str,
     settings: Settings,
     own: A::Settings,
 ) -> anyhow::Result<()> {
-    let telemetry = Telemetry::init(name)?;
+    let declaration = A::declaration();
+    let telemetry = Telemetry::init(declaration.service)?;
+    let instance = instance(settings.kafka_group_instance_id.as_deref());
+    let declaration = DeclarationPage::new(&declaration, text, instance)?;
     let stop = shutdown::signals()?;
     let health = Health::new(PARTS);
     let slot = ApiSlot::default();
     let site = Site {
         api: slot.clone(),
         health: health.clone(),
+        declaration: declaration.clone(),
         openapi: A::routes().into_openapi(),
         limits: settings.http.limits(),
         hosts: settings.http.allowed_hosts(),
     };
     let http = listen(&settings, site, telemetry.metrics(), &stop).await?;
-    let done = run_service::<A>(&settings, own, &health, &slot, &stop).await;
+    let done = run_service::<A>(&settings, own, &health, &declaration, &slot, &stop).await;
     if let Err(error) = &done {
         error!(error = format!("{error:#}"), "stopping");
     }
@@ -209,6 +214,7 @@ async fn run_service<A: App>(
     settings: &Settings,
     own: A::Settings,
     health: &Health,
+    declaration: &DeclarationPage,
     slot: &ApiSlot,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
@@ -225,6 +231,7 @@ async fn run_service<A: App>(
         Err(StartError::Stopped) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
+    declaration.set_ids(engine.schema_ids());
     let requests = settings.database_pool_max.saturating_sub(HELD_CONNECTIONS).max(2);
     let pool = database.pool(Purpose::new("requests").limited_to(REQUEST_LIMIT), requests);
     let context =

@@ -294,6 +294,14 @@ impl Exploration {
                 );
             }
         }
+        for it in &declaration.consumes {
+            assert!(
+                it.leads_to.is_empty() || it.may_linger || it.within_s.is_some(),
+                "say by within_s(…) how long it may take after {} until {service} says {:?}",
+                it.event_type,
+                it.leads_to
+            );
+        }
         let statuses: BTreeSet<String> =
             self.situations.iter().map(|it| self.status(&it.state)).collect();
         let named = declaration.settles.iter().flat_map(|(_, statuses)| *statuses).copied();
@@ -312,12 +320,16 @@ impl Exploration {
     }
 
     fn declared<S: App>(&self, declaration: &Declaration<S::Input>) -> Declared {
-        let Declaration { service, about, consumes, emits, compensates, status, .. } = declaration;
+        let Declaration { service, about, owner, consumes, emits, compensates, status, .. } =
+            declaration;
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let settles = declaration.settles.iter();
         Declared {
             service: (*service).to_owned(),
+            version: None,
+            instance: None,
             about: (*about).to_owned(),
+            owner: (*owner).to_owned(),
             port: S::PORT,
             paths: S::routes().into_openapi().paths.paths.into_keys().collect(),
             table: S::STATES.name().to_owned(),
@@ -328,13 +340,19 @@ impl Exploration {
                     event: it.event_type.to_owned(),
                     from: it.from.to_owned(),
                     leads_to: owned(it.leads_to),
+                    within_s: it.within_s,
                     may_linger: it.may_linger,
+                    schema: serde_json::from_str(it.reader_schema).unwrap(),
                 })
                 .collect(),
             emits: emits
                 .iter()
                 .map(|it| DeclaredEvent {
                     event: it.event_type.to_owned(),
+                    version: Some(it.version),
+                    is_end: it.is_end,
+                    schema_id: None,
+                    schema: None,
                     told_apart_by: it.told_apart_by.map(str::to_owned),
                 })
                 .collect(),

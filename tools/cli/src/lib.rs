@@ -20,9 +20,8 @@ mod unreadable;
 mod urls;
 
 pub use audit::{AuditError, AuditOptions, AuditReport, AuditTargets, Check, audit, audit_at_rest};
-pub use schemas::{
-    InvalidSchemas, SchemaReport, SchemaState, Schemas, check_schemas, register_schemas,
-};
+pub use declarations::{InvalidSchemas, Schemas};
+pub use schemas::{SchemaReport, SchemaState, check_schemas, register_schemas};
 pub use state::followed;
 pub use topics::{TopicShape, check_topics, clients, create_topics};
 pub use unreadable::Unreadable;

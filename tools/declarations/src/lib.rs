@@ -5,6 +5,7 @@
 //! directory, as a file `<name>.json` or `<name>/declaration.json` for each service.
 
 mod rank;
+mod schemas;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,6 +15,7 @@ use std::sync::OnceLock;
 use contracts::Declared;
 
 use self::rank::{Participant, Step, depths, in_order};
+pub use self::schemas::{InvalidSchemas, Schema, Schemas};
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 

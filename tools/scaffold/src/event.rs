@@ -38,7 +38,7 @@ pub fn new_event(tree: &Tree, new: &NewEvent) -> Result<Changes, ScaffoldError> 
     changes.edit(tree, &path("src/domain.rs"), |text| emitting(text, name, on))?;
     changes.edit(tree, &path("src/lib.rs"), |text| {
         let at = in_list(&parse(text)?, "emits")?;
-        let text = insert(text, vec![(at, format!("emits!({service:?}, {name}, 1), "))]);
+        let text = insert(text, vec![(at, format!("emits!({service:?}, {name}, 1).ends(), "))]);
         leading(&text, name, on)
     })?;
     changes.edit(tree, &path("tests/it/main.rs"), |text| {
@@ -98,6 +98,6 @@ fn leading(text: &str, name: &str, on: &str) -> Result<String, String> {
             let end = list + "leads_to(&[".len();
             insert(text, vec![(end, format!("{name:?}, "))])
         }
-        None => insert(text, vec![(at, format!(".{said}])"))]),
+        None => insert(text, vec![(at, format!(".{said}]).within_s(60)"))]),
     })
 }

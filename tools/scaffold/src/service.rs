@@ -16,6 +16,8 @@ pub struct NewService {
     pub reads: Vec<EventRef>,
     /// What it says: one or more types of events.
     pub emits: Vec<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
     /// The default port of its API; by default, the next one that is free.
     pub port: Option<u16>,
 }
@@ -24,7 +26,7 @@ pub struct NewService {
 /// with an order.
 pub fn new_service(tree: &Tree, new: &NewService) -> Result<Changes, ScaffoldError> {
     let refuse = |why: String| Err(ScaffoldError::Refused(why));
-    let NewService { service, about, reads, emits, port } = new;
+    let NewService { service, about, owner, reads, emits, port } = new;
     let invalid = |error: crate::InvalidName| ScaffoldError::Refused(error.to_string());
     let service = service_name(service).map_err(invalid)?;
     for event in emits {
@@ -44,8 +46,10 @@ pub fn new_service(tree: &Tree, new: &NewService) -> Result<Changes, ScaffoldErr
     if events.windows(2).any(|pair| pair[0] == pair[1]) {
         return refuse("two of these events have the same name".to_owned());
     }
-    if about.as_ref().is_some_and(|about| about.contains(['"', '\\', '`', '{', '\n'])) {
-        return refuse("what it does is said in plain words, on one line".to_owned());
+    if [about, owner].into_iter().flatten().any(|it| it.contains(['"', '\\', '`', '{', '\n'])) {
+        return refuse(
+            "what it does, and whose it is, is said in plain words, on one line".to_owned(),
+        );
     }
     let mut taken = fleet().services().iter().map(|it| it.port);
     let next = taken.clone().max().map_or(8081, |port| port + 1);
@@ -55,6 +59,7 @@ pub fn new_service(tree: &Tree, new: &NewService) -> Result<Changes, ScaffoldErr
     }
     let draft = Draft {
         about: about.clone().unwrap_or_else(|| format!("answers what {} says", reads[0].service)),
+        owner: owner.clone().unwrap_or_else(|| service.clone()),
         table: format!("{service}_states"),
         service,
         reads: reads.clone(),
@@ -67,6 +72,7 @@ pub fn new_service(tree: &Tree, new: &NewService) -> Result<Changes, ScaffoldErr
 struct Draft {
     service: String,
     about: String,
+    owner: String,
     table: String,
     reads: Vec<EventRef>,
     emits: Vec<String>,
@@ -108,6 +114,10 @@ impl Draft {
         ] {
             changes.create(tree, &format!("{folder}/{path}"), fill(template, &values))?;
         }
+        // Complete once the service's code has been asked: make render.
+        let declaration =
+            format!("{{ \"service\": {:?}, \"consumes\": [], \"emits\": [] }}\n", self.service);
+        changes.create(tree, &format!("{folder}/declaration.json"), declaration)?;
         let migration = fill(include_str!("templates/migration.sql.txt"), &values);
         changes.create(tree, &format!("{folder}/migrations/1_{}.sql", self.table), migration)?;
         for event in &self.reads {
@@ -121,12 +131,13 @@ impl Draft {
     }
 
     fn values(&self) -> Vec<(&'static str, String)> {
-        let Self { service, about, table, port, .. } = self;
+        let Self { service, about, owner, table, port, .. } = self;
         let mut values = vec![
             ("service", service.clone()),
             ("crate", service.clone()),
             ("Service", pascal(service)),
             ("about", about.clone()),
+            ("owner", owner.clone()),
             ("table", table.clone()),
             ("port", port.to_string()),
         ];
@@ -152,7 +163,7 @@ impl Draft {
         let leads_to: Vec<String> = emits.iter().map(|event| format!("{event:?}")).collect();
         let leads_to = leads_to.join(", ");
         let consumes = reads.iter().map(|EventRef { service, event }| {
-            format!("consumes!({service:?}, {event}).leads_to(&[{leads_to}])")
+            format!("consumes!({service:?}, {event}).leads_to(&[{leads_to}]).within_s(60)")
         });
         let is_one = reads.len() == 1;
         let not_done =
@@ -194,7 +205,7 @@ impl Draft {
         let calls: Vec<String> = told.iter().map(|name| format!("{name}()")).collect();
         let each = |line: fn(&str) -> String| emits.iter().map(|event| line(event)).collect();
         let declared: Vec<String> =
-            emits.iter().map(|event| format!("emits!({service:?}, {event}, 1)")).collect();
+            emits.iter().map(|event| format!("emits!({service:?}, {event}, 1).ends()")).collect();
         vec![
             ("events", emits.join(", ")),
             ("emits", declared.join(", ")),

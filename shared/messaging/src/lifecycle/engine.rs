@@ -44,6 +44,7 @@ pub struct Engine<S: Service> {
     consumer_loop: ConsumerLoop<S>,
     tasks: Tasks,
     housekeeping: Housekeeping,
+    schema_ids: Vec<(&'static str, i32)>,
     relay_stop: CancellationToken,
     relay_done: CancellationToken,
     /// While this is here the others leave this instance's rows alone.
@@ -77,6 +78,7 @@ impl<S: Service> Engine<S> {
             join(&settings, &sources, name, monitor.clone(), ends.clone()).map_err(client)?;
         let producer =
             Arc::new(Producer::new(&settings.kafka_brokers, &topics.group(name)).map_err(client)?);
+        let schema_ids = encoders.iter().map(|(event, it)| (*event, it.id())).collect();
         let outbox = Outbox::new(name, sign.number(), encoders);
         let (locals_in, locals) = mpsc::channel(LOCALS_MAX);
         let session = database.session(Purpose::new("loop"));
@@ -114,12 +116,18 @@ impl<S: Service> Engine<S> {
             consumer_loop,
             tasks,
             housekeeping,
+            schema_ids,
             relay_stop: CancellationToken::new(),
             relay_done: CancellationToken::new(),
             life: life.clone().drop_guard(),
         };
         engine.start_tasks(&handle, database, producer, sign.keep(life, tell_of(monitor)));
         Ok((handle, engine))
+    }
+
+    /// The ids of the schemas with which each type of event is written.
+    pub fn schema_ids(&self) -> impl Iterator<Item = (&'static str, i32)> {
+        self.schema_ids.iter().copied()
     }
 
     /// Starts what runs beside the loop.

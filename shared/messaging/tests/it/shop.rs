@@ -150,8 +150,8 @@ impl Service for Shop {
     fn declaration() -> Declaration<Input> {
         Declaration {
             consumes: vec![Consumes::new::<Said>(UPSTREAM, "Added", ADDED, Input::from)],
-            emits: vec![Emits::new("Counted", COUNTED)],
-            ..Declaration::of(TALLY, "counts what sagas share")
+            emits: vec![Emits::new("Counted", 1, COUNTED)],
+            ..Declaration::of(TALLY, "counts what sagas share", "tests")
         }
     }
 

@@ -139,8 +139,8 @@ impl Service for Tally {
                 Consumes::new::<Added>(UPSTREAM, "Added", ADDED, Input::Added),
                 Consumes::new::<Added>(SIDESTREAM, "Inserted", INSERTED, Input::Added).may_linger(),
             ],
-            emits: vec![Emits::new("Counted", COUNTED), Emits::new("Answered", ANSWERED)],
-            ..Declaration::of(TALLY, "counts")
+            emits: vec![Emits::new("Counted", 1, COUNTED), Emits::new("Answered", 1, ANSWERED)],
+            ..Declaration::of(TALLY, "counts", "tests")
         }
     }
 

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Uri};
 use axum::routing::any;
 use bytes::Bytes;
 use farandole_runtime::http::{AllowedHosts, ApiSlot, HttpLimits, Site, serve};
-use farandole_runtime::{Health, Telemetry, shutdown, telemetry};
+use farandole_runtime::{DeclarationPage, Health, Telemetry, shutdown, telemetry};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::net::TcpListener;
@@ -33,6 +33,7 @@ async fn service() {
     let site = Site {
         api: slot,
         health: Health::new([]),
+        declaration: DeclarationPage::default(),
         openapi: utoipa::openapi::OpenApi::default(),
         limits,
         hosts: AllowedHosts::default(),

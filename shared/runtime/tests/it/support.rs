@@ -9,10 +9,8 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use contracts::TraceParent;
-use farandole_runtime::http::{
-    AllowedHosts, ApiSlot, HttpLimits, Json, Path, Query, Site, probes, serve,
-};
-use farandole_runtime::{Health, Telemetry};
+use farandole_runtime::http::{AllowedHosts, ApiSlot, HttpLimits, Json, Path, Query, Site, serve};
+use farandole_runtime::{DeclarationPage, Health, Telemetry};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -85,7 +83,14 @@ async fn panics() -> &'static str {
 
 fn site(limits: HttpLimits, hosts: AllowedHosts) -> Site {
     let health = Health::new(["postgres", "kafka"]);
-    Site { api: ApiSlot::default(), health, openapi: Document::openapi(), limits, hosts }
+    Site {
+        api: ApiSlot::default(),
+        health,
+        declaration: DeclarationPage::default(),
+        openapi: Document::openapi(),
+        limits,
+        hosts,
+    }
 }
 
 pub(crate) struct Service {
@@ -122,7 +127,7 @@ impl Service {
             TcpListener::bind("127.0.0.1:0").await.unwrap(),
         ];
         let at = admin.local_addr().unwrap();
-        let router = probes(site.health.clone(), telemetry().metrics(), limits);
+        let router = site.probes(telemetry().metrics(), limits);
         tokio::spawn(serve(admin, router, CancellationToken::new(), limits));
         let router = site.clone().public();
         Self::serve(site, router, listener, at, limits)

@@ -152,7 +152,9 @@ fn the_graph_of_events_has_no_cycle() {
         event: "OrderCancelled".to_owned(),
         from: "order".to_owned(),
         leads_to: vec!["OrderPlaced".to_owned()],
+        within_s: None,
         may_linger: false,
+        schema: serde_json::Value::Null,
     });
     assert!(in_cycles(&planted).contains("OrderPlaced"));
 }

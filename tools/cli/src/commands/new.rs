@@ -52,6 +52,9 @@ pub(crate) struct Service {
     /// What it does, in a few words
     #[arg(long, value_name = "TEXT")]
     about: Option<String>,
+    /// Who answers for it: a team, by the name under which it is found [default: NAME]
+    #[arg(long, value_name = "TEAM")]
+    owner: Option<String>,
     /// The default port of its API [default: the next that is free]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
@@ -111,8 +114,8 @@ struct How {
 
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Service(Service { name, reads, emits, about, port, how }) => {
-            let service = NewService { service: name, about, reads, emits, port };
+        Command::Service(Service { name, reads, emits, about, owner, port, how }) => {
+            let service = NewService { service: name, about, owner, reads, emits, port };
             finish(&how, |tree| scaffold::new_service(tree, &service))
         }
         Command::Reaction(Reaction { service, reads, how }) => {

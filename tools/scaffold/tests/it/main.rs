@@ -48,6 +48,7 @@ impl Copy {
         let new = NewService {
             service: name.to_owned(),
             about: None,
+            owner: None,
             reads: reads.iter().map(|event| event.parse().unwrap()).collect(),
             emits: emits.iter().map(|event| (*event).to_owned()).collect(),
             port: None,
@@ -137,6 +138,7 @@ fn a_service_that_cannot_be_is_refused_and_nothing_written() {
     let quoted = NewService {
         service: "new".to_owned(),
         about: Some("says \"hello\"".to_owned()),
+        owner: None,
         reads: vec!["order/OrderPlaced".parse().unwrap()],
         emits: vec!["Done".to_owned()],
         port: None,

@@ -1,7 +1,7 @@
 //! All that follows from the services' declarations, and where it is.
 
 use contracts::Declared;
-use farandole_declarations::{Fleet, variable};
+use declarations::{Fleet, variable};
 
 use crate::render::Region;
 

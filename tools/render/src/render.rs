@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::{fs, io};
 
-use farandole_declarations::{Fleet, fleet};
+use declarations::{Fleet, fleet};
 
 use crate::regions::REGIONS;
 
