@@ -1,6 +1,6 @@
 mod texts;
 
-use apache_avro::schema::{NamesRef, ResolvedSchema};
+use apache_avro::schema::{Name, NamesRef, ResolvedSchema, UnionSchema};
 use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -119,9 +119,12 @@ impl WriterSchema {
     /// Whether values written with this schema can be read with the `reader` schema.
     pub fn check_readable_as(&self, reader: &str) -> Result<(), CodecError> {
         let reader = parse_avro(reader)?;
-        let reason = match SchemaCompatibility::can_read(&inlined(&self.avro)?, &inlined(&reader)?)
-        {
-            Ok(Compatibility::Full) => return Ok(()),
+        let (inlined_writer, inlined_reader) = (inlined(&self.avro)?, inlined(&reader)?);
+        let reason = match SchemaCompatibility::can_read(&inlined_writer, &inlined_reader) {
+            Ok(Compatibility::Full) => match differing(&inlined_writer, &inlined_reader) {
+                None => return Ok(()),
+                Some(reason) => reason,
+            },
             Ok(Compatibility::Partial) => "only some of its values fit".to_owned(),
             Err(error) => error.to_string(),
         };
@@ -163,43 +166,131 @@ fn parse_avro(text: &str) -> Result<apache_avro::Schema, CodecError> {
     apache_avro::Schema::parse_str(text).map_err(|error| CodecError::Schema(error.to_string()))
 }
 
-/// The deepest nesting of a schema that is inlined; a schema that contains itself has no end.
-const MAX_DEPTH: u8 = 32;
+/// The largest schema that is inlined, in types. An event's has some dozens; a few names that refer to
+/// each other twice each would double it with every level.
+const MAX_TYPES: usize = 10_000;
 
 /// `schema` with every reference replaced by what it names: `can_read` compares a name only with
-/// a name, never with the record that it stands for.
+/// a name, never with the type that it stands for. A type within itself stays a name.
 fn inlined(schema: &apache_avro::Schema) -> Result<apache_avro::Schema, CodecError> {
     let resolved =
         ResolvedSchema::new(schema).map_err(|error| CodecError::Schema(error.to_string()))?;
     let mut whole = schema.clone();
-    inline(&mut whole, resolved.get_names(), 0)?;
+    Inlining { names: resolved.get_names(), within: Vec::new(), types: 0 }.inline(&mut whole)?;
     Ok(whole)
 }
 
-fn inline(
-    schema: &mut apache_avro::Schema,
-    names: &NamesRef<'_>,
-    depth: u8,
-) -> Result<(), CodecError> {
-    if depth > MAX_DEPTH {
-        return Err(CodecError::Schema(format!("it nests deeper than {MAX_DEPTH} levels")));
-    }
-    match schema {
-        apache_avro::Schema::Ref { name } => {
-            let Some(&definition) = names.get(name) else {
+struct Inlining<'a> {
+    names: &'a NamesRef<'a>,
+    /// The names of the types around the one that is looked at.
+    within: Vec<Name>,
+    types: usize,
+}
+
+impl Inlining<'_> {
+    fn inline(&mut self, schema: &mut apache_avro::Schema) -> Result<(), CodecError> {
+        self.types += 1;
+        if self.types > MAX_TYPES {
+            let reason = format!("it has more than {MAX_TYPES} types");
+            return Err(CodecError::Schema(reason));
+        }
+        if let apache_avro::Schema::Ref { name } = schema {
+            if self.within.contains(name) {
+                return Ok(());
+            }
+            let Some(&definition) = self.names.get(name) else {
                 return Err(CodecError::Schema(format!("{name} is not defined")));
             };
             *schema = definition.clone();
-            inline(schema, names, depth + 1)
         }
-        apache_avro::Schema::Array(array) => inline(&mut array.items, names, depth + 1),
-        apache_avro::Schema::Map(map) => inline(&mut map.types, names, depth + 1),
-        apache_avro::Schema::Record(record) => record
-            .fields
-            .iter_mut()
-            .try_for_each(|field| inline(&mut field.schema, names, depth + 1)),
-        _ => Ok(()),
+        match schema {
+            apache_avro::Schema::Array(array) => self.inline(&mut array.items),
+            apache_avro::Schema::Map(map) => self.inline(&mut map.types),
+            apache_avro::Schema::Union(union) => {
+                let mut variants = union.variants().to_vec();
+                variants.iter_mut().try_for_each(|variant| self.inline(variant))?;
+                *union = UnionSchema::new(variants)
+                    .map_err(|error| CodecError::Schema(error.to_string()))?;
+                Ok(())
+            }
+            apache_avro::Schema::Record(record) => {
+                self.within.push(record.name.clone());
+                let mut fields = record.fields.iter_mut();
+                fields.try_for_each(|field| self.inline(&mut field.schema))?;
+                self.within.pop();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
+}
+
+/// What Avro's rules let pass and would be read as something else here: a number whose logical type
+/// differs, such as microseconds for milliseconds, and a field that only an alias of the reader's finds,
+/// for fields are picked by the writer's names.
+fn differing(writer: &apache_avro::Schema, reader: &apache_avro::Schema) -> Option<String> {
+    use apache_avro::Schema::{Array, Map, Record, Union};
+    match (writer, reader) {
+        (Record(writer), Record(reader)) => reader.fields.iter().find_map(|field| {
+            let name = &field.name;
+            match writer.fields.iter().find(|written| written.name == *name) {
+                Some(written) => differing(&written.schema, &field.schema)
+                    .map(|reason| format!("{name}: {reason}")),
+                None => {
+                    let alias = field
+                        .aliases
+                        .iter()
+                        .find(|alias| writer.fields.iter().any(|written| written.name == **alias));
+                    alias.map(|alias| {
+                        format!("{name} is read by its name, not by the alias {alias}")
+                    })
+                }
+            }
+        }),
+        (Array(writer), Array(reader)) => differing(&writer.items, &reader.items),
+        (Map(writer), Map(reader)) => differing(&writer.types, &reader.types),
+        (Union(writer), reader) => {
+            writer.variants().iter().find_map(|written| differing(written, reader))
+        }
+        // A branch is found by its type; of those of the same base, the logical type must be there.
+        (writer, Union(reader)) => {
+            let reasons: Vec<Option<String>> = reader
+                .variants()
+                .iter()
+                .filter(|read| base(read) == base(writer))
+                .map(|read| differing(writer, read))
+                .collect();
+            reasons.iter().all(Option::is_some).then(|| reasons.into_iter().flatten().next())?
+        }
+        (writer, reader) if base(writer) == base(reader) => {
+            let [written, read] = [writer, reader].map(logical);
+            (written != read).then(|| format!("{written} was written and {read} is read"))
+        }
+        _ => None,
+    }
+}
+
+/// The type that stands for a logical one on the wire.
+fn base(schema: &apache_avro::Schema) -> apache_avro::schema::SchemaKind {
+    use apache_avro::Schema as S;
+    use apache_avro::schema::SchemaKind;
+    match schema {
+        S::Date | S::TimeMillis => SchemaKind::Int,
+        S::TimeMicros
+        | S::TimestampMillis
+        | S::TimestampMicros
+        | S::TimestampNanos
+        | S::LocalTimestampMillis
+        | S::LocalTimestampMicros
+        | S::LocalTimestampNanos => SchemaKind::Long,
+        other => other.into(),
+    }
+}
+
+/// What a number on the wire stands for.
+fn logical(schema: &apache_avro::Schema) -> String {
+    let kind = apache_avro::schema::SchemaKind::from(schema);
+    format!("{kind:?}")
 }
 
 fn parse_fast(text: &str) -> Result<serde_avro_fast::Schema, CodecError> {
@@ -274,6 +365,101 @@ mod tests {
         let endless = r#"{"type":"record","name":"farandole.test.Two","fields":[
             {"name":"next","type":{"type":"array","items":"farandole.test.Two"}}]}"#;
         assert!(WriterSchema::parse(endless).unwrap().check_readable_as(reader).is_err());
+    }
+
+    const MONEY: &str = r#"{"type":"record","name":"Money","fields":[
+        {"name":"amount","type":"long"}]}"#;
+
+    /// A record of these fields.
+    fn record(fields: &[(&str, &str)]) -> String {
+        let fields = fields.iter().map(|(name, rest)| format!(r#"{{"name":"{name}",{rest}}}"#));
+        let fields = fields.collect::<Vec<_>>().join(",");
+        format!(r#"{{"type":"record","name":"farandole.test.Two","fields":[{fields}]}}"#)
+    }
+
+    #[test]
+    fn a_named_type_is_readable_in_a_union_too() {
+        let required = format!(r#""type":{MONEY}"#);
+        let nullable = format!(r#""type":["null",{MONEY}],"default":null"#);
+        let referred = r#""type":["null","Money"],"default":null"#;
+        let old = record(&[("a", &required)]);
+        let new = record(&[("a", &required), ("b", referred)]);
+        let reads_both = record(&[("b", &nullable), ("a", r#""type":"Money""#)]);
+        for (writer, reader) in [
+            (&old, &new),
+            (&new, &old),
+            (&new, &new),
+            (&new, &reads_both),
+            (&old, &reads_both),
+            (&new, &record(&[("b", &nullable)])),
+        ] {
+            WriterSchema::parse(writer).unwrap().check_readable_as(reader).unwrap();
+        }
+        let cents = MONEY.replace("long", "string");
+        let wrong = record(&[("b", &format!(r#""type":["null",{cents}],"default":null"#))]);
+        assert!(WriterSchema::parse(&new).unwrap().check_readable_as(&wrong).is_err());
+        let required = record(&[("b", &required)]);
+        assert!(WriterSchema::parse(&new).unwrap().check_readable_as(&required).is_err());
+    }
+
+    #[test]
+    fn what_avro_lets_pass_and_means_something_else_is_refused() {
+        let time = |logical: &str| {
+            record(&[("at", &format!(r#""type":{{"type":"long","logicalType":"{logical}"}}"#))])
+        };
+        let long = record(&[("at", r#""type":"long""#)]);
+        let int = record(&[("at", r#""type":"int""#)]);
+        let [millis, micros] = ["timestamp-millis", "timestamp-micros"].map(time);
+        let maybe = millis.replace(r#""type":{"type":"long""#, r#""type":["null",{"type":"long""#);
+        let maybe = maybe.replace(r#"millis"}"#, r#"millis"}]"#);
+        let aliased = record(&[("when", r#""type":"long","default":0,"aliases":["at"]"#)]);
+        let list =
+            |of: &str| record(&[("all", &format!(r#""type":{{"type":"array","items":{of}}}"#))]);
+        let readable = |writer: &str, reader: &str| {
+            WriterSchema::parse(writer).unwrap().check_readable_as(reader)
+        };
+        for (writer, reader) in
+            [(&millis, &millis), (&millis, &maybe), (&long, &long), (&int, &long)]
+        {
+            readable(writer, reader).unwrap();
+        }
+        for (writer, reader) in [
+            (&millis, &micros),
+            (&micros, &millis),
+            (&long, &millis),
+            (&millis, &long),
+            (&micros, &maybe),
+            (&long, &aliased),
+            (&list(&millis.replace("Two", "Inner")), &list(&long.replace("Two", "Inner"))),
+        ] {
+            let error = readable(writer, reader).unwrap_err().to_string();
+            assert!(error.contains("at"), "{writer} as {reader}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_type_within_itself_is_readable_and_one_without_end_is_refused() {
+        let list = r#"{"type":"record","name":"farandole.test.List","fields":[
+            {"name":"value","type":"int"},
+            {"name":"next","type":["null","farandole.test.List"],"default":null}]}"#;
+        WriterSchema::parse(list).unwrap().check_readable_as(list).unwrap();
+        let level = |at: usize| {
+            let inner = match at {
+                0 => r#""int""#.to_owned(),
+                at => format!(
+                    r#"{{"type":"record","name":"L{at}","fields":[
+                    {{"name":"x","type":LEVEL}},{{"name":"y","type":"{}"}}]}}"#,
+                    if at == 1 { "int".to_owned() } else { format!("L{}", at - 1) }
+                ),
+            };
+            inner
+        };
+        let mut laughs = level(20);
+        for at in (0..20).rev() {
+            laughs = laughs.replace("LEVEL", &level(at));
+        }
+        let error = WriterSchema::parse(&laughs).unwrap().check_readable_as(&laughs).unwrap_err();
+        assert!(error.to_string().contains("more than 10000 types"), "{error}");
     }
 
     #[test]
