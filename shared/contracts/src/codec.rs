@@ -88,13 +88,18 @@ impl Encoder {
         self.id
     }
 
-    /// The framed bytes of `value`.
+    /// The framed bytes of `value`. A value that no reader would take, for its length or for a text in
+    /// it, is an error here: what is published can be read.
     pub fn encode<T: Serialize>(&self, value: &T) -> Result<Vec<u8>, CodecError> {
         let mut frame = Vec::with_capacity(128);
         frame.push(MAGIC);
         frame.extend(self.id.to_be_bytes());
-        serde_avro_fast::to_datum(value, frame, &mut SerializerConfig::new(&self.schema))
-            .map_err(|error| CodecError::Encode(error.to_string()))
+        let unwritable = |error: &dyn ToString| CodecError::Encode(error.to_string());
+        let mut config = SerializerConfig::new(&self.schema);
+        let frame = serde_avro_fast::to_datum(value, frame, &mut config)
+            .map_err(|error| unwritable(&error))?;
+        check_value(&self.schema, &frame).map_err(|error| unwritable(&error))?;
+        Ok(frame)
     }
 }
 
@@ -136,30 +141,43 @@ impl WriterSchema {
     /// past any real event's, and texts that the API would not take either are errors, the latter
     /// also in fields that the reader does not use: a payload is shown and passed on whole.
     pub fn decode<T: DeserializeOwned>(&self, payload: &[u8]) -> Result<T, CodecError> {
-        if payload.len() > MAX_PAYLOAD {
-            return Err(CodecError::TooLong(payload.len()));
-        }
-        frame_schema_id(payload)?;
-        let value = &payload[FRAME_BYTES..];
-        match self.read::<CleanTexts>(value)? {
-            (_, []) => Ok(self.read(value)?.0),
-            (_, rest) => Err(CodecError::Trailing(rest.len())),
-        }
+        let value = check_value(&self.fast, payload)?;
+        Ok(read(&self.fast, value)?.0)
     }
+}
 
-    /// A value, and the bytes after it.
-    fn read<'p, T: DeserializeOwned>(&self, value: &'p [u8]) -> Result<(T, &'p [u8]), CodecError> {
-        let mut config = DeserializerConfig::new(&self.fast);
-        config.max_seq_size = MAX_SEQUENCE;
-        let mut state = DeserializerState::with_config(SliceRead::new(value), config);
-        let read = T::deserialize(state.deserializer())
-            .map_err(|error| CodecError::Decode(error.to_string()))?;
-        let mut rest = state.into_reader();
-        let left = std::io::copy(&mut rest, &mut std::io::sink())
-            .map_err(|error| CodecError::Decode(error.to_string()))?;
-        let left = usize::try_from(left).unwrap_or(usize::MAX);
-        Ok((read, &value[value.len().saturating_sub(left)..]))
+/// Checks that a framed payload is one value of `schema`, whole and with nothing after it, no longer than
+/// any event's and with the texts that the API takes, and gives the value's bytes.
+fn check_value<'p>(
+    schema: &serde_avro_fast::Schema,
+    payload: &'p [u8],
+) -> Result<&'p [u8], CodecError> {
+    if payload.len() > MAX_PAYLOAD {
+        return Err(CodecError::TooLong(payload.len()));
     }
+    frame_schema_id(payload)?;
+    let value = &payload[FRAME_BYTES..];
+    match read::<CleanTexts>(schema, value)? {
+        (_, []) => Ok(value),
+        (_, rest) => Err(CodecError::Trailing(rest.len())),
+    }
+}
+
+/// A value, and the bytes after it.
+fn read<'p, T: DeserializeOwned>(
+    schema: &serde_avro_fast::Schema,
+    value: &'p [u8],
+) -> Result<(T, &'p [u8]), CodecError> {
+    let mut config = DeserializerConfig::new(schema);
+    config.max_seq_size = MAX_SEQUENCE;
+    let mut state = DeserializerState::with_config(SliceRead::new(value), config);
+    let read = T::deserialize(state.deserializer())
+        .map_err(|error| CodecError::Decode(error.to_string()))?;
+    let mut rest = state.into_reader();
+    let left = std::io::copy(&mut rest, &mut std::io::sink())
+        .map_err(|error| CodecError::Decode(error.to_string()))?;
+    let left = usize::try_from(left).unwrap_or(usize::MAX);
+    Ok((read, &value[value.len().saturating_sub(left)..]))
 }
 
 fn parse_avro(text: &str) -> Result<apache_avro::Schema, CodecError> {
@@ -478,19 +496,30 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_the_api_would_not_take_is_an_error_even_if_nobody_reads_it() {
+    fn a_text_that_the_api_would_not_take_is_neither_read_nor_written() {
         let writer = WriterSchema::parse(WRITER).unwrap();
-        let decoded = |tag: &str| {
+        let encoder = Encoder::new(42, WRITER).unwrap();
+        let tagged = |tag: &str| {
             let (id, tags) = (uuid::Uuid::nil(), vec!["a".into(), tag.into()]);
-            let thing = Written { id, pieces: 7, tags };
-            writer.decode::<Read>(&Encoder::new(42, WRITER).unwrap().encode(&thing).unwrap())
+            Written { id, pieces: 7, tags }
+        };
+        // As a program would that does not check what it writes.
+        let decoded = |tag: &str| {
+            let frame = bytes()[..FRAME_BYTES].to_vec();
+            let mut config = SerializerConfig::new(&encoder.schema);
+            let payload = serde_avro_fast::to_datum(&tagged(tag), frame, &mut config).unwrap();
+            writer.decode::<Read>(&payload)
         };
         for good in ["", "Zoë Łukasz 王小明", &"x".repeat(4_096)] {
             decoded(good).unwrap();
+            encoder.encode(&tagged(good)).unwrap();
         }
         for bad in ["A\0da", "a\u{1b}[31m", "\u{85}", "\x7f", "A\u{202e}b", &"x".repeat(4_097)] {
             assert!(matches!(decoded(bad), Err(CodecError::Decode(_))), "{bad:?}");
+            assert!(matches!(encoder.encode(&tagged(bad)), Err(CodecError::Encode(_))), "{bad:?}");
         }
-        assert!(matches!(decoded(&"x".repeat(1_000_000)), Err(CodecError::TooLong(_))));
+        let long = "x".repeat(1_000_000);
+        assert!(matches!(decoded(&long), Err(CodecError::TooLong(_))));
+        assert!(matches!(encoder.encode(&tagged(&long)), Err(CodecError::Encode(_))));
     }
 }

@@ -8,8 +8,9 @@ use kafka::{Publisher, Registry};
 use order::events::OrderId;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
+use stack::Part;
 use testkit::schemas::sample_of;
-use testkit::{Sandbox, eventually};
+use testkit::{Sandbox, api, eventually};
 use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -132,5 +133,30 @@ async fn takes_in_what_it_consumes(service: &'static Declared) {
         let of_saga = format!("{table} WHERE saga = '{saga}'");
         assert_eq!(stage.count(&of_saga).await, rows, "{name}: {of_saga}");
     }
+    let metrics = api(&part).get("/metrics").await.body;
+    let (source, event) = from(0);
+    for line in [
+        format!("farandole_schema_violations_total{{type=\"{event}\",source=\"{source}\"}} 2"),
+        "farandole_events_ignored_total{type=\"Pondered\"} 2".to_owned(),
+    ] {
+        assert!(metrics.lines().any(|it| it == line), "{name} has no {line}: {metrics}");
+    }
+    declares_itself(&stage, &part).await;
     part.stop().await;
+}
+
+/// What it says at `/declaration` is its file, and what only a running service knows.
+async fn declares_itself(stage: &Stage, part: &Part) {
+    let said = api(part).get("/declaration").await.expect(200);
+    let mut declared: Declared = serde_json::from_value(said).unwrap();
+    assert!(declared.version.take().is_some() && declared.instance.take().is_some());
+    let service = &declared.service;
+    for emitted in &mut declared.emits {
+        let subject = stage.sandbox.topics.subject(service, &emitted.event);
+        let latest = stage.registry.latest(&subject).await.unwrap();
+        assert_eq!(emitted.schema_id.take(), Some(latest.id), "{subject}");
+        let schema: Value = serde_json::from_str(&latest.schema).unwrap();
+        assert_eq!(emitted.schema.take(), Some(schema), "{subject}");
+    }
+    assert_eq!(declared, *stage.service);
 }

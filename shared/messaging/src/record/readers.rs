@@ -7,9 +7,11 @@ use contracts::{
 };
 use kafka::{Registry, RegistryError};
 use kernel::SagaKey;
+use metrics::counter;
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::ignored::Ignored;
 use super::message::ReadRecord;
 use crate::service::Monitor;
 
@@ -25,6 +27,7 @@ pub(crate) struct Readers<I> {
     by_type: HashMap<&'static str, Consumes<I>>,
     registry: Registry,
     monitor: Arc<dyn Monitor>,
+    ignored: Ignored,
     /// Per event type and schema id: the schema, once found readable; or why it is not.
     schemas: Mutex<HashMap<(&'static str, i32), Writer>>,
 }
@@ -56,7 +59,8 @@ impl<I: 'static> Readers<I> {
         let group = topics.group(service);
         let topics = consumes.iter().map(|one| (one.from, topics.events(one.from))).collect();
         let by_type = consumes.into_iter().map(|one| (one.event_type, one)).collect();
-        Self { group, topics, by_type, registry, monitor, schemas: Mutex::default() }
+        let (ignored, schemas) = (Ignored::default(), Mutex::default());
+        Self { group, topics, by_type, registry, monitor, ignored, schemas }
     }
 
     pub(crate) fn consumed(&self) -> impl Iterator<Item = &Consumes<I>> {
@@ -74,16 +78,20 @@ impl<I: 'static> Readers<I> {
         })
     }
 
-    /// Whether a record is for this service at all, judged by two headers.
+    /// Whether a record is for this service at all, judged by two headers. Types that are not are
+    /// counted.
     pub(crate) fn concerns<'a>(
         &self,
         mut all: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
     ) -> bool {
         let mut known_or_untyped = true;
         all.all(|(name, value)| {
-            if name == headers::TYPE {
-                known_or_untyped =
-                    text(value).is_none_or(|event_type| self.by_type.contains_key(event_type));
+            if name == headers::TYPE
+                && let Some(event_type) = text(value)
+                && !self.by_type.contains_key(event_type)
+            {
+                known_or_untyped = false;
+                self.ignored.count(event_type);
             }
             known_or_untyped && (name != TARGET_GROUP || value == Some(self.group.as_bytes()))
         })
@@ -115,15 +123,31 @@ impl<I: 'static> Readers<I> {
             .get(envelope.event_type.as_str())
             .ok_or_else(|| garbage(&"the event type is not one that this service consumes"))?;
         self.check_owner(consumes, topic, &envelope.source).map_err(Unreadable::Garbage)?;
+        let input = self.decode(consumes, payload, envelope.saga).await.inspect_err(|why| {
+            if matches!(why, Unreadable::Garbage(_)) {
+                let (event_type, source) = (consumes.event_type, consumes.from);
+                counter!("farandole_schema_violations_total", "type" => event_type, "source" => source)
+                    .increment(1);
+            }
+        })?;
+        Ok(ReadRecord { envelope, redrive, event_type: consumes.event_type, input })
+    }
+
+    async fn decode(
+        &self,
+        consumes: &Consumes<I>,
+        payload: Option<&[u8]>,
+        saga: SagaKey,
+    ) -> Result<I, Unreadable> {
+        let garbage = |error: &dyn ToString| Unreadable::Garbage(error.to_string());
         let payload = payload.ok_or_else(|| garbage(&"the record has no payload"))?;
         let id = frame_schema_id(payload).map_err(|error| garbage(&error))?;
         let writer = match self.known(consumes.event_type, id) {
             Some(writer) => writer,
-            None => self.resolve(consumes, id, envelope.saga).await?,
+            None => self.resolve(consumes, id, saga).await?,
         };
         let writer = writer.map_err(Unreadable::Garbage)?;
-        let input = consumes.decode(&writer, payload).map_err(|error| garbage(&error))?;
-        Ok(ReadRecord { envelope, redrive, event_type: consumes.event_type, input })
+        consumes.decode(&writer, payload).map_err(|error| garbage(&error))
     }
 
     /// An event is said by the service that owns its type, in that service's topic; whoever may
