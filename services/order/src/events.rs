@@ -1,6 +1,7 @@
 //! What the order service tells the world, equal to `schemas/order/`.
 
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use kernel::{Money, Quantity, Sku};
@@ -32,7 +33,53 @@ pub struct OrderPlaced {
     /// When the order was committed; milliseconds on the wire.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub placed_at: Timestamp,
+    /// Where the order came from.
+    pub channel: Channel,
 }
+
+/// Where an order comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// The web shop.
+    #[default]
+    Web,
+    /// The app.
+    App,
+    /// Somebody who took it by telephone or by mail.
+    Phone,
+    /// A shop that one walks into.
+    Shop,
+}
+
+impl Channel {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Web, Self::App, Self::Phone, Self::Shop];
+
+    /// The channel as it stands in events, rows and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Web => "web",
+            Self::App => "app",
+            Self::Phone => "phone",
+            Self::Shop => "shop",
+        }
+    }
+}
+
+impl FromStr for Channel {
+    type Err = UnknownChannel;
+
+    fn from_str(text: &str) -> Result<Self, UnknownChannel> {
+        let known = Self::ALL.into_iter().find(|channel| channel.as_str() == text);
+        known.ok_or_else(|| UnknownChannel(text.to_owned()))
+    }
+}
+
+/// A channel that this service does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no channel")]
+pub struct UnknownChannel(String);
 
 /// Pieces of one SKU at one price.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

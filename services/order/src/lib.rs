@@ -51,7 +51,7 @@ impl Service for Order {
                 consumes!("shipping", ShipmentFailed).leads_to(&["OrderCancelled"]).within_s(5),
             ],
             emits: vec![
-                emits!("order", OrderPlaced, 1),
+                emits!("order", OrderPlaced, 2),
                 emits!("order", OrderConfirmed, 1),
                 emits!("order", OrderCompleted, 1),
                 emits!("order", OrderCancelled, 1),

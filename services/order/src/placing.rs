@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::domain::State;
-use crate::events::{Event, Line, OrderId, OrderPlaced, Recipient};
+use crate::events::{Channel, Event, Line, OrderId, OrderPlaced, Recipient};
 use crate::{Order as Service, catalogue, store};
 
 /// The most orders in one transaction.
@@ -34,6 +34,7 @@ pub(crate) struct Request {
     pub(crate) customer_id: String,
     pub(crate) lines: Vec<(Sku, Quantity)>,
     pub(crate) payment_method: String,
+    pub(crate) channel: Channel,
     pub(crate) recipient: Recipient,
     pub(crate) cause: Cause,
 }
@@ -282,6 +283,7 @@ impl Worker {
             customer_id: request.customer_id.clone(),
             lines,
             total,
+            channel: request.channel,
             idempotency_key: request.idempotency_key.clone(),
             request_hash: request.hash.clone(),
             placed_at,
@@ -304,6 +306,7 @@ impl Worker {
             payment_method: request.payment_method.clone(),
             recipient: request.recipient.clone(),
             placed_at: order.placed_at,
+            channel: order.channel,
         });
         let mut stream = StreamPosition::default();
         let outbox = self.handle.outbox();

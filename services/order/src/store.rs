@@ -9,7 +9,7 @@ use sqlx::{Arguments as _, AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 use crate::domain::State;
-use crate::events::{Line, OrderId};
+use crate::events::{Channel, Line, OrderId, UnknownChannel};
 
 /// One row per order; new ones are written by placing.
 pub(crate) const ORDERS: StateTable = StateTable::new("orders").also_setting(
@@ -25,6 +25,7 @@ pub(crate) struct Order {
     pub(crate) customer_id: String,
     pub(crate) lines: Vec<Line>,
     pub(crate) total: Money,
+    pub(crate) channel: Channel,
     pub(crate) idempotency_key: String,
     pub(crate) request_hash: Vec<u8>,
     pub(crate) placed_at: Timestamp,
@@ -35,7 +36,7 @@ pub(crate) struct Order {
 /// What was never placed here is no order to anybody who asks.
 const PLACED: &str = "cancel_reason IS DISTINCT FROM 'never_placed'";
 
-const ORDER: &str = "saga, state, customer_id, lines, total, currency, idempotency_key,
+const ORDER: &str = "saga, state, customer_id, lines, total, currency, channel, idempotency_key,
     request_hash, placed_at, updated_at, deadline_at";
 
 fn order(row: &PgRow) -> Result<Order, Failure> {
@@ -43,6 +44,10 @@ fn order(row: &PgRow) -> Result<Order, Failure> {
         .try_get::<&str, _>("currency")?
         .parse()
         .map_err(|error: kernel::InvalidCurrency| Failure::Poison(error.to_string()))?;
+    let channel = row
+        .try_get::<&str, _>("channel")?
+        .parse()
+        .map_err(|error: UnknownChannel| Failure::Poison(error.to_string()))?;
     let time = |column| -> Result<Timestamp, Failure> {
         Ok(row.try_get::<jiff_sqlx::Timestamp, _>(column)?.to_jiff())
     };
@@ -52,6 +57,7 @@ fn order(row: &PgRow) -> Result<Order, Failure> {
         customer_id: row.try_get("customer_id")?,
         lines: row.try_get::<Json<Vec<Line>>, _>("lines")?.0,
         total: Money { amount: row.try_get("total")?, currency },
+        channel,
         idempotency_key: row.try_get("idempotency_key")?,
         request_hash: row.try_get("request_hash")?,
         placed_at: time("placed_at")?,
@@ -113,6 +119,7 @@ pub(crate) fn insert(new: &[New<'_>], bundle: BundleId, write: &mut Write) -> Re
         write.bind(lines)?,
         write.bind(orders().map(|order| order.total.amount).collect::<Vec<i64>>())?,
         write.bind(texts(|order| order.total.currency.as_str()))?,
+        write.bind(texts(|order| order.channel.as_str()))?,
         write.bind(texts(|order| &order.idempotency_key))?,
         write.bind(orders().map(|order| order.request_hash.as_slice()).collect::<Vec<&[u8]>>())?,
         placed.clone(),
@@ -125,7 +132,7 @@ pub(crate) fn insert(new: &[New<'_>], bundle: BundleId, write: &mut Write) -> Re
     let columns = columns.map(|column| format!("unnest({column})")).join(", ");
     write.part(&format!(
         "INSERT INTO orders (saga, version, emitted, last_bundle, state, customer_id, lines,
-           total, currency, idempotency_key, request_hash, placed_at, updated_at, deadline_at,
+           total, currency, channel, idempotency_key, request_hash, placed_at, updated_at, deadline_at,
            placed_event_id, correlation_id, traceparent)
          SELECT unnest({ids}), 1, 1, {bundle}, {columns}"
     ));

@@ -22,6 +22,9 @@ pub enum State {
         amount: Money,
         /// How the customer pays.
         payment_method: String,
+        /// Where the order came from.
+        #[serde(default = "reads::web")]
+        channel: String,
     },
     /// The stock is reserved; what to charge isn't known yet.
     AwaitingOrder,
@@ -100,6 +103,9 @@ pub enum Effect {
         amount: Money,
         /// From where, as the provider names it.
         payment_method: String,
+        /// Where the order came from: who orders by phone is not there to authenticate a payment.
+        #[serde(default = "reads::web")]
+        channel: String,
     },
     /// Give it back; the outcome is [`Input::Refunded`], however long it takes.
     Refund {
@@ -127,17 +133,17 @@ impl StateMachine for State {
     /// What `input` does to the payment of `order_id` in this state.
     fn decide(&self, order_id: OrderId, input: &Input) -> Decision<Self, Event, Effect> {
         match (self.clone(), input.clone()) {
-            (State::Unseen, Input::OrderPlaced(reads::OrderPlaced { total, payment_method })) => {
-                Decision::to(State::AwaitingStock { amount: total, payment_method })
+            (State::Unseen, Input::OrderPlaced(order)) => {
+                let reads::OrderPlaced { total, payment_method, channel } = order;
+                Decision::to(State::AwaitingStock { amount: total, payment_method, channel })
             }
             (State::Unseen, Input::StockReserved(_)) => Decision::to(State::AwaitingOrder),
-            (State::AwaitingStock { amount, payment_method }, Input::StockReserved(_)) => {
-                charge(amount, payment_method)
+            (State::AwaitingStock { amount, payment_method, channel }, Input::StockReserved(_)) => {
+                charge(amount, payment_method, channel)
             }
-            (
-                State::AwaitingOrder,
-                Input::OrderPlaced(reads::OrderPlaced { total, payment_method }),
-            ) => charge(total, payment_method),
+            (State::AwaitingOrder, Input::OrderPlaced(order)) => {
+                charge(order.total, order.payment_method, order.channel)
+            }
 
             (
                 State::Unseen | State::AwaitingStock { .. } | State::AwaitingOrder,
@@ -182,9 +188,16 @@ impl StateMachine for State {
     }
 }
 
-fn charge(amount: Money, payment_method: String) -> Decision<State, Event, Effect> {
-    Decision::to(State::Charging { amount, cancelled: false })
-        .perform(Effect::Charge { amount, payment_method })
+fn charge(
+    amount: Money,
+    payment_method: String,
+    channel: String,
+) -> Decision<State, Event, Effect> {
+    Decision::to(State::Charging { amount, cancelled: false }).perform(Effect::Charge {
+        amount,
+        payment_method,
+        channel,
+    })
 }
 
 fn refund(charge_id: String, amount: Money) -> Decision<State, Event, Effect> {

@@ -62,6 +62,14 @@ pub mod reads {
         pub total: Money,
         /// How the customer pays, as the payment provider names it.
         pub payment_method: String,
+        /// Where the order came from, such as `web` or `phone`.
+        #[serde(default = "web")]
+        pub channel: String,
+    }
+
+    /// The channel of an order that does not say its own.
+    pub(crate) fn web() -> String {
+        "web".to_owned()
     }
 
     fn total<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {

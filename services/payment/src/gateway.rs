@@ -43,8 +43,8 @@ impl messaging::Gateway<Effect, Input> for Gateway {
     async fn perform(&self, call: &Call<Effect>) -> Result<Input, CallError> {
         let key = call.idempotency_key();
         match &call.effect {
-            Effect::Charge { payment_method, .. } => {
-                Ok(match self.charge(&key, call.attempts, payment_method).await? {
+            Effect::Charge { payment_method, channel, .. } => {
+                Ok(match self.charge(&key, call.attempts, payment_method, channel).await? {
                     Charge::Confirmed { charge_id } => Input::Charged { charge_id },
                     Charge::Declined { reason } => Input::Declined { reason },
                 })
@@ -90,12 +90,15 @@ impl Gateway {
     }
 
     /// Takes the money. Payment methods are named like Stripe's in its test mode, and a few more
-    /// for trouble: `pm_sim_flaky` answers the third time, `pm_sim_down` never.
+    /// for trouble: `pm_sim_flaky` answers the third time, `pm_sim_down` never. As with Stripe,
+    /// `pm_card_authenticationRequired` is declined unless the order came by phone or by mail (MOTO):
+    /// such payments are exempt from strong customer authentication.
     pub(crate) async fn charge(
         &self,
         key: &str,
         attempts: u32,
         payment_method: &str,
+        channel: &str,
     ) -> Result<Charge, CallError> {
         self.provider.answer().await?;
         match payment_method {
@@ -104,7 +107,10 @@ impl Gateway {
             "pm_card_visa_chargeDeclined" => {
                 Ok(Charge::Declined { reason: "card_declined".to_owned() })
             }
-            "pm_card_visa" | "pm_sim_flaky" => {
+            "pm_card_authenticationRequired" if channel != "phone" => {
+                Ok(Charge::Declined { reason: "authentication_required".to_owned() })
+            }
+            "pm_card_visa" | "pm_sim_flaky" | "pm_card_authenticationRequired" => {
                 Ok(Charge::Confirmed { charge_id: format!("ch_{}", id_of(key)) })
             }
             _ => Ok(Charge::Declined { reason: "payment_method_unknown".to_owned() }),
@@ -114,9 +120,10 @@ impl Gateway {
     /// Who answers for a payment method: the card network of `pm_card_visa` is visa's. There are as
     /// many as there are networks; whatever a client makes up is one of them.
     pub(crate) fn network(payment_method: &str) -> &'static str {
-        const NETWORKS: [(&str, &str); 4] = [
+        const NETWORKS: [(&str, &str); 5] = [
             ("pm_card_visa", "visa"),
             ("pm_card_mastercard", "mastercard"),
+            ("pm_card_authenticationRequired", "visa"),
             // It stands for what happens now and then at any network.
             ("pm_sim_flaky", "visa"),
             ("pm_sim_down", "sim_down"),
@@ -151,17 +158,26 @@ mod tests {
 
     #[tokio::test]
     async fn the_same_key_has_the_same_answer() {
-        let first = gateway().charge("o/charge", 0, "pm_card_visa").await.unwrap();
-        assert_eq!(gateway().charge("o/charge", 5, "pm_card_visa").await.unwrap(), first);
-        assert_ne!(gateway().charge("p/charge", 0, "pm_card_visa").await.unwrap(), first);
+        let first = gateway().charge("o/charge", 0, "pm_card_visa", "web").await.unwrap();
+        assert_eq!(gateway().charge("o/charge", 5, "pm_card_visa", "web").await.unwrap(), first);
+        assert_ne!(gateway().charge("p/charge", 0, "pm_card_visa", "web").await.unwrap(), first);
+    }
+
+    #[tokio::test]
+    async fn who_orders_by_phone_need_not_authenticate() {
+        const CARD: &str = "pm_card_authenticationRequired";
+        for (channel, is_charged) in [("web", false), ("app", false), ("phone", true)] {
+            let charge = gateway().charge("k", 0, CARD, channel).await.unwrap();
+            assert_eq!(matches!(charge, Charge::Confirmed { .. }), is_charged, "{channel}");
+        }
     }
 
     #[tokio::test]
     async fn a_flaky_method_answers_the_third_time() {
         for attempts in 0..2 {
-            assert!(gateway().charge("k", attempts, "pm_sim_flaky").await.is_err());
+            assert!(gateway().charge("k", attempts, "pm_sim_flaky", "web").await.is_err());
         }
-        let third = gateway().charge("k", 2, "pm_sim_flaky").await.unwrap();
+        let third = gateway().charge("k", 2, "pm_sim_flaky", "web").await.unwrap();
         assert!(matches!(third, Charge::Confirmed { .. }));
     }
 }

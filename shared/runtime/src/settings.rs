@@ -71,7 +71,7 @@ pub struct HttpSettings {
     /// Where to listen for HTTP.
     #[arg(long, env = "HTTP_ADDR", value_name = "ADDRESS:PORT")]
     http_addr: SocketAddr,
-    /// Where to listen for probes and metrics (/health/live, /health/ready, /metrics) instead, so that
+    /// Where to listen for probes and metrics (/health/live, /health/ready, /metrics, /declaration) instead, so that
     /// clients neither see them nor keep them out. By default they are served on `HTTP_ADDR`.
     #[arg(long, env = "ADMIN_ADDR", value_name = "ADDRESS:PORT")]
     admin_addr: Option<SocketAddr>,

@@ -148,7 +148,7 @@ impl Sandbox {
             large_records: false,
         };
         Admin::new(&self.stack.kafka_brokers).unwrap().create(&[operations]).await.unwrap();
-        for (service, event_type, schema) in crate::schemas::released() {
+        for (service, event_type, schema) in crate::schemas::all_versions() {
             self.register(&service, &event_type, &schema).await;
         }
     }

@@ -125,6 +125,14 @@ pub fn released() -> Vec<(String, String, String)> {
     services.into_iter().flat_map(of).collect()
 }
 
+/// All versions of each schema in `schemas/`, oldest first: its service, its event type, its text.
+pub(crate) fn all_versions() -> impl Iterator<Item = (String, String, String)> {
+    released().into_iter().flat_map(|(service, event, _)| {
+        let texts = versions(&service, &event).into_iter().map(|(_, text)| text);
+        texts.map(move |text| (service.clone(), event.clone(), text))
+    })
+}
+
 /// What an event may say by the newest version of its schema, for tests that say it by hand: they need
 /// not know the fields that it has, and say those that matter to them.
 pub fn sample_of(service: &str, event_type: &str) -> Json {

@@ -50,6 +50,7 @@ fn payment() -> impl Fn(OrderId) {
     let state = State::AwaitingStock {
         amount: Money { amount: 998, currency },
         payment_method: "pm_card_visa".to_owned(),
+        channel: "web".to_owned(),
     };
     let input = Input::StockReserved(payment::events::reads::StockReserved {});
     move |order| _ = black_box(black_box(&state).decide(order, &input))

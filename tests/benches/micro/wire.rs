@@ -6,11 +6,11 @@ use contracts::{Encoder, Envelope, WriterSchema};
 use criterion::Criterion;
 use jiff::Timestamp;
 use kernel::{Money, Quantity};
-use order::events::{Line, OrderId, OrderPlaced, Recipient};
+use order::events::{Channel, Line, OrderId, OrderPlaced, Recipient};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-const SCHEMA: &str = include_str!("../../../schemas/order/OrderPlaced.v1.avsc");
+const SCHEMA: &str = include_str!("../../../schemas/order/OrderPlaced.v2.avsc");
 
 pub(crate) fn encode(criterion: &mut Criterion) {
     let encoder = Encoder::new(1, SCHEMA).unwrap();
@@ -68,6 +68,7 @@ fn order_placed() -> OrderPlaced {
             country: "FR".to_owned(),
         },
         placed_at: Timestamp::now(),
+        channel: Channel::Web,
     }
 }
 

@@ -19,3 +19,4 @@ mod status;
 mod stories;
 mod test_fleet;
 mod trace;
+mod upgrade;

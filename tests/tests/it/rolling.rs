@@ -16,9 +16,9 @@ use uuid::Uuid;
 use crate::audit::{STRICT, targets};
 use crate::test_fleet::{PATIENCE, TestFleet};
 
-const ORDERS_PER_SECOND: u32 = 20;
+pub(crate) const ORDERS_PER_SECOND: u32 = 20;
 /// Longer than any restart, so that no order can be late because of one.
-const ENVIRONMENT: [(&str, &str); 1] = [("ORDER_DEADLINE_S", "60")];
+pub(crate) const ENVIRONMENT: [(&str, &str); 1] = [("ORDER_DEADLINE_S", "60")];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rolling_restart_under_load_fails_no_order() {
@@ -60,7 +60,7 @@ async fn a_rolling_restart_under_load_fails_no_order() {
 
 /// Leads each request to one of the instances that are open, in turn.
 #[derive(Debug, Clone, Default)]
-struct Balancer(Arc<Mutex<Vec<Instance>>>);
+pub(crate) struct Balancer(Arc<Mutex<Vec<Instance>>>);
 
 /// Each request under way has a clone of the address.
 #[derive(Debug, Clone)]
@@ -70,13 +70,13 @@ struct Instance {
 }
 
 impl Balancer {
-    fn admit(&self, part: &Part) {
+    pub(crate) fn admit(&self, part: &Part) {
         let instance = Instance { port: part.port(), api: Arc::new(api(part)) };
         self.0.lock().unwrap().push(instance);
     }
 
     /// Leads nobody there any more, and waits for the requests that are under way.
-    async fn dismiss(&self, part: &Part) {
+    pub(crate) async fn dismiss(&self, part: &Part) {
         let instance = {
             let mut open = self.0.lock().unwrap();
             let at = open.iter().position(|instance| instance.port == part.port()).unwrap();
@@ -96,21 +96,21 @@ impl Balancer {
 }
 
 /// Orders at a steady rate. Each is sent once, and must be taken.
-struct Customers {
+pub(crate) struct Customers {
     stop: CancellationToken,
     placed: Arc<Mutex<Vec<Uuid>>>,
     sending: JoinHandle<()>,
 }
 
 impl Customers {
-    fn start(balancer: Balancer) -> Self {
+    pub(crate) fn start(balancer: Balancer) -> Self {
         let (stop, placed) = (CancellationToken::new(), Arc::default());
         let sending = tokio::spawn(send_all(balancer, stop.clone(), Arc::clone(&placed)));
         Self { stop, placed, sending }
     }
 
     /// Waits until so many more orders have been taken.
-    async fn until_further(&self, orders: u32) {
+    pub(crate) async fn until_further(&self, orders: u32) {
         let count = || self.placed.lock().unwrap().len();
         let wanted = count() + usize::try_from(orders).unwrap();
         let placed = async || (count() >= wanted).then_some(());
@@ -118,7 +118,7 @@ impl Customers {
     }
 
     /// The orders that were placed.
-    async fn stop(self) -> Vec<Uuid> {
+    pub(crate) async fn stop(self) -> Vec<Uuid> {
         self.stop.cancel();
         self.sending.await.unwrap();
         self.placed.lock().unwrap().clone()

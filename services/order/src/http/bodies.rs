@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::domain::State;
-use crate::events::{CancelReason, Line};
+use crate::events::{CancelReason, Channel, Line};
 use crate::store;
 
 /// An order.
@@ -27,6 +27,8 @@ pub(super) struct OrderBody {
     #[schema(min_items = 1, max_items = 100)]
     lines: Vec<PricedLine>,
     total: MoneyBody,
+    /// Where it came from.
+    channel: Channel,
     #[schema(value_type = schema::Time)]
     placed_at: Timestamp,
     /// When its status last changed.
@@ -103,6 +105,7 @@ impl From<store::Order> for OrderBody {
             cancel_reason,
             lines: order.lines.into_iter().map(priced).collect(),
             total: order.total.into(),
+            channel: order.channel,
             placed_at: order.placed_at,
             updated_at: order.updated_at,
             deadline_at: order.deadline_at,

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::Api;
 use super::bodies::OrderBody;
 use super::checks::check;
-use crate::events::Recipient;
+use crate::events::{Channel, Recipient};
 use crate::placing::{Answer, Refused, Request};
 use crate::store;
 
@@ -32,6 +32,9 @@ pub(super) struct PlaceOrder {
     /// How the customer pays, as the payment provider names it.
     #[schema(value_type = schema::Text100, example = "pm_card_visa")]
     pub(super) payment_method: String,
+    /// Where the order comes from.
+    #[serde(default)]
+    pub(super) channel: Channel,
     pub(super) recipient: RecipientBody,
 }
 
@@ -140,6 +143,7 @@ pub(super) async fn place_order(
         customer_id: body.customer_id,
         lines,
         payment_method: body.payment_method,
+        channel: body.channel,
         recipient: body.recipient.into(),
         cause,
     };

@@ -1,6 +1,6 @@
 use jiff::Timestamp;
 use kernel::{Currency, Money, Quantity};
-use order::events::{CancelReason, Event, Line, OrderPlaced, Recipient, reads};
+use order::events::{CancelReason, Channel, Event, Line, OrderPlaced, Recipient, reads};
 use testkit::schemas::{Reads, assert_writes};
 
 use crate::{COMPLETED, CONFIRMED, ORDER, cancelled};
@@ -27,6 +27,7 @@ pub(crate) fn placed() -> OrderPlaced {
             country: "GB".into(),
         },
         placed_at: Timestamp::from_millisecond(1_767_225_600_123).unwrap(),
+        channel: Channel::Phone,
     }
 }
 
@@ -47,6 +48,15 @@ fn the_reasons_have_the_names_the_schema_documents() {
         "never_placed",
     ];
     assert_eq!(serde_json::to_value(CancelReason::ALL).unwrap(), serde_json::json!(names));
+}
+
+#[test]
+fn the_channels_have_the_names_the_schema_documents() {
+    let names = Channel::ALL.map(Channel::as_str);
+    assert_eq!(names, ["web", "app", "phone", "shop"]);
+    assert_eq!(serde_json::to_value(Channel::ALL).unwrap(), serde_json::json!(names));
+    assert_eq!(names.map(|name| name.parse::<Channel>().unwrap()), Channel::ALL);
+    assert!("fax".parse::<Channel>().is_err());
 }
 
 #[test]

@@ -9,7 +9,11 @@ use crate::{
 };
 
 fn awaiting_stock() -> State {
-    State::AwaitingStock { amount: amount(), payment_method: "pm_card_visa".into() }
+    State::AwaitingStock {
+        amount: amount(),
+        payment_method: "pm_card_visa".into(),
+        channel: "web".into(),
+    }
 }
 
 fn charging() -> State {
@@ -37,7 +41,11 @@ fn failed() -> State {
 }
 
 fn charge() -> Effect {
-    Effect::Charge { amount: amount(), payment_method: "pm_card_visa".into() }
+    Effect::Charge {
+        amount: amount(),
+        payment_method: "pm_card_visa".into(),
+        channel: "web".into(),
+    }
 }
 
 fn refund() -> Effect {

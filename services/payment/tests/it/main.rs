@@ -24,6 +24,7 @@ fn placed() -> Input {
     Input::OrderPlaced(reads::OrderPlaced {
         total: amount(),
         payment_method: "pm_card_visa".into(),
+        channel: "web".into(),
     })
 }
 

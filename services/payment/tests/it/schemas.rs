@@ -19,6 +19,14 @@ fn what_is_read_is_what_others_write() {
 }
 
 #[test]
+fn an_order_that_says_no_channel_came_from_the_web() {
+    let order = serde_json::json!({
+        "total": {"amount": 1, "currency": "EUR"}, "payment_method": "pm"
+    });
+    assert_eq!(serde_json::from_value::<reads::OrderPlaced>(order).unwrap().channel, "web");
+}
+
+#[test]
 fn a_total_that_no_order_has_is_not_read() {
     let read = |amount: i64| {
         serde_json::from_value::<reads::OrderPlaced>(serde_json::json!({

@@ -17,17 +17,15 @@ pub(super) struct Ignored {
 impl Ignored {
     pub(super) fn count(&self, event_type: &str) {
         let mut by_type = self.by_type.lock().unwrap_or_else(PoisonError::into_inner);
-        let counter = match by_type.get(event_type) {
-            Some(counter) => counter,
-            None => {
-                let is_name = event_type.len() <= 100
-                    && event_type.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-                let name = if is_name && by_type.len() < TYPES_MAX { event_type } else { OTHERS };
-                by_type.entry(name.to_owned()).or_insert_with(
-                    || counter!("farandole_events_ignored_total", "type" => name.to_owned()),
-                )
-            }
-        };
+        if let Some(counter) = by_type.get(event_type) {
+            return counter.increment(1);
+        }
+        let is_name = event_type.len() <= 100
+            && event_type.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        let name = if is_name && by_type.len() < TYPES_MAX { event_type } else { OTHERS };
+        let counter = by_type.entry(name.to_owned()).or_insert_with(
+            || counter!("farandole_events_ignored_total", "type" => name.to_owned()),
+        );
         counter.increment(1);
     }
 }

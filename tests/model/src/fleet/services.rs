@@ -163,7 +163,8 @@ fn inventory_input(stimulus: Stimulus) -> Option<inventory::domain::Input> {
 pub(crate) fn payment(mutant: Option<Mutant>) -> Machine<payment::domain::State> {
     use payment::domain::{Input, State};
 
-    let awaiting_stock = || State::AwaitingStock { amount: price(), payment_method: card() };
+    let awaiting_stock =
+        || State::AwaitingStock { amount: price(), payment_method: card(), channel: channel() };
     let treated = |state: &State, input: &Input| {
         Treated::As(match (mutant, state, input) {
             (Some(Mutant::ChargesBeforeStock), State::Unseen, Input::OrderPlaced(_))
@@ -223,9 +224,11 @@ fn payment_input(stimulus: Stimulus) -> Option<payment::domain::Input> {
     use payment::events::reads;
 
     Some(match stimulus {
-        Stimulus::Fact(Fact::OrderPlaced) => {
-            Input::OrderPlaced(reads::OrderPlaced { total: price(), payment_method: card() })
-        }
+        Stimulus::Fact(Fact::OrderPlaced) => Input::OrderPlaced(reads::OrderPlaced {
+            total: price(),
+            payment_method: card(),
+            channel: channel(),
+        }),
         Stimulus::Fact(Fact::StockReserved) => Input::StockReserved(reads::StockReserved {}),
         Stimulus::Fact(Fact::OrderCancelled) => Input::OrderCancelled(reads::OrderCancelled {}),
         Stimulus::Outcome(Call::Charge, Answer::Yes) => {
@@ -411,6 +414,10 @@ fn shipping_recipient() -> shipping::events::reads::Recipient {
 
 fn card() -> String {
     "pm_card_visa".to_owned()
+}
+
+fn channel() -> String {
+    "web".to_owned()
 }
 
 fn price() -> Money {

@@ -45,6 +45,24 @@ async fn a_new_price_counts_for_new_orders_only() {
 }
 
 #[tokio::test]
+async fn where_an_order_comes_from_is_kept_and_is_the_web_by_default() {
+    let api = shop().await.api();
+    let placed = api.place(&fresh("key"), &order("tea", 1)).await.expect(201);
+    assert_eq!(placed["channel"], "web");
+    for channel in ["web", "app", "phone", "shop"] {
+        let mut body = order("tea", 1);
+        body["channel"] = json!(channel);
+        let key = fresh("key");
+        let placed = api.place(&key, &body).await.expect(201);
+        assert_eq!(placed["channel"], channel);
+        assert_eq!(api.get(&path_of(&placed)).await.expect(200)["channel"], channel);
+        assert_eq!(api.place(&key, &body).await.expect(201)["channel"], channel);
+        body["channel"] = json!(if channel == "web" { "app" } else { "web" });
+        api.place(&key, &body).await.problem(422, "idempotency-key-reused");
+    }
+}
+
+#[tokio::test]
 async fn each_value_that_does_not_fit_is_pointed_at() {
     let api = shop().await.api();
     let long = |length: usize| json!("x".repeat(length));
@@ -58,6 +76,8 @@ async fn each_value_that_does_not_fit_is_pointed_at() {
         ("/payment_method", json!("")),
         ("/payment_method", long(101)),
         ("/payment_method", json!("pm\u{0}card")),
+        ("/channel", json!("fax")),
+        ("/channel", Value::Null),
         ("/recipient", json!("Ada")),
         ("/recipient/name", json!("")),
         ("/recipient/name", json!("Ada\u{0}Lovelace")),
@@ -100,6 +120,7 @@ async fn each_value_that_does_not_fit_is_pointed_at() {
         ("/lines/0/quantity", json!(5_000_000_000_u64)),
     ] {
         let mut body = order("tea", 1);
+        body["channel"] = json!("web");
         *body.pointer_mut(pointer).unwrap() = value;
         assert_pointers(&api.place(&fresh("key"), &body).await, &[pointer]);
     }
