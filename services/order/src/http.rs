@@ -8,6 +8,8 @@ mod place;
 mod prefer;
 mod products;
 
+pub use checks::check_body;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -19,6 +19,8 @@ use messaging::{DecisionOf, Failure, NoGateway, Service, StateTable};
 use runtime::{App, Migrator};
 use utoipa_axum::router::OpenApiRouter;
 
+pub use crate::http::check_body;
+
 use crate::domain::{Input, State};
 use crate::events::{CancelReason, Event, OrderId, reads};
 use crate::settings::Settings;

@@ -43,7 +43,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 use uuid::Uuid;
 
-pub use body::{Hashed, Json, NoBody};
+pub use body::{Hashed, Json, NoBody, parse};
 pub use cause::RequestCause;
 pub use head::AllowedHosts;
 pub use idempotency::{IdempotencyKey, replayed};

@@ -11,6 +11,16 @@ use super::place::PlaceOrder;
 /// for long.
 const LINES_MAX: usize = 100;
 
+/// Checks what is sent to `POST /orders`, as far as that goes without the catalogue: JSON bytes in, and
+/// 400 or 422 with the places that are wrong.
+///
+/// # Errors
+///
+/// If it is no order.
+pub fn check_body(json: &[u8]) -> Result<(), Problem> {
+    check(&runtime::http::parse(json)?).map(drop)
+}
+
 /// Checks all of a body, so that a client hears of all its mistakes at once.
 pub(super) fn check(body: &PlaceOrder) -> Result<Vec<(Sku, Quantity)>, Problem> {
     let recipient = &body.recipient;

@@ -158,7 +158,12 @@ async fn read_body(request: Request) -> Result<Bytes, Problem> {
     }
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+/// Reads a JSON body as [`Json`] does.
+///
+/// # Errors
+///
+/// 400 when it is not JSON, and 422, with a pointer to the place, when it is not a `T`.
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(Strict(&mut json)).map_err(|error| {
         if error.inner().is_data() {
