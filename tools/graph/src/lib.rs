@@ -9,10 +9,15 @@ mod drawing;
 mod fate;
 mod finding;
 mod history;
+mod observed;
 mod relations;
 
 pub use drawing::{Edge, EdgeKind};
 pub use finding::{Check, Finding, Verdict};
+pub use observed::{
+    Difference, Example, Header, Observed, Observer, ReaderGroup, Reading, Rule, SchemaIds, Seen,
+    Surroundings,
+};
 pub use relations::Graph;
 
 /// The type of an event that may be named with what tells it apart, such as `CustomerNotified:confirmed`.

@@ -7,6 +7,8 @@ mod waits;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use names::own_accord;
+
 use crate::{Finding, Graph};
 
 impl Graph<'_> {
