@@ -134,6 +134,19 @@ pub struct Difference {
     pub mend: String,
 }
 
+impl Difference {
+    /// Whether it is more than good to know.
+    pub fn is_wrong(&self) -> bool {
+        self.verdict == Verdict::Wrong
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.rule, self.what)
+    }
+}
+
 /// A record in which a difference shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Example {

@@ -39,6 +39,8 @@ pub struct Surroundings<'a> {
 /// How much was read of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
+    /// Nothing was ever written to it.
+    Empty,
     /// Everything that was ever written to it.
     Whole,
     /// What is younger than this: it has no more, or no more was asked for.
@@ -72,7 +74,7 @@ impl Surroundings<'_> {
             return true;
         }
         let begin = self.readings.values().filter_map(|it| match it {
-            Reading::Whole => None,
+            Reading::Empty | Reading::Whole => None,
             Reading::Since(time) => Some(*time),
         });
         let near = |time: Timestamp, margin| time.checked_add(margin).unwrap_or(time);
@@ -85,7 +87,7 @@ impl Surroundings<'_> {
     /// What was not looked at, each in a sentence.
     pub(super) fn left_out(&self) -> Vec<String> {
         let part = |(service, reading): (&String, &Reading)| match reading {
-            Reading::Whole => None,
+            Reading::Empty | Reading::Whole => None,
             Reading::Since(time) => {
                 Some(format!("{} was read from {time:.0} on.", self.topics.events(service)))
             }
@@ -113,7 +115,7 @@ impl Surroundings<'_> {
             };
             let far = match (last, reading) {
                 (Some(last), _) => format!("for {days} days; it was seen last at {last:.0}"),
-                (None, Reading::Whole) => "ever".to_owned(),
+                (None, Reading::Empty | Reading::Whole) => "ever".to_owned(),
                 (None, Reading::Since(time)) if *time <= long_ago => format!("for {days} days"),
                 (None, Reading::Since(time)) => {
                     format!("since {time:.0}; what is older was not read, or is gone")
@@ -156,7 +158,9 @@ impl Surroundings<'_> {
         let name = &service.service;
         let sources: BTreeSet<&String> = service.consumes.iter().map(|read| &read.from).collect();
         let reads = |from: &String| group.is_some_and(|group| group.reads.contains(from));
-        let missed = sources.into_iter().filter(|it| self.readings.contains_key(*it) && !reads(it));
+        let has_any =
+            |from: &String| self.readings.get(from).is_some_and(|it| *it != Reading::Empty);
+        let missed = sources.into_iter().filter(|from| has_any(from) && !reads(from));
         let missed: Vec<String> = missed.map(|from| self.topics.events(from)).collect();
         if !missed.is_empty() {
             let topics = missed.join(" and ");

@@ -178,7 +178,7 @@ impl World {
     /// What was found that is wrong.
     fn wrong(&self) -> Vec<Difference> {
         let all = self.looked_at().differences;
-        all.into_iter().filter(|it| it.verdict == crate::Verdict::Wrong).collect()
+        all.into_iter().filter(Difference::is_wrong).collect()
     }
 }
 
@@ -336,6 +336,16 @@ fn a_cause_may_be_older_than_what_is_read_or_an_operators_decision() {
     assert_eq!(world.wrong().len(), 1);
     world.around.decisions.insert(decision);
     assert_eq!(world.wrong(), []);
+}
+
+#[test]
+fn nobody_need_have_read_a_topic_in_which_nothing_is() {
+    let mut world = World::new();
+    world.around.groups.retain(|it| it.name != "inventory");
+    for empty in [0, 1] {
+        assert_eq!(world.wrong().len(), 1 - empty);
+        world.around.readings.values_mut().for_each(|it| *it = Reading::Empty);
+    }
 }
 
 #[test]
