@@ -18,7 +18,7 @@ use self::running::Asked;
 use crate::age;
 use crate::commands::exit;
 use crate::connections::Connections;
-use crate::print::{print, print_json, print_lines, print_own, remark};
+use crate::print::{print, print_json, print_lines, remark};
 
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -138,9 +138,9 @@ fn show(
             whole["observed"] = json!(observed);
             print_json(&whole)?;
         }
-        Format::Mermaid => print_own(graph.mermaid().trim_end())?,
-        Format::Dot => print_own(graph.dot().trim_end())?,
-        Format::Svg => print_own(graph.svg().trim_end())?,
+        Format::Mermaid => print(graph.mermaid().trim_end())?,
+        Format::Dot => print(graph.dot().trim_end())?,
+        Format::Svg => print(graph.svg().trim_end())?,
     }
     // A picture has no place for them.
     if !matches!(format, Format::Text | Format::Json) {

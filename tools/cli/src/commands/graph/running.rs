@@ -14,6 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The largest declaration that is read, in bytes. The fleet's largest has 60 kB.
 const BYTES_MAX: usize = 2_000_000;
 
+/// The longest type of an event, in characters; the envelope takes no longer one either.
+const TYPE_MAX_CHARS: usize = 100;
+
 /// What was answered.
 pub(super) struct Asked {
     /// What they declare, an entry for each instance.
@@ -69,13 +72,37 @@ fn is_fit(declared: Declared, expected: Option<&str>) -> Result<Declared, String
     match expected {
         Some(expected) if name != expected => Err(format!("it is the service {name:?}")),
         _ if !is_name(name) => Err(format!("{name:?} is no service's name")),
-        _ => Ok(declared),
+        _ => match types(&declared).find(|it| !is_type(it)) {
+            Some(odd) => Err(format!("{odd:?} is no type of an event")),
+            None => Ok(declared),
+        },
     }
+}
+
+/// All types of events that a declaration names outside of its statuses.
+fn types(declared: &Declared) -> impl Iterator<Item = &str> {
+    let Declared { consumes, emits, compensates, .. } = declared;
+    let read = consumes.iter().flat_map(|it| it.leads_to.iter().chain([&it.event, &it.from]));
+    let emitted = emits.iter().map(|it| &it.event);
+    let undone = compensates.iter().flat_map(|it| [&it.event, &it.undoes]);
+    read.chain(emitted).chain(undone).map(String::as_str)
+}
+
+/// Whether this can be the type of an event, which goes into pictures and onto terminals.
+fn is_type(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-:".contains(c);
+    (1..=TYPE_MAX_CHARS).contains(&text.len()) && text.chars().all(is_plain)
 }
 
 #[cfg(test)]
 mod tests {
+    use contracts::DeclaredEvent;
+
     use super::*;
+
+    fn event() -> DeclaredEvent {
+        serde_json::from_str(r#"{"event": "PointsAwarded"}"#).unwrap()
+    }
 
     #[test]
     fn who_is_another_or_has_no_name_is_not_taken() {
@@ -84,5 +111,8 @@ mod tests {
         assert!(is_fit(declared("loyalty"), None).is_ok());
         assert!(is_fit(declared("payment"), Some("order")).unwrap_err().contains("\"payment\""));
         assert!(is_fit(declared("a topic"), None).unwrap_err().contains("no service's name"));
+        let mut odd = declared("loyalty");
+        odd.emits.push(DeclaredEvent { event: "A --> B\n".to_owned(), ..event() });
+        assert!(is_fit(odd, None).unwrap_err().contains("no type of an event"));
     }
 }
