@@ -66,17 +66,17 @@ async fn declaration(url: &str) -> Result<Declared, String> {
     serde_json::from_slice(&text).map_err(|error| format!("no declaration: {error}"))
 }
 
-/// The declaration, if it is that of the service that was asked, and its name can be one.
+/// The declaration, if it is that of the service that was asked, and its names can be names.
 fn is_fit(declared: Declared, expected: Option<&str>) -> Result<Declared, String> {
     let name = &declared.service;
-    match expected {
-        Some(expected) if name != expected => Err(format!("it is the service {name:?}")),
-        _ if !is_name(name) => Err(format!("{name:?} is no service's name")),
-        _ => match types(&declared).find(|it| !is_type(it)) {
-            Some(odd) => Err(format!("{odd:?} is no type of an event")),
-            None => Ok(declared),
-        },
+    if let Some(expected) = expected.filter(|expected| name != expected) {
+        return Err(format!("it is the service {name:?}, not {expected}"));
     }
+    if !is_name(name) {
+        return Err(format!("{name:?} is no service's name"));
+    }
+    let odd = types(&declared).find(|it| !is_type(it)).map(str::to_owned);
+    odd.map_or(Ok(declared), |odd| Err(format!("{odd:?} is no type of an event")))
 }
 
 /// All types of events that a declaration names outside of its statuses.
