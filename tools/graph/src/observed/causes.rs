@@ -53,22 +53,22 @@ fn is_declared(
 fn unseen(observer: &mut Observer<'_>, seen: &BTreeSet<(u16, u16)>) {
     let kinds = &observer.kinds;
     let was_seen = |cause: (&str, &str), effect: (&str, &str)| {
-        seen.iter()
-            .any(|(c, e)| (kinds[usize::from(*c)], kinds[usize::from(*e)]) == (cause, effect))
+        let is_it = |(c, e): &(u16, u16)| {
+            (kinds[usize::from(*c)], kinds[usize::from(*e)]) == (cause, effect)
+        };
+        seen.iter().any(is_it)
     };
-    let mut unseen = Vec::new();
     for (reader, read) in observer.graph.read() {
-        let name = reader.service.as_str();
-        for led in read.leads_to.iter().map(|led| type_of(led)) {
-            if !was_seen((&read.from, &read.event), (name, led)) {
-                let what =
-                    format!("{} has not led {name} to {led}, as far as was looked.", read.event);
-                unseen.push((format!("{name}/{led}"), what));
-            }
+        let (name, event) = (reader.service.as_str(), read.event.as_str());
+        let led = read.leads_to.iter().map(|led| type_of(led));
+        let unseen: Vec<&str> =
+            led.filter(|led| !was_seen((&read.from, event), (name, led))).collect();
+        if !unseen.is_empty() {
+            let unseen = unseen.join(" or ");
+            let what = format!("{event} has not led {name} to {unseen}, as far as was looked.");
+            let path = format!("{name} reads {}/{event}", read.from);
+            observer.tally.state(Rule::UnseenEffect, &path, what, None);
         }
-    }
-    for (path, what) in unseen {
-        observer.tally.state(Rule::UnseenEffect, &path, what, None);
     }
 }
 

@@ -114,14 +114,16 @@ impl Surroundings<'_> {
                 continue;
             };
             let far = match (last, reading) {
-                (Some(last), _) => format!("for {days} days; it was seen last at {last:.0}"),
-                (None, Reading::Empty | Reading::Whole) => "ever".to_owned(),
-                (None, Reading::Since(time)) if *time <= long_ago => format!("for {days} days"),
+                (Some(last), _) => format!("not seen for {days} days, but last at {last:.0}"),
+                (None, Reading::Empty | Reading::Whole) => "never seen".to_owned(),
+                (None, Reading::Since(time)) if *time <= long_ago => {
+                    format!("not seen for {days} days")
+                }
                 (None, Reading::Since(time)) => {
-                    format!("since {time:.0}; what is older was not read, or is gone")
+                    format!("not seen since {time:.0}; what is older was not read, or is gone")
                 }
             };
-            let what = format!("{event} of {service} was not seen {far}.");
+            let what = format!("{event} of {service} was {far}.");
             observer.tally.state(Rule::UnseenType, &format!("{service}/{event}"), what, *last);
         }
     }

@@ -62,21 +62,25 @@ pub(super) fn findings(findings: &[Finding], observed: Option<&Observed>) -> Vec
         number => format!("{number} findings."),
     }));
     if let Some(observed) = observed {
-        lines.extend(observed.differences.iter().flat_map(difference));
+        let (wrong, notes): (Vec<&Difference>, Vec<&Difference>) =
+            observed.differences.iter().partition(|it| it.is_wrong());
+        lines.extend(wrong.into_iter().flat_map(difference));
+        lines.push(Line::plain(""));
+        let note = |it: &Difference| format!("{:<3}  {}", it.rule, it.what);
+        lines.extend(notes.into_iter().map(|it| Line::default().and(Weight::Faint, note(it))));
         lines.extend(summary(observed));
     }
     lines
 }
 
+/// Something that is wrong, with where and since when, and what to do.
 fn difference(difference: &Difference) -> Vec<Line> {
     let Difference { rule, what, since, times, examples, mend, .. } = difference;
-    let weight = if difference.is_wrong() { Weight::Alarm } else { Weight::Faint };
-    let head =
-        Line::default().and(weight, format!("{rule:<3}")).and(Weight::Plain, format!("  {what}"));
-    let mut lines = vec![Line::plain(""), head];
+    let head = Line::default().and(Weight::Alarm, format!("{rule:<3}"));
+    let mut lines = vec![Line::plain(""), head.and(Weight::Plain, format!("  {what}"))];
     let mut seen = Vec::new();
     if !examples.is_empty() {
-        seen.push(format!("{times} times"));
+        seen.push(if *times == 1 { "once".to_owned() } else { format!("{times} times") });
     }
     seen.extend(since.map(|since| format!("since {} ago", ago(since))));
     seen.extend(examples.iter().map(|it| {
@@ -86,9 +90,7 @@ fn difference(difference: &Difference) -> Vec<Line> {
     if !seen.is_empty() {
         lines.push(Line::default().and(Weight::Faint, format!("     {}", seen.join(", "))));
     }
-    if difference.is_wrong() {
-        lines.push(Line::plain(format!("     {mend}")));
-    }
+    lines.push(Line::plain(format!("     {mend}")));
     lines
 }
 
