@@ -38,6 +38,19 @@ pub struct Member {
     pub host: String,
 }
 
+/// The names of all consumer groups that the brokers know, those without members as well, sorted.
+///
+/// Blocks, for about this long at most.
+pub fn groups(brokers: &str, within: Duration) -> Result<Vec<String>, AdminError> {
+    with_consumer(&config(brokers), brokers, |consumer| {
+        let found = consumer.fetch_group_list(None, within).map_err(away(brokers))?;
+        let mut names: Vec<String> =
+            found.groups().iter().map(|group| group.name().to_owned()).collect();
+        names.sort_unstable();
+        Ok(names)
+    })
+}
+
 /// What the brokers know of a group that reads these topics. Joins no group, commits nothing.
 ///
 /// Blocks, for about this long at most.

@@ -6,7 +6,7 @@
 //! after topics and clients, [`Registry`] after schemas. Reading without belonging to a consumer
 //! group is what standalone consumers do: [`scan()`] reads stretches of topics, [`follow()`] also
 //! what comes, [`EventReader`] events by their writers' schemas; [`committed()`] and
-//! [`group()`] tell how far a group is and who is in it, [`unread()`] what lies ahead of it. None of
+//! [`group()`] tell how far a group is and who is in it, [`groups()`] which there are, [`unread()`] what lies ahead of it. None of
 //! them commits anything. Consumers that belong to a group, and what is done with the records, are
 //! the business of `messaging`.
 
@@ -40,7 +40,7 @@ pub use committed::committed;
 pub use error::AdminError;
 pub use event_reader::{EventReader, EventRecord, ReadError, ReadEvent, ReadFrom};
 pub use follow::{Followed, follow};
-pub use group::{Group, Member, group};
+pub use group::{Group, Member, group, groups};
 pub use publisher::{PlainRecord, Publisher};
 pub use quotas::{ClientQuota, Limit, Quota, quotas, set_quotas};
 pub use registry::{InvalidRegistryUrl, Registry, RegistryError, RegistrySettings, SchemaVersion};

@@ -11,6 +11,7 @@ mod conformance;
 mod crash_points;
 mod dead_letters;
 mod deadlines;
+mod graph;
 mod independent;
 mod load;
 mod rolling;

@@ -7,6 +7,7 @@ mod age;
 mod commands;
 mod connections;
 mod databases;
+mod http;
 mod print;
 mod table;
 
@@ -22,8 +23,8 @@ use scaffold::ScaffoldError;
 
 use crate::commands::exit::{BLIND, USAGE, WRONG};
 use crate::commands::{
-    audit, calls, databases as making, dlq, events, gaps, help, new, orders, retries, schemas,
-    status, topics,
+    audit, calls, databases as making, dlq, events, gaps, graph, help, new, orders, retries,
+    schemas, status, topics,
 };
 use crate::connections::Connections;
 use crate::databases::{Databases, NoDatabase};
@@ -125,6 +126,21 @@ enum Command {
     ///
     /// Exit codes: 0 nothing is missing; 1 something is; 3 a database cannot be read.
     Gaps(gaps::Arguments),
+    /// Who says what to whom: checked, drawn, and held against what is seen
+    ///
+    /// Without more, it goes by the declarations of the fleet, and needs no fleet that runs. It looks
+    /// for events that nobody reads or emits, cycles, failures that lead to no compensation, and waits
+    /// without an end. With --observed it reads the topics of events and tells in what they differ
+    /// from what is declared, D1 to D12. Nothing is changed.
+    ///
+    ///   farandole graph --format svg > dance.svg
+    ///   farandole graph --check --running --also http://loyalty:8099
+    ///   farandole graph --check --observed --since 1d
+    ///
+    /// Exit codes: 0 what was asked for was printed, and with --check nothing is wrong; 1 with --check,
+    /// something is wrong; 3 nothing is wrong as far as can be seen, but something gave no answer.
+    #[command(verbatim_doc_comment)]
+    Graph(graph::Arguments),
     /// Write the beginning of a service, a reaction, an event or a version into the sources
     ///
     /// For developers, in a clone of the project. Nothing is written unless all of it can be, and it
@@ -175,6 +191,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Orders(command) => orders::run(command, &connections, &databases).await,
         Command::Calls(command) => calls::run(command, &connections, &databases).await,
         Command::Gaps(arguments) => gaps::run(arguments, &connections, &databases).await,
+        Command::Graph(arguments) => graph::run(arguments, &connections).await,
         Command::New(command) => new::run(command),
         Command::Completions(arguments) => help::completions(&arguments),
         Command::Man(arguments) => help::man(&arguments),

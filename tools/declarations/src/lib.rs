@@ -98,10 +98,7 @@ impl Fleet {
         let participants: Vec<Participant> = services.iter().map(participant).collect();
         let depths = depths(&participants).into_iter();
         let depths = depths.map(|(event, depth)| (event.to_owned(), depth)).collect();
-        let mut services: Vec<Option<Declared>> = services.into_iter().map(Some).collect();
-        let in_order = in_order(&participants).into_iter();
-        let services = in_order.filter_map(|at| services[at].take()).collect();
-        Ok(Self { services, depths })
+        Ok(Self { services: sorted(services), depths })
     }
 
     /// The services, in the order in which a saga meets them.
@@ -132,6 +129,13 @@ impl Fleet {
     }
 }
 
+/// These services in the order in which a saga meets them, whether or not they make a fleet.
+pub fn sorted(services: Vec<Declared>) -> Vec<Declared> {
+    let participants: Vec<Participant> = services.iter().map(participant).collect();
+    let mut services: Vec<Option<Declared>> = services.into_iter().map(Some).collect();
+    in_order(&participants).into_iter().filter_map(|at| services[at].take()).collect()
+}
+
 /// The variable of a service for something that each has, such as `PAYMENT_DATABASE_URL`.
 pub fn variable(service: &str, what: &str) -> String {
     format!("{}_{what}", service.to_uppercase().replace('-', "_"))
@@ -149,8 +153,8 @@ fn participant(declared: &Declared) -> Participant {
     }
 }
 
-/// What goes into SQL, topics and variables as it is.
-fn is_name(text: &str) -> bool {
+/// Whether this goes into SQL, topics and variables as it is, as a service's name does.
+pub fn is_name(text: &str) -> bool {
     let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
     text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(is_word)
 }

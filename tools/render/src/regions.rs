@@ -2,11 +2,12 @@
 
 use contracts::Declared;
 use declarations::{Fleet, variable};
+use graph::Graph;
 
 use crate::render::Region;
 
 /// All regions. A file's are in the order in which they are in it.
-pub(crate) const REGIONS: [Region; 13] = [
+pub(crate) const REGIONS: [Region; 14] = [
     Region { file: "Dockerfile", name: "programs", render: image_programs },
     Region { file: "Dockerfile", name: "services", render: images },
     Region { file: "docker-compose.yml", name: "urls", render: compose_urls },
@@ -19,6 +20,7 @@ pub(crate) const REGIONS: [Region; 13] = [
     Region { file: "deploy/proxy/nginx.conf", name: "listen", render: proxy_listen },
     Region { file: "deploy/observability/prometheus.yml", name: "jobs", render: jobs },
     Region { file: "README.md", name: "services", render: readme },
+    Region { file: "ARCHITECTURE.md", name: "dance", render: dance },
     Region { file: "docs/deploy.md", name: "permissions", render: permissions },
 ];
 
@@ -137,6 +139,10 @@ fn readme(fleet: &Fleet) -> String {
         format!("| {service} | {port} | {about} | {paths} |\n")
     };
     "| service | port | what it does | paths |\n|---|---|---|---|\n".to_owned() + &each(fleet, row)
+}
+
+fn dance(fleet: &Fleet) -> String {
+    format!("```mermaid\n{}```\n", Graph::of(fleet.services()).mermaid())
 }
 
 fn permissions(fleet: &Fleet) -> String {

@@ -7,6 +7,7 @@ pub(crate) mod dlq;
 pub(crate) mod events;
 pub(crate) mod exit;
 pub(crate) mod gaps;
+pub(crate) mod graph;
 pub(crate) mod help;
 pub(crate) mod new;
 pub(crate) mod orders;

@@ -57,6 +57,17 @@ pub(crate) async fn run(command: Command, connections: &Connections) -> anyhow::
     Ok(exit::of(!good, false))
 }
 
+/// What is wrong with a schema, if anything is.
+pub(crate) fn unfit(report: &SchemaReport) -> Option<(String, String)> {
+    let what = match &report.state {
+        SchemaState::Missing => {
+            format!("{} version {} is not registered.", report.subject, report.version)
+        }
+        _ => explain(report)?,
+    };
+    Some((report.subject.clone(), what))
+}
+
 fn as_json(report: &SchemaReport) -> Value {
     let [subject, _, _, state] = row(report);
     let (id, why) = match &report.state {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use contracts::Topics;
 use farandole_cli::{TopicShape, check_topics, create_topics};
 use jiff::{SignedDuration, Span, SpanRelativeTo};
-use kafka::{Topic, TopicPlan, TopicReport};
+use kafka::{Admin, AdminError, Topic, TopicPlan, TopicReport};
 use serde_json::{Value, json};
 
 use crate::commands::exit;
@@ -97,18 +98,59 @@ pub(crate) async fn run(command: Command, connections: &Connections) -> anyhow::
     Ok(exit::of(!all_good, false))
 }
 
+/// The topics that are not as planned, and what is wrong with each. How many copies there are and how
+/// long events are kept is as it is with most of them: who made them knows.
+pub(crate) async fn unfit(
+    admin: &Admin,
+    topics: &Topics,
+) -> Result<Vec<(String, String)>, AdminError> {
+    let mut shape = TopicShape::default();
+    let reports = check_topics(admin, topics, &shape).await?;
+    let events = reports.iter().filter(|(plan, _)| plan.retention.is_some());
+    let found: Vec<Topic> = events
+        .filter_map(|(plan, report)| match report {
+            TopicReport::AsPlanned => Some(plan.topic()),
+            TopicReport::Differs(topic) => Some(topic.clone()),
+            TopicReport::Created | TopicReport::Missing => None,
+        })
+        .collect();
+    let number = |found: usize| i32::try_from(found).ok();
+    let most = most(found.iter().filter_map(|it| number(it.partitions)));
+    shape.partitions = most.unwrap_or(shape.partitions);
+    let most = self::most(found.iter().filter_map(|it| number(it.replication)));
+    shape.replication = most.unwrap_or(shape.replication);
+    let most = self::most(found.iter().filter_map(|it| it.retention));
+    shape.retention = most.unwrap_or(shape.retention);
+    let reports = check_topics(admin, topics, &shape).await?;
+    let is_wrong = |(_, report): &&(TopicPlan, TopicReport)| {
+        matches!(report, TopicReport::Missing | TopicReport::Differs(_))
+    };
+    let what = |report: &(TopicPlan, TopicReport)| {
+        let [topic, state, planned, found] = row(report);
+        let what = match state.as_str() {
+            "missing" => format!("The topic {topic} is missing."),
+            _ => format!("The topic {topic} has {found}, and is to have {planned}."),
+        };
+        (topic, what)
+    };
+    Ok(reports.iter().filter(is_wrong).map(what).collect())
+}
+
+/// What is there most often; of two as often, the larger.
+fn most<T: Ord>(all: impl Iterator<Item = T>) -> Option<T> {
+    let mut counts: BTreeMap<T, usize> = BTreeMap::new();
+    all.for_each(|it| *counts.entry(it).or_default() += 1);
+    counts.into_iter().max_by_key(|(_, times)| *times).map(|(it, _)| it)
+}
+
 /// How many partitions the events' topics have that are there: what most of them have.
 fn there(reports: &[(TopicPlan, TopicReport)]) -> Option<i32> {
-    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
-    for (plan, report) in reports.iter().filter(|(plan, _)| plan.retention.is_some()) {
-        let partitions = match report {
-            TopicReport::AsPlanned => plan.topic().partitions,
-            TopicReport::Differs(topic) => topic.partitions,
-            TopicReport::Created | TopicReport::Missing => continue,
-        };
-        *counts.entry(partitions).or_default() += 1;
-    }
-    let (partitions, _) = counts.into_iter().max_by_key(|(_, topics)| *topics)?;
+    let events = reports.iter().filter(|(plan, _)| plan.retention.is_some());
+    let partitions = most(events.filter_map(|(plan, report)| match report {
+        TopicReport::AsPlanned => Some(plan.topic().partitions),
+        TopicReport::Differs(topic) => Some(topic.partitions),
+        TopicReport::Created | TopicReport::Missing => None,
+    }))?;
     i32::try_from(partitions).ok()
 }
 

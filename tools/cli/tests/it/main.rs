@@ -14,6 +14,7 @@ mod decisions;
 mod dlq;
 mod events;
 mod gaps;
+mod graph;
 mod looks;
 mod moves;
 mod schemas;

@@ -1,13 +1,12 @@
 use std::collections::BTreeMap;
-use std::error::Error as _;
-use std::iter::successors;
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode};
+use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::facts::Health;
+use crate::http::{cause, client};
 
 /// What `/health/ready` answers.
 #[derive(Deserialize)]
@@ -25,13 +24,7 @@ struct Component {
 
 /// Asks a service whether it is ready.
 pub(super) async fn ask(url: &str, within: Duration) -> Health {
-    // Whatever proxy the environment names is for the way out; and the system's certificates need
-    // not be read for what is not encrypted.
-    let mut client = Client::builder().timeout(within).no_proxy();
-    if !url.starts_with("https:") {
-        client = client.tls_certs_only([]);
-    }
-    let answer = match client.build() {
+    let answer = match client(url, within) {
         Ok(client) => client.get(format!("{url}/health/ready")).send().await,
         Err(error) => Err(error),
     };
@@ -61,8 +54,5 @@ fn failed(error: &reqwest::Error, within: Duration) -> Health {
     if error.is_timeout() {
         return Health::Silent { within_s: within.as_secs_f64() };
     }
-    // The last cause says it: connection refused, no such host.
-    let causes = successors(error.source(), |&cause| cause.source());
-    let reason = causes.last().map_or_else(|| error.to_string(), ToString::to_string);
-    Health::Away { reason }
+    Health::Away { reason: cause(error) }
 }
