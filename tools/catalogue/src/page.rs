@@ -123,6 +123,7 @@ fn opening(catalogue: &Catalogue, map: Option<&str>) -> String {
     let rows: Vec<String> = catalogue.events.iter().map(events::row).collect();
     text.push_str("<div class=\"sheet\">");
     text.push_str(&table(
+        "all",
         "All events, and who reads them",
         &["event", "says", "emitted by", "read by"],
         &rows,
@@ -168,8 +169,8 @@ fn wire(catalogue: &Catalogue) -> String {
          (TopicRecordNameStrategy) with the compatibility {COMPATIBILITY}. The key is the order's id as text. \
          The value is a zero byte, the schema's id in four bytes, and Avro.</p>\n\
          <div class=\"sheet\">{}</div>\n<div class=\"sheet\">{}</div>\n<div class=\"sheet\">{}</div></section>\n",
-        table("Topics", &["topic", "holds", "partitions", "kept"], &topics),
-        table("Headers of every event", &["header", "what"], &headers),
-        table("What dead letters have besides", &["header", "what"], &dead),
+        table("topics", "Topics", &["topic", "holds", "partitions", "kept"], &topics),
+        table("plain-rows", "Headers of every event", &["header", "what"], &headers),
+        table("plain-rows", "What dead letters have besides", &["header", "what"], &dead),
     )
 }

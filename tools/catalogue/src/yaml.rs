@@ -151,11 +151,11 @@ fn scalar(text: &str) -> String {
     quoted + "\""
 }
 
-/// What begins with a letter or a slash is no number and no date; and some words are not text.
+/// What begins with a letter, a slash or a dollar is no number and no date; and some words are not text.
 fn is_plain(text: &str) -> bool {
     let is_word = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf"]
         .contains(&text.to_lowercase().as_str());
-    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '$'))
         && !is_word
         && !text.ends_with([' ', ':'])
         && !text.contains(": ")

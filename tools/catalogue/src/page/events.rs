@@ -40,12 +40,11 @@ pub(super) fn article(catalogue: &Catalogue, event: &Event) -> String {
     let id = escape(&event.id());
     let mut text = format!(
         "<article class=\"of-{service}\" aria-labelledby=\"{id}\"><h3 id=\"{id}\" tabindex=\"-1\">{name} \
-         <small>{who}</small></h3>\n<p class=\"sentence\">{about}</p>\n<p>{fate}</p>\n",
+         <small>{who}</small></h3>\n<p class=\"sentence\">{about}</p>\n",
         service = escape(&event.service),
         name = breakable(&event.name),
         who = who(&event.service),
         about = escape(&event.current().about),
-        fate = escape(&phrase::fate(event)),
     );
     text.push_str(&doing(event));
     text.push_str(&facts(event));
@@ -113,6 +112,9 @@ fn reactions(catalogue: &Catalogue, event: &Event) -> String {
     };
     let links = |events: &[String]| events.iter().map(to).collect::<Vec<_>>().join(" or ");
     let mut items = Vec::new();
+    if event.readers.is_empty() || !event.undoes.is_empty() {
+        items.push(format!("<li>{}", escape(&phrase::fate(event))));
+    }
     if !event.follows.is_empty() {
         items.push(format!("<li>Said because of {}.", links(&event.follows)));
     }
@@ -157,7 +159,7 @@ fn field_table(event: &Event) -> String {
             event.name
         )
     };
-    format!("<div class=\"sheet fields\">{}</div>\n", table(&about, &heads, &rows))
+    format!("<div class=\"sheet fields\">{}</div>\n", table("by-service", &about, &heads, &rows))
 }
 
 fn field_row(event: &Event, field: &Field) -> String {
@@ -243,7 +245,7 @@ fn example(version: &Version) -> String {
          <pre class=hex tabindex=0 aria-label=\"Its bytes in hexadecimal\">{}</pre></details>\n",
         version.number,
         json(&example.value),
-        table("Its headers", &["header", "value"], &rows),
+        table("plain-rows", "Its headers", &["header", "value"], &rows),
         hex(&example.hex),
     )
 }

@@ -19,7 +19,12 @@ pub(super) fn section(catalogue: &Catalogue) -> String {
     format!(
         "<section aria-labelledby=\"fields\"><h2 id=\"fields\">Fields</h2>\n<p>The same name means the same \
          thing, unless it says otherwise here.</p>\n<div class=\"sheet\">{}</div></section>\n",
-        table("Fields by name", &["field", "means", "unit or form", "in", "read by"], &rows)
+        table(
+            "by-name",
+            "Fields by name",
+            &["field", "means", "unit or form", "in", "read by"],
+            &rows
+        )
     )
 }
 

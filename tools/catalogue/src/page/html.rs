@@ -43,11 +43,11 @@ pub(super) fn link(to: &str, text: &str) -> String {
     format!("<a href=\"#{}\">{}</a>", escape(to), breakable(text))
 }
 
-/// A table with a head, in a frame of its own, that says what it is.
-pub(super) fn table(about: &str, heads: &[&str], rows: &[String]) -> String {
+/// A table with a head, that says what it is. On a small screen its rows become paragraphs, by its class.
+pub(super) fn table(class: &str, about: &str, heads: &[&str], rows: &[String]) -> String {
     let heads: String = heads.iter().map(|it| format!("<th scope=col>{it}")).collect();
     format!(
-        "<table><caption>{}</caption><thead><tr>{heads}</thead><tbody>{}</tbody></table>\n",
+        "<table class={class}><caption>{}</caption><thead><tr>{heads}</thead><tbody>{}</tbody></table>\n",
         escape(about),
         rows.concat()
     )
