@@ -1,12 +1,14 @@
 //! One real event of each type and version, as the stories have led to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use contracts::{CodecError, Encoder, Envelope, WriterSchema};
 use declarations::{Schema, Schemas};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::fields::fields;
 
 /// The schema's id in the examples. The real one is given by each registry.
 const SCHEMA_ID: i32 = 1;
@@ -75,6 +77,14 @@ impl Example {
         })
     }
 
+    /// The same event as an older version of its schema has it.
+    fn as_of(&self, older: &Schema) -> Result<Self, CodecError> {
+        let schema: Value = serde_json::from_str(&older.text).unwrap_or_default();
+        let paths: BTreeSet<String> = fields(&schema).into_iter().map(|it| it.path).collect();
+        let (headers, key) = (self.headers.clone(), self.key.clone());
+        Self::of(older, headers, key, only(&self.value, "", &paths))
+    }
+
     fn check(&self, schema: &Schema) -> Result<(), String> {
         let headers = self.headers.iter();
         let headers = headers.map(|(name, value)| (name.as_str(), Some(value.as_bytes())));
@@ -124,6 +134,25 @@ impl Examples {
         self.0.sort_by(|a, b| a.key().cmp(&b.key()));
     }
 
+    /// Makes those of older versions that nobody writes any more, of the next newer one's: the same event
+    /// without the fields that came later.
+    pub fn complete(&mut self, schemas: &Schemas) -> Result<(), CodecError> {
+        for versions in schemas.by_event() {
+            for schema in versions.iter().rev() {
+                let is_there = |version| self.find(&schema.service, &schema.event_type, version);
+                if is_there(schema.version).is_some() {
+                    continue;
+                }
+                let later = versions.iter().map(|it| it.version).filter(|it| *it > schema.version);
+                if let Some(newer) = later.filter_map(is_there).next() {
+                    let example = newer.as_of(schema)?;
+                    self.put(example);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Leaves out those of events that have no schema any more.
     pub fn only_of(&mut self, schemas: &Schemas) {
         let there = |it: &Example| {
@@ -166,6 +195,27 @@ impl Examples {
             let name = format!("{}/{}.v{}", it.service, it.event_type, it.version);
             Err(InvalidExamples::Missing(name))
         })
+    }
+}
+
+/// A value with the fields at these paths alone.
+fn only(value: &Value, path: &str, paths: &BTreeSet<String>) -> Value {
+    match value {
+        Value::Array(items) => {
+            items.iter().map(|item| only(item, &format!("{path}[]"), paths)).collect()
+        }
+        Value::Object(members) => {
+            let dot = if path.is_empty() { "" } else { "." };
+            let inner = |name: &String| format!("{path}{dot}{name}");
+            // The members of a map are no fields, and all of them stay.
+            let is_map = !members.keys().any(|name| paths.contains(&inner(name)));
+            let kept = members.iter().filter_map(|(name, value)| {
+                let at = if is_map { format!("{path}{{}}") } else { inner(name) };
+                (is_map || paths.contains(&at)).then(|| (name.clone(), only(value, &at, paths)))
+            });
+            Value::Object(kept.collect())
+        }
+        other => other.clone(),
     }
 }
 
@@ -220,6 +270,34 @@ mod tests {
         assert_eq!(examples.0.len(), 1);
         let missing = examples.check_complete(&schemas).unwrap_err().to_string();
         assert!(missing.contains("make examples"), "{missing}");
+    }
+
+    #[test]
+    fn an_older_version_has_the_event_without_what_came_later() {
+        let line = r#"{"type": "record", "name": "Line", "fields": [{"name": "sku", "type": "string"} MORE]}"#;
+        let schema = |version: u32, of_line: &str, more: &str| {
+            let line = line.replace(" MORE", of_line);
+            let lines =
+                format!(r#"{{"name": "lines", "type": {{"type": "array", "items": {line}}}}}"#);
+            let tags = r#"{"name": "tags", "type": {"type": "map", "values": "int"}}"#;
+            Schema {
+                service: "shop".to_owned(),
+                event_type: "Sold".to_owned(),
+                version,
+                text: format!(
+                    r#"{{"type": "record", "name": "Sold", "fields": [{lines}, {tags}{more}]}}"#
+                ),
+            }
+        };
+        let [field, other] = ["size", "way"]
+            .map(|name| format!(r#", {{"name": "{name}", "type": "string", "default": "x"}}"#));
+        let value = json!({"lines": [{"sku": "a", "size": "b"}], "tags": {"c": 1}, "way": "d"});
+        let newer = schema(2, &field, &other);
+        let headers: [(String, String); 0] = [];
+        let example = Example::of(&newer, headers, String::new(), value).unwrap();
+        let older = example.as_of(&schema(1, "", "")).unwrap();
+        assert_eq!(older.value, json!({"lines": [{"sku": "a"}], "tags": {"c": 1}}));
+        assert_eq!(older.version, 1);
     }
 
     #[test]

@@ -118,7 +118,7 @@ fn opening(catalogue: &Catalogue, map: Option<&str>) -> String {
         events = phrase::count(catalogue.events.len(), "kind of fact", "kinds of facts"),
     );
     if let Some(map) = map {
-        let _ = write!(text, "<figure class=\"sheet map\">{map}</figure>\n");
+        let _ = writeln!(text, "<figure class=\"map\">{map}</figure>");
     }
     let rows: Vec<String> = catalogue.events.iter().map(events::row).collect();
     text.push_str("<div class=\"sheet\">");
