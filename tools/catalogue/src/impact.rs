@@ -52,13 +52,11 @@ fn is_refused(event: &Event, path: Option<&str>) -> bool {
 fn needs(reaction: &Reaction, path: Option<&str>) -> Option<String> {
     let Some(path) = path else { return Some(format!("It reads {}.", reaction.event)) };
     let used = reaction.uses(path)?;
-    let why = format!("It reads this field and has no default for it: {}", said(&used.about));
-    used.default.is_none().then_some(why)
-}
-
-/// What of a sentence goes on after a colon.
-fn said(about: &str) -> String {
-    if about.is_empty() { "it needs it.".to_owned() } else { about.to_owned() }
+    // What the service does with it is said at the outermost field: of others, what they are.
+    let outermost = path.split(['.', '[', '{']).next().and_then(|name| reaction.uses(name));
+    let about = outermost.map_or(&used.about, |it| &it.about);
+    let why = format!("It reads it, and has nothing to take for it: {about}");
+    used.default.is_none().then_some(why.trim_end_matches([':', ' ']).to_owned())
 }
 
 /// Notes all events that nobody would say any more, with the service that breaks. An event that has

@@ -15,7 +15,7 @@ pub(super) fn section(catalogue: &Catalogue) -> String {
         let id = event.id();
         let _ = write!(
             choices,
-            "<optgroup label=\"{name}\"><option value=\"{id}\">{name}, all of it",
+            "<optgroup label=\"{name}\"><option value=\"{id}\">all of {name}",
             name = escape(&event.name),
             id = escape(&id),
         );

@@ -102,13 +102,14 @@
   // If this went, who breaks?
   const impacts = JSON.parse(one('#impacts').textContent);
   const [gone, verdict, verdicts] = [one('#gone'), one('#verdict'), one('#verdicts')];
+  const services = all('li', verdicts);
   const words = { b: 'breaks', a: 'is affected', u: 'does not notice' };
   const answer = () => {
     const impact = impacts[gone.value];
     verdicts.hidden = !impact;
     if (!impact) { verdict.textContent = 'Nothing is chosen.'; return; }
     const hit = { b: [], a: [], u: [] };
-    for (const item of all('li', verdicts)) {
+    for (const item of services) {
       const [how, why] = impact.services[item.dataset.service];
       hit[how].push(item.dataset.service);
       item.dataset.hit = how;
@@ -116,8 +117,8 @@
       word.textContent = words[how];
       one('.verdict', item).replaceChildren(word, `. ${why}`);
     }
-    for (const how of ['b', 'a', 'u']) all(`li[data-hit=${how}]`, verdicts).forEach((item) => verdicts.append(item));
-    const what = gone.selectedOptions[0].textContent.trim();
+    for (const how of ['b', 'a', 'u']) verdicts.append(...services.filter((item) => item.dataset.hit === how));
+    const what = gone.selectedOptions[0].textContent.trim().replace('all of ', '');
     const broken = document.createElement('em');
     broken.textContent = hit.b.length ? `${hit.b.join(', ')} would break` : '';
     verdict.replaceChildren(`Without ${what}, `, broken, hit.b.length ? '. ' : 'nobody would break. ',
