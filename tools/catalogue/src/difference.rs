@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn version(number: u32, doc: &str, fields: Value) -> Version {
+    fn version(number: u32, doc: &str, fields: &Value) -> Version {
         let schema = json!({"type": "record", "name": "Sold", "doc": doc, "fields": fields});
         Version::of(number, &schema, None)
     }
@@ -125,7 +125,7 @@ mod tests {
         let older = version(
             1,
             "Sold.",
-            json!([
+            &json!([
                 {"name": "pieces", "type": "int"},
                 {"name": "colour", "type": "string", "default": "red", "doc": "Its colour."},
                 {"name": "size", "type": "string"},
@@ -135,7 +135,7 @@ mod tests {
         let newer = version(
             2,
             "It is sold.",
-            json!([
+            &json!([
                 {"name": "pieces", "type": "long"},
                 {"name": "colour", "type": "string", "default": "blue", "doc": "The colour."},
                 {"name": "way", "type": "string", "farandole.values": ["web", "shop"],

@@ -143,8 +143,9 @@ impl Examples {
                 if is_there(schema.version).is_some() {
                     continue;
                 }
-                let later = versions.iter().map(|it| it.version).filter(|it| *it > schema.version);
-                if let Some(newer) = later.filter_map(is_there).next() {
+                let mut later =
+                    versions.iter().map(|it| it.version).filter(|it| *it > schema.version);
+                if let Some(newer) = later.find_map(is_there) {
                     let example = newer.as_of(schema)?;
                     self.put(example);
                 }
@@ -274,7 +275,8 @@ mod tests {
 
     #[test]
     fn an_older_version_has_the_event_without_what_came_later() {
-        let line = r#"{"type": "record", "name": "Line", "fields": [{"name": "sku", "type": "string"} MORE]}"#;
+        let line = r#"{"type": "record", "name": "Line", "fields": [
+            {"name": "sku", "type": "string"} MORE]}"#;
         let schema = |version: u32, of_line: &str, more: &str| {
             let line = line.replace(" MORE", of_line);
             let lines =

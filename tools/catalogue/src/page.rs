@@ -17,11 +17,12 @@ use crate::wire::{COMPATIBILITY, DEAD_HEADERS, HEADERS, topics};
 
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/script.js");
+const HEADER: &str = include_str!("page/header.html");
 const HELP: &str = include_str!("page/help.html");
 
-/// What is shown without a script, too: that it may look at nothing but itself.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; \
-     base-uri 'none'; form-action 'none'";
+/// The page may ask for nothing but what is in it.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
+     script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
 /// How many hues there are for services.
 const HUES: usize = 8;
@@ -35,9 +36,8 @@ pub(crate) fn page(catalogue: &Catalogue, map: Option<&str>) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"data:,\">\n\
-         <title>Events · Farandole</title>\n<style>\n{STYLE}{hues}</style>\n</head>\n<body>\n{header}",
+         <title>Events · Farandole</title>\n<style>\n{STYLE}{hues}</style>\n</head>\n<body>\n{HEADER}",
         hues = hues(catalogue),
-        header = header(),
     );
     page.push_str("<div class=\"frame\">\n");
     page.push_str(&contents(catalogue));
@@ -67,24 +67,10 @@ pub(crate) fn page(catalogue: &Catalogue, map: Option<&str>) -> String {
 
 /// Each service has a hue: that of its place.
 fn hues(catalogue: &Catalogue) -> String {
-    let services = catalogue.services.iter().enumerate();
-    services
-        .map(|(at, it)| format!(".of-{} {{ --hue: var(--hue-{}) }}\n", it.name, at % HUES))
-        .collect()
-}
-
-fn header() -> String {
-    "<a class=\"skip\" href=\"#main\">Skip to the catalogue</a>\n\
-     <header><b>farandole</b><nav aria-label=\"Parts\"><a href=\"#top\">Overview</a>\
-     <a href=\"#events\">Events</a><a href=\"#services\">Services</a><a href=\"#fields\">Fields</a>\
-     <a href=\"#wire\">Wire</a></nav>\
-     <form role=\"search\" class=\"script\"><label for=\"find\" class=\"hidden\">Find an event, a field or a \
-     service</label><input id=\"find\" type=\"search\" autocomplete=\"off\" placeholder=\"Find an event or a field\" \
-     role=\"combobox\" aria-expanded=\"false\" aria-controls=\"found\" aria-autocomplete=\"list\"><kbd>/</kbd>\
-     <ul id=\"found\" role=\"listbox\" aria-label=\"Found\" hidden></ul></form>\
-     <button type=\"button\" id=\"theme\" class=\"script\" aria-label=\"Dark or light\" title=\"Dark or light\">◐</button>\
-     <button type=\"button\" id=\"ask\" class=\"script\" aria-label=\"Keys\" title=\"Keys\">?</button></header>\n"
-        .to_owned()
+    let hue =
+        |(at, name): (usize, &str)| format!(".of-{name} {{ --hue: var(--hue-{}) }}\n", at % HUES);
+    let names = catalogue.services.iter().map(|it| it.name.as_str());
+    names.enumerate().map(hue).collect::<Vec<_>>().concat()
 }
 
 /// What is beside the page: all events and services.
@@ -108,12 +94,12 @@ fn opening(catalogue: &Catalogue, map: Option<&str>) -> String {
     let read = catalogue.events.iter().filter(|it| !it.readers.is_empty()).count();
     let ends = catalogue.events.iter().filter(|it| it.readers.is_empty()).count();
     let mut text = format!(
-        "<section aria-labelledby=\"top\"><h1 id=\"top\">Events</h1>\n<p class=\"sentence\">{services} tell each \
-         other {events}: {read} are read by somebody, and with {ends} a story may end.</p>\n\
-         <p class=\"do\"><b>What to do.</b> To use an event, read its fields and the <a href=\"#rules\">rules</a>, \
-         then <code>farandole new reaction</code>. Before you change one, look at \
-         <a href=\"#what-if\">what would break</a>. <span class=\"script\">Press <kbd>/</kbd> to find a \
-         field by its name, <kbd>?</kbd> for all keys.</span></p>\n",
+        "<section aria-labelledby=\"top\"><h1 id=\"top\">Events</h1>\n<p class=\"sentence\">\
+         {services} tell each other {events}: {read} are read by somebody, and with {ends} a story \
+         may end.</p>\n<p class=\"do\"><b>What to do.</b> To use an event, read its fields and the \
+         <a href=\"#rules\">rules</a>, then <code>farandole new reaction</code>. Before you change \
+         one, look at <a href=\"#what-if\">what would break</a>. <span class=\"script\">Press \
+         <kbd>/</kbd> to find a field by its name, <kbd>?</kbd> for all keys.</span></p>\n",
         services = phrase::count(catalogue.services.len(), "service", "services"),
         events = phrase::count(catalogue.events.len(), "kind of fact", "kinds of facts"),
     );
@@ -137,9 +123,9 @@ fn rules() -> String {
                     <dl class=\"sheet rules\">\n"
             .to_owned();
     for rule in &RULES {
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "<div><dt>{}</dt><dd>{} <a class=\"soft\" href=\"../guarantees.md\">{}</a></dd></div>\n",
+            "<div><dt>{}</dt><dd>{} <a class=\"soft\" href=\"../guarantees.md\">{}</a></dd></div>",
             escape(rule.title),
             escape(rule.text),
             rule.guarantee
@@ -166,9 +152,10 @@ fn wire(catalogue: &Catalogue) -> String {
     format!(
         "<section aria-labelledby=\"wire\"><h2 id=\"wire\">On the wire</h2>\n\
          <p>Each service has a topic, and each type of events a subject of its own in the registry \
-         (TopicRecordNameStrategy) with the compatibility {COMPATIBILITY}. The key is the order's id as text. \
-         The value is a zero byte, the schema's id in four bytes, and Avro.</p>\n\
-         <div class=\"sheet\">{}</div>\n<div class=\"sheet\">{}</div>\n<div class=\"sheet\">{}</div></section>\n",
+         (TopicRecordNameStrategy) with the compatibility {COMPATIBILITY}. The key is the order's id \
+         as text. The value is a zero byte, the schema's id in four bytes, and Avro.</p>\n\
+         <div class=\"sheet\">{}</div>\n<div class=\"sheet\">{}</div>\n\
+         <div class=\"sheet\">{}</div></section>\n",
         table("topics", "Topics", &["topic", "holds", "partitions", "kept"], &topics),
         table("plain-rows", "Headers of every event", &["header", "what"], &headers),
         table("plain-rows", "What dead letters have besides", &["header", "what"], &dead),

@@ -64,8 +64,8 @@ pub(super) fn article(catalogue: &Catalogue, event: &Event) -> String {
 fn doing(event: &Event) -> String {
     let command = format!("farandole new reaction SERVICE {}/{}", event.service, event.name);
     format!(
-        "<p class=\"do\">To read it: {}<span class=\"script\"> · <a href=\"#what-if\" data-ask=\"{}\">If it \
-         went, who breaks?</a></span></p>\n",
+        "<p class=\"do\">To read it: {}<span class=\"script\"> · <a href=\"#what-if\" \
+         data-ask=\"{}\">If it went, who breaks?</a></span></p>\n",
         code(&command),
         escape(&event.id()),
     )
@@ -192,8 +192,8 @@ fn field_row(event: &Event, field: &Field) -> String {
         )
     });
     format!(
-        "<tr id=\"{id}\" tabindex=-1><th scope=row style=\"--depth:{depth}\"><a href=\"#{id}\" class=path>{path}</a> \
-         <span class=type>{kind}</span>{marks}<p>{about}</p><td class=soft>v{since}{cells}",
+        "<tr id=\"{id}\" tabindex=-1><th scope=row style=\"--depth:{depth}\">\
+         <a href=\"#{id}\" class=path>{path}</a> <span class=type>{kind}</span>{marks}<p>{about}</p><td class=soft>v{since}{cells}",
         id = escape(&id),
         depth = field.depth,
         path = code(&field.path),

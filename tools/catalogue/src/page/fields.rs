@@ -17,8 +17,8 @@ pub(super) fn section(catalogue: &Catalogue) -> String {
     }
     let rows: Vec<String> = by_name.iter().map(|(name, all)| row(name, all)).collect();
     format!(
-        "<section aria-labelledby=\"fields\"><h2 id=\"fields\">Fields</h2>\n<p>The same name means the same \
-         thing, unless it says otherwise here.</p>\n<div class=\"sheet\">{}</div></section>\n",
+        "<section aria-labelledby=\"fields\"><h2 id=\"fields\">Fields</h2>\n<p>The same name means the \
+         same thing, unless it says otherwise here.</p>\n<div class=\"sheet\">{}</div></section>\n",
         table(
             "by-name",
             "Fields by name",

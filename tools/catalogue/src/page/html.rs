@@ -45,11 +45,11 @@ pub(super) fn link(to: &str, text: &str) -> String {
 
 /// A table with a head, that says what it is. On a small screen its rows become paragraphs, by its class.
 pub(super) fn table(class: &str, about: &str, heads: &[&str], rows: &[String]) -> String {
-    let heads: String = heads.iter().map(|it| format!("<th scope=col>{it}")).collect();
+    let heads: Vec<String> = heads.iter().map(|it| format!("<th scope=col>{it}")).collect();
+    let (about, heads, rows) = (escape(about), heads.concat(), rows.concat());
     format!(
-        "<table class={class}><caption>{}</caption><thead><tr>{heads}</thead><tbody>{}</tbody></table>\n",
-        escape(about),
-        rows.concat()
+        "<table class={class}><caption>{about}</caption><thead><tr>{heads}</thead>\
+         <tbody>{rows}</tbody></table>\n"
     )
 }
 

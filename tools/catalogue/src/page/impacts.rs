@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::html::{breakable, escape};
 use crate::impact::{Impact, impact};
-use crate::model::{Catalogue, Event};
+use crate::model::{Catalogue, Event, Service};
 
 /// Where the question is asked. Without a script the table of fields has the answer, too.
 pub(super) fn section(catalogue: &Catalogue) -> String {
@@ -31,18 +31,25 @@ pub(super) fn section(catalogue: &Catalogue) -> String {
         }
         choices.push_str("</optgroup>\n");
     }
-    let services: String = catalogue.services.iter().map(|it| {
-        format!("<li class=\"of-{0}\" data-service=\"{0}\"><span class=who>{1}</span> <span class=verdict></span>",
-            escape(&it.name), breakable(&it.name))
-    }).collect();
+    let service = |it: &Service| {
+        format!(
+            "<li class=\"of-{name}\" data-service=\"{name}\"><span class=who>{shown}</span> \
+             <span class=verdict></span>",
+            name = escape(&it.name),
+            shown = breakable(&it.name)
+        )
+    };
+    let services: Vec<String> = catalogue.services.iter().map(service).collect();
     format!(
         "<section aria-labelledby=\"what-if\"><h2 id=\"what-if\">If this went, who breaks?</h2>\n\
-         <noscript><p>A script answers this. Without one: who has a ● at a field breaks when it goes, and who \
-         waits for what they would have said waits in vain.</p></noscript>\n\
+         <noscript><p>A script answers this. Without one: who has a ● at a field breaks when it \
+         goes, and who waits for what they would have said waits in vain.</p></noscript>\n\
          <form class=\"script sheet asks\"><label for=\"gone\">If this were gone:</label> \
-         <select id=\"gone\"><option value=\"\">choose an event or a field</option>\n{choices}</select>\
-         <div aria-live=polite><p class=\"sentence\" id=\"verdict\">Nothing is chosen.</p>\
-         <ul class=\"plain verdicts\" id=\"verdicts\" hidden>{services}</ul></div></form></section>\n"
+         <select id=\"gone\"><option value=\"\">choose an event or a field</option>\n{choices}\
+         </select><div aria-live=polite><p class=\"sentence\" id=\"verdict\">Nothing is chosen.\
+         </p><ul class=\"plain verdicts\" id=\"verdicts\" hidden>{services}</ul></div></form>\
+         </section>\n",
+        services = services.concat()
     )
 }
 

@@ -11,8 +11,8 @@ use crate::phrase;
 pub(super) fn article(catalogue: &Catalogue, service: &Service) -> String {
     let name = escape(&service.name);
     let mut text = format!(
-        "<article class=\"of-{name}\" aria-labelledby=\"service-{name}\"><h3 id=\"service-{name}\" tabindex=\"-1\" \
-         class=\"who\">{}</h3>\n<p class=\"sentence\">{}</p>\n",
+        "<article class=\"of-{name}\" aria-labelledby=\"service-{name}\">\
+         <h3 id=\"service-{name}\" tabindex=\"-1\" class=\"who\">{}</h3>\n<p class=\"sentence\">{}</p>\n",
         breakable(&service.name),
         escape(&phrase::service(service)),
     );
@@ -39,7 +39,7 @@ pub(super) fn article(catalogue: &Catalogue, service: &Service) -> String {
     let readers: Vec<String> =
         catalogue.readers_of(&service.name).map(|(reader, _)| who(&reader.name)).collect();
     if !readers.is_empty() {
-        let _ = write!(text, "<p class=soft>Who listens to it: {}.</p>\n", readers.join(", "));
+        let _ = writeln!(text, "<p class=soft>Who listens to it: {}.</p>", readers.join(", "));
     }
     text + "</article>\n"
 }
