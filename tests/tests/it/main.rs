@@ -6,6 +6,7 @@ mod architecture;
 mod audit;
 mod books;
 mod calls;
+mod catalogue;
 mod chaos;
 mod conformance;
 mod crash_points;

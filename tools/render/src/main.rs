@@ -1,5 +1,7 @@
-//! Writes what follows from the services' declarations into the files that hold it: `make render`.
+//! Writes what follows from the services' declarations into the files that hold it: `make render`, and the
+//! catalogue of events: `make docs`.
 
+mod documents;
 mod regions;
 mod render;
 
@@ -11,7 +13,8 @@ use crate::render::Wrong;
 
 const HELP: &str = "\
 Writes what follows from the services' declarations into the files of the tree in this directory that
-hold it, between the lines `rendered by make render: NAME` and `end of what is rendered`.
+hold it, between the lines `rendered by make render: NAME` and `end of what is rendered`; and the catalogue
+of events, docs/catalogue and catalog-info.yaml, as a whole.
 
 Usage: farandole-render [--check]
 
@@ -21,9 +24,11 @@ Usage: farandole-render [--check]
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let (done, root) = (|()| ExitCode::SUCCESS, Path::new("."));
+    let write = || render::write(root).and_then(|()| documents::write(root));
+    let check = || render::check(root).and_then(|()| documents::check(root));
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => render::write(root).map(done),
-        ["--check"] => render::check(root).map(done),
+        [] => write().map(done),
+        ["--check"] => check().map(done),
         ["--help" | "-h"] => {
             println!("{HELP}");
             return ExitCode::SUCCESS;
@@ -47,6 +52,14 @@ mod tests {
     fn what_is_rendered_is_what_the_services_declare() {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
         if let Err(wrong) = render::check(root) {
+            panic!("{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_catalogue_is_what_the_services_declare() {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+        if let Err(wrong) = documents::check(root) {
             panic!("{wrong}");
         }
     }

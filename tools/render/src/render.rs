@@ -28,7 +28,7 @@ pub(crate) struct Region {
 pub(crate) enum Wrong {
     /// A file cannot be read or written; in another directory there are other files.
     #[error("{file}: {error}; is this the root of the tree?")]
-    File { file: &'static str, error: io::Error },
+    File { file: String, error: io::Error },
     /// The lines around the region are not both there.
     #[error("{file} has no lines `{BEGIN}{name}` and, below it, `{END}`")]
     NoRegion { file: &'static str, name: &'static str },
@@ -38,12 +38,26 @@ pub(crate) enum Wrong {
          {to_be:?}: run make render, and commit what it changes"
     )]
     Differs { file: &'static str, name: &'static str, line: usize, is: String, to_be: String },
+    /// A document is not what follows from the declarations, the schemas and the examples.
+    #[error(
+        "{file} is not what the services declare: run make docs, and commit what it changes.\n\
+         line {line} is    {is}\n{margin}is to be {to_be}",
+        margin = " ".repeat(line.to_string().len() + 6)
+    )]
+    Document { file: String, line: usize, is: String, to_be: String },
+    /// A document of what is there no more.
+    #[error("{0} belongs to no service: run make docs, and commit what it changes")]
+    Left(String),
+    /// The examples of events are none.
+    #[error(transparent)]
+    Examples(#[from] catalogue::InvalidExamples),
 }
 
 impl Region {
     fn read(&self, root: &Path) -> Result<String, Wrong> {
         let file = self.file;
-        fs::read_to_string(root.join(file)).map_err(|error| Wrong::File { file, error })
+        fs::read_to_string(root.join(file))
+            .map_err(|error| Wrong::File { file: file.to_owned(), error })
     }
 
     /// The file with this region as it is to be.
@@ -77,7 +91,8 @@ pub(crate) fn write(root: &Path) -> Result<(), Wrong> {
         let (file, text) = (region.file, region.read(root)?);
         let rendered = region.apply(&text, fleet())?;
         if rendered != text {
-            fs::write(root.join(file), rendered).map_err(|error| Wrong::File { file, error })?;
+            fs::write(root.join(file), rendered)
+                .map_err(|error| Wrong::File { file: file.to_owned(), error })?;
         }
     }
     Ok(())

@@ -1,0 +1,47 @@
+//! The catalogue of events: what services say to each other, for people and for machines.
+//!
+//! All of it follows from what there is: the services' declarations, the schemas in `schemas/`, the wire
+//! as [`contracts`] has it, and one real event of each type and version (`docs/catalogue/examples.json`).
+//! [`Catalogue::of`] puts that together, and [`files`] makes the files of it: a page that needs no
+//! server, its twin in Markdown, `AsyncAPI` documents, and what Backstage reads. Pure: who calls it reads
+//! and writes.
+
+mod asyncapi;
+mod backstage;
+mod difference;
+mod examples;
+mod fields;
+mod impact;
+mod markdown;
+mod model;
+mod page;
+mod phrase;
+mod rules;
+mod wire;
+mod yaml;
+
+pub use self::difference::{Change, changes};
+pub use self::examples::{Example, Examples, InvalidExamples};
+pub use self::fields::{Field, fields};
+pub use self::impact::{Impact, impact};
+pub use self::model::{Catalogue, Event, Reaction, Reader, Service, Use, Version};
+pub use self::wire::{HEADERS, Header, Holding, TOPIC_DEFAULTS, Topic, TopicDefaults, topics};
+
+/// The examples, from the root of the tree.
+pub const EXAMPLES: &str = "docs/catalogue/examples.json";
+
+/// All files of the catalogue: their paths from the root of the tree, and what is in them. `map` is a
+/// drawing of who says what to whom, as SVG, for the page.
+pub fn files(catalogue: &Catalogue, map: Option<&str>) -> Vec<(String, String)> {
+    let mut files = vec![
+        ("docs/catalogue/index.html".to_owned(), page::page(catalogue, map)),
+        ("docs/catalogue/README.md".to_owned(), markdown::markdown(catalogue)),
+        ("docs/catalogue/asyncapi/fleet.yaml".to_owned(), asyncapi::fleet(catalogue)),
+        ("catalog-info.yaml".to_owned(), backstage::catalog_info(catalogue)),
+    ];
+    files.extend(catalogue.services.iter().map(|service| {
+        let path = format!("docs/catalogue/asyncapi/{}.yaml", service.name);
+        (path, asyncapi::application(catalogue, service))
+    }));
+    files
+}

@@ -1,0 +1,163 @@
+//! The catalogue as one page: a document that can be read as it is, and in which a script finds and
+//! answers. It needs no server and asks for nothing.
+
+mod events;
+mod fields;
+mod html;
+mod impacts;
+mod services;
+
+use std::fmt::Write as _;
+
+use self::html::{code, data, escape, link, table};
+use crate::model::Catalogue;
+use crate::phrase;
+use crate::rules::RULES;
+use crate::wire::{COMPATIBILITY, DEAD_HEADERS, HEADERS, topics};
+
+const STYLE: &str = include_str!("page/style.css");
+const SCRIPT: &str = include_str!("page/script.js");
+const HEADER: &str = include_str!("page/header.html");
+const HELP: &str = include_str!("page/help.html");
+
+/// The page may ask for nothing but what is in it.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
+     script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+
+/// How many hues there are for services.
+const HUES: usize = 8;
+
+/// The page. `map` is a drawing of who says what to whom, as SVG.
+pub(crate) fn page(catalogue: &Catalogue, map: Option<&str>) -> String {
+    let mut page = String::new();
+    let _ = write!(
+        page,
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"data:,\">\n\
+         <title>Events · Farandole</title>\n<style>\n{STYLE}{hues}</style>\n</head>\n<body>\n{HEADER}",
+        hues = hues(catalogue),
+    );
+    page.push_str("<div class=\"frame\">\n");
+    page.push_str(&contents(catalogue));
+    page.push_str("<main id=\"main\" tabindex=\"-1\">\n");
+    page.push_str(&opening(catalogue, map));
+    page.push_str(&impacts::section(catalogue));
+    page.push_str(&rules());
+    page.push_str("<section aria-labelledby=\"events\"><h2 id=\"events\">Events</h2>\n");
+    for event in &catalogue.events {
+        page.push_str(&events::article(catalogue, event));
+    }
+    page.push_str(
+        "</section>\n<section aria-labelledby=\"services\"><h2 id=\"services\">Services</h2>\n",
+    );
+    for service in &catalogue.services {
+        page.push_str(&services::article(catalogue, service));
+    }
+    page.push_str("</section>\n");
+    page.push_str(&fields::section(catalogue));
+    page.push_str(&wire(catalogue));
+    page.push_str("</main>\n</div>\n");
+    page.push_str(HELP);
+    page.push_str(&data("impacts", &impacts::data(catalogue)));
+    let _ = write!(page, "<script>\n{SCRIPT}</script>\n</body>\n</html>\n");
+    page
+}
+
+/// Each service has a hue: that of its place.
+fn hues(catalogue: &Catalogue) -> String {
+    let hue =
+        |(at, name): (usize, &str)| format!(".of-{name} {{ --hue: var(--hue-{}) }}\n", at % HUES);
+    let names = catalogue.services.iter().map(|it| it.name.as_str());
+    names.enumerate().map(hue).collect::<Vec<_>>().concat()
+}
+
+/// What is beside the page: all events and services.
+fn contents(catalogue: &Catalogue) -> String {
+    let mut text = "<nav class=\"contents\" aria-label=\"Events and services\">\n".to_owned();
+    for service in &catalogue.services {
+        let name = escape(&service.name);
+        let _ = write!(
+            text,
+            "<p class=\"of-{name}\"><a class=\"who\" href=\"#service-{name}\">{name}</a></p><ul>"
+        );
+        for event in catalogue.events_of(&service.name) {
+            let _ = write!(text, "<li>{}", link(&event.id(), &event.name));
+        }
+        text.push_str("</ul>\n");
+    }
+    text + "</nav>\n"
+}
+
+fn opening(catalogue: &Catalogue, map: Option<&str>) -> String {
+    let read = catalogue.events.iter().filter(|it| !it.readers.is_empty()).count();
+    let ends = catalogue.events.iter().filter(|it| it.readers.is_empty()).count();
+    let mut text = format!(
+        "<section aria-labelledby=\"top\"><h1 id=\"top\">Events</h1>\n<p class=\"sentence\">\
+         {services} tell each other {events}: {read} are read by somebody, and with {ends} a story \
+         may end.</p>\n<p class=\"do\"><b>What to do.</b> To use an event, read its fields and the \
+         <a href=\"#rules\">rules</a>, then <code>farandole new reaction</code>. Before you change \
+         one, look at <a href=\"#what-if\">what would break</a>. <span class=\"script\">Press \
+         <kbd>/</kbd> to find a field by its name, <kbd>?</kbd> for all keys.</span></p>\n",
+        services = phrase::count(catalogue.services.len(), "service", "services"),
+        events = phrase::count(catalogue.events.len(), "kind of fact", "kinds of facts"),
+    );
+    if let Some(map) = map {
+        let _ = writeln!(text, "<figure class=\"map\">{map}</figure>");
+    }
+    let rows: Vec<String> = catalogue.events.iter().map(events::row).collect();
+    text.push_str("<div class=\"sheet\">");
+    text.push_str(&table(
+        "all",
+        "All events, and who reads them",
+        &["event", "says", "emitted by", "read by"],
+        &rows,
+    ));
+    text + "</div></section>\n"
+}
+
+fn rules() -> String {
+    let mut text =
+        "<section aria-labelledby=\"rules\"><h2 id=\"rules\">Rules for who reads events</h2>\n\
+                    <dl class=\"sheet rules\">\n"
+            .to_owned();
+    for rule in &RULES {
+        let _ = writeln!(
+            text,
+            "<div><dt>{}</dt><dd>{} <a class=\"soft\" href=\"../guarantees.md\">{}</a></dd></div>",
+            escape(rule.title),
+            escape(rule.text),
+            rule.guarantee
+        );
+    }
+    text + "</dl></section>\n"
+}
+
+fn wire(catalogue: &Catalogue) -> String {
+    let header =
+        |name: &str, about: &str| format!("<tr><th scope=row>{}<td>{}", code(name), escape(about));
+    let headers: Vec<String> = HEADERS.iter().map(|it| header(it.name, it.about)).collect();
+    let dead: Vec<String> = DEAD_HEADERS.iter().map(|(name, about)| header(name, about)).collect();
+    let topic = |it: &crate::wire::Topic| {
+        format!(
+            "<tr><th scope=row>{}<td>{}<td class=num>{}<td>{}",
+            code(&it.name),
+            escape(&it.about),
+            it.partitions,
+            phrase::kept(it.retention)
+        )
+    };
+    let topics: Vec<String> = topics(catalogue).iter().map(topic).collect();
+    format!(
+        "<section aria-labelledby=\"wire\"><h2 id=\"wire\">On the wire</h2>\n\
+         <p>Each service has a topic, and each type of events a subject of its own in the registry \
+         (TopicRecordNameStrategy) with the compatibility {COMPATIBILITY}. The key is the order's id \
+         as text. The value is a zero byte, the schema's id in four bytes, and Avro.</p>\n\
+         <div class=\"sheet\">{}</div>\n<div class=\"sheet\">{}</div>\n\
+         <div class=\"sheet\">{}</div></section>\n",
+        table("topics", "Topics", &["topic", "holds", "partitions", "kept"], &topics),
+        table("plain-rows", "Headers of every event", &["header", "what"], &headers),
+        table("plain-rows", "What dead letters have besides", &["header", "what"], &dead),
+    )
+}
