@@ -101,6 +101,22 @@ render: prerequisites ## Write what follows from the services' code: declaration
 	@cargo build --workspace --bin farandole-render
 	@$(TARGET_DIR)/debug/farandole-render
 
+.PHONY: docs
+docs: prerequisites ## Write the catalogue of events (docs/catalogue), and all else that follows from the declarations
+	@cargo build --workspace --bin farandole-render
+	@$(TARGET_DIR)/debug/farandole-render
+
+.PHONY: examples
+examples: prerequisites ## Record a real event of each type for the catalogue, and write the catalogue
+	cargo build --workspace --all-targets
+	FARANDOLE_RENDER=1 $(TARGET_DIR)/debug/farandole-stack exec -- \
+	  cargo test --quiet --package farandole-tests --test it -- catalogue::examples
+	@$(TARGET_DIR)/debug/farandole-render
+
+.PHONY: fuzz
+fuzz: prerequisites ## Make up what comes from outside, with LLVM's fuzzer, for ten minutes (FUZZ_SECONDS)
+	@tests/fuzz/run
+
 .PHONY: scaffold-check
 scaffold-check: prerequisites ## Add a service by the generator, and try it in a fleet (some minutes; needs a clean tree)
 	@tests/scaffold/check

@@ -6,6 +6,7 @@ use std::{fs, iter};
 
 use catalogue::{Catalogue, EXAMPLES, Examples, files};
 use declarations::{Schemas, fleet};
+use graph::Graph;
 
 use crate::render::Wrong;
 
@@ -21,7 +22,8 @@ fn documents(root: &Path) -> Result<Vec<(String, String)>, Wrong> {
         Err(error) => return Err(wrong(EXAMPLES, error)),
     };
     examples.check(&schemas)?;
-    Ok(files(&Catalogue::of(fleet(), &schemas, &examples), None))
+    let map = Graph::of(fleet().services()).svg();
+    Ok(files(&Catalogue::of(fleet(), &schemas, &examples), Some(&map)))
 }
 
 /// Writes all documents of the tree at `root`, and removes those of services that are gone.
