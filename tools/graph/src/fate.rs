@@ -23,7 +23,7 @@ pub(crate) struct Fate<'a> {
 }
 
 /// How a saga has ended with this status: its first word.
-fn end_of(status: &str) -> &str {
+pub(crate) fn end_of(status: &str) -> &str {
     status.split(' ').next().unwrap_or(status)
 }
 

@@ -54,6 +54,8 @@ pub enum Check {
     NoCompensation,
     /// Every failure leads to the compensations of what was done before.
     UnreachedCompensation,
+    /// When a saga has ended, each service's part of it ends, too.
+    Unsettled,
     /// What others wait for has a time.
     NoTime,
     /// Every wait has a deadline, or somebody who answers for it.
@@ -83,6 +85,7 @@ impl Check {
             Self::Uncaused => "uncaused",
             Self::NoCompensation => "no-compensation",
             Self::UnreachedCompensation => "unreached-compensation",
+            Self::Unsettled => "unsettled",
             Self::NoTime => "no-time",
             Self::EndlessWait => "endless-wait",
             Self::NoOwner => "no-owner",

@@ -123,16 +123,24 @@ const PLANTED: &[(&str, Plant, Expected)] = &[
         ("no-compensation", "inventory", "StockReserved", ""),
     ]),
     ("inventory does not hear of cancellations", |it| forget_read(it, "inventory", "OrderCancelled"),
-        &[("unreached-compensation", "inventory", "StockReleased", "nothing inventory reads leads to it")]),
+        &[("unsettled", "inventory", "", "\"reserved\""), ("unreached-compensation", "inventory", "StockReleased", "nothing inventory reads leads to it")]),
     ("inventory does not hear of cancellations, and says that something else leads it to release", |it| {
         forget_read(it, "inventory", "OrderCancelled");
         let read = read(it, "inventory", "ShipmentCreated");
         (read.leads_to, read.within_s) = (vec!["StockReleased".to_owned()], Some(5));
     }, &[
+        ("unsettled", "inventory", "", "\"reserved\""),
         ("unreached-compensation", "inventory", "StockReserved", "OrderCancelled"),
         ("unreached-compensation", "inventory", "StockReserved", "PaymentFailed"),
         ("unreached-compensation", "inventory", "StockReserved", "ShipmentFailed"),
     ]),
+    ("shipping does not hear of cancellations", |it| forget_read(it, "shipping", "OrderCancelled"),
+        &[("unsettled", "shipping", "", "\"awaiting_confirmation\" when a saga has ended as cancelled")]),
+    ("inventory does not hear of shipments", |it| {
+        forget_read(it, "inventory", "ShipmentCreated");
+        service(it, "inventory").statuses.retain(|it| !it.status.starts_with("shipped"));
+        service(it, "inventory").settles.insert("completed".to_owned(), vec!["void".to_owned()]);
+    }, &[("unsettled", "inventory", "", "\"reserved\" when a saga has ended as completed")]),
     ("a cancellation leads to no refund", |it| read(it, "payment", "OrderCancelled").leads_to.clear(),
         &[("unreached-compensation", "payment", "PaymentRefunded", "nothing payment reads leads to it")]),
     ("another event leads to the refund", |it| {
@@ -221,6 +229,53 @@ fn each_thing_that_is_wrong_is_found_and_nothing_else() {
         wanted.sort_unstable();
         assert_eq!(counted, wanted, "{name}: {found:#?}");
     }
+}
+
+/// Whatever a declaration says, it is missed when it is gone; but for what a service does for another
+/// reason as well.
+#[test]
+fn nothing_can_be_taken_away_without_a_finding() {
+    let mut tried = 0;
+    let mut try_without = |what: String, change: &dyn Fn(&mut [Declared])| {
+        let mut services = fleet();
+        change(&mut services);
+        assert_ne!(findings(&services), [], "without {what}");
+        tried += 1;
+    };
+    let whole = fleet();
+    for (at, it) in whole.iter().enumerate() {
+        let name = &it.service;
+        try_without(format!("{name}'s owner"), &|all| all[at].owner.clear());
+        for (of, emitted) in it.emits.iter().enumerate() {
+            let what = format!("{name}'s {}", emitted.event);
+            try_without(what, &|all| drop(all[at].emits.remove(of)));
+        }
+        for of in 0..it.compensates.len() {
+            try_without(format!("{name}'s compensation"), &|all| {
+                drop(all[at].compensates.remove(of));
+            });
+        }
+        for (of, read) in it.consumes.iter().enumerate() {
+            let what = format!("{} that {name} reads", read.event);
+            try_without(what.clone(), &|all| drop(all[at].consumes.remove(of)));
+            if read.within_s.is_some() {
+                try_without(format!("the time of {what}"), &|all| {
+                    all[at].consumes[of].within_s = None;
+                });
+            }
+            for led in &read.leads_to {
+                let others = it.consumes.iter().filter(|other| other.event != read.event);
+                let own_accord = super::own_accord(Graph::of(&whole));
+                let is_otherwise = others.clone().any(|other| other.leads_to.contains(led));
+                if !is_otherwise && !own_accord.contains(led.as_str()) {
+                    try_without(format!("{led} after {what}"), &|all| {
+                        all[at].consumes[of].leads_to.retain(|it| it != led);
+                    });
+                }
+            }
+        }
+    }
+    assert!(tried > 50, "{tried}");
 }
 
 #[test]

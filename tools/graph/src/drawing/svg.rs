@@ -11,7 +11,7 @@ use crate::Graph;
 
 /// How wide a letter of a label is at most, in the larger of its two sizes.
 const LETTER: usize = 14;
-/// The least distance between two lanes, and from the first to the edge.
+/// The least distance between two lanes, and from the outer ones to the edges.
 const PITCH: usize = 190;
 const MARGIN: usize = 110;
 /// Where the lanes begin, below the services' names.
@@ -84,6 +84,7 @@ fn rows<'a>(graph: Graph<'a>, edges: &'a [Edge<'a>]) -> Vec<Row<'a>> {
 /// Where everything is.
 struct Canvas {
     pitch: usize,
+    margin: usize,
     width: usize,
     /// Where the lanes end.
     bottom: usize,
@@ -94,15 +95,16 @@ impl Canvas {
         let longest = names.iter().map(|it| it.chars().count()).max().unwrap_or_default();
         let pitch = PITCH.max((longest + 1) * LETTER);
         let label = rows.iter().map(|it| it.event.chars().count()).max().unwrap_or_default();
-        let lanes = 2 * MARGIN + pitch * names.len().saturating_sub(1);
-        let width = lanes.max(label * LETTER + 2 * MARGIN);
+        let margin = MARGIN.max(pitch / 2);
+        let lanes = 2 * margin + pitch * names.len().saturating_sub(1);
+        let width = lanes.max(label * LETTER + 2 * margin);
         let sections = rows.chunk_by(|a, b| a.kind == b.kind).count();
         let bottom = TOP + sections * HEADING + rows.len() * ROW;
-        Self { pitch, width, bottom }
+        Self { pitch, margin, width, bottom }
     }
 
     fn lane(&self, at: usize) -> usize {
-        MARGIN + at * self.pitch
+        self.margin + at * self.pitch
     }
 
     fn opening(&self, description: &str) -> String {
@@ -195,7 +197,7 @@ impl Canvas {
         let too_long = left + GAP + event.chars().count() * LETTER > self.width - GAP;
         let (x, anchor) =
             if at_end || too_long { (right - GAP, "end") } else { (left + GAP, "start") };
-        let (y, event) = (y - 10, escaped(event));
+        let (y, event) = (y - 12, escaped(event));
         let _ = writeln!(svg, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">{event}</text>");
     }
 
@@ -320,6 +322,12 @@ mod tests {
                     _ => long <= x,
                 };
                 assert!(fits, "{line} of {width}");
+            }
+            for name in svg.split("<text class=\"name\"").skip(1) {
+                let x: usize = attribute(name, "x").unwrap().parse().unwrap();
+                let text = name.split('>').nth(1).unwrap().split('<').next().unwrap();
+                let half = text.chars().count() * LETTER / 2;
+                assert!(half <= x && x + half <= width, "{text} of {width}");
             }
         }
     }

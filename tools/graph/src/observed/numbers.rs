@@ -4,13 +4,16 @@ use super::sample::Event;
 use super::surroundings::Surroundings;
 
 /// Each service numbers a saga's events from 1, without gaps, and no number twice.
-pub(super) fn numbers(observer: &mut Observer<'_>, events: &[Event], around: &Surroundings<'_>) {
+pub(super) fn numbers(
+    observer: &mut Observer<'_>,
+    events: &mut [Event],
+    around: &Surroundings<'_>,
+) {
     let emitters: Vec<&str> = observer.kinds.iter().map(|(service, _)| *service).collect();
     let service = |event: &Event| emitters[usize::from(event.kind)];
-    let mut events: Vec<Event> = events.to_vec();
     events.sort_by_key(|it| (it.saga, service(it), it.sequence, it.offset));
     let mut before: Option<Event> = None;
-    for event in events {
+    for event in events.iter().copied() {
         let emitter = service(&event);
         let same_stream = |it: &Event| (it.saga, service(it)) == (event.saga, emitter);
         let last = before.replace(event).filter(same_stream);

@@ -12,7 +12,7 @@ use super::sample::{Event, Sample};
 use super::surroundings::Surroundings;
 use crate::Graph;
 
-/// Of how many events causes and numbers are looked at: 100 MB of them.
+/// Of how many events causes and numbers are looked at: 150 MB of them.
 const EVENTS_MAX: usize = 1_000_000;
 /// Of how many records that are no declared events it is remembered that they are there.
 const STRANGERS_MAX: usize = 100_000;
@@ -52,7 +52,8 @@ pub struct Observer<'a> {
     pub(super) kinds: Vec<(&'a str, &'a str)>,
     /// When each of these was seen last.
     pub(super) last: Vec<Option<Timestamp>>,
-    ids: SchemaIds,
+    /// The ids of the schemas of each of these; none if they are not known.
+    ids: Vec<Vec<i32>>,
     pub(super) tally: Tally,
     sample: Sample,
     /// The ids of what is in the topics and is told of as it is: what follows from it has a cause.
@@ -75,15 +76,19 @@ pub struct Observed {
 impl<'a> Observer<'a> {
     /// Holds what it sees against this graph. Events of which no schema id is known are not held
     /// against their schemas.
-    pub fn new(graph: Graph<'a>, ids: SchemaIds) -> Self {
+    pub fn new(graph: Graph<'a>, ids: &SchemaIds) -> Self {
         Self::with_room_for(EVENTS_MAX, graph, ids)
     }
 
-    pub(super) fn with_room_for(max: usize, graph: Graph<'a>, ids: SchemaIds) -> Self {
+    pub(super) fn with_room_for(max: usize, graph: Graph<'a>, ids: &SchemaIds) -> Self {
         let emitted = graph.emitted();
         let kinds: Vec<(&str, &str)> =
             emitted.map(|(service, it)| (service.service.as_str(), it.event.as_str())).collect();
         let last = vec![None; kinds.len()];
+        let id = |(service, event): &(&str, &str)| {
+            ids.get(&((*service).to_owned(), (*event).to_owned())).cloned().unwrap_or_default()
+        };
+        let ids = kinds.iter().map(id).collect();
         Self {
             graph,
             kinds,
@@ -118,10 +123,10 @@ impl<'a> Observer<'a> {
 
     fn take_event(&mut self, seen: &Seen<'_>, envelope: &Envelope) {
         let (id, event, owner) = (Some(envelope.id), &envelope.event_type, seen.owner);
-        let path = format!("{owner}/{event}");
+        let path = || format!("{owner}/{event}");
         if seen.key != Some(envelope.saga.to_string().as_bytes()) {
             let what = format!("The key of {event} in {} is not its subject.", seen.topic);
-            self.note(seen, id, Rule::BrokenHeader, &path, what);
+            self.note(seen, id, Rule::BrokenHeader, &path(), what);
         }
         if envelope.source.strip_prefix('/') != Some(owner) {
             let what = format!("{} writes to {}, which is {owner}'s.", envelope.source, seen.topic);
@@ -131,12 +136,12 @@ impl<'a> Observer<'a> {
         }
         let Some(kind) = self.kinds.iter().position(|kind| *kind == (owner, event)) else {
             let what = format!("{event} is in {}, and {owner} does not declare it.", seen.topic);
-            self.note(seen, id, Rule::UndeclaredType, &path, what);
+            self.note(seen, id, Rule::UndeclaredType, &path(), what);
             self.add_stranger(id);
             return;
         };
         self.last[kind] = self.last[kind].max(Some(envelope.time));
-        self.take_schema(seen, envelope, &path);
+        self.take_schema(seen, envelope, kind);
         self.sample.add(Event {
             saga: envelope.saga.0,
             id: envelope.id,
@@ -155,21 +160,20 @@ impl<'a> Observer<'a> {
         }
     }
 
-    fn take_schema(&mut self, seen: &Seen<'_>, envelope: &Envelope, path: &str) {
+    fn take_schema(&mut self, seen: &Seen<'_>, envelope: &Envelope, kind: usize) {
         let event = &envelope.event_type;
         let what = match frame_schema_id(seen.payload.unwrap_or_default()) {
             Err(_) => format!("{event} of {} has a payload that names no schema.", seen.owner),
-            Ok(id) => match self.ids.get(&(seen.owner.to_owned(), event.clone())) {
-                Some(known) if !known.contains(&id) => {
-                    format!(
-                        "{event} of {} is written by schema {id}, none of its versions.",
-                        seen.owner
-                    )
-                }
-                _ => return,
-            },
+            Ok(id) if self.ids[kind].is_empty() || self.ids[kind].contains(&id) => return,
+            Ok(id) => {
+                format!(
+                    "{event} of {} is written by schema {id}, none of its versions.",
+                    seen.owner
+                )
+            }
         };
-        self.note(seen, Some(envelope.id), Rule::UnknownSchema, path, what);
+        let path = format!("{}/{event}", seen.owner);
+        self.note(seen, Some(envelope.id), Rule::UnknownSchema, &path, what);
     }
 
     fn note(&mut self, seen: &Seen<'_>, id: Option<Uuid>, rule: Rule, path: &str, what: String) {
@@ -181,8 +185,8 @@ impl<'a> Observer<'a> {
     /// How all that was taken in differs from what is declared.
     pub fn finish(mut self, around: &Surroundings<'_>) -> Observed {
         let one_in = self.sample.one_in();
-        let events = std::mem::replace(&mut self.sample, Sample::of(0)).into_events();
-        numbers(&mut self, &events, around);
+        let mut events = std::mem::replace(&mut self.sample, Sample::of(0)).into_events();
+        numbers(&mut self, &mut events, around);
         causes(&mut self, &events, around);
         around.compare(&mut self);
         let mut left_out = Vec::new();

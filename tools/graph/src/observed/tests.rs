@@ -157,7 +157,7 @@ impl World {
             .emitted()
             .map(|(service, it)| ((service.service.clone(), it.event.clone()), vec![SCHEMA]))
             .collect();
-        let mut observer = Observer::with_room_for(self.room, graph, ids);
+        let mut observer = Observer::with_room_for(self.room, graph, &ids);
         for (offset, it) in (0..).zip(&self.records) {
             let headers: Vec<_> =
                 it.headers.iter().map(|(name, value)| (*name, Some(value.as_bytes()))).collect();

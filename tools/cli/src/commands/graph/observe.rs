@@ -118,7 +118,7 @@ impl Look {
         let names: Vec<String> = self.there.keys().cloned().collect();
         let whole = partitions(&self.brokers, &names)?;
         let mut progress = Progress::of(&whole);
-        let mut observer = Observer::new(Graph::of(&self.services), self.ids.clone());
+        let mut observer = Observer::new(Graph::of(&self.services), &self.ids);
         let mut horizons = Horizons::of(&whole);
         let windows = self.windows(&names, &whole)?;
         scan(&self.brokers, &windows, |record| {
