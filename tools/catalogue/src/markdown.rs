@@ -76,8 +76,8 @@ fn of_event(event: &Event, text: &mut String) {
         event.service,
         written(event),
     );
-    if !event.follows.is_empty() {
-        let _ = writeln!(text, "Said because of {}.", phrase::enumerate(&event.follows, "or"));
+    if let Some(cause) = phrase::cause(event, &str::to_owned) {
+        let _ = writeln!(text, "{cause}");
     }
     if !event.readers.is_empty() {
         text.push('\n');

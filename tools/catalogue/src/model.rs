@@ -88,6 +88,10 @@ pub struct Event {
     pub undone_by: Vec<String>,
     /// What leads to it, of what its service reads.
     pub follows: Vec<String>,
+    /// Whether a saga begins with it.
+    pub is_begin: bool,
+    /// Whether its service also says it when the time that a saga has is up.
+    pub is_at_deadline: bool,
     /// The field by which its events are told apart, if they are.
     pub told_apart_by: Option<String>,
 }
@@ -234,6 +238,8 @@ impl Event {
                 .collect(),
             undone_by: undoes.filter(|it| it.undoes == name).map(|it| it.event.clone()).collect(),
             follows: follows.map(|it| it.event.clone()).collect(),
+            is_begin: declared.begins.as_ref().is_some_and(|it| it.event == name),
+            is_at_deadline: is_at_deadline(declared, name),
             told_apart_by: emitted.and_then(|it| it.told_apart_by.clone()),
         }
     }
@@ -293,6 +299,13 @@ impl Version {
     }
 }
 
+/// Whether a service says this event in the status of a saga whose time was up.
+fn is_at_deadline(declared: &Declared, event: &str) -> bool {
+    let Some(begins) = &declared.begins else { return false };
+    let mut late = declared.statuses.iter().filter(|it| it.status == begins.timed_out);
+    begins.event != event && late.any(|it| it.has_said.iter().any(|said| said == event))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,6 +340,8 @@ mod tests {
         let refunded = catalogue.event("payment", "PaymentRefunded").unwrap();
         assert_eq!(refunded.undoes, ["PaymentCharged"]);
         assert_eq!(refunded.follows, ["OrderCancelled"]);
+        assert!(placed.is_begin && !placed.is_at_deadline);
+        assert!(catalogue.event("order", "OrderCancelled").unwrap().is_at_deadline);
     }
 
     #[test]

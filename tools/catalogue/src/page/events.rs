@@ -106,18 +106,19 @@ fn facts(event: &Event) -> String {
 
 /// What leads to it, and what it leads to.
 fn reactions(catalogue: &Catalogue, event: &Event) -> String {
-    let to = |name: &String| match catalogue.events.iter().find(|it| it.name == *name) {
+    let to = |name: &str| match catalogue.events.iter().find(|it| it.name == name) {
         Some(event) => link(&event.id(), &event.name),
         None => breakable(name),
     };
-    let links = |events: &[String]| events.iter().map(to).collect::<Vec<_>>().join(" or ");
+    let links = |events: &[String]| {
+        let links: Vec<String> = events.iter().map(|it| to(it)).collect();
+        phrase::enumerate(&links, "or")
+    };
     let mut items = Vec::new();
     if event.readers.is_empty() || !event.undoes.is_empty() {
         items.push(format!("<li>{}", escape(&phrase::fate(event))));
     }
-    if !event.follows.is_empty() {
-        items.push(format!("<li>Said because of {}.", links(&event.follows)));
-    }
+    items.extend(phrase::cause(event, &to).map(|cause| format!("<li>{cause}")));
     for reader in &event.readers {
         let reaction = &reader.reaction;
         let does = match reaction.leads_to.as_slice() {
