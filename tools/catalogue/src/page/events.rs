@@ -51,10 +51,10 @@ pub(super) fn article(catalogue: &Catalogue, event: &Event) -> String {
     text.push_str(&reactions(catalogue, event));
     text.push_str(&field_table(event));
     text.push_str(&versions(event));
-    text.push_str(&example(event.current()));
+    text.push_str(&example(event.current(), "A real one"));
     for older in event.versions.iter().filter(|it| it.number != event.current().number) {
         if older.example.is_some() {
-            text.push_str(&example(older));
+            text.push_str(&example(older, "One"));
         }
     }
     text + "</article>\n"
@@ -230,7 +230,7 @@ fn versions(event: &Event) -> String {
     format!("<h4>Versions</h4>\n{}", pairs.collect::<String>())
 }
 
-fn example(version: &Version) -> String {
+fn example(version: &Version, title: &str) -> String {
     let Some(example) = &version.example else {
         return "<p class=soft>No example is recorded yet: <code>make examples</code> does.</p>\n"
             .into();
@@ -241,7 +241,7 @@ fn example(version: &Version) -> String {
         .map(|(name, value)| format!("<tr><th scope=row>{}<td>{}", code(name), code(value)))
         .collect();
     format!(
-        "<details class=example><summary>A real one, of version {}</summary>\n\
+        "<details class=example><summary>{title}, of version {}</summary>\n\
          <pre tabindex=0 aria-label=\"Its fields as JSON\">{}</pre>\n{}\n<p class=soft>Its bytes:</p>\
          <pre class=hex tabindex=0 aria-label=\"Its bytes in hexadecimal\">{}</pre></details>\n",
         version.number,
