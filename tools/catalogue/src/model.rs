@@ -2,6 +2,7 @@
 
 use contracts::Declared;
 use declarations::{Fleet, Schema, Schemas};
+use graph::Graph;
 use serde_json::Value;
 
 use crate::examples::{Example, Examples};
@@ -14,6 +15,8 @@ pub struct Catalogue {
     pub services: Vec<Service>,
     /// Their events, those of a service together, in the order in which it declares them.
     pub events: Vec<Event>,
+    /// A drawing of who says what to whom, as SVG.
+    pub map: String,
 }
 
 /// A service.
@@ -142,7 +145,7 @@ impl Catalogue {
                 events.push(Event::of(declared, &emitted.event, versions, written, &services));
             }
         }
-        Self { services, events }
+        Self { services, events, map: Graph::of(fleet.services()).svg() }
     }
 
     /// The event of this type from this service.
