@@ -171,7 +171,8 @@ fn field_row(event: &Event, field: &Field) -> String {
     }
     if !field.values.is_empty() {
         let values: Vec<String> = field.values.iter().map(|it| code(it)).collect();
-        let _ = write!(about, " Today {}; more may come.", values.join(", "));
+        let more = if field.about.contains("more may come") { "" } else { "; more may come" };
+        let _ = write!(about, " Today {}{more}.", values.join(", "));
     }
     let mut marks = String::new();
     if field.is_personal {
