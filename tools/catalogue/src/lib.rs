@@ -25,7 +25,9 @@ pub use self::examples::{Example, Examples, InvalidExamples};
 pub use self::fields::{Field, fields};
 pub use self::impact::{Impact, impact};
 pub use self::model::{Catalogue, Event, Reaction, Reader, Service, Use, Version};
-pub use self::wire::{HEADERS, Header, Holding, TOPIC_DEFAULTS, Topic, TopicDefaults, topics};
+pub use self::wire::{
+    Form, HEADERS, Header, Holding, TOPIC_DEFAULTS, Topic, TopicDefaults, topics,
+};
 
 /// The examples, from the root of the tree.
 pub const EXAMPLES: &str = "docs/catalogue/examples.json";

@@ -58,10 +58,10 @@ fn overview(catalogue: &Catalogue, text: &mut String) {
 fn rules(text: &mut String) {
     text.push_str("\n## Rules for who reads events\n\n");
     for rule in &RULES {
-        let title = rule.title;
         // The headings of guarantees.md are links by their whole text; its top is near enough.
-        let _ =
-            writeln!(text, "- **{title}.** {} ([{}](../guarantees.md))", rule.text, rule.guarantee);
+        let guarantee = rule.guarantee.map(|it| format!(" ([{it}](../guarantees.md))"));
+        let guarantee = guarantee.unwrap_or_default();
+        let _ = writeln!(text, "- **{}.** {}{guarantee}", rule.title, rule.text);
     }
 }
 

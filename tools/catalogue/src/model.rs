@@ -139,7 +139,12 @@ impl Catalogue {
                     let example = examples.find(&it.service, &it.event_type, it.version);
                     Version::of(it.version, &schema, example.cloned())
                 };
-                let versions: Vec<Version> = versions.into_iter().flatten().map(version).collect();
+                let mut versions: Vec<Version> =
+                    versions.into_iter().flatten().map(version).collect();
+                // A service in another language may have no files here, and say its schema itself.
+                if let (true, Some(schema)) = (versions.is_empty(), &emitted.schema) {
+                    versions.push(Version::of(emitted.version.unwrap_or(1), schema, None));
+                }
                 let Some(newest) = versions.last() else { continue };
                 let written = emitted.version.unwrap_or(newest.number);
                 events.push(Event::of(declared, &emitted.event, versions, written, &services));
@@ -312,6 +317,7 @@ fn is_at_deadline(declared: &Declared, event: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn catalogue() -> Catalogue {
         Catalogue::of(&Fleet::embedded(), &Schemas::embedded(), &Examples::default())
@@ -345,6 +351,23 @@ mod tests {
         assert_eq!(refunded.follows, ["OrderCancelled"]);
         assert!(placed.is_begin && !placed.is_at_deadline);
         assert!(catalogue.event("order", "OrderCancelled").unwrap().is_at_deadline);
+    }
+
+    #[test]
+    fn a_service_without_files_says_its_schema_itself() {
+        let mut services = Fleet::embedded().services().to_vec();
+        let shipping = services.iter_mut().find(|it| it.service == "shipping").unwrap();
+        shipping.emits[0].event = "ShipmentSeen".to_owned();
+        let seen = |services: &[Declared]| {
+            let fleet = Fleet::new(services.to_vec()).unwrap();
+            let catalogue = Catalogue::of(&fleet, &Schemas::embedded(), &Examples::default());
+            catalogue.event("shipping", "ShipmentSeen").map(|it| it.current().about.clone())
+        };
+        assert_eq!(seen(&services), None);
+        let shipping = services.iter_mut().find(|it| it.service == "shipping").unwrap();
+        shipping.emits[0].schema =
+            Some(json!({"type": "record", "name": "ShipmentSeen", "doc": "Seen."}));
+        assert_eq!(seen(&services).as_deref(), Some("Seen."));
     }
 
     #[test]

@@ -123,12 +123,15 @@ fn rules() -> String {
                     <dl class=\"sheet rules\">\n"
             .to_owned();
     for rule in &RULES {
+        let guarantee = rule
+            .guarantee
+            .map(|it| format!(" <a class=\"soft\" href=\"../guarantees.md\">{it}</a>"));
         let _ = writeln!(
             text,
-            "<div><dt>{}</dt><dd>{} <a class=\"soft\" href=\"../guarantees.md\">{}</a></dd></div>",
+            "<div><dt>{}</dt><dd>{}{}</dd></div>",
             escape(rule.title),
             escape(rule.text),
-            rule.guarantee
+            guarantee.unwrap_or_default()
         );
     }
     text + "</dl></section>\n"
