@@ -25,16 +25,17 @@ pub use self::examples::{Example, Examples, InvalidExamples};
 pub use self::fields::{Field, fields};
 pub use self::impact::{Impact, impact};
 pub use self::model::{Catalogue, Event, Reaction, Reader, Service, Use, Version};
-pub use self::wire::{HEADERS, Header, Holding, TOPIC_DEFAULTS, Topic, TopicDefaults, topics};
+pub use self::wire::{
+    Form, HEADERS, Header, Holding, TOPIC_DEFAULTS, Topic, TopicDefaults, topics,
+};
 
 /// The examples, from the root of the tree.
 pub const EXAMPLES: &str = "docs/catalogue/examples.json";
 
-/// All files of the catalogue: their paths from the root of the tree, and what is in them. `map` is a
-/// drawing of who says what to whom, as SVG, for the page.
-pub fn files(catalogue: &Catalogue, map: Option<&str>) -> Vec<(String, String)> {
+/// All files of the catalogue: their paths from the root of the tree, and what is in them.
+pub fn files(catalogue: &Catalogue) -> Vec<(String, String)> {
     let mut files = vec![
-        ("docs/catalogue/index.html".to_owned(), page::page(catalogue, map)),
+        ("docs/catalogue/index.html".to_owned(), page::page(catalogue)),
         ("docs/catalogue/README.md".to_owned(), markdown::markdown(catalogue)),
         ("docs/catalogue/asyncapi/fleet.yaml".to_owned(), asyncapi::fleet(catalogue)),
         ("catalog-info.yaml".to_owned(), backstage::catalog_info(catalogue)),

@@ -58,10 +58,10 @@ fn overview(catalogue: &Catalogue, text: &mut String) {
 fn rules(text: &mut String) {
     text.push_str("\n## Rules for who reads events\n\n");
     for rule in &RULES {
-        let title = rule.title;
         // The headings of guarantees.md are links by their whole text; its top is near enough.
-        let _ =
-            writeln!(text, "- **{title}.** {} ([{}](../guarantees.md))", rule.text, rule.guarantee);
+        let guarantee = rule.guarantee.map(|it| format!(" ([{it}](../guarantees.md))"));
+        let guarantee = guarantee.unwrap_or_default();
+        let _ = writeln!(text, "- **{}.** {}{guarantee}", rule.title, rule.text);
     }
 }
 
@@ -76,8 +76,8 @@ fn of_event(event: &Event, text: &mut String) {
         event.service,
         written(event),
     );
-    if !event.follows.is_empty() {
-        let _ = writeln!(text, "Said because of {}.", phrase::enumerate(&event.follows, "or"));
+    if let Some(cause) = phrase::cause(event, &str::to_owned) {
+        let _ = writeln!(text, "{cause}");
     }
     if !event.readers.is_empty() {
         text.push('\n');

@@ -2,6 +2,7 @@
 
 use contracts::Declared;
 use declarations::{Fleet, Schema, Schemas};
+use graph::Graph;
 use serde_json::Value;
 
 use crate::examples::{Example, Examples};
@@ -14,6 +15,8 @@ pub struct Catalogue {
     pub services: Vec<Service>,
     /// Their events, those of a service together, in the order in which it declares them.
     pub events: Vec<Event>,
+    /// A drawing of who says what to whom, as SVG.
+    pub map: String,
 }
 
 /// A service.
@@ -88,6 +91,10 @@ pub struct Event {
     pub undone_by: Vec<String>,
     /// What leads to it, of what its service reads.
     pub follows: Vec<String>,
+    /// Whether a saga begins with it.
+    pub is_begin: bool,
+    /// Whether its service also says it when the time that a saga has is up.
+    pub is_at_deadline: bool,
     /// The field by which its events are told apart, if they are.
     pub told_apart_by: Option<String>,
 }
@@ -132,13 +139,18 @@ impl Catalogue {
                     let example = examples.find(&it.service, &it.event_type, it.version);
                     Version::of(it.version, &schema, example.cloned())
                 };
-                let versions: Vec<Version> = versions.into_iter().flatten().map(version).collect();
+                let mut versions: Vec<Version> =
+                    versions.into_iter().flatten().map(version).collect();
+                // A service in another language may have no files here, and say its schema itself.
+                if let (true, Some(schema)) = (versions.is_empty(), &emitted.schema) {
+                    versions.push(Version::of(emitted.version.unwrap_or(1), schema, None));
+                }
                 let Some(newest) = versions.last() else { continue };
                 let written = emitted.version.unwrap_or(newest.number);
                 events.push(Event::of(declared, &emitted.event, versions, written, &services));
             }
         }
-        Self { services, events }
+        Self { services, events, map: Graph::of(fleet.services()).svg() }
     }
 
     /// The event of this type from this service.
@@ -234,6 +246,8 @@ impl Event {
                 .collect(),
             undone_by: undoes.filter(|it| it.undoes == name).map(|it| it.event.clone()).collect(),
             follows: follows.map(|it| it.event.clone()).collect(),
+            is_begin: declared.begins.as_ref().is_some_and(|it| it.event == name),
+            is_at_deadline: is_at_deadline(declared, name),
             told_apart_by: emitted.and_then(|it| it.told_apart_by.clone()),
         }
     }
@@ -293,9 +307,17 @@ impl Version {
     }
 }
 
+/// Whether a service says this event in the status of a saga whose time was up.
+fn is_at_deadline(declared: &Declared, event: &str) -> bool {
+    let Some(begins) = &declared.begins else { return false };
+    let mut late = declared.statuses.iter().filter(|it| it.status == begins.timed_out);
+    begins.event != event && late.any(|it| it.has_said.iter().any(|said| said == event))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn catalogue() -> Catalogue {
         Catalogue::of(&Fleet::embedded(), &Schemas::embedded(), &Examples::default())
@@ -327,6 +349,25 @@ mod tests {
         let refunded = catalogue.event("payment", "PaymentRefunded").unwrap();
         assert_eq!(refunded.undoes, ["PaymentCharged"]);
         assert_eq!(refunded.follows, ["OrderCancelled"]);
+        assert!(placed.is_begin && !placed.is_at_deadline);
+        assert!(catalogue.event("order", "OrderCancelled").unwrap().is_at_deadline);
+    }
+
+    #[test]
+    fn a_service_without_files_says_its_schema_itself() {
+        let mut services = Fleet::embedded().services().to_vec();
+        let shipping = services.iter_mut().find(|it| it.service == "shipping").unwrap();
+        shipping.emits[0].event = "ShipmentSeen".to_owned();
+        let seen = |services: &[Declared]| {
+            let fleet = Fleet::new(services.to_vec()).unwrap();
+            let catalogue = Catalogue::of(&fleet, &Schemas::embedded(), &Examples::default());
+            catalogue.event("shipping", "ShipmentSeen").map(|it| it.current().about.clone())
+        };
+        assert_eq!(seen(&services), None);
+        let shipping = services.iter_mut().find(|it| it.service == "shipping").unwrap();
+        shipping.emits[0].schema =
+            Some(json!({"type": "record", "name": "ShipmentSeen", "doc": "Seen."}));
+        assert_eq!(seen(&services).as_deref(), Some("Seen."));
     }
 
     #[test]

@@ -27,8 +27,8 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
 /// How many hues there are for services.
 const HUES: usize = 8;
 
-/// The page. `map` is a drawing of who says what to whom, as SVG.
-pub(crate) fn page(catalogue: &Catalogue, map: Option<&str>) -> String {
+/// The page.
+pub(crate) fn page(catalogue: &Catalogue) -> String {
     let mut page = String::new();
     let _ = write!(
         page,
@@ -42,7 +42,7 @@ pub(crate) fn page(catalogue: &Catalogue, map: Option<&str>) -> String {
     page.push_str("<div class=\"frame\">\n");
     page.push_str(&contents(catalogue));
     page.push_str("<main id=\"main\" tabindex=\"-1\">\n");
-    page.push_str(&opening(catalogue, map));
+    page.push_str(&opening(catalogue));
     page.push_str(&impacts::section(catalogue));
     page.push_str(&rules());
     page.push_str("<section aria-labelledby=\"events\"><h2 id=\"events\">Events</h2>\n");
@@ -90,7 +90,7 @@ fn contents(catalogue: &Catalogue) -> String {
     text + "</nav>\n"
 }
 
-fn opening(catalogue: &Catalogue, map: Option<&str>) -> String {
+fn opening(catalogue: &Catalogue) -> String {
     let read = catalogue.events.iter().filter(|it| !it.readers.is_empty()).count();
     let ends = catalogue.events.iter().filter(|it| it.readers.is_empty()).count();
     let mut text = format!(
@@ -103,9 +103,9 @@ fn opening(catalogue: &Catalogue, map: Option<&str>) -> String {
         services = phrase::count(catalogue.services.len(), "service", "services"),
         events = phrase::count(catalogue.events.len(), "kind of fact", "kinds of facts"),
     );
-    if let Some(map) = map {
-        let _ = writeln!(text, "<figure class=\"map\">{map}</figure>");
-    }
+    // Within HTML it needs no namespace, and so the page has no address in it.
+    let map = catalogue.map.replace(" xmlns=\"http://www.w3.org/2000/svg\"", "");
+    let _ = writeln!(text, "<figure class=\"map\">{map}</figure>");
     let rows: Vec<String> = catalogue.events.iter().map(events::row).collect();
     text.push_str("<div class=\"sheet\">");
     text.push_str(&table(
@@ -123,12 +123,15 @@ fn rules() -> String {
                     <dl class=\"sheet rules\">\n"
             .to_owned();
     for rule in &RULES {
+        let guarantee = rule
+            .guarantee
+            .map(|it| format!(" <a class=\"soft\" href=\"../guarantees.md\">{it}</a>"));
         let _ = writeln!(
             text,
-            "<div><dt>{}</dt><dd>{} <a class=\"soft\" href=\"../guarantees.md\">{}</a></dd></div>",
+            "<div><dt>{}</dt><dd>{}{}</dd></div>",
             escape(rule.title),
             escape(rule.text),
-            rule.guarantee
+            guarantee.unwrap_or_default()
         );
     }
     text + "</dl></section>\n"

@@ -71,6 +71,21 @@ pub(crate) fn fate(event: &Event) -> String {
     }
 }
 
+/// Why an event is said, in a sentence. `link` is how another event is named.
+pub(crate) fn cause(event: &Event, link: &dyn Fn(&str) -> String) -> Option<String> {
+    let mut causes: Vec<String> = event.follows.iter().map(|it| link(it)).collect();
+    if event.is_begin {
+        return Some("A story begins with it.".to_owned());
+    }
+    if causes.is_empty() && !event.is_at_deadline {
+        return None;
+    }
+    if event.is_at_deadline {
+        causes.push("when the time is up".to_owned());
+    }
+    Some(format!("Said on {}.", enumerate(&causes, "or")))
+}
+
 /// What a service is, in a sentence.
 pub(crate) fn service(service: &Service) -> String {
     let mut about = service.about.chars();

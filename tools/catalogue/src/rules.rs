@@ -6,12 +6,12 @@ pub(crate) struct Rule {
     pub(crate) title: &'static str,
     /// What holds, and what follows.
     pub(crate) text: &'static str,
-    /// The guarantee behind it, in docs/guarantees.md.
-    pub(crate) guarantee: &'static str,
+    /// The guarantee behind it, in docs/guarantees.md, if one is.
+    pub(crate) guarantee: Option<&'static str>,
 }
 
 const fn rule(title: &'static str, text: &'static str, guarantee: &'static str) -> Rule {
-    Rule { title, text, guarantee }
+    Rule { title, text, guarantee: Some(guarantee) }
 }
 
 /// The rules, in the order in which one meets them.
@@ -39,7 +39,7 @@ pub(crate) const RULES: [Rule; 9] = [
         "Skip what is meant for others",
         "A record with the header farandole_target_group is for the consumer group that it names. All \
          others pass it over.",
-        "G5",
+        "G2",
     ),
     rule(
         "The type is in the header",
@@ -65,12 +65,12 @@ pub(crate) const RULES: [Rule; 9] = [
          topic; say what you have to say as an event of your own.",
         "G9",
     ),
-    rule(
-        "Personal data stays where it is",
-        "Fields that are marked hold personal data. Copy them nowhere that you don't have to, and not \
+    Rule {
+        title: "Personal data stays where it is",
+        text: "Fields that are marked hold personal data. Copy them nowhere that you don't have to, and not \
          into logs.",
-        "G9",
-    ),
+        guarantee: None,
+    },
 ];
 
 #[cfg(test)]
@@ -80,8 +80,8 @@ mod tests {
     #[test]
     fn each_rule_names_a_guarantee_that_there_is() {
         let guarantees = include_str!("../../../docs/guarantees.md");
-        for rule in &RULES {
-            assert!(guarantees.contains(&format!("\n## {} ", rule.guarantee)), "{}", rule.title);
+        for guarantee in RULES.iter().filter_map(|it| it.guarantee) {
+            assert!(guarantees.contains(&format!("\n## {guarantee} ")), "{guarantee}");
         }
     }
 }

@@ -6,7 +6,6 @@ use std::{fs, iter};
 
 use catalogue::{Catalogue, EXAMPLES, Examples, files};
 use declarations::{Schemas, fleet};
-use graph::Graph;
 
 use crate::render::Wrong;
 
@@ -22,8 +21,7 @@ fn documents(root: &Path) -> Result<Vec<(String, String)>, Wrong> {
         Err(error) => return Err(wrong(EXAMPLES, error)),
     };
     examples.check(&schemas)?;
-    let map = Graph::of(fleet().services()).svg();
-    Ok(files(&Catalogue::of(fleet(), &schemas, &examples), Some(&map)))
+    Ok(files(&Catalogue::of(fleet(), &schemas, &examples)))
 }
 
 /// Writes all documents of the tree at `root`, and removes those of services that are gone.

@@ -78,7 +78,7 @@ fn message(event: &Event, version: &Version) -> Yaml {
     if let Some(example) = &version.example {
         let example = Yaml::map([
             ("name", Yaml::from(format!("{}.v{}", event.name, version.number))),
-            ("summary", "A real one, with stable ids and times.".into()),
+            ("summary", "With stable ids and times.".into()),
             ("headers", json!(example.headers).into()),
             ("payload", example.value.clone().into()),
         ]);

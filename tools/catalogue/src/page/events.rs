@@ -51,10 +51,10 @@ pub(super) fn article(catalogue: &Catalogue, event: &Event) -> String {
     text.push_str(&reactions(catalogue, event));
     text.push_str(&field_table(event));
     text.push_str(&versions(event));
-    text.push_str(&example(event.current()));
+    text.push_str(&example(event.current(), "A real one"));
     for older in event.versions.iter().filter(|it| it.number != event.current().number) {
         if older.example.is_some() {
-            text.push_str(&example(older));
+            text.push_str(&example(older, "One"));
         }
     }
     text + "</article>\n"
@@ -106,18 +106,19 @@ fn facts(event: &Event) -> String {
 
 /// What leads to it, and what it leads to.
 fn reactions(catalogue: &Catalogue, event: &Event) -> String {
-    let to = |name: &String| match catalogue.events.iter().find(|it| it.name == *name) {
+    let to = |name: &str| match catalogue.events.iter().find(|it| it.name == name) {
         Some(event) => link(&event.id(), &event.name),
         None => breakable(name),
     };
-    let links = |events: &[String]| events.iter().map(to).collect::<Vec<_>>().join(" or ");
+    let links = |events: &[String]| {
+        let links: Vec<String> = events.iter().map(|it| to(it)).collect();
+        phrase::enumerate(&links, "or")
+    };
     let mut items = Vec::new();
     if event.readers.is_empty() || !event.undoes.is_empty() {
         items.push(format!("<li>{}", escape(&phrase::fate(event))));
     }
-    if !event.follows.is_empty() {
-        items.push(format!("<li>Said because of {}.", links(&event.follows)));
-    }
+    items.extend(phrase::cause(event, &to).map(|cause| format!("<li>{cause}")));
     for reader in &event.readers {
         let reaction = &reader.reaction;
         let does = match reaction.leads_to.as_slice() {
@@ -170,7 +171,8 @@ fn field_row(event: &Event, field: &Field) -> String {
     }
     if !field.values.is_empty() {
         let values: Vec<String> = field.values.iter().map(|it| code(it)).collect();
-        let _ = write!(about, " Today {}; more may come.", values.join(", "));
+        let more = if field.about.contains("more may come") { "" } else { "; more may come" };
+        let _ = write!(about, " Today {}{more}.", values.join(", "));
     }
     let mut marks = String::new();
     if field.is_personal {
@@ -229,7 +231,7 @@ fn versions(event: &Event) -> String {
     format!("<h4>Versions</h4>\n{}", pairs.collect::<String>())
 }
 
-fn example(version: &Version) -> String {
+fn example(version: &Version, title: &str) -> String {
     let Some(example) = &version.example else {
         return "<p class=soft>No example is recorded yet: <code>make examples</code> does.</p>\n"
             .into();
@@ -240,7 +242,7 @@ fn example(version: &Version) -> String {
         .map(|(name, value)| format!("<tr><th scope=row>{}<td>{}", code(name), code(value)))
         .collect();
     format!(
-        "<details class=example><summary>A real one, of version {}</summary>\n\
+        "<details class=example><summary>{title}, of version {}</summary>\n\
          <pre tabindex=0 aria-label=\"Its fields as JSON\">{}</pre>\n{}\n<p class=soft>Its bytes:</p>\
          <pre class=hex tabindex=0 aria-label=\"Its bytes in hexadecimal\">{}</pre></details>\n",
         version.number,

@@ -120,7 +120,7 @@
     for (const how of ['b', 'a', 'u']) verdicts.append(...services.filter((item) => item.dataset.hit === how));
     const what = gone.selectedOptions[0].textContent.trim().replace('all of ', '');
     const broken = document.createElement('em');
-    broken.textContent = hit.b.length ? `${hit.b.join(', ')} would break` : '';
+    broken.textContent = hit.b.length ? `${hit.b.join(', ').replace(/, ([^,]*)$/, ' and $1')} would break` : '';
     verdict.replaceChildren(`Without ${what}, `, broken, hit.b.length ? '. ' : 'nobody would break. ',
       impact.refused ? 'The registry refuses it: old readers could not read the next version.' : '');
   };

@@ -13,7 +13,7 @@ use crate::support::catalogue;
 const SPECIFICATION: &str = include_str!("../asyncapi-3.1.0.json");
 
 fn documents() -> Vec<(String, Value)> {
-    let files = files(&catalogue(), None).into_iter();
+    let files = files(&catalogue()).into_iter();
     let documents = files.filter(|(path, _)| path.contains("/asyncapi/"));
     documents.map(|(path, text)| (path, serde_saphyr::from_str(&text).unwrap())).collect()
 }

@@ -33,7 +33,7 @@ fn every_link_leads_somewhere_and_no_id_is_there_twice() {
     twice.sort_unstable();
     twice.dedup_by(|a, b| a != b);
     assert_eq!(ids.len(), distinct.len(), "{twice:?}");
-    let files: Vec<String> = files(&catalogue(), None).into_iter().map(|(path, _)| path).collect();
+    let files: Vec<String> = files(&catalogue()).into_iter().map(|(path, _)| path).collect();
     let documents = ["../guarantees.md", "../operations.md"];
     for link in values(&page, "href") {
         let known = match link.strip_prefix('#') {
@@ -63,7 +63,7 @@ fn what_declarations_and_schemas_say_is_text_and_no_html() {
     services[0].owner = "<b>orders</b>".to_owned();
     let fleet = Fleet::new(services).unwrap();
     let catalogue = Catalogue::of(&fleet, &Schemas::embedded(), &Examples::default());
-    for (path, text) in files(&catalogue, None) {
+    for (path, text) in files(&catalogue) {
         let html = !path.ends_with("html")
             || !text.contains("<script>alert") && !text.contains("<b>orders");
         assert!(html, "{path}");
@@ -79,7 +79,7 @@ fn a_fleet_with_one_more_service_has_it_in_all_files() {
     services.push(applause);
     let fleet = Fleet::new(services).unwrap();
     let catalogue = Catalogue::of(&fleet, &Schemas::embedded(), &Examples::default());
-    let files = files(&catalogue, None);
+    let files = files(&catalogue);
     assert!(files.iter().any(|(path, _)| path == "docs/catalogue/asyncapi/applause.yaml"));
     for (path, text) in files.iter().filter(|(path, _)| !path.contains("asyncapi/")) {
         assert!(text.contains("applause"), "{path}");

@@ -20,6 +20,6 @@ pub(crate) fn catalogue() -> Catalogue {
 
 /// A file of a catalogue.
 pub(crate) fn file(catalogue: &Catalogue, path: &str) -> String {
-    let files = files(catalogue, None);
+    let files = files(catalogue);
     files.into_iter().find(|(name, _)| name == path).unwrap().1
 }
