@@ -19,6 +19,10 @@ pub const RELEASED: &str = "schemas/released.json";
 /// Where it says which findings are accepted, why, and until when.
 pub const ACCEPTED: &str = "contracts/accepted.toml";
 
+/// The accepted findings of the tree that this was built from.
+const EMBEDDED_ACCEPTED: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../contracts/accepted.toml"));
+
 /// What is before a service's name in the namespace of its events.
 const NAMESPACE: &str = "farandole.";
 
@@ -178,9 +182,12 @@ impl Tree {
         Self::of_schemas(&Schemas::embedded(), declarations::fleet())
     }
 
-    /// These schemas, and what the services of this fleet read by their declarations.
+    /// These schemas, and what the services of this fleet read by their declarations. What is accepted is
+    /// what was when this was built.
     pub fn of_schemas(schemas: &Schemas, fleet: &Fleet) -> Self {
-        let mut tree = Self::default();
+        let accepted = toml::from_str::<AcceptedFile>(EMBEDDED_ACCEPTED);
+        let accepted = accepted.map(|file| file.accepted).unwrap_or_default();
+        let mut tree = Self { accepted, ..Self::default() };
         for schema in schemas.by_event().flatten() {
             let source = Source { file: None, text: schema.text.clone() };
             let of = Writer::new(&schema.service, &schema.event_type, schema.version, source);
@@ -191,6 +198,18 @@ impl Tree {
             tree.declared.push(declared.clone());
         }
         tree.sort();
+        tree
+    }
+
+    /// These schemas alone, whether or not they are all that the fleet has: who reads them, and not what
+    /// else there is to be said of the fleet.
+    pub fn of_schemas_alone(schemas: &Schemas, fleet: &Fleet) -> Self {
+        let mut tree = Self::of_schemas(schemas, fleet);
+        tree.declared.clear();
+        let Self { writers, readers, .. } = &mut tree;
+        let has =
+            |it: &Reader| writers.iter().any(|of| it.from == of.service && it.event == of.event);
+        readers.retain(has);
         tree
     }
 
@@ -299,5 +318,15 @@ pub(crate) fn is_same_json(one: &str, other: &str) -> bool {
     match (serde_json::from_str::<Json>(one), serde_json::from_str::<Json>(other)) {
         (Ok(one), Ok(other)) => one == other,
         _ => one == other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_embedded_is_a_list_of_accepted_findings() {
+        toml::from_str::<AcceptedFile>(EMBEDDED_ACCEPTED).unwrap();
     }
 }

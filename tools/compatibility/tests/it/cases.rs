@@ -175,12 +175,6 @@ fn fields() -> Vec<Case> {
             &[id()],
             &["R03 risky total"],
         ),
-        pair(
-            "a field is removed and added again with another type",
-            &[id()],
-            &[id(), d("n", "string", json!(""))],
-            &[],
-        ),
         Case {
             name: "a field is removed, and comes again with another type",
             versions: vec![
