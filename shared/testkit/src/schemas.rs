@@ -116,7 +116,10 @@ impl Reads {
 
 /// The newest version of each schema in `schemas/`: its service, its event type, its text.
 pub fn released() -> Vec<(String, String, String)> {
-    let services = names(&root().join("schemas"), |folder| Some(folder));
+    let schemas = root().join("schemas");
+    // Beside the services' folders there is the list of what is released.
+    let is_folder = |name: &String| schemas.join(name).is_dir();
+    let services = names(&schemas, |name| Some(name)).into_iter().filter(is_folder);
     let of = |service: String| {
         let folder = root().join("schemas").join(&service);
         let events = names(&folder, |file| Some(file.split_once(".v")?.0));
@@ -125,7 +128,7 @@ pub fn released() -> Vec<(String, String, String)> {
             (service.clone(), event, newest)
         })
     };
-    services.into_iter().flat_map(of).collect()
+    services.flat_map(of).collect()
 }
 
 /// All versions of each schema in `schemas/`, oldest first: its service, its event type, its text.

@@ -55,7 +55,7 @@ pub(crate) fn enums(schema: &Schema) -> Vec<Draft> {
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
     let mut visit = |path: &Path, field: &Field| {
-        for of in leaves(schema, &field.of) {
+        for of in leaves(&field.of) {
             if let Shape::Named(name) = &of.shape
                 && matches!(schema.definition(of).shape, Shape::Enum { .. })
                 && seen.insert(name.clone())
@@ -73,10 +73,10 @@ pub(crate) fn enums(schema: &Schema) -> Vec<Draft> {
 }
 
 /// The types that a field is of, without those within records.
-fn leaves<'a>(schema: &'a Schema, of: &'a Type) -> Vec<&'a Type> {
+fn leaves(of: &Type) -> Vec<&Type> {
     match &of.shape {
-        Shape::Array(of) | Shape::Map(of) => leaves(schema, of),
-        Shape::Union(branches) => branches.iter().flat_map(|it| leaves(schema, it)).collect(),
+        Shape::Array(of) | Shape::Map(of) => leaves(of),
+        Shape::Union(branches) => branches.iter().flat_map(|it| leaves(it)).collect(),
         _ => vec![of],
     }
 }
@@ -105,7 +105,7 @@ pub(crate) fn reliance(reader: &Schema) -> Vec<Draft> {
         if !field.aliases.is_empty() {
             push(path, &field.at, format!("it has the alias {}", field.aliases.join(", ")));
         }
-        for of in leaves(reader, &field.of) {
+        for of in leaves(&field.of) {
             if let Shape::Enum { default: Some(default), .. } = &reader.definition(of).shape {
                 push(path, &field.at, format!("its enum has the default {default}"));
             }

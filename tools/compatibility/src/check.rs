@@ -176,33 +176,28 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// A finding about a version.
+    /// A finding about a version, and those of its readers who name what it is about.
     fn about_writer(&mut self, draft: Draft, writer: &Writer, readers: &[&Reader]) {
         if !self.rules.has(draft.rule) {
             return;
         }
-        let paths = [Some(&draft.path), draft.before.as_ref()];
-        let names =
-            |reader: &&&Reader| paths.iter().flatten().any(|path| use_of(reader, path).is_some());
-        let users: Vec<&&Reader> = readers.iter().filter(names).collect();
+        let paths: Vec<&Path> = [&draft.path].into_iter().chain(&draft.before).collect();
+        let use_at = |reader: &Reader| paths.iter().find_map(|path| use_of(reader, path));
+        let named: Vec<(&Reader, User)> =
+            readers.iter().filter_map(|reader| Some((*reader, use_at(reader)?))).collect();
         let verdict = match draft.grade {
             Grade::Note => Verdict::Note,
             Grade::Risky => Verdict::Risky,
-            Grade::Broken => Verdict::Broken,
-            Grade::IfRead if users.is_empty() => Verdict::Risky,
-            Grade::IfRead => Verdict::Broken,
+            Grade::IfRead if named.is_empty() => Verdict::Risky,
+            Grade::Broken | Grade::IfRead => Verdict::Broken,
         };
         if verdict == Verdict::Broken {
-            for (user, path) in
-                users.iter().flat_map(|user| paths.iter().flatten().map(move |it| (user, it)))
-            {
-                self.hurt.push((user.path(&""), (*path).clone()));
-            }
+            let hurt = named.iter().flat_map(|(reader, _)| {
+                paths.iter().map(|path| (reader.path(&""), (*path).clone()))
+            });
+            self.hurt.extend(hurt);
         }
-        let who = |reader: &&&Reader| paths.iter().flatten().find_map(|path| use_of(reader, path));
-        let users: Vec<User> = users.iter().filter_map(who).collect();
-        // A note is for who tells something apart; who merely reads it is not hurt by it.
-        let users = if draft.rule == Rule::R37 { Vec::new() } else { users };
+        let users = named.into_iter().map(|(_, user)| user).collect();
         let place = writer.source.place(&draft.at);
         self.push(finding(draft, verdict, |path| writer.path(path), place, users));
     }

@@ -6,8 +6,7 @@ pub(crate) fn line_of(text: &str, pointer: &str) -> u32 {
     let mut scan = Scan { bytes: text.as_bytes(), at: 0, wanted: pointer, found: None };
     let _ = scan.value(&mut String::new());
     let before = &text.as_bytes()[..scan.found.unwrap_or(0)];
-    let lines = before.iter().filter(|byte| **byte == b'\n').count();
-    u32::try_from(lines).unwrap_or(u32::MAX).saturating_add(1)
+    u32::try_from(before.split(|byte| *byte == b'\n').count()).unwrap_or(u32::MAX)
 }
 
 struct Scan<'a> {

@@ -44,7 +44,9 @@ impl<'a> Reading<'a> {
         let (was, is) = (self.writer.definition(written), self.reader.definition(read));
         match (&was.shape, &is.shape) {
             (Shape::Union(branches), _) => {
-                branches.iter().for_each(|branch| self.branch(branch, read, path));
+                for branch in branches {
+                    self.branch(branch, read, path);
+                }
             }
             (_, Shape::Union(_)) => self.branch(written, read, path),
             (Shape::Array(written), Shape::Array(read)) => self.types(written, read, &path.item()),

@@ -13,10 +13,19 @@ use crate::rule::Verdict;
 
 /// What was checked, in a line.
 fn checked(report: &Report) -> String {
+    let Report { versions, events, pairs, values, .. } = report;
     format!(
-        "{} versions of {} events, {} pairs of versions and readers, {} values",
-        report.versions, report.events, report.pairs, report.values
+        "{}, {}, {} of versions and readers, {} read in both ways",
+        counted(*events, "event"),
+        counted(*versions, "version"),
+        counted(*pairs, "pair"),
+        counted(*values, "value")
     )
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 /// How many findings of which kind there are, in a line.

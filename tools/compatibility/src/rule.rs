@@ -67,7 +67,7 @@ rules! {
     R01 "broken" "a field is added without a default"
         "give the new field a default";
     R02 "broken" "a field is removed that had no default"
-        "keep the field; first release a version in which it has a default";
+        "keep the field; first take it out of the readers, and release a version in which it has a default";
     R03 "broken, risky" "a field is removed that a reader names: with its default it is read as that"
         "keep the field; take it out of the readers first, deploy them, and remove it then";
     R04 "broken, risky" "a field is renamed"

@@ -224,7 +224,9 @@ impl Schema {
             Shape::Array(items) => self.walk(items, &path.item(), within, visit),
             Shape::Map(values) => self.walk(values, &path.entry(), within, visit),
             Shape::Union(branches) => {
-                branches.iter().for_each(|branch| self.walk(branch, path, within, visit));
+                for branch in branches {
+                    self.walk(branch, path, within, visit);
+                }
             }
             Shape::Record(fields) => {
                 for field in fields {

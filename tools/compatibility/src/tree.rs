@@ -1,6 +1,7 @@
 //! What is checked: the schemas, who reads what, and what the services declare.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use contracts::Declared;
 use declarations::{Fleet, Schemas};
@@ -304,8 +305,12 @@ fn event_and_version(file: &str) -> Option<(String, u32)> {
 
 /// The SHA-256 of a text, in hexadecimal digits.
 pub(crate) fn sha256(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(text.as_bytes()) {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
 }
 
 /// The namespace and the name that an event's record is to have.

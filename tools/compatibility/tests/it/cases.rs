@@ -1,5 +1,7 @@
 //! Versions of a schema and a reader, with what is to be found: what is not listed must not be.
 
+#![allow(clippy::too_many_lines, reason = "they are tables")]
+
 use compatibility::Rules;
 use serde_json::{Value, json};
 

@@ -18,14 +18,13 @@ fn path() -> PathBuf {
 fn worst(case: &Case) -> Option<Fate> {
     let mut fates = Vec::new();
     for (at, writer) in case.versions.iter().enumerate() {
-        match &case.reader {
-            Some(reader) => fates.push(fate(writer, reader).ok()?),
-            None => {
-                let others = case.versions.iter().enumerate().filter(|(other, _)| *other != at);
-                for (_, reader) in others {
-                    fates.push(fate(writer, reader).ok()?);
-                }
-            }
+        let others = case.versions.iter().enumerate().filter(|(other, _)| *other != at);
+        let readers: Vec<&String> = match &case.reader {
+            Some(reader) => vec![reader],
+            None => others.map(|(_, other)| other).collect(),
+        };
+        for reader in readers {
+            fates.push(fate(writer, reader).ok()?);
         }
     }
     [Fate::Lost, Fate::Mistaken, Fate::Read].into_iter().find(|fate| fates.contains(fate))

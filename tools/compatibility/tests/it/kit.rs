@@ -113,7 +113,7 @@ pub(crate) fn short(finding: &Finding) -> String {
     let path = &finding.path;
     let within =
         path.strip_prefix("shop/Thing.v").map(|rest| rest.trim_start_matches(char::is_numeric));
-    let within = within.or_else(|| Some(path.strip_prefix("desk reads shop/Thing")?));
+    let within = within.or_else(|| path.strip_prefix("desk reads shop/Thing"));
     let within = within.map_or(path.as_str(), |rest| rest.trim_start_matches('.'));
     format!("{} {} {within}", finding.rule, finding.verdict.word()).trim_end().to_owned()
 }

@@ -51,7 +51,8 @@ fn fields(draws: &[Draw]) -> Vec<Value> {
         let (kind, default) = &kinds[kind % kinds.len()];
         let field = if *has_default { d(&name, kind, default.clone()) } else { f(&name, kind) };
         let is_there = fields.iter().any(|it| it["name"] == field["name"]);
-        if !is_there && !(defines(&field) && fields.iter().any(defines)) {
+        let is_defined = defines(&field) && fields.iter().any(defines);
+        if !(is_there || is_defined) {
             fields.push(field);
         }
     }

@@ -1,6 +1,8 @@
 //! Cases with more than versions and a reader: declarations, the list of released files, another state,
 //! the registry, what runs, and what is accepted.
 
+use std::fmt::Write as _;
+
 use compatibility::{Before, Contracts, Rules, Subject, Tree};
 use contracts::Declared;
 use serde_json::{Value, json};
@@ -70,7 +72,11 @@ fn without(mut all: Files, part: &str) -> Files {
 }
 
 fn sum(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    let hex = |mut hex: String, byte: &u8| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    };
+    Sha256::digest(text.as_bytes()).iter().fold(String::new(), hex)
 }
 
 /// A list of released files that has these texts for them.

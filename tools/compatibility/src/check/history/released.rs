@@ -96,14 +96,13 @@ pub(super) fn compared(
     found: &mut Found<'_>,
 ) {
     for old in &before.tree.writers {
-        match contracts.tree.writers.iter().find(|now| is_same_version(now, old)) {
-            Some(now) => differing(old, now, before, readers, found),
-            None => {
-                let what = format!("a released file is gone: {} has it", before.of);
-                let why = "events of it are in the topics, and whoever reads them needs it";
-                found.push(finding(Rule::R30, Verdict::Broken, old.path(&""), what, why));
-            }
+        if let Some(now) = contracts.tree.writers.iter().find(|now| is_same_version(now, old)) {
+            differing(old, now, before, readers, found);
+            continue;
         }
+        let what = format!("a released file is gone: {} has it", before.of);
+        let why = "events of it are in the topics, and whoever reads them needs it";
+        found.push(finding(Rule::R30, Verdict::Broken, old.path(&""), what, why));
     }
     for versions in before.tree.by_event() {
         gone(contracts, &versions[0].service, &versions[0].event, readers, found);
