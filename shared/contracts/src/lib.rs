@@ -13,6 +13,7 @@ mod envelope;
 pub mod operations;
 mod topics;
 mod trace_parent;
+mod values;
 
 pub use codec::{CodecError, Encoder, WriterSchema, frame_schema_id};
 pub use declaration::{Compensates, Consumes, Declaration, Emits, Event};
@@ -25,3 +26,4 @@ pub use envelope::{
 };
 pub use topics::{InvalidPrefix, Topics};
 pub use trace_parent::{InvalidTraceParent, TraceParent};
+pub use values::{GeneratedValue, generated_values};

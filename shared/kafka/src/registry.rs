@@ -84,6 +84,17 @@ impl Registry {
         version_of(found, subject)
     }
 
+    /// The numbers of the subject's versions, with those that are deleted or without. A version is deleted
+    /// softly: it is not listed any more, and next versions are not compared with it.
+    pub async fn versions(
+        &self,
+        subject: &str,
+        with_deleted: bool,
+    ) -> Result<Vec<u32>, RegistryError> {
+        let path = format!("subjects/{}/versions?deleted={with_deleted}", encoded(subject));
+        self.endpoints.ask(|endpoint| endpoint.versions(&path, subject)).await
+    }
+
     /// The text of the schema with this id. It never changes, so the registry is asked for it once,
     /// however many want it at the same time; who comes while it is being asked gets that answer.
     /// An error is not remembered: what is missing may be registered later.

@@ -16,6 +16,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use compatibility::InvalidTree;
 use declarations::{Fleet, look_at};
 use farandole_cli::{AuditError, InvalidSchemas, Unreadable};
 use kafka::{AdminError, ReadError, RegistryError};
@@ -23,8 +24,8 @@ use scaffold::ScaffoldError;
 
 use crate::commands::exit::{BLIND, USAGE, WRONG};
 use crate::commands::{
-    audit, calls, databases as making, dlq, events, gaps, graph, help, new, orders, retries,
-    schemas, status, topics,
+    audit, calls, contracts, databases as making, dlq, events, gaps, graph, help, new, orders,
+    retries, schemas, status, topics,
 };
 use crate::connections::Connections;
 use crate::databases::{Databases, NoDatabase};
@@ -51,6 +52,10 @@ use crate::print::remark;
 ///   farandole databases create
 ///   farandole schemas register
 ///   farandole topics create
+///
+/// Before an event is changed, whom that would break:
+///
+///   farandole contracts check
 ///
 /// Where Kafka, the registry, the services and their databases are is told by the environment or
 /// by flags: --help of each command lists them. The services are those that this was built with, or
@@ -86,6 +91,9 @@ enum Command {
     /// The events' schemas in the registry
     #[command(subcommand)]
     Schemas(schemas::Command),
+    /// What a change of an event breaks, and for whom
+    #[command(subcommand)]
+    Contracts(contracts::Command),
     /// The topics in Kafka
     #[command(subcommand)]
     Topics(topics::Command),
@@ -183,6 +191,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Status(arguments) => status::run(arguments, &connections, &databases).await,
         Command::Audit(command) => audit::run(command, &connections, &databases).await,
         Command::Schemas(command) => schemas::run(command, &connections).await,
+        Command::Contracts(command) => contracts::run(command, &connections).await,
         Command::Topics(command) => topics::run(command, &connections).await,
         Command::Databases(command) => making::run(command, &connections).await,
         Command::Events(command) => events::run(command, &connections).await,
@@ -250,7 +259,9 @@ fn classify(error: &anyhow::Error) -> (u8, Option<&'static str>) {
             (BLIND, Some("Is TOPIC_PREFIX the services'? Run `farandole topics create` if it is."))
         }
         _ if registry_away => (BLIND, Some("--wait 60 waits for it.")),
-        _ if error.is::<InvalidSchemas>() || error.is::<Misused>() => (USAGE, None),
+        _ if error.is::<InvalidSchemas>() || error.is::<InvalidTree>() => (USAGE, None),
+        _ if error.is::<Misused>() => (USAGE, None),
+        _ if error.is::<contracts::Unseen>() => (BLIND, None),
         _ if error.is::<making::Away>() => (BLIND, Some("--wait 60 waits for it.")),
         _ if error.is::<NoDatabase>() || error.is::<Unreadable>() => (BLIND, None),
         _ if error.is::<ScaffoldError>() => (USAGE, None),

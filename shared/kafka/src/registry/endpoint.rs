@@ -6,6 +6,7 @@ use reqwest::{Client, ClientBuilder, Method, Response};
 use schema_registry_converter::async_impl::schema_registry::{SrSettings, perform_sr_call};
 use schema_registry_converter::schema_registry_common::{RawError, RawRegisteredSchema, SrCall};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::{Fault, RegistryError};
@@ -90,12 +91,22 @@ impl Endpoint {
         answer.map_err(|fault| fault.explain(&self.base, &self.credentials, subject))
     }
 
-    async fn request(
+    /// Asks for the numbers of the subject's versions.
+    pub(super) async fn versions(
+        &self,
+        path: &str,
+        subject: &str,
+    ) -> Result<Vec<u32>, RegistryError> {
+        let answer = self.request(Method::GET, path, None).await;
+        answer.map_err(|fault| fault.explain(&self.base, &self.credentials, subject))
+    }
+
+    async fn request<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<Compatibility, Fault> {
+    ) -> Result<T, Fault> {
         let request = self.http.request(method, format!("{}/{path}", self.base));
         let request = match &self.credentials {
             Credentials::None => request,

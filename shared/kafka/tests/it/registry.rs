@@ -48,6 +48,10 @@ fn schema() -> Answer {
 /// A good answer to whatever is asked.
 fn healthy(request: &Request) -> Answer {
     let is_config = request.line.contains("/config");
+    if request.line.contains("/versions?deleted=") {
+        let with_deleted = request.line.contains("deleted=true");
+        return whole(200, &if with_deleted { json!([1, 2, 3]) } else { json!([1, 3]) });
+    }
     if is_config { whole(200, &json!({ "compatibilityLevel": "FULL" })) } else { schema() }
 }
 
@@ -58,6 +62,7 @@ async fn ask_all(registry: &Registry) -> Vec<(&'static str, Result<(), RegistryE
         ("id_of", registry.id_of("s", "\"string\"").await.map(|_| ())),
         ("latest", registry.latest("s").await.map(|_| ())),
         ("version", registry.version("s", 2).await.map(|_| ())),
+        ("versions", registry.versions("s", true).await.map(|_| ())),
         ("register", registry.register("s", "\"string\"").await.map(|_| ())),
         ("compatibility", registry.compatibility("s").await.map(|_| ())),
         ("set_compatibility", registry.set_compatibility("s", "FULL").await),
@@ -72,6 +77,14 @@ async fn assert_away(answer: Answer, says: &str) {
         };
         assert!(text.contains(says) && text.contains(&fake.url), "{what}, {answer:?}: {text}");
     }
+}
+
+#[tokio::test]
+async fn deleted_versions_are_told_from_those_that_are_there() {
+    let fake = Fake::start(healthy).await;
+    let registry = registry(&fake.url);
+    assert_eq!(registry.versions("s", false).await.unwrap(), [1, 3]);
+    assert_eq!(registry.versions("s", true).await.unwrap(), [1, 2, 3]);
 }
 
 #[tokio::test]

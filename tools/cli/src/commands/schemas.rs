@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use farandole_cli::{SchemaReport, SchemaState, Schemas, check_schemas, register_schemas};
 use serde_json::{Value, json};
 
-use crate::commands::exit;
+use crate::commands::{contracts, exit};
 use crate::connections::Connections;
 use crate::print::{one_line, print, print_json};
 use crate::table::table;
@@ -15,8 +15,9 @@ pub(crate) enum Command {
     ///
     /// Each event's versions are registered in order under its subject, which is set to
     /// FULL_TRANSITIVE compatibility. What is registered already stays as it is, so this can be
-    /// run at every deployment. Exit codes: 0 all are registered; 1 one is missing, differs or is
-    /// refused; 3 the registry is not there.
+    /// run at every deployment. Before that they are checked as by farandole contracts check: what
+    /// breaks a reader of the fleet is not registered. Exit codes: 0 all are registered; 1 one is
+    /// missing, differs, is refused or breaks a reader; 3 the registry is not there.
     Register(Register),
 }
 
@@ -39,6 +40,16 @@ pub(crate) async fn run(command: Command, connections: &Connections) -> anyhow::
         Some(dir) => Schemas::read(&dir)?,
         None => Schemas::embedded(),
     };
+    // What breaks a reader of the fleet the registry does not see.
+    let broken = contracts::broken(&schemas);
+    if let (Some(why), false) = (&broken, check) {
+        if json {
+            print_json(&json!({"good": false, "broken": why, "schemas": []}))?;
+        } else {
+            print(&format!("{why}\n\nNothing is registered. Next: see above, and run this again"))?;
+        }
+        return Ok(exit::of(true, false));
+    }
     let registry = connections.registry().await?;
     let topics = &connections.topic_prefix;
     let reports = if check {
@@ -46,13 +57,14 @@ pub(crate) async fn run(command: Command, connections: &Connections) -> anyhow::
     } else {
         register_schemas(&registry, topics, &schemas).await?
     };
-    let good = reports.iter().all(|report| report.state.is_good());
+    let good = broken.is_none() && reports.iter().all(|report| report.state.is_good());
     if json {
         let schemas: Vec<Value> = reports.iter().map(as_json).collect();
-        print_json(&json!({"good": good, "schemas": schemas}))?;
+        print_json(&json!({"good": good, "broken": broken, "schemas": schemas}))?;
     } else {
         let rows = table(["SUBJECT", "VERSION", "ID", "STATE"], reports.iter().map(row));
-        print(&format!("{rows}\n\n{}", summary(&reports)))?;
+        let broken = broken.map(|why| format!("{why}\n\n")).unwrap_or_default();
+        print(&format!("{broken}{rows}\n\n{}", summary(&reports)))?;
     }
     Ok(exit::of(!good, false))
 }

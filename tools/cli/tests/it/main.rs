@@ -8,6 +8,7 @@ mod audit;
 mod books;
 mod calls;
 mod connections;
+mod contracts;
 mod database;
 mod databases;
 mod decisions;
