@@ -10,6 +10,12 @@ use serde_json::{Map, Value as Json};
 use crate::json_lines::escaped;
 use crate::path::{Path, Step};
 
+/// How many named types a schema may have. An event's has some.
+const NAMES_MAX: usize = 500;
+/// How many types there may be when each name is taken for what it stands for: a few names that refer to
+/// each other twice each would double that with every level.
+const TYPES_MAX: u64 = 10_000;
+
 /// A type without parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Plain {
@@ -131,10 +137,30 @@ impl Schema {
         let mut parser = Parser { names: BTreeMap::new() };
         let root = parser.of(&json, "", "")?;
         let schema = Self { root, names: parser.names };
-        match schema.undefined() {
-            Some(name) => Err(format!("{name} is not defined")),
-            None => Ok(schema),
+        if let Some(name) = schema.undefined() {
+            return Err(format!("{name} is not defined"));
         }
+        let types = schema.types(&schema.root, &mut BTreeMap::new());
+        if schema.names.len() > NAMES_MAX || types > TYPES_MAX {
+            return Err(format!("it has more than {NAMES_MAX} names or {TYPES_MAX} types"));
+        }
+        Ok(schema)
+    }
+
+    /// How many types there are in one, each name taken for what it stands for. A type within itself
+    /// counts once.
+    fn types<'a>(&'a self, of: &'a Type, known: &mut BTreeMap<&'a str, u64>) -> u64 {
+        if let Shape::Named(name) = &of.shape {
+            if let Some(types) = known.get(name.as_str()) {
+                return *types;
+            }
+            known.insert(name, 1);
+            let types = self.types(self.definition(of), known);
+            known.insert(name, types);
+            return types;
+        }
+        let within = parts(of).into_iter().map(|part| self.types(part, known));
+        within.fold(1, u64::saturating_add)
     }
 
     /// What the type is that a type refers to, or it itself.
@@ -550,6 +576,19 @@ mod tests {
             let error = Schema::parse(text).unwrap_err();
             assert!(error.contains(word), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn one_that_would_be_endless_is_refused() {
+        let mut of = r#""int""#.to_owned();
+        for level in 0..30 {
+            let again = if level == 0 { "int".to_owned() } else { format!("L{}", level - 1) };
+            of = format!(
+                r#"{{"type":"record","name":"L{level}","fields":[
+                {{"name":"x","type":{of}}},{{"name":"y","type":"{again}"}}]}}"#
+            );
+        }
+        assert!(Schema::parse(&of).unwrap_err().contains("10000 types"));
     }
 
     #[test]

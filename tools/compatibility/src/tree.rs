@@ -174,8 +174,31 @@ impl Tree {
                 _ => {}
             }
         }
+        tree.add_declared();
         tree.sort();
         Ok(tree)
+    }
+
+    /// Adds what services declare that have no files here, as those in another language: what they write,
+    /// and what they read.
+    fn add_declared(&mut self) {
+        for declared in self.declared.clone() {
+            let service = &declared.service;
+            for emitted in &declared.emits {
+                let is_it = |it: &Writer| it.service == *service && it.event == emitted.event;
+                if let Some(schema) = &emitted.schema
+                    && !self.writers.iter().any(is_it)
+                {
+                    let text = serde_json::to_string_pretty(schema).unwrap_or_default();
+                    let source = Source { file: None, text };
+                    let version = emitted.version.unwrap_or(1);
+                    self.writers.push(Writer::new(service, &emitted.event, version, source));
+                }
+            }
+            if !self.readers.iter().any(|it| it.service == *service) {
+                self.add_readers(&declared, service);
+            }
+        }
     }
 
     /// The tree that this was built from: schemas, and declarations with what they read.

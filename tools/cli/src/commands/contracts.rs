@@ -141,7 +141,9 @@ async fn run_check(check: Check, connections: &Connections) -> anyhow::Result<Ex
     let mut is_blind = false;
     if check.running {
         let (running, silent) = running::ask(&check.urls).await;
-        silent.iter().for_each(|why| remark(why));
+        for why in &silent {
+            remark(why);
+        }
         is_blind = !silent.is_empty();
         contracts.running = running;
     }

@@ -8,7 +8,7 @@ mod audit;
 mod books;
 mod calls;
 mod connections;
-mod contracts;
+mod contract_checks;
 mod database;
 mod databases;
 mod decisions;

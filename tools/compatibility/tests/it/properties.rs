@@ -86,7 +86,7 @@ fn what_is_not_broken_is_read_by_everybody_alike() {
     );
     let (passed, broken) = (Cell::new(0), Cell::new(0));
     let mut runner =
-        TestRunner::new(Config { cases: 1_500, failure_persistence: None, ..Config::default() });
+        TestRunner::new(Config { cases: 800, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&strategy, |(first, steps, reads)| {
         let mut versions = vec![first];
         for step in &steps {
@@ -122,5 +122,5 @@ fn what_is_not_broken_is_read_by_everybody_alike() {
         panic!("{error}");
     }
     let (passed, broken) = (passed.get(), broken.get());
-    assert!(passed > 200 && broken > 200, "{passed} pass and {broken} do not: too few of one");
+    assert!(passed > 100 && broken > 100, "{passed} pass and {broken} do not: too few of one");
 }

@@ -132,6 +132,36 @@ fn declared() -> Vec<State> {
     };
     vec![
         now("a whole fleet", fleet(), &[]),
+        now(
+            "a service has no files, and declares all",
+            {
+                let schema =
+                    |fields: &[Value]| serde_json::from_str::<Value>(&thing(fields)).unwrap();
+                let emits = json!([{"event": "Thing", "version": 1, "schema": schema(&[id()])}]);
+                let consumes =
+                    json!([{"event": "Thing", "from": "shop", "schema": schema(&[id()])}]);
+                vec![
+                    declaration(&with(shop(), "emits", emits)),
+                    declaration(&with(desk(), "consumes", consumes)),
+                ]
+            },
+            &[],
+        ),
+        now(
+            "a service has no files, and declares that it reads what is not written",
+            {
+                let schema =
+                    |fields: &[Value]| serde_json::from_str::<Value>(&thing(fields)).unwrap();
+                let emits = json!([{"event": "Thing", "version": 1, "schema": schema(&[id()])}]);
+                let reads = schema(&[f("n", "long")]);
+                let consumes = json!([{"event": "Thing", "from": "shop", "schema": reads}]);
+                vec![
+                    declaration(&with(shop(), "emits", emits)),
+                    declaration(&with(desk(), "consumes", consumes)),
+                ]
+            },
+            &["R20 broken n"],
+        ),
         now("a service has no owner", desk_with("owner", json!("")), &["R37 note desk"]),
         now(
             "an event is read that its service does not emit",

@@ -20,7 +20,7 @@ fn tree() -> TempDir {
     let (root, copy) =
         (Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."), tempfile::tempdir().unwrap());
     let all =
-        git(&root, &["ls-files", "schemas", "services/*/reads", "services/*/declaration.json"]);
+        git(&root, &["ls-files", "schemas", "services/*/reads/*", "services/*/declaration.json"]);
     for file in all.lines() {
         let to = copy.path().join(file);
         fs::create_dir_all(to.parent().unwrap()).unwrap();
