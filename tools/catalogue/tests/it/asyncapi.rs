@@ -1,5 +1,5 @@
 //! `AsyncAPI` documents, by the specification's own schema (asyncapi-3.1.0.json, from the package
-//! @asyncapi/specs, Apache-2.0).
+//! @asyncapi/specs 6.11.1, Apache-2.0).
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
