@@ -14,6 +14,7 @@ mod changes;
 mod check;
 mod decoding;
 mod deploy;
+mod deployable;
 mod draft;
 mod finding;
 mod json_lines;
@@ -27,6 +28,7 @@ mod versus;
 
 pub use check::{Before, COMPATIBILITY, Contracts, Report, Subject};
 pub use decoding::Reading;
+pub use deployable::{Obstacle, Occurring, obstacles};
 pub use finding::{Finding, Place, User};
 pub use rule::{Rule, Rules, Verdict};
 pub use tree::{ACCEPTED, InvalidTree, RELEASED, Tree};
