@@ -85,9 +85,9 @@ impl Generator<'_> {
     fn branches(&mut self, all: &[Schema], words: &[String]) -> Option<Vec<GeneratedValue>> {
         let mut found = Vec::new();
         let nulls_last = |at: &usize| all[*at] == Schema::Null;
-        let mut order: Vec<usize> = (0..all.len()).collect();
-        order.sort_by_key(nulls_last);
-        for at in order {
+        let mut places: Vec<usize> = (0..all.len()).collect();
+        places.sort_by_key(nulls_last);
+        for at in places {
             let of_branch = self.values(&all[at], words).unwrap_or_default();
             let index = u32::try_from(at).ok()?;
             found.extend(
