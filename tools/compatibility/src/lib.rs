@@ -29,5 +29,5 @@ pub use check::{Before, COMPATIBILITY, Contracts, Report, Subject};
 pub use decoding::Reading;
 pub use finding::{Finding, Place, User};
 pub use rule::{Rule, Rules, Verdict};
-pub use tree::{ACCEPTED, InvalidTree, RELEASED, Tree};
+pub use tree::{ACCEPTED, Accepted, InvalidTree, RELEASED, Tree};
 pub use versus::{Fate, Registry, fate, registry};

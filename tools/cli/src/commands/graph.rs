@@ -1,10 +1,12 @@
 //! Who says what to whom.
 
+mod accepted;
 mod observe;
 mod running;
 mod text;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use contracts::Declared;
 use declarations::{Schemas, fleet, sorted};
 use farandole_cli::ServiceUrls;
 use graph::{Finding, Graph, Observed};
+use jiff::Zoned;
 use serde_json::json;
 
 use self::running::Asked;
@@ -48,6 +51,10 @@ pub(crate) struct Arguments {
     /// Read only what is no older than this, such as 2h or 7d
     #[arg(long, requires = "observed", value_name = "TIME", value_parser = age::parse)]
     since: Option<Duration>,
+    /// Where it says which differences are accepted, as contracts/accepted.toml does [default: what was
+    /// there when this was built]
+    #[arg(long, requires = "observed", value_name = "FILE")]
+    accepted: Option<PathBuf>,
     #[command(flatten, next_help_heading = "Services")]
     urls: ServiceUrls,
 }
@@ -71,6 +78,7 @@ pub(crate) async fn run(
     arguments: Arguments,
     connections: &Connections,
 ) -> anyhow::Result<ExitCode> {
+    let accepted = accepted::read(arguments.accepted.as_deref())?;
     let Asked { running, silent } = running::ask(&arguments).await;
     for reason in &silent {
         remark(reason);
@@ -80,7 +88,9 @@ pub(crate) async fn run(
     let mut findings = graph.findings();
     findings.extend(without_counterpart(graph));
     let observed = if arguments.observed {
-        Some(observe::observe(&arguments, &services, running, connections).await?)
+        let mut observed = observe::observe(&arguments, &services, running, connections).await?;
+        accepted::accept(&accepted, &mut observed, Zoned::now().date());
+        Some(observed)
     } else {
         None
     };

@@ -207,6 +207,14 @@ async fn what_is_seen_and_not_declared_is_told_with_where_it_is() {
     let told = told.says("7 records: the dance is not as declared, in 8 ways.");
     told.says(&format!("{}/", topics.sandbox.topics.events("payment")));
 
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let entry =
+        "[[accepted]]\nrule = \"D1\"\npath = \"inventory/StockCounted\"\nreason = \"a trial\"\n";
+    std::fs::write(&file, format!("{entry}until = \"9999-12-31\"\n")).unwrap();
+    let accepted = ["graph", "--observed", "--accepted", file.path().to_str().unwrap()];
+    let told = run(&topics.sandbox, &accepted).await.exits(0);
+    told.says("Accepted: a trial (until 9999-12-31).").says("in 7 ways.");
+
     // What is older is not read, and need not be known.
     for order in [order(), order(), order()] {
         topics.says("shipping", "ShipmentFailed", order, "nothing").await;
