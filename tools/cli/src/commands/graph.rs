@@ -2,7 +2,6 @@
 
 mod accepted;
 mod observe;
-mod running;
 mod text;
 
 use std::collections::BTreeSet;
@@ -17,11 +16,11 @@ use graph::{Finding, Graph, Observed};
 use jiff::Zoned;
 use serde_json::json;
 
-use self::running::Asked;
 use crate::age;
 use crate::commands::exit;
 use crate::connections::Connections;
 use crate::print::{print, print_json, print_lines, remark};
+use crate::running::{Asked, ask};
 
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -79,9 +78,15 @@ pub(crate) async fn run(
     connections: &Connections,
 ) -> anyhow::Result<ExitCode> {
     let accepted = accepted::read(arguments.accepted.as_deref())?;
-    let Asked { running, silent } = running::ask(&arguments).await;
-    for reason in &silent {
-        remark(reason);
+    let urls = arguments.running.then_some(&arguments.urls);
+    let Asked { running, silent } = ask(urls, &arguments.also).await;
+    for why in &silent {
+        remark(why);
+    }
+    if !silent.is_empty() {
+        remark(
+            "Of these the tool takes what it knows of them, and leaves out whom it does not know.",
+        );
     }
     let services = services(&arguments, &running);
     let graph = Graph::of(&services);

@@ -30,7 +30,7 @@ pub(super) fn accept(accepted: &[Accepted], observed: &mut Observed, today: Date
         }
         for difference in found {
             if *until < today {
-                difference.what += &format!(" It was accepted until {until}.");
+                difference.what = format!("{} It was accepted until {until}.", difference.what);
             } else {
                 difference.accept(format!("{reason} (until {until})"));
             }
