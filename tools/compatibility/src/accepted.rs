@@ -7,7 +7,7 @@ use crate::tree::{ACCEPTED, Accepted};
 
 /// Makes notes of the findings that are accepted, and adds what is wrong with the list.
 pub(crate) fn accept(contracts: &Contracts, findings: &mut Vec<Finding>) {
-    for entry in &contracts.tree.accepted {
+    for entry in contracts.tree.accepted.iter().filter(|it| it.is_of_contracts()) {
         let is_expired = entry.until < contracts.today;
         let mut matched = false;
         for finding in findings.iter_mut() {

@@ -31,5 +31,5 @@ pub use decoding::Reading;
 pub use deployable::{Obstacle, Occurring, obstacles};
 pub use finding::{Finding, Place, User};
 pub use rule::{Rule, Rules, Verdict};
-pub use tree::{ACCEPTED, InvalidTree, RELEASED, Tree};
+pub use tree::{ACCEPTED, Accepted, InvalidTree, RELEASED, Tree};
 pub use versus::{Fate, Registry, fate, registry};

@@ -92,12 +92,33 @@ impl Source {
 /// A finding that is accepted for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Accepted {
-    pub(crate) rule: String,
-    pub(crate) path: String,
-    pub(crate) reason: String,
+pub struct Accepted {
+    /// The rule that found it.
+    pub rule: String,
+    /// What it is about, as the finding says it.
+    pub path: String,
+    /// Why that is all right.
+    pub reason: String,
     /// The last day on which it is.
-    pub(crate) until: Date,
+    pub until: Date,
+}
+
+impl Accepted {
+    /// Those in this text, which is that of a file `contracts/accepted.toml`; or what is wrong with it.
+    pub fn read(text: &str) -> Result<Vec<Self>, String> {
+        let file = toml::from_str::<AcceptedFile>(text).map_err(|error| error.to_string())?;
+        Ok(file.accepted)
+    }
+
+    /// Those of the tree that this was built from.
+    pub fn embedded() -> Vec<Self> {
+        Self::read(EMBEDDED_ACCEPTED).unwrap_or_default()
+    }
+
+    /// Whether it is about the schemas. The others, `D1` to `D12`, are about what is seen in the topics.
+    pub(crate) fn is_of_contracts(&self) -> bool {
+        !self.rule.starts_with('D')
+    }
 }
 
 #[derive(Deserialize)]
@@ -149,9 +170,8 @@ impl Tree {
                     tree.released = Some(released.map_err(|error| invalid(error.to_string()))?);
                 }
                 _ if file == ACCEPTED => {
-                    let accepted: AcceptedFile =
-                        toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
-                    (tree.accepted, tree.accepted_text) = (accepted.accepted, text);
+                    let accepted = Accepted::read(&text).map_err(invalid)?;
+                    (tree.accepted, tree.accepted_text) = (accepted, text);
                 }
                 ["schemas", service, name] => {
                     let (event, version) = event_and_version(name).ok_or_else(|| {
@@ -209,9 +229,7 @@ impl Tree {
     /// These schemas, and what the services of this fleet read by their declarations. What is accepted is
     /// what was when this was built.
     pub fn of_schemas(schemas: &Schemas, fleet: &Fleet) -> Self {
-        let accepted = toml::from_str::<AcceptedFile>(EMBEDDED_ACCEPTED);
-        let accepted = accepted.map(|file| file.accepted).unwrap_or_default();
-        let mut tree = Self { accepted, ..Self::default() };
+        let mut tree = Self { accepted: Accepted::embedded(), ..Self::default() };
         for schema in schemas.by_event().flatten() {
             let source = Source { file: None, text: schema.text.clone() };
             let of = Writer::new(&schema.service, &schema.event_type, schema.version, source);
@@ -355,6 +373,6 @@ mod tests {
 
     #[test]
     fn what_is_embedded_is_a_list_of_accepted_findings() {
-        toml::from_str::<AcceptedFile>(EMBEDDED_ACCEPTED).unwrap();
+        Accepted::read(EMBEDDED_ACCEPTED).unwrap();
     }
 }

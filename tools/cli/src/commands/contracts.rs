@@ -3,7 +3,6 @@
 mod directory;
 mod released;
 mod revision;
-mod running;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,6 +18,7 @@ use crate::Misused;
 use crate::commands::exit;
 use crate::connections::Connections;
 use crate::print::{print, print_json, remark};
+use crate::running::{Asked, ask};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -140,7 +140,7 @@ async fn run_check(check: Check, connections: &Connections) -> anyhow::Result<Ex
     }
     let mut is_blind = false;
     if check.running {
-        let (running, silent) = running::ask(&check.urls).await;
+        let Asked { running, silent } = ask(Some(&check.urls), &[]).await;
         for why in &silent {
             remark(why);
         }

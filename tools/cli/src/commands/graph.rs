@@ -1,10 +1,11 @@
 //! Who says what to whom.
 
+mod accepted;
 mod observe;
-mod running;
 mod text;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,13 +13,14 @@ use contracts::Declared;
 use declarations::{Schemas, fleet, sorted};
 use farandole_cli::ServiceUrls;
 use graph::{Finding, Graph, Observed};
+use jiff::Zoned;
 use serde_json::json;
 
-use self::running::Asked;
 use crate::age;
 use crate::commands::exit;
 use crate::connections::Connections;
 use crate::print::{print, print_json, print_lines, remark};
+use crate::running::{Asked, ask};
 
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -48,6 +50,10 @@ pub(crate) struct Arguments {
     /// Read only what is no older than this, such as 2h or 7d
     #[arg(long, requires = "observed", value_name = "TIME", value_parser = age::parse)]
     since: Option<Duration>,
+    /// Where it says which differences are accepted, as contracts/accepted.toml does [default: what was
+    /// there when this was built]
+    #[arg(long, requires = "observed", value_name = "FILE")]
+    accepted: Option<PathBuf>,
     #[command(flatten, next_help_heading = "Services")]
     urls: ServiceUrls,
 }
@@ -71,16 +77,25 @@ pub(crate) async fn run(
     arguments: Arguments,
     connections: &Connections,
 ) -> anyhow::Result<ExitCode> {
-    let Asked { running, silent } = running::ask(&arguments).await;
-    for reason in &silent {
-        remark(reason);
+    let accepted = accepted::read(arguments.accepted.as_deref())?;
+    let urls = arguments.running.then_some(&arguments.urls);
+    let Asked { running, silent } = ask(urls, &arguments.also).await;
+    for why in &silent {
+        remark(why);
+    }
+    if !silent.is_empty() {
+        remark(
+            "Of these the tool takes what it knows of them, and leaves out whom it does not know.",
+        );
     }
     let services = services(&arguments, &running);
     let graph = Graph::of(&services);
     let mut findings = graph.findings();
     findings.extend(without_counterpart(graph));
     let observed = if arguments.observed {
-        Some(observe::observe(&arguments, &services, running, connections).await?)
+        let mut observed = observe::observe(&arguments, &services, running, connections).await?;
+        accepted::accept(&accepted, &mut observed, Zoned::now().date());
+        Some(observed)
     } else {
         None
     };

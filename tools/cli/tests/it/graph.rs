@@ -114,12 +114,14 @@ async fn a_service_that_the_tool_does_not_know_is_a_service_like_any_other() {
 async fn who_gives_no_answer_is_named_and_nothing_is_said_to_be_well() {
     let url = answering("<html>".to_owned()).await;
     let none = alone(&["--check", "--also", &url], None).await.exits(3);
-    none.says("no declaration").says("it is left out");
+    none.says("says nothing of itself: no declaration").says("leaves out whom it does not know");
     let url = answering(json!({"service": "payment", "consumes": [], "emits": []}).to_string());
     let url = url.await;
     let running = ["--check", "--running", "--order-url", &url];
     let one = alone(&running, None).await.exits(3);
-    one.says("order at").says("it is the service \"payment\"").says("what the tool knows");
+    one.says("order at")
+        .says("it is the service \"payment\", not order")
+        .says("takes what it knows");
 }
 
 /// A corner of the stack with topics and schemas, and something that publishes as services do.
@@ -206,6 +208,14 @@ async fn what_is_seen_and_not_declared_is_told_with_where_it_is() {
     let told = told.says("OrderPlaced led payment to PaymentRefunded, which it does not declare.");
     let told = told.says("7 records: the dance is not as declared, in 8 ways.");
     told.says(&format!("{}/", topics.sandbox.topics.events("payment")));
+
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let entry =
+        "[[accepted]]\nrule = \"D1\"\npath = \"inventory/StockCounted\"\nreason = \"a trial\"\n";
+    std::fs::write(&file, format!("{entry}until = \"9999-12-31\"\n")).unwrap();
+    let accepted = ["graph", "--observed", "--accepted", file.path().to_str().unwrap()];
+    let told = run(&topics.sandbox, &accepted).await.exits(0);
+    told.says("Accepted: a trial (until 9999-12-31).").says("in 7 ways.");
 
     // What is older is not read, and need not be known.
     for order in [order(), order(), order()] {

@@ -26,7 +26,7 @@ mod usage;
 
 use std::process::{ExitStatus, Stdio};
 
-use ::contracts::Envelope;
+use contracts::Envelope;
 use farandole_cli::OrderId;
 use testkit::Sandbox;
 use tokio::process::Command;

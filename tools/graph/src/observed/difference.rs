@@ -132,9 +132,17 @@ pub struct Difference {
     pub examples: Vec<Example>,
     /// What to do.
     pub mend: String,
+    /// Why it is accepted, if it is; then it is a note.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<String>,
 }
 
 impl Difference {
+    /// Makes a note of it, for somebody expects it.
+    pub fn accept(&mut self, why: String) {
+        (self.verdict, self.accepted) = (Verdict::Note, Some(why));
+    }
+
     /// Whether it is more than good to know.
     pub fn is_wrong(&self) -> bool {
         self.verdict == Verdict::Wrong
@@ -201,7 +209,8 @@ impl Tally {
         let difference = |((rule, path, what), tallied): ((Rule, String, String), Tallied)| {
             let Tallied { since, times, examples } = tallied;
             let (verdict, mend) = (rule.verdict(), rule.mend().to_owned());
-            Difference { rule, verdict, path, what, since, times, examples, mend }
+            let accepted = None;
+            Difference { rule, verdict, path, what, since, times, examples, mend, accepted }
         };
         self.0.into_iter().map(difference).collect()
     }

@@ -66,7 +66,10 @@ pub(super) fn findings(findings: &[Finding], observed: Option<&Observed>) -> Vec
             observed.differences.iter().partition(|it| it.is_wrong());
         lines.extend(wrong.into_iter().flat_map(difference));
         lines.push(Line::plain(""));
-        let note = |it: &Difference| format!("{:<3}  {}", it.rule, it.what);
+        let note = |it: &Difference| {
+            let accepted = it.accepted.iter().map(|why| format!(" Accepted: {why}."));
+            format!("{:<3}  {}{}", it.rule, it.what, accepted.collect::<String>())
+        };
         lines.extend(notes.into_iter().map(|it| Line::default().and(Weight::Faint, note(it))));
         lines.extend(summary(observed));
     }

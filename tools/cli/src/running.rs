@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use contracts::Declared;
 use declarations::{SERVICES_MAX, is_name};
+use farandole_cli::ServiceUrls;
 use futures::future::join_all;
 
-use super::Arguments;
 use crate::http::{cause, client};
 
 /// How long a service may take. All are asked at the same time.
@@ -18,24 +18,24 @@ const BYTES_MAX: usize = 2_000_000;
 const TYPE_MAX_CHARS: usize = 100;
 
 /// What was answered.
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// What they declare, an entry for each instance.
-    pub(super) running: Vec<Declared>,
+    pub(crate) running: Vec<Declared>,
     /// Who gave no answer, and why.
-    pub(super) silent: Vec<String>,
+    pub(crate) silent: Vec<String>,
 }
 
-/// Asks the services that the command line names.
-pub(super) async fn ask(arguments: &Arguments) -> Asked {
-    let known = arguments.urls.all().filter(|_| arguments.running);
-    let known = known.map(|(name, url)| (Some(name), url.to_owned()));
-    let also = arguments.also.iter().map(|url| (None, url.trim_end_matches('/').to_owned()));
+/// Asks the fleet's services, if their URLs are given, and others.
+pub(crate) async fn ask(urls: Option<&ServiceUrls>, also: &[String]) -> Asked {
+    let known = urls.into_iter().flat_map(ServiceUrls::all);
+    let known = known.map(|(name, url)| (Some(name), url));
+    let also = also.iter().map(|url| (None, url.trim_end_matches('/')));
     let all = known.chain(also).take(SERVICES_MAX);
     let answers = join_all(all.map(|(expected, url)| async move {
-        let answer = declaration(&url).await.and_then(|declared| is_fit(declared, expected));
-        answer.map_err(|reason| match expected {
-            Some(name) => format!("{name} at {url}: {reason}; what the tool knows of it is taken"),
-            None => format!("{url}: {reason}; it is left out"),
+        let answer = declaration(url).await.and_then(|declared| is_fit(declared, expected));
+        answer.map_err(|why| match expected {
+            Some(name) => format!("{name} at {url} says nothing of itself: {why}"),
+            None => format!("{url} says nothing of itself: {why}"),
         })
     }))
     .await;
@@ -43,7 +43,7 @@ pub(super) async fn ask(arguments: &Arguments) -> Asked {
     for answer in answers {
         match answer {
             Ok(declared) => asked.running.push(declared),
-            Err(reason) => asked.silent.push(reason),
+            Err(why) => asked.silent.push(why),
         }
     }
     asked
