@@ -122,7 +122,7 @@ async fn what_passes_is_unavailable() {
     assert_away(Answer::Cut(200, beginning), "SCHEMA_REGISTRY_URL").await;
     assert_away(Answer::Cut(500, "{\"error".to_owned()), "500").await;
     assert_away(Answer::Whole(200, "<html>".to_owned()), "SCHEMA_REGISTRY_URL").await;
-    assert_away(Answer::Whole(200, "[\"\"]".to_owned()), "SCHEMA_REGISTRY_URL").await;
+    assert_away(Answer::Whole(200, "[{}]".to_owned()), "SCHEMA_REGISTRY_URL").await;
     assert_away(Answer::Whole(400, "<html>".to_owned()), "400").await;
 }
 

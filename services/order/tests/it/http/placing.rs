@@ -78,6 +78,8 @@ async fn each_value_that_does_not_fit_is_pointed_at() {
         ("/payment_method", json!("pm\u{0}card")),
         ("/channel", json!("fax")),
         ("/channel", Value::Null),
+        ("/channel", json!(1)),
+        ("/channel", json!({"web": null})),
         ("/recipient", json!("Ada")),
         ("/recipient/name", json!("")),
         ("/recipient/name", json!("Ada\u{0}Lovelace")),
