@@ -14,12 +14,14 @@ use shipping::Shipping;
 /// The bytes before an event's fields: what frames them.
 const FRAME_BYTES: usize = 5;
 
+type Takes = Box<dyn Fn(&WriterSchema, &[u8]) -> bool + Send + Sync>;
+
 /// One event type as one service reads it.
 struct Reader {
     event: &'static str,
     schema: &'static str,
     /// Whether the service takes the payload.
-    takes: Box<dyn Fn(&WriterSchema, &[u8]) -> bool + Send + Sync>,
+    takes: Takes,
     parsed: Schema,
 }
 
