@@ -65,6 +65,7 @@ quick: check ## Check what needs neither Kafka nor Postgres: lints, unit tests, 
 	cargo test --quiet --workspace --lib --bins
 	cargo test --quiet $(addprefix --package ,$(SERVICES)) --test it -- declaration:: domain:: properties:: schemas::
 	cargo test --quiet --package farandole-tests --test it -- architecture::
+	cargo test --quiet --package farandole-compatibility --package farandole-catalogue --package farandole-fuzz
 	cargo test --quiet --package farandole-model
 
 .PHONY: api-check
@@ -98,6 +99,7 @@ queries-check: prerequisites ## Check that each crate's .sqlx is what `make quer
 .PHONY: render
 render: prerequisites ## Write what follows from the services' code: declarations, and parts of other files
 	FARANDOLE_RENDER=1 cargo test --quiet $(addprefix --package ,$(SERVICES)) --test it -- declaration::
+	FARANDOLE_RENDER=1 cargo test --quiet --package farandole-compatibility --test it -- document::
 	@cargo build --workspace --bin farandole-render
 	@$(TARGET_DIR)/debug/farandole-render
 
@@ -112,6 +114,12 @@ examples: prerequisites ## Record a real event of each type for the catalogue, a
 	FARANDOLE_RENDER=1 $(TARGET_DIR)/debug/farandole-stack exec -- \
 	  cargo test --quiet --package farandole-tests --test it -- catalogue::examples
 	@$(TARGET_DIR)/debug/farandole-render
+
+.PHONY: contracts-check
+contracts-check: prerequisites ## Check that no change of an event breaks anyone, and that every failure is undone
+	@cargo build --workspace --bin farandole
+	@$(TARGET_DIR)/debug/farandole contracts check
+	@$(TARGET_DIR)/debug/farandole graph --check
 
 .PHONY: fuzz
 fuzz: prerequisites ## Make up what comes from outside, with LLVM's fuzzer, for ten minutes (FUZZ_SECONDS)

@@ -27,7 +27,8 @@ impl Sandbox {
         self.records(topics).await
     }
 
-    async fn records(&self, topics: Vec<String>) -> Vec<EventRecord> {
+    /// All that these topics hold now.
+    pub async fn records(&self, topics: Vec<String>) -> Vec<EventRecord> {
         let registry = Registry::new(&self.stack.schema_registry_url.parse().unwrap()).unwrap();
         let brokers = &self.stack.kafka_brokers;
         let mut reader =

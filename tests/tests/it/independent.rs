@@ -73,7 +73,7 @@ async fn read_with_python(fleet: &TestFleet) -> HashMap<String, Value> {
 }
 
 /// A Python that has the packages, kept between runs beside what cargo builds.
-async fn python() -> PathBuf {
+pub(crate) async fn python() -> PathBuf {
     let home = programs().join("independent-python");
     let python = home.join("bin/python");
     if !python.exists() {
@@ -95,7 +95,7 @@ async fn python() -> PathBuf {
     python
 }
 
-fn here(file: &str) -> PathBuf {
+pub(crate) fn here(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/independent").join(file)
 }
 

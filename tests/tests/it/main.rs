@@ -9,6 +9,7 @@ mod calls;
 mod catalogue;
 mod chaos;
 mod conformance;
+mod contracts;
 mod crash_points;
 mod dead_letters;
 mod deadlines;

@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn each_service_is_a_component_with_an_api_of_its_own() {
         let (fleet, schemas) = (Fleet::embedded(), Schemas::embedded());
-        let catalogue = Catalogue::of(&fleet, &schemas, &Examples::default());
+        let catalogue = Catalogue::of(fleet.services(), &schemas, &Examples::default());
         let text = catalog_info(&catalogue);
         let entities: Vec<Value> =
             text.split("---\n").skip(1).map(|it| serde_saphyr::from_str(it).unwrap()).collect();

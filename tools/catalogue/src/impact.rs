@@ -117,7 +117,7 @@ mod tests {
 
     fn impact_of(path: Option<&str>, change: impl FnOnce(&mut Catalogue)) -> Impact {
         let (fleet, schemas) = (Fleet::embedded(), Schemas::embedded());
-        let mut catalogue = Catalogue::of(&fleet, &schemas, &Examples::default());
+        let mut catalogue = Catalogue::of(fleet.services(), &schemas, &Examples::default());
         change(&mut catalogue);
         let placed = catalogue.event("order", "OrderPlaced").unwrap();
         impact(&catalogue, placed, path)

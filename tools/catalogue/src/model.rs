@@ -1,7 +1,7 @@
 //! What the catalogue knows: services, events, and who reads which of their fields.
 
 use contracts::Declared;
-use declarations::{Fleet, Schema, Schemas};
+use declarations::{Schema, Schemas};
 use graph::Graph;
 use serde_json::Value;
 
@@ -124,12 +124,12 @@ pub struct Version {
 }
 
 impl Catalogue {
-    /// The catalogue of this fleet. Events that are declared and have no schema yet are left out, and
+    /// The catalogue of these services. Events that are declared and have no schema yet are left out, and
     /// so are schemas of events that nobody declares: both are for other checks to find.
-    pub fn of(fleet: &Fleet, schemas: &Schemas, examples: &Examples) -> Self {
-        let services: Vec<Service> = fleet.services().iter().map(Service::of).collect();
+    pub fn of(declared: &[Declared], schemas: &Schemas, examples: &Examples) -> Self {
+        let services: Vec<Service> = declared.iter().map(Service::of).collect();
         let mut events = Vec::new();
-        for declared in fleet.services() {
+        for declared in declared {
             for emitted in &declared.emits {
                 let is_it =
                     |it: &Schema| it.service == declared.service && it.event_type == emitted.event;
@@ -150,7 +150,7 @@ impl Catalogue {
                 events.push(Event::of(declared, &emitted.event, versions, written, &services));
             }
         }
-        Self { services, events, map: Graph::of(fleet.services()).svg() }
+        Self { services, events, map: Graph::of(declared).svg() }
     }
 
     /// The event of this type from this service.
@@ -316,11 +316,13 @@ fn is_at_deadline(declared: &Declared, event: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use declarations::Fleet;
+
     use super::*;
     use serde_json::json;
 
     fn catalogue() -> Catalogue {
-        Catalogue::of(&Fleet::embedded(), &Schemas::embedded(), &Examples::default())
+        Catalogue::of(Fleet::embedded().services(), &Schemas::embedded(), &Examples::default())
     }
 
     #[test]
@@ -359,8 +361,7 @@ mod tests {
         let shipping = services.iter_mut().find(|it| it.service == "shipping").unwrap();
         shipping.emits[0].event = "ShipmentSeen".to_owned();
         let seen = |services: &[Declared]| {
-            let fleet = Fleet::new(services.to_vec()).unwrap();
-            let catalogue = Catalogue::of(&fleet, &Schemas::embedded(), &Examples::default());
+            let catalogue = Catalogue::of(services, &Schemas::embedded(), &Examples::default());
             catalogue.event("shipping", "ShipmentSeen").map(|it| it.current().about.clone())
         };
         assert_eq!(seen(&services), None);

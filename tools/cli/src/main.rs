@@ -25,8 +25,8 @@ use scaffold::ScaffoldError;
 
 use crate::commands::exit::{BLIND, USAGE, WRONG};
 use crate::commands::{
-    audit, calls, contracts, databases as making, dlq, events, gaps, graph, help, new, orders,
-    retries, schemas, status, topics,
+    audit, calls, catalogue, contracts, databases as making, dlq, events, gaps, graph, help, new,
+    orders, retries, schemas, status, topics,
 };
 use crate::connections::Connections;
 use crate::databases::{Databases, NoDatabase};
@@ -150,6 +150,17 @@ enum Command {
     /// something is wrong; 3 nothing is wrong as far as can be seen, but something gave no answer.
     #[command(verbatim_doc_comment)]
     Graph(graph::Arguments),
+    /// Write the catalogue of events: a page, Markdown, AsyncAPI and Backstage
+    ///
+    /// Each event with its fields, who reads which of them, and how its versions differ. It goes by the
+    /// declarations of the fleet, and needs no fleet that runs; with --running and --also by what running
+    /// services declare, whatever language they are in.
+    ///
+    ///   farandole catalogue --out events --running --also http://reviews:8090
+    ///
+    /// Exit codes: 0 it is written; 2 wrong usage; 3 it is written without somebody who gave no answer.
+    #[command(verbatim_doc_comment)]
+    Catalogue(catalogue::Arguments),
     /// Write the beginning of a service, a reaction, an event or a version into the sources
     ///
     /// For developers, in a clone of the project. Nothing is written unless all of it can be, and it
@@ -202,6 +213,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Calls(command) => calls::run(command, &connections, &databases).await,
         Command::Gaps(arguments) => gaps::run(arguments, &connections, &databases).await,
         Command::Graph(arguments) => graph::run(arguments, &connections).await,
+        Command::Catalogue(arguments) => catalogue::run(arguments).await,
         Command::New(command) => new::run(command),
         Command::Completions(arguments) => help::completions(&arguments),
         Command::Man(arguments) => help::man(&arguments),

@@ -218,7 +218,8 @@ mod tests {
 
     #[test]
     fn a_reader_that_wants_more_than_there_is_names_what_is_there() {
-        let wanting = json!([{"name": "total", "type": "long"}, {"name": "channel", "type": "string"}]);
+        let wanting =
+            json!([{"name": "total", "type": "long"}, {"name": "channel", "type": "string"}]);
         let fleet = [order(&v2()), payment(&wanting)];
         let running = [order(&v1()), payment(&v1())];
         let both = found(&fleet[1], &fleet, &running, &[occurring(&v1()), occurring(&v2())]);

@@ -21,7 +21,7 @@ fn documents(root: &Path) -> Result<Vec<(String, String)>, Wrong> {
         Err(error) => return Err(wrong(EXAMPLES, error)),
     };
     examples.check(&schemas)?;
-    Ok(files(&Catalogue::of(fleet(), &schemas, &examples)))
+    Ok(files(&Catalogue::of(fleet().services(), &schemas, &examples)))
 }
 
 /// Writes all documents of the tree at `root`, and removes those of services that are gone.

@@ -62,7 +62,7 @@ fn what_declarations_and_schemas_say_is_text_and_no_html() {
     services[0].about = "<script>alert(1)</script> | \"takes\" & gives".to_owned();
     services[0].owner = "<b>orders</b>".to_owned();
     let fleet = Fleet::new(services).unwrap();
-    let catalogue = Catalogue::of(&fleet, &Schemas::embedded(), &Examples::default());
+    let catalogue = Catalogue::of(fleet.services(), &Schemas::embedded(), &Examples::default());
     for (path, text) in files(&catalogue) {
         let html = !path.ends_with("html")
             || !text.contains("<script>alert") && !text.contains("<b>orders");
@@ -78,7 +78,7 @@ fn a_fleet_with_one_more_service_has_it_in_all_files() {
     // It has declared events, and no schemas yet.
     services.push(applause);
     let fleet = Fleet::new(services).unwrap();
-    let catalogue = Catalogue::of(&fleet, &Schemas::embedded(), &Examples::default());
+    let catalogue = Catalogue::of(fleet.services(), &Schemas::embedded(), &Examples::default());
     let files = files(&catalogue);
     assert!(files.iter().any(|(path, _)| path == "docs/catalogue/asyncapi/applause.yaml"));
     for (path, text) in files.iter().filter(|(path, _)| !path.contains("asyncapi/")) {

@@ -15,7 +15,7 @@ pub(crate) fn examples() -> Examples {
 
 /// The fleet's catalogue.
 pub(crate) fn catalogue() -> Catalogue {
-    Catalogue::of(&Fleet::embedded(), &Schemas::embedded(), &examples())
+    Catalogue::of(Fleet::embedded().services(), &Schemas::embedded(), &examples())
 }
 
 /// A file of a catalogue.

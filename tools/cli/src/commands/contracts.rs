@@ -1,5 +1,6 @@
 //! What a change of an event breaks, and for whom.
 
+mod can_deploy;
 mod directory;
 mod released;
 mod revision;
@@ -40,6 +41,19 @@ pub(crate) enum Command {
     /// the revision, the registry or a service is not there.
     #[command(verbatim_doc_comment)]
     Check(Check),
+    /// Say whether a service can be deployed beside what topics hold and what runs
+    ///
+    /// The readers of this version are held against the schemas by which the events were written that are
+    /// in topics and dead letters now, and against what running services write; what this version writes,
+    /// against what running services read. Where something does not go together, the pair is named, and
+    /// what has to be deployed first.
+    ///
+    ///   farandole contracts can-deploy --service payment
+    ///
+    /// Exit codes: 0 yes; 1 no; 2 there is no such service; 3 it could not be looked: Kafka, the registry
+    /// or a service is not there.
+    #[command(verbatim_doc_comment)]
+    CanDeploy(can_deploy::CanDeploy),
     /// List the schemas of the tree as released: from now on they are not to be edited
     ///
     /// Those that are not in schemas/released.json yet are added, and those that are stay as they are.
@@ -115,13 +129,19 @@ pub(crate) struct Unseen(String);
 pub(crate) async fn run(command: Command, connections: &Connections) -> anyhow::Result<ExitCode> {
     match command {
         Command::Check(check) => run_check(check, connections).await,
+        Command::CanDeploy(can_deploy) => can_deploy::run(can_deploy, connections).await,
         Command::Release(release) => run_release(&release.tree),
     }
 }
 
-async fn run_check(check: Check, connections: &Connections) -> anyhow::Result<ExitCode> {
+/// The tree that is meant: the one that is named, or else this directory, if it is one.
+fn tree_of(named: Option<&Path>) -> Option<&Path> {
     let here = Path::new(".");
-    let directory = check.tree.as_deref().or_else(|| directory::is_tree(here).then_some(here));
+    named.or_else(|| directory::is_tree(here).then_some(here))
+}
+
+async fn run_check(check: Check, connections: &Connections) -> anyhow::Result<ExitCode> {
+    let directory = tree_of(check.tree.as_deref());
     let tree = match directory {
         Some(directory) => directory::read(directory)?,
         None => Tree::embedded(),

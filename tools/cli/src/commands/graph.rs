@@ -88,7 +88,7 @@ pub(crate) async fn run(
             "Of these the tool takes what it knows of them, and leaves out whom it does not know.",
         );
     }
-    let services = services(&arguments, &running);
+    let services = services(arguments.running, &running);
     let graph = Graph::of(&services);
     let mut findings = graph.findings();
     findings.extend(without_counterpart(graph));
@@ -106,10 +106,10 @@ pub(crate) async fn run(
 }
 
 /// The services of the graph: those of the fleet, as they run or as the tool knows them, and others.
-fn services(arguments: &Arguments, running: &[Declared]) -> Vec<Declared> {
+pub(crate) fn services(as_they_run: bool, running: &[Declared]) -> Vec<Declared> {
     let instance = |name: &str| running.iter().find(|it| it.service == name);
     let mut services: Vec<Declared> = fleet().services().to_vec();
-    if arguments.running {
+    if as_they_run {
         for service in &mut services {
             if let Some(instance) = instance(&service.service) {
                 instance.clone_into(service);

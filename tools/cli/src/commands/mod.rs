@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod calls;
+pub(crate) mod catalogue;
 pub(crate) mod contracts;
 pub(crate) mod databases;
 pub(crate) mod dlq;

@@ -174,9 +174,9 @@ async fn a_service_that_joins_later_is_not_asked_about_what_was_before() {
 async fn declarations_that_make_no_fleet_are_refused() {
     let fleet = AnotherFleet::new().await;
     let file = fleet.declarations.path().join("loyalty.json");
-    std::fs::write(&file, r#"{"service": "loyalty", "colour": "blue"}"#).unwrap();
+    std::fs::write(&file, r#"{"service": "loyalty", "consumes": "OrderPlaced"}"#).unwrap();
     let refused = fleet.ask(&["status"]).await.exits(2);
-    refused.says("FARANDOLE_DECLARATIONS").says("loyalty.json").says("colour");
+    refused.says("FARANDOLE_DECLARATIONS").says("loyalty.json").says("sequence");
     let mut two_begin = loyalty();
     two_begin.begins = declarations::fleet().first().0.begins.clone();
     std::fs::write(&file, serde_json::to_string(&two_begin).unwrap()).unwrap();

@@ -55,9 +55,7 @@ pub(super) async fn run(
     let CanDeploy { service, tree, also, json, urls } = arguments;
     let here = super::tree_of(tree.as_deref());
     let (services, schemas) = match here {
-        Some(tree) => {
-            (Fleet::read(&tree.join("services"))?, Schemas::read(&tree.join("schemas"))?)
-        }
+        Some(tree) => (Fleet::read(&tree.join("services"))?, Schemas::read(&tree.join("schemas"))?),
         None => (fleet().clone(), Schemas::embedded()),
     };
     let Some(to_be) = services.service(&service) else {
@@ -65,14 +63,15 @@ pub(super) async fn run(
         return Err(Misused(format!("there is no service {service:?}; there are {known}")).into());
     };
     let registry = connections.registry().await?;
-    let (brokers, topics) =
-        (connections.kafka_brokers.clone(), connections.topic_prefix.clone());
-    let (reads, names) = (to_be.clone(), services.names().map(str::to_owned).collect());
-    let found = spawn_blocking(move || look(&brokers, &topics, &reads, names)).await??;
+    let (brokers, topics) = (connections.kafka_brokers.clone(), connections.topic_prefix.clone());
+    let (reads, names) = (to_be.clone(), services.names().map(str::to_owned).collect::<Vec<_>>());
+    let found = spawn_blocking(move || look(&brokers, &topics, &reads, &names)).await??;
     let occurring = with_schemas(&registry, found).await?;
     let unregistered = unregistered(&registry, &connections.topic_prefix, to_be, &schemas).await?;
     let Asked { running, silent } = ask(Some(&urls), &also).await;
-    silent.iter().for_each(|why| remark(why));
+    for why in &silent {
+        remark(why);
+    }
     let newest = |service: &str, event: &str| newest(&schemas, service, event);
     let found = obstacles(to_be, services.services(), &running, &occurring, newest);
     let can = found.is_empty() && unregistered.is_empty();
@@ -158,7 +157,7 @@ fn look(
     brokers: &str,
     topics: &Topics,
     to_be: &Declared,
-    names: Vec<String>,
+    names: &[String],
 ) -> Result<Found, AdminError> {
     let mut owners: BTreeMap<String, Option<String>> = BTreeMap::new();
     for read in &to_be.consumes {
