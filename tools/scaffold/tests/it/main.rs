@@ -193,18 +193,18 @@ fn reactions_are_absorbed_and_events_answer_them() {
 #[test]
 fn a_version_is_written_from_now_on() {
     let copy = Copy::new();
-    copy.write(copy.version("order/OrderPlaced", Some("channel:string=web")));
+    copy.write(copy.version("order/OrderPlaced", Some("wrapping:string=none")));
     copy.write(copy.version("order/OrderPlaced", Some("attempts:int=1")));
     copy.assert_sound("order");
-    let schema = copy.text("schemas/order/OrderPlaced.v3.avsc");
+    let schema = copy.text("schemas/order/OrderPlaced.v4.avsc");
     let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
     let fields = schema["fields"].as_array().unwrap();
-    let [.., channel, attempts] = fields.as_slice() else { panic!("{fields:?}") };
-    assert_eq!((&channel["default"], &attempts["default"]), (&"web".into(), &1.into()));
-    assert!(copy.text("services/order/src/lib.rs").contains("emits!(\"order\", OrderPlaced, 3)"));
+    let [.., wrapping, attempts] = fields.as_slice() else { panic!("{fields:?}") };
+    assert_eq!((&wrapping["default"], &attempts["default"]), (&"none".into(), &1.into()));
+    assert!(copy.text("services/order/src/lib.rs").contains("emits!(\"order\", OrderPlaced, 4)"));
     let placing = copy.text("services/order/src/placing.rs");
-    assert!(placing.contains(" channel: \"web\".to_owned(),"), "{placing}");
-    refused(copy.version("order/OrderPlaced", Some("channel:string=x")), "a field channel already");
+    assert!(placing.contains(" wrapping: \"none\".to_owned(),"), "{placing}");
+    refused(copy.version("order/OrderPlaced", Some("wrapping:string=x")), "a field wrapping already");
     refused(copy.version("order/OrderLost", None), "no event");
     let same = copy.text("schemas/shipping/ShipmentFailed.v1.avsc");
     copy.write(copy.version("shipping/ShipmentFailed", None));
