@@ -7,7 +7,7 @@ use contracts::{Encoder, Envelope};
 use futures::future::{join_all, try_join_all};
 use inventory::events::OrderId;
 use kafka::{PlainRecord, Publisher};
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::{AssertSqlSafe, PgPool};
 use testkit::{Part, Sandbox, api, eventually, schemas};
 use uuid::Uuid;
@@ -86,16 +86,8 @@ impl OrderService {
     fn placed(&self, order: Uuid, skus: &[&str]) -> PlainRecord {
         let price = json!({"amount": 100, "currency": "EUR"});
         let line = |sku| json!({"sku": sku, "quantity": 1, "unit_price": price});
-        let payload = json!({
-            "order_id": order,
-            "customer_id": "c",
-            "lines": skus.iter().map(line).collect::<Vec<Value>>(),
-            "total": price,
-            "payment_method": "pm",
-            "recipient": {"name": "n", "email": "e", "street": "s", "city": "c",
-                "postal_code": "p", "country": "FR"},
-            "placed_at": 0,
-        });
+        let mut payload = schemas::order_placed(&order, "");
+        payload["lines"] = skus.iter().map(line).collect();
         self.record(order, 1, "OrderPlaced", self.placed.encode(&payload).unwrap())
     }
 

@@ -204,7 +204,10 @@ fn a_version_is_written_from_now_on() {
     assert!(copy.text("services/order/src/lib.rs").contains("emits!(\"order\", OrderPlaced, 4)"));
     let placing = copy.text("services/order/src/placing.rs");
     assert!(placing.contains(" wrapping: \"none\".to_owned(),"), "{placing}");
-    refused(copy.version("order/OrderPlaced", Some("wrapping:string=x")), "a field wrapping already");
+    refused(
+        copy.version("order/OrderPlaced", Some("wrapping:string=x")),
+        "a field wrapping already",
+    );
     refused(copy.version("order/OrderLost", None), "no event");
     let same = copy.text("schemas/shipping/ShipmentFailed.v1.avsc");
     copy.write(copy.version("shipping/ShipmentFailed", None));
