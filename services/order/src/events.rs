@@ -39,8 +39,7 @@ pub struct OrderPlaced {
 
 /// Where an order comes from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-// Else an object with the name of a value in it would be taken for that.
-#[serde(rename_all = "snake_case", try_from = "String")]
+#[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// The web shop.
     #[default]
@@ -77,17 +76,9 @@ impl FromStr for Channel {
     }
 }
 
-impl TryFrom<String> for Channel {
-    type Error = UnknownChannel;
-
-    fn try_from(text: String) -> Result<Self, UnknownChannel> {
-        text.parse()
-    }
-}
-
 /// A channel that this service does not know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("is {0:?}, but must be one of web, app, phone, shop")]
+#[error("{0:?} is no channel")]
 pub struct UnknownChannel(String);
 
 /// Pieces of one SKU at one price.

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
 use sha2::{Digest as _, Sha256};
@@ -166,9 +166,7 @@ async fn read_body(request: Request) -> Result<Bytes, Problem> {
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(Strict(&mut json)).map_err(|error| {
-        // Where one of several values is wanted, serde_json takes one of another type for a mistake in
-        // the JSON.
-        if error.inner().is_data() || serde_json::from_slice::<IgnoredAny>(body).is_ok() {
+        if error.inner().is_data() {
             let detail = in_plain_words(&error.inner().to_string());
             Problem::validation([FieldError::new(pointer(error.path()), detail)])
         } else {

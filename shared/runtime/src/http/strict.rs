@@ -2,11 +2,14 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer as _, MapAccess, SeqAccess, Visitor,
+};
 
 /// Deserializes a struct from an object only. What `derive` makes also takes an array, field by field
 /// in the order in which they stand in the code, whatever else the type says; here that is refused, at
-/// any depth. (Enums with content and what is flattened are read by way of a buffer that does not come
+/// any depth. One of several values is a text only: `serde_json` also takes an object with the value's name
+/// in it, and takes what is neither for a mistake in the JSON. (Enums with content and what is flattened are read by way of a buffer that does not come
 /// by here; bodies have none.)
 pub(super) struct Strict<T>(pub(super) T);
 
@@ -85,11 +88,29 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        name: &'static str,
+        _: &'static str,
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_enum(name, variants, Strict(visitor))
+        self.0.deserialize_any(OneOf { variants, visitor })
+    }
+}
+
+/// Takes a text for one of several values.
+struct OneOf<V> {
+    variants: &'static [&'static str],
+    visitor: V,
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for OneOf<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "one of `{}`", self.variants.join("`, `"))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<V::Value, E> {
+        self.visitor.visit_enum(text.into_deserializer())
     }
 }
 
