@@ -24,6 +24,6 @@ pub use declared::{
 pub use envelope::{
     DEAD_HISTORY, Envelope, InvalidEnvelope, REDRIVE, TARGET_GROUP, dead_letter_headers, headers,
 };
-pub use topics::{InvalidPrefix, Topics};
+pub use topics::{COMPATIBILITY, InvalidPrefix, Topics};
 pub use trace_parent::{InvalidTraceParent, TraceParent};
 pub use values::{GeneratedValue, generated_values};

@@ -2,6 +2,10 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+/// What the registry is to ask of a next version of any event: that it can be read as every other, and the
+/// other way round. Services are deployed in any order, and topics hold events of all versions.
+pub const COMPATIBILITY: &str = "FULL_TRANSITIVE";
+
 /// The names of topics, subjects and consumer groups. A prefix lets several fleets share one
 /// cluster and one registry; by default there is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

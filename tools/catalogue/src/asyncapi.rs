@@ -4,12 +4,12 @@
 mod messages;
 mod operations;
 
-use contracts::Topics;
+use contracts::{COMPATIBILITY, Topics};
 use serde_json::json;
 
 use crate::model::{Catalogue, Event, Service};
 use crate::phrase;
-use crate::wire::{COMPATIBILITY, Holding, TOPIC_DEFAULTS, Topic, topics};
+use crate::wire::{Holding, TOPIC_DEFAULTS, Topic, topics};
 use crate::yaml::Yaml;
 
 /// The version of the Kafka bindings.

@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 
+use contracts::COMPATIBILITY;
+
 use crate::difference::changes;
 use crate::fields::Field;
 use crate::model::{Catalogue, Event, Service, Version};
 use crate::phrase;
 use crate::rules::RULES;
-use crate::wire::{COMPATIBILITY, HEADERS, topics};
+use crate::wire::{HEADERS, topics};
 
 const HEAD: &str = "\
 # The catalogue of events

@@ -131,16 +131,13 @@ impl Catalogue {
         let mut events = Vec::new();
         for declared in declared {
             for emitted in &declared.emits {
-                let is_it =
-                    |it: &Schema| it.service == declared.service && it.event_type == emitted.event;
-                let versions = schemas.by_event().find(|versions| versions.iter().any(is_it));
+                let versions = schemas.versions(&declared.service, &emitted.event);
                 let version = |it: &Schema| {
                     let schema = serde_json::from_str(&it.text).unwrap_or_default();
                     let example = examples.find(&it.service, &it.event_type, it.version);
                     Version::of(it.version, &schema, example.cloned())
                 };
-                let mut versions: Vec<Version> =
-                    versions.into_iter().flatten().map(version).collect();
+                let mut versions: Vec<Version> = versions.iter().map(version).collect();
                 // A service in another language may have no files here, and say its schema itself.
                 if let (true, Some(schema)) = (versions.is_empty(), &emitted.schema) {
                     versions.push(Version::of(emitted.version.unwrap_or(1), schema, None));

@@ -9,11 +9,13 @@ mod services;
 
 use std::fmt::Write as _;
 
+use contracts::COMPATIBILITY;
+
 use self::html::{code, data, escape, link, table};
 use crate::model::Catalogue;
 use crate::phrase;
 use crate::rules::RULES;
-use crate::wire::{COMPATIBILITY, DEAD_HEADERS, HEADERS, topics};
+use crate::wire::{DEAD_HEADERS, HEADERS, topics};
 
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/script.js");

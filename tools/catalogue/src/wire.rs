@@ -21,9 +21,6 @@ pub struct TopicDefaults {
 pub const TOPIC_DEFAULTS: TopicDefaults =
     TopicDefaults { partitions: 3, replication: 1, retention: Duration::from_hours(7 * 24) };
 
-/// The registry's rule for all subjects.
-pub(crate) const COMPATIBILITY: &str = "FULL_TRANSITIVE";
-
 /// A topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topic {

@@ -9,6 +9,7 @@ mod connections;
 mod databases;
 mod http;
 mod print;
+mod progress;
 mod running;
 mod table;
 

@@ -1,10 +1,6 @@
-use contracts::Topics;
+use contracts::{COMPATIBILITY, Topics};
 use declarations::{Schema, Schemas};
 use kafka::{Registry, RegistryError};
-
-/// Each version can be read as every other: services are deployed in any order, and topics hold
-/// events of all versions.
-const COMPATIBILITY: &str = "FULL_TRANSITIVE";
 
 /// What was found or done for one schema.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,10 +17,6 @@ use crate::path::Path;
 use crate::rule::{Rule, Rules, Verdict};
 use crate::tree::{Reader, Tree, Writer};
 
-/// The subjects of a fleet are to take only next versions that everybody can read, and that can read
-/// everybody.
-pub const COMPATIBILITY: &str = "FULL_TRANSITIVE";
-
 /// What is to be checked.
 #[derive(Debug, Clone)]
 pub struct Contracts {

@@ -26,7 +26,7 @@ mod schema;
 mod tree;
 mod versus;
 
-pub use check::{Before, COMPATIBILITY, Contracts, Report, Subject};
+pub use check::{Before, Contracts, Report, Subject};
 pub use decoding::Reading;
 pub use deployable::{Obstacle, Occurring, obstacles};
 pub use finding::{Finding, Place, User};

@@ -7,14 +7,14 @@
 mod rank;
 mod schemas;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
 use contracts::Declared;
 
-use self::rank::{Participant, Step, depths, in_order};
+use self::rank::{Participant, Step, in_order};
 pub use self::schemas::{InvalidSchemas, Schema, Schemas};
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
@@ -29,7 +29,7 @@ pub const EVENTS_MAX: usize = 128;
 pub struct Fleet {
     services: Vec<Declared>,
     /// Of each event type, how many events there are before it.
-    depths: Vec<(String, usize)>,
+    depths: BTreeMap<String, usize>,
 }
 
 /// What is wrong with the declarations of a fleet.
@@ -95,9 +95,7 @@ impl Fleet {
     /// A fleet of these services, in the order in which a saga meets them.
     pub fn new(services: Vec<Declared>) -> Result<Self, InvalidFleet> {
         check(&services).map_err(InvalidFleet::Unfit)?;
-        let participants: Vec<Participant> = services.iter().map(participant).collect();
-        let depths = depths(&participants).into_iter();
-        let depths = depths.map(|(event, depth)| (event.to_owned(), depth)).collect();
+        let depths = depths(&services);
         Ok(Self { services: sorted(services), depths })
     }
 
@@ -125,7 +123,7 @@ impl Fleet {
 
     /// How many events there are at least before one of this type.
     pub fn depth(&self, event: &str) -> usize {
-        self.depths.iter().find(|(name, _)| name == event).map_or(0, |(_, depth)| *depth)
+        self.depths.get(event).copied().unwrap_or_default()
     }
 }
 
@@ -136,9 +134,22 @@ pub fn sorted(services: Vec<Declared>) -> Vec<Declared> {
     in_order(&participants).into_iter().filter_map(|at| services[at].take()).collect()
 }
 
+/// Of each event that these services emit or lead to, how long the longest chain of causes before it is.
+/// Events of a cycle have no such length; theirs is bounded.
+pub fn depths(services: &[Declared]) -> BTreeMap<String, usize> {
+    let participants: Vec<Participant> = services.iter().map(participant).collect();
+    let depths = rank::depths(&participants).into_iter();
+    depths.map(|(event, depth)| (event.to_owned(), depth)).collect()
+}
+
 /// The variable of a service for something that each has, such as `PAYMENT_DATABASE_URL`.
 pub fn variable(service: &str, what: &str) -> String {
     format!("{}_{what}", service.to_uppercase().replace('-', "_"))
+}
+
+/// The types of events that may be named with what tells them apart.
+fn types(kinds: &[String]) -> Vec<String> {
+    kinds.iter().map(|kind| kind.split(':').next().unwrap_or(kind).to_owned()).collect()
 }
 
 fn participant(declared: &Declared) -> Participant {
@@ -148,7 +159,7 @@ fn participant(declared: &Declared) -> Participant {
         emits: declared.emits.iter().map(|it| it.event.clone()).collect(),
         undoing: declared.compensates.iter().map(|it| it.event.clone()).collect(),
         consumes: consumes
-            .map(|it| Step { event: it.event.clone(), leads_to: it.leads_to.clone() })
+            .map(|it| Step { event: it.event.clone(), leads_to: types(&it.leads_to) })
             .collect(),
     }
 }

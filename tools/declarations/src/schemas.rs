@@ -85,6 +85,13 @@ impl Schemas {
         Ok(Self(schemas))
     }
 
+    /// All versions of an event, oldest first; none if there is no such event.
+    pub fn versions(&self, service: &str, event_type: &str) -> &[Schema] {
+        let mut all = self.by_event();
+        all.find(|it| it[0].service == service && it[0].event_type == event_type)
+            .unwrap_or_default()
+    }
+
     /// All versions of each event, oldest first.
     pub fn by_event(&self) -> impl Iterator<Item = &[Schema]> {
         self.0.chunk_by(|a, b| a.service == b.service && a.event_type == b.event_type)

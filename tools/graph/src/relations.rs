@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use contracts::{Declared, DeclaredConsumption, DeclaredEvent};
 
@@ -74,27 +74,6 @@ impl<'a> Graph<'a> {
             }
         }
         false
-    }
-
-    /// Of each event that is emitted, how long the longest chain of causes before it is. Events of a
-    /// cycle have no such length; theirs is bounded.
-    pub(crate) fn depths(self) -> BTreeMap<&'a str, usize> {
-        let types = || self.emitted().map(|(_, it)| it.event.as_str());
-        let mut depths: BTreeMap<&str, usize> = types().map(|event| (event, 0)).collect();
-        for _ in 0..depths.len() {
-            let before = depths.clone();
-            for (_, read) in self.read() {
-                let cause = before.get(read.event.as_str()).copied().unwrap_or_default();
-                for led in &read.leads_to {
-                    let depth = depths.entry(type_of(led)).or_default();
-                    *depth = (*depth).max(cause + 1);
-                }
-            }
-            if depths == before {
-                break;
-            }
-        }
-        depths
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use contracts::COMPATIBILITY;
 use serde_json::Value;
 
 use super::html::{breakable, code, escape, link, table};
@@ -9,7 +10,7 @@ use crate::difference::changes;
 use crate::fields::Field;
 use crate::model::{Catalogue, Event, Version};
 use crate::phrase;
-use crate::wire::{COMPATIBILITY, TOPIC_DEFAULTS};
+use crate::wire::TOPIC_DEFAULTS;
 
 /// A service's name, in its hue, as a link.
 pub(super) fn who(service: &str) -> String {

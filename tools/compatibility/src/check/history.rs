@@ -5,9 +5,9 @@ mod personal;
 mod released;
 mod unread;
 
-use contracts::Declared;
+use contracts::{COMPATIBILITY, Declared};
 
-use super::{COMPATIBILITY, Contracts, Found, Subject};
+use super::{Contracts, Found, Subject};
 use crate::finding::{Finding, Place, User};
 use crate::rule::{Rule, Verdict};
 use crate::tree::{Reader, Writer, is_same_json};

@@ -1,3 +1,4 @@
+use declarations::depths;
 use serde_json::{Value, json};
 
 use crate::{Finding, Graph};
@@ -5,7 +6,7 @@ use crate::{Finding, Graph};
 impl Graph<'_> {
     /// All there is to the graph, for programs: services, who says what to whom, and these findings.
     pub fn json(self, findings: &[Finding]) -> Value {
-        let depths = self.depths();
+        let depths = depths(self.services());
         let nodes: Vec<Value> = self
             .services()
             .iter()

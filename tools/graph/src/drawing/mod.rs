@@ -8,6 +8,7 @@ mod svg;
 use std::collections::BTreeSet;
 
 use contracts::{Declared, DeclaredConsumption};
+use declarations::depths;
 use serde::Serialize;
 
 use crate::fate::Fate;
@@ -54,7 +55,7 @@ impl<'a> Graph<'a> {
     /// then what undoes.
     pub fn edges(self) -> Vec<Edge<'a>> {
         let kinds = Kinds::of(self);
-        let depths = self.depths();
+        let depths = depths(self.services());
         let mut edges = Vec::new();
         for (from, emitted) in self.emitted() {
             let mut readers = self.readers(&from.service, &emitted.event).peekable();

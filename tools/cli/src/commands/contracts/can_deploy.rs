@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use compatibility::{Obstacle, Occurring, obstacles};
 use contracts::{Declared, Topics, frame_schema_id, headers};
@@ -18,10 +17,9 @@ use crate::Misused;
 use crate::commands::exit;
 use crate::connections::Connections;
 use crate::print::{print, print_json, remark};
+use crate::progress::Progress;
 use crate::running::{Asked, ask};
 
-/// How often it is told how much was read.
-const REPORT: Duration = Duration::from_secs(5);
 /// How many schemas of one type of events are told apart. Whoever can write to a topic could make any
 /// number up.
 const IDS_MAX: usize = 200;
@@ -126,9 +124,7 @@ fn text(
 
 /// The text of the schema by which a service is to write an event.
 fn newest(schemas: &Schemas, service: &str, event: &str) -> Option<String> {
-    let mut all = schemas.by_event();
-    let versions = all.find(|it| it[0].service == service && it[0].event_type == event)?;
-    versions.last().map(|it| it.text.clone())
+    schemas.versions(service, event).last().map(|it| it.text.clone())
 }
 
 /// The subjects of what the service writes and the registry does not have.
@@ -165,24 +161,21 @@ fn look(
     }
     owners.extend(names.iter().map(|name| (topics.dead_letters(name), None)));
     let mut found = Found::new();
-    let (mut records, mut told) = (0_u64, Instant::now());
+    let mut all = Vec::new();
     for topic in owners.keys() {
-        let windows = match windows(brokers, std::slice::from_ref(topic), Bounds::Everything) {
-            Ok(windows) => windows,
+        match windows(brokers, std::slice::from_ref(topic), Bounds::Everything) {
+            Ok(windows) => all.extend(windows),
             // Nothing is in it.
-            Err(AdminError::Missing(_)) => continue,
+            Err(AdminError::Missing(_)) => {}
             Err(error) => return Err(error),
-        };
-        scan(brokers, &windows, |record| {
-            records += 1;
-            if told.elapsed() >= REPORT {
-                told = Instant::now();
-                remark(&format!("{records} records so far"));
-            }
-            take(to_be, owners.get(record.topic).and_then(Option::as_deref), record, &mut found);
-            ControlFlow::Continue(())
-        })?;
+        }
     }
+    let mut progress = Progress::of(&all);
+    scan(brokers, &all, |record| {
+        progress.tell();
+        take(to_be, owners.get(record.topic).and_then(Option::as_deref), record, &mut found);
+        ControlFlow::Continue(())
+    })?;
     Ok(found)
 }
 

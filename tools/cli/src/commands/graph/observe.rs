@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use contracts::{Declared, Topics};
 use farandole_cli::{SchemaReport, SchemaState, Schemas, check_schemas};
@@ -16,9 +16,8 @@ use super::Arguments;
 use crate::commands::{schemas, topics as topics_command};
 use crate::connections::Connections;
 use crate::print::remark;
+use crate::progress::Progress;
 
-/// How often it is told how much was read.
-const REPORT: Duration = Duration::from_secs(5);
 /// How long the brokers may take to say which groups there are, and how far one is.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Of how many groups it is asked what they read, each with a question of its own.
@@ -279,28 +278,5 @@ impl Horizons {
     fn first(&self, window: &Window) -> Option<Timestamp> {
         let place = usize::try_from(window.partition).ok()?;
         *self.0.get(&window.topic)?.get(place)?
-    }
-}
-
-/// Tells on standard error how much was read.
-struct Progress {
-    read: u64,
-    told_at: Instant,
-    records: i64,
-}
-
-impl Progress {
-    fn of(whole: &[Window]) -> Self {
-        let records = whole.iter().map(|window| window.to - window.from).sum();
-        Self { read: 0, told_at: Instant::now(), records }
-    }
-
-    fn tell(&mut self) {
-        self.read += 1;
-        // The clock is not asked for each record.
-        if self.read.is_multiple_of(1_000) && self.told_at.elapsed() > REPORT {
-            self.told_at = Instant::now();
-            remark(&format!("read {} records; the topics hold {}", self.read, self.records));
-        }
     }
 }
