@@ -5,6 +5,7 @@ use runtime::AppContext;
 use tracing::{info, warn};
 
 use crate::domain::Input;
+use crate::open::OpenOrders;
 use crate::{Order, store};
 
 /// How often orders are looked at.
@@ -22,7 +23,9 @@ pub(crate) fn watch(context: &AppContext<Order>) {
     let mut session = context.database.session(Purpose::new("deadlines"));
     let (handle, shutdown) = (context.handle.clone(), context.shutdown.clone());
     context.handle.spawn("the watch over deadlines", async move {
+        let mut open = OpenOrders::new();
         while shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+            open.look(&mut session).await;
             if let Err(failure) = pass(&mut session, &handle).await {
                 warn!(%failure, "cannot look for passed deadlines, trying again");
             }

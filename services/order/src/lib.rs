@@ -6,6 +6,8 @@ mod deadline;
 pub mod domain;
 pub mod events;
 mod http;
+mod instruments;
+mod open;
 mod placing;
 mod settings;
 mod store;
@@ -69,6 +71,7 @@ impl Service for Order {
                 "an order's fate does not change, and all were told of it",
                 [Holds::last(&["OrderCompleted", "OrderCancelled"])],
             )],
+            metrics: instruments::instruments(),
             ..Declaration::of(
                 "order",
                 "takes orders, decides their fate, keeps the catalogue",
@@ -112,8 +115,9 @@ impl Service for Order {
         Some(Input::Undone)
     }
 
-    fn committed(&self, orders: &[OrderId]) {
-        self.waiters.wake(orders);
+    fn changed(&self, order: OrderId, before: &State, now: &State) {
+        instruments::count_change(order, before, now);
+        self.waiters.wake(order);
     }
 }
 
@@ -124,6 +128,7 @@ impl App for Order {
     const MIGRATIONS: Migrator = sqlx::migrate!();
 
     fn new(_: Settings) -> Self {
+        instruments::begin();
         Self::default()
     }
 

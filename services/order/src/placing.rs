@@ -1,9 +1,10 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kernel::{Money, Quantity, Sku};
+use messaging::instruments::CONFLICTS;
 use messaging::{
     BundleId, Cause, Failure, Handle, Outgoing, Pace, Row, Session, StreamPosition, Write,
     crash_point,
@@ -13,6 +14,7 @@ use uuid::Uuid;
 
 use crate::domain::State;
 use crate::events::{Channel, Event, Line, OrderId, OrderPlaced, Recipient};
+use crate::instruments::{self, PLACED, PLACED_VALUE};
 use crate::{Order as Service, catalogue, store};
 
 /// The most orders in one transaction.
@@ -144,8 +146,7 @@ impl Worker {
                 batch.push(job);
             }
             let count = batch.len();
-            metrics::histogram!("farandole_place_batch_size")
-                .record(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
+            instruments::count_batch(count);
             self.place(batch).await;
             pace.done(count);
         }
@@ -172,7 +173,7 @@ impl Worker {
             match self.commit(batch).await {
                 Err(Failure::Conflict) => {
                     self.expects_repeats = true;
-                    metrics::counter!("farandole_conflicts_total").increment(1);
+                    CONFLICTS.of([]).increment(1);
                 }
                 result => return result,
             }
@@ -244,6 +245,7 @@ impl Worker {
         let clearing = outbox.clear(&mut write)?;
         write.run(&mut self.session).await?;
         clearing.done();
+        count(placed);
         let rows = placed.iter().zip(streams).map(|((order, _), stream)| {
             (order.id, Row { version: 1, stream, state: order.state.clone() })
         });
@@ -337,6 +339,19 @@ fn reply(batch: Vec<Job>, result: Result<Vec<Answer>, Failure>) {
 }
 
 /// The answer to a request whose key has placed an order: for the same request the order as it
+/// Counts orders that were placed, and what they are worth.
+fn count(placed: &[(&store::Order, &Request)]) {
+    PLACED.of([]).increment(placed.len() as u64);
+    let mut value: BTreeMap<&str, u64> = BTreeMap::new();
+    for (order, _) in placed {
+        let total = u64::try_from(order.total.amount).unwrap_or_default();
+        *value.entry(order.total.currency.as_str()).or_default() += total;
+    }
+    for (currency, total) in value {
+        PLACED_VALUE.of([currency]).increment(total);
+    }
+}
+
 /// was when it was answered first, whatever has become of it.
 fn answer_again(order: &store::Order, request: &Request) -> Answer {
     if order.request_hash != request.hash {

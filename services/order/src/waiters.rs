@@ -25,13 +25,9 @@ impl Waiters {
         Waiting { waiters: self, order, notify }
     }
 
-    /// Some orders have changed.
-    pub(crate) fn wake(&self, orders: &[OrderId]) {
-        let waiting = self.lock();
-        if waiting.is_empty() {
-            return;
-        }
-        for notify in orders.iter().filter_map(|order| waiting.get(order)) {
+    /// An order has changed.
+    pub(crate) fn wake(&self, order: OrderId) {
+        if let Some(notify) = self.lock().get(&order) {
             notify.notify_waiters();
         }
     }
@@ -69,7 +65,8 @@ mod tests {
         let first = waiters.wait_for(one);
         let second = waiters.wait_for(one);
         let (change, also) = (first.change(), second.change());
-        waiters.wake(&[other, one]);
+        waiters.wake(other);
+        waiters.wake(one);
         tokio::join!(change, also);
         drop(first);
         assert_eq!(waiters.lock().len(), 1);

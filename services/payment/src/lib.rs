@@ -5,8 +5,10 @@ pub mod domain;
 pub mod events;
 mod gateway;
 mod http;
+mod instruments;
 
 use contracts::{Book, Compensates, Declaration, Holds, consumes, emits};
+use kernel::SagaKey;
 use messaging::{Pool, StateService, StateTable};
 use runtime::{App, Migrator};
 use utoipa_axum::router::OpenApiRouter;
@@ -67,12 +69,17 @@ impl StateService for Payment {
                     )],
                 ),
             ],
+            metrics: instruments::instruments(),
             ..Declaration::of("payment", "charges, refunds (a simulated provider)", "payments")
         }
     }
 
     fn gateway(&self) -> &Gateway {
         &self.gateway
+    }
+
+    fn changed(&self, _: SagaKey, before: &State, now: &State) {
+        instruments::count_change(before, now);
     }
 }
 

@@ -2,7 +2,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::declared::{Begins, Book};
-use crate::{CodecError, WriterSchema};
+use crate::{CodecError, Metric, WriterSchema};
 
 /// What a service writes: an enum with one variant per type, serialized untagged. [`events!`](crate::events)
 /// defines one.
@@ -124,6 +124,8 @@ pub struct Declaration<I> {
     pub begins: Option<Begins>,
     /// What must add up, beside what must of any service.
     pub books: Vec<Book>,
+    /// What it tells by numbers, beside what any service does.
+    pub metrics: Vec<Metric>,
 }
 
 impl<I> Declaration<I> {
@@ -141,6 +143,7 @@ impl<I> Declaration<I> {
             settles: &[],
             begins: None,
             books: Vec::new(),
+            metrics: Vec::new(),
         }
     }
 }

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::DeclaredMetric;
+
 /// What a service declares, as JSON.
 ///
 /// Events are named by their types, and those that are told apart by a field as `Type:value`, such as
@@ -57,6 +59,9 @@ pub struct Declared {
     /// What must add up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub books: Vec<Book>,
+    /// What it tells by numbers, beside what any service does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<DeclaredMetric>,
     /// The statuses that its part of a saga can have. The first is that of a saga that it has never
     /// heard of.
     #[serde(default)]

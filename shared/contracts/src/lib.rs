@@ -10,6 +10,7 @@ mod codec;
 mod declaration;
 mod declared;
 mod envelope;
+mod metric;
 pub mod operations;
 mod topics;
 mod trace_parent;
@@ -23,6 +24,10 @@ pub use declared::{
 };
 pub use envelope::{
     DEAD_HISTORY, Envelope, InvalidEnvelope, REDRIVE, TARGET_GROUP, dead_letter_headers, headers,
+};
+pub use metric::{
+    Buckets, CounterMetric, DeclaredLabel, DeclaredMetric, GaugeMetric, HistogramMetric, KnownValues,
+    Label, Metric, MetricKind, Values,
 };
 pub use topics::{COMPATIBILITY, InvalidPrefix, Topics};
 pub use trace_parent::{InvalidTraceParent, TraceParent};

@@ -12,6 +12,8 @@ use rdkafka::statistics::Statistics;
 use thiserror::Error;
 use tokio::sync::Notify;
 
+use crate::refusals::note_refusal;
+
 /// How long Kafka may take to acknowledge a record before the relay sends the batch again.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -351,6 +353,7 @@ impl ClientContext for Deliveries {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        note_refusal(&error);
         tracing::debug!(%error, reason, "kafka producer");
     }
 }

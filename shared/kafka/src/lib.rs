@@ -13,6 +13,7 @@
 mod addresses;
 mod client;
 mod error;
+mod refusals;
 mod secret;
 
 mod admin;
@@ -43,6 +44,7 @@ pub use follow::{Followed, follow};
 pub use group::{Group, Member, group, groups};
 pub use publisher::{PlainRecord, Publisher};
 pub use quotas::{ClientQuota, Limit, Quota, quotas, set_quotas};
+pub use refusals::{AUTH_FAILURES, note_refusal};
 pub use registry::{InvalidRegistryUrl, Registry, RegistryError, RegistrySettings, SchemaVersion};
 pub use scan::{Bounds, Header, Scanned, partitions, scan, windows};
 pub use secret::Secret;

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 
+use kafka::AUTH_FAILURES;
 use kernel::error_chain;
 use sqlx::postgres::PgDatabaseError;
 use thiserror::Error;
@@ -38,6 +39,10 @@ impl From<sqlx::Error> for Failure {
                 QUERY_CANCELED => Self::TooSlow(text),
                 LOCK_NOT_AVAILABLE => Self::Locked(text),
                 code if is_data_error(code) => Self::Poison(text),
+                code if is_refusal(code) => {
+                    AUTH_FAILURES.of(["postgres"]).increment(1);
+                    Self::Infrastructure(format!("postgres: {text}"))
+                }
                 _ => Self::Infrastructure(format!("postgres: {text}")),
             },
             // A value cannot be written down, or a row does not say what the program understands.
@@ -69,6 +74,11 @@ fn sql_state(error: &sqlx::Error) -> Option<Cow<'_, str>> {
 /// exceeded, such as a value too large for an index).
 fn is_data_error(code: &str) -> bool {
     ["22", "23", "54"].iter().any(|class| code.starts_with(class))
+}
+
+/// `SQLSTATE` class 28 (invalid authorization), and 42501 (insufficient privilege).
+fn is_refusal(code: &str) -> bool {
+    code.starts_with("28") || code == "42501"
 }
 
 /// What Postgres says is wrong, without the values of rows: those may be personal data.

@@ -43,6 +43,7 @@ mod transaction;
 mod after_commit;
 
 mod handle;
+pub mod instruments;
 mod intake;
 mod lifecycle;
 

@@ -63,9 +63,11 @@ pub trait Service: Send + Sync + 'static {
         None
     }
 
-    /// Called after a commit with the sagas it touched.
-    fn committed(&self, sagas: &[SagaKey]) {
-        let _ = sagas;
+    /// Called after a commit for each saga whose state it changed: from which state to which, whatever
+    /// was in between. For counting and for waking who waits; nothing that must not be missed, for a
+    /// service may be gone between the commit and this.
+    fn changed(&self, saga: SagaKey, before: &Self::State, now: &Self::State) {
+        let _ = (saga, before, now);
     }
 }
 
@@ -85,6 +87,11 @@ pub trait StateService: Send + Sync + 'static {
 
     /// Who makes the calls.
     fn gateway(&self) -> &Self::Gateway;
+
+    /// See [`Service::changed`].
+    fn changed(&self, saga: SagaKey, before: &Self::State, now: &Self::State) {
+        let _ = (saga, before, now);
+    }
 }
 
 impl<M: StateService> Service for M {
@@ -117,6 +124,10 @@ impl<M: StateService> Service for M {
 
     fn is_abandoned(&self, state: &Self::State, effect: &Self::Effect) -> bool {
         state.is_abandoned(effect)
+    }
+
+    fn changed(&self, saga: SagaKey, before: &Self::State, now: &Self::State) {
+        M::changed(self, saga, before, now);
     }
 }
 

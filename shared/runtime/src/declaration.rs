@@ -1,5 +1,6 @@
 //! What a running service says of itself at `GET /declaration`.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::Context as _;
@@ -8,7 +9,7 @@ use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use contracts::{Declaration, Declared};
+use contracts::{Declaration, Declared, KnownValues, Topics};
 
 /// The service's declaration, with what only a running service knows: its version, which instance it
 /// is, the schemas that it writes with and, once the registry has told them, their ids. Clones are one
@@ -54,6 +55,22 @@ impl DeclarationPage {
             for emitted in declared.emits.iter_mut().filter(|it| it.event == event) {
                 emitted.schema_id = Some(id);
             }
+        }
+    }
+
+    /// What is known of the labels that its metrics may have; its topics are called so.
+    pub(crate) fn known_values(&self, topics: &Topics) -> KnownValues {
+        let declared = self.declared.read().unwrap_or_else(PoisonError::into_inner);
+        let unique = |names: &mut dyn Iterator<Item = String>| -> Vec<String> {
+            names.collect::<BTreeSet<_>>().into_iter().collect()
+        };
+        let consumes = || declared.consumes.iter();
+        let steps = declared.statuses.iter().flat_map(|status| &status.calls);
+        KnownValues {
+            types_read: unique(&mut consumes().map(|read| read.event.clone())),
+            types_written: unique(&mut declared.emits.iter().map(|it| it.event.clone())),
+            topics_read: unique(&mut consumes().map(|read| topics.events(&read.from))),
+            steps: unique(&mut steps.cloned()),
         }
     }
 

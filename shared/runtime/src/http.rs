@@ -49,7 +49,6 @@ pub use head::AllowedHosts;
 pub use idempotency::{IdempotencyKey, replayed};
 pub use limits::HttpLimits;
 pub use money::MoneyBody;
-pub(crate) use observe::describe_metrics;
 pub use parameters::{Id, Parsed, Path, Query};
 pub use preconditions::{Current, EntityTag, Preconditions, Tagged};
 pub use server::{PeerAddress, serve};
@@ -134,9 +133,10 @@ impl Site {
     }
 
     fn probe_routes(&self, metrics: Metrics) -> Router {
+        let health = self.health.clone();
         health_router(self.health.clone())
             .merge(self.declaration.clone().routes())
-            .route("/metrics", get(|| async move { render(&metrics) }))
+            .route("/metrics", get(|| async move { render(&metrics, &health) }))
     }
 
     fn rules(&self) -> Rules {
@@ -199,8 +199,9 @@ async fn ready(State(health): State<Health>) -> Response {
     (status, Json(snapshot)).into_response()
 }
 
-fn render(metrics: &Metrics) -> Response {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render()).into_response()
+fn render(metrics: &Metrics, health: &Health) -> Response {
+    let text = metrics.render(health);
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
 async fn gate(State((api, health)): State<(ApiSlot, Health)>, request: Request) -> Response {

@@ -1,9 +1,11 @@
 //! Logs, metrics and traces.
 
+mod numbers;
+
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use contracts::Metric;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -15,20 +17,8 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 pub use messaging::tracing_enabled;
 
-/// From half a millisecond, a statement on a warm database, to two minutes, which is longer than
-/// any wait in the fleet.
-const SECONDS_BUCKETS: &[f64] = &[
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-    60.0, 120.0,
-];
-
-/// From a batch of one to well beyond the largest batch.
-const SIZE_BUCKETS: &[f64] =
-    &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0];
-
-/// Observations are held one by one until this comes round (or somebody reads the metrics), so it
-/// bounds the memory they take.
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+pub(crate) use self::numbers::{REQUEST_DURATION, REQUESTS, begin};
+pub use self::numbers::{Metrics, instruments};
 
 /// The last spans may take this long to leave; a shutdown as a whole has 10 s.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
@@ -66,7 +56,7 @@ pub enum TelemetryError {
 }
 
 impl Telemetry {
-    /// Sets up, once per process:
+    /// Sets up, once per process, for a service that tells by numbers what all do, and `own`:
     /// - logs on standard output, in lines of JSON, or for people when that is a terminal
     ///   (`LOG_FORMAT=json|human` overrides); `RUST_LOG` filters them, `info` by default;
     /// - metrics, to be read with [`Metrics::render`];
@@ -79,9 +69,10 @@ impl Telemetry {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn init(service: &'static str) -> Result<Self, TelemetryError> {
+    pub fn init(service: &'static str, own: &[Metric]) -> Result<Self, TelemetryError> {
         init_logs()?;
-        let metrics = Metrics::install(service)?;
+        let all: Vec<Metric> = instruments().into_iter().chain(own.iter().copied()).collect();
+        let metrics = Metrics::install(service, &all)?;
         let tracer_provider = collector_is_named()?.then(|| init_traces(service)).transpose()?;
         let upkeep = AbortOnDropHandle::new(tokio::spawn(metrics.clone().upkeep()));
         Ok(Self { metrics, tracer_provider, _upkeep: upkeep })
@@ -137,44 +128,6 @@ fn init_logs() -> Result<(), TelemetryError> {
     };
     tracing_subscriber::registry().with(filter).with(lines).try_init()?;
     Ok(())
-}
-
-/// The metrics of this process, in the text format of Prometheus.
-#[derive(Debug, Clone)]
-pub struct Metrics {
-    recorder: PrometheusHandle,
-    process: metrics_process::Collector,
-}
-
-impl Metrics {
-    fn install(service: &'static str) -> Result<Self, TelemetryError> {
-        let recorder = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS_BUCKETS)?
-            .set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), SIZE_BUCKETS)?
-            .install_recorder()?;
-        let process = metrics_process::Collector::default();
-        process.describe();
-        metrics::describe_gauge!("farandole_build_info", "Always 1; the labels say what runs.");
-        let version = env!("CARGO_PKG_VERSION");
-        metrics::gauge!("farandole_build_info", "service" => service, "version" => version)
-            .set(1.0);
-        crate::http::describe_metrics();
-        Ok(Self { recorder, process })
-    }
-
-    /// All metrics as they are now, those of the process (CPU, memory, open files) among them.
-    pub fn render(&self) -> String {
-        self.process.collect();
-        self.recorder.render()
-    }
-
-    async fn upkeep(self) {
-        let mut interval = tokio::time::interval(UPKEEP_INTERVAL);
-        loop {
-            interval.tick().await;
-            self.recorder.run_upkeep();
-        }
-    }
 }
 
 /// Whether a collector is named, and one that can be reached.

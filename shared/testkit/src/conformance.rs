@@ -6,7 +6,7 @@ use std::fs;
 
 use contracts::{
     Declaration, Declared, DeclaredCompensation, DeclaredConsumption, DeclaredEvent,
-    DeclaredStatus, status_of,
+    DeclaredMetric, DeclaredStatus, status_of,
 };
 use kernel::Decision;
 use messaging::DecisionOf;
@@ -366,6 +366,7 @@ impl Exploration {
             begins: declaration.begins.clone(),
             settles: settles.map(|(end, statuses)| ((*end).to_owned(), owned(statuses))).collect(),
             books: declaration.books.clone(),
+            metrics: declaration.metrics.iter().map(DeclaredMetric::from).collect(),
             statuses: self.statuses(),
         }
     }

@@ -8,6 +8,7 @@ mod choreography;
 pub mod database;
 pub mod decisions;
 pub mod gaps;
+pub mod instruments;
 pub mod outcomes;
 pub mod reader;
 mod schemas;

@@ -1,4 +1,4 @@
-//! The catalogue of events: files that are rendered as a whole.
+//! Files that are rendered as a whole: the catalogue of events, the list of metrics.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::{fs, iter};
 use catalogue::{Catalogue, EXAMPLES, Examples, files};
 use declarations::{Schemas, fleet};
 
+use crate::metrics;
 use crate::render::Wrong;
 
 /// Where there is a file per service: that of one that is gone has to go, too.
@@ -21,7 +22,9 @@ fn documents(root: &Path) -> Result<Vec<(String, String)>, Wrong> {
         Err(error) => return Err(wrong(EXAMPLES, error)),
     };
     examples.check(&schemas)?;
-    Ok(files(&Catalogue::of(fleet().services(), &schemas, &examples)))
+    let mut documents = files(&Catalogue::of(fleet().services(), &schemas, &examples));
+    documents.push((metrics::FILE.to_owned(), metrics::page(fleet())));
+    Ok(documents)
 }
 
 /// Writes all documents of the tree at `root`, and removes those of services that are gone.

@@ -2,6 +2,7 @@
 //! catalogue of events: `make docs`.
 
 mod documents;
+mod metrics;
 mod regions;
 mod render;
 
@@ -13,8 +14,8 @@ use crate::render::Wrong;
 
 const HELP: &str = "\
 Writes what follows from the services' declarations into the files of the tree in this directory that
-hold it, between the lines `rendered by make render: NAME` and `end of what is rendered`; and the catalogue
-of events, docs/catalogue and catalog-info.yaml, as a whole.
+hold it, between the lines `rendered by make render: NAME` and `end of what is rendered`; and, as a whole,
+the catalogue of events, docs/catalogue and catalog-info.yaml, and the list of metrics, docs/metrics.md.
 
 Usage: farandole-render [--check]
 

@@ -6,6 +6,7 @@ use schema_registry_converter::schema_registry_common::RawError;
 use thiserror::Error;
 
 use super::settings::Credentials;
+use crate::refusals::AUTH_FAILURES;
 
 /// Why the registry did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -115,7 +116,10 @@ impl Fault {
                 subject: subject.to_owned(),
                 reason: shortened(&problem.message),
             },
-            (401 | 403, _) => RegistryError::away(base, &credentials.refused(status)),
+            (401 | 403, _) => {
+                AUTH_FAILURES.of(["registry"]).increment(1);
+                RegistryError::away(base, &credentials.refused(status))
+            }
             _ => {
                 let words = problem.map(|problem| format!(": {}", shortened(&problem.message)));
                 let words = words.unwrap_or_default();

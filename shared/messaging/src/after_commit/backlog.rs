@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use metrics::gauge;
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::housekeeping::Housekeeping;
+use crate::instruments::{CLOCK_OFFSET, EFFECTS_AGE, EFFECTS_HELD, EFFECTS_PENDING, GAPS, OUTBOX_AGE, OUTBOX_BACKLOG, RETRY_QUEUE_AGE, RETRY_QUEUE_RECORDS};
 use crate::failure::Failure;
 
 /// How often the tables are counted.
@@ -50,7 +51,11 @@ impl Backlog {
         shutdown: CancellationToken,
     ) {
         loop {
-            if let Err(failure) = self.measure(&database).await {
+            let measured = match self.measure(&database).await {
+                Ok(()) => compare_clocks(&database).await,
+                failed => failed,
+            };
+            if let Err(failure) = measured {
                 warn!(%failure, "cannot measure backlogs, trying again");
             }
             if shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
@@ -90,21 +95,21 @@ impl Backlog {
         }
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         for (step, how) in held.iter() {
-            tell_held(step, how, 0);
+            EFFECTS_HELD.count([step, how], 0);
         }
         let (mut retries, mut effects) = (0, 0);
         for row in rows {
-            let (count, age) = (row.count, row.age);
+            let (count, age) = (u64::try_from(row.count).unwrap_or_default(), row.age);
             let name = row.name.unwrap_or_default();
             match row.kind.as_str() {
                 "outbox" => {
-                    gauge!("farandole_outbox_backlog").set(float(count));
-                    gauge!("farandole_outbox_age_seconds").set(age);
+                    OUTBOX_BACKLOG.count([], count);
+                    OUTBOX_AGE.of([]).set(age);
                 }
                 "retries" => {
                     retries = count;
-                    gauge!("farandole_retry_queue_records").set(float(count));
-                    gauge!("farandole_retry_queue_age_seconds").set(age);
+                    RETRY_QUEUE_RECORDS.count([], count);
+                    RETRY_QUEUE_AGE.of([]).set(age);
                 }
                 "effects" => {
                     effects += count;
@@ -112,30 +117,36 @@ impl Backlog {
                     steps.insert(name);
                 }
                 "parked" | "given_up" => {
-                    tell_held(&name, &row.kind, count);
+                    EFFECTS_HELD.count([&name, &row.kind], count);
                     held.insert((name, row.kind));
                 }
-                _ => gauge!("farandole_gaps", "verdict" => name).set(float(count)),
+                _ => GAPS.count([&name], count),
             }
         }
-        let max = i64::from(self.max);
+        let max = u64::from(self.max);
         let too_long = if retries > max { 1 } else { 2 * u8::from(effects > max) };
         self.too_long.store(too_long, Ordering::Relaxed);
         Ok(())
     }
 }
 
-fn tell_effects(step: &str, count: i64, age: f64) {
-    gauge!("farandole_effects_pending", "step" => step.to_owned()).set(float(count));
-    gauge!("farandole_effects_age_seconds", "step" => step.to_owned()).set(age);
+/// How far this clock is ahead of the database server's, to about the time that a query takes.
+async fn compare_clocks(database: &Housekeeping) -> Result<(), Failure> {
+    let mut session = database.session().await;
+    let before = Timestamp::now();
+    let server = session
+        .run(|connection| {
+            sqlx::query_scalar!("SELECT clock_timestamp() AS \"now!\"").fetch_one(connection).boxed()
+        })
+        .await?;
+    let after = Timestamp::now();
+    let offset = |now: Timestamp| now.duration_since(server.to_jiff()).as_secs_f64();
+    // The server's time is from between these two.
+    CLOCK_OFFSET.of([]).set(f64::midpoint(offset(before), offset(after)));
+    Ok(())
 }
 
-fn tell_held(step: &str, how: &str, count: i64) {
-    let labels = [("step", step.to_owned()), ("held", how.to_owned())];
-    gauge!("farandole_effects_held", &labels).set(float(count));
-}
-
-#[allow(clippy::cast_precision_loss)] // Gauges; counts are far below 2^52.
-fn float(count: i64) -> f64 {
-    count as f64
+fn tell_effects(step: &str, count: u64, age: f64) {
+    EFFECTS_PENDING.count([step], count);
+    EFFECTS_AGE.of([step]).set(age);
 }

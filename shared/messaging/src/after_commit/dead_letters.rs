@@ -7,13 +7,13 @@ use contracts::dead_letter_headers as headers;
 use jiff::Timestamp;
 use kafka::{Producer, PublishError, Record, header};
 use kernel::error_chain;
-use metrics::counter;
 use rdkafka::message::{Header, OwnedHeaders};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::housekeeping::Housekeeping;
+use crate::instruments::DEAD_LETTERS;
 use crate::failure::Failure;
 use crate::tables::parked::Parked;
 use crate::tables::retry;
@@ -171,7 +171,7 @@ impl DeadLetterMover {
 }
 
 fn report(parked: &Parked) {
-    counter!("farandole_dead_letters_total", "topic" => parked.topic.clone()).increment(1);
+    DEAD_LETTERS.of([&parked.topic]).increment(1);
     error!(
         topic = parked.topic,
         partition = parked.partition,

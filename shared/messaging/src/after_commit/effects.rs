@@ -10,7 +10,6 @@ use std::time::Duration;
 use contracts::operations::Subject;
 use futures::FutureExt as _;
 use kernel::{Effect, SagaKey};
-use metrics::{counter, gauge, histogram};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -18,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use super::dispatcher::{Dispatcher, Lane};
+use crate::instruments::{CIRCUIT_STATE, EFFECTS, EFFECT_COMPLETION, EFFECT_DURATION};
 use crate::again::backoff;
 use crate::call::{Call, CallError, Gateway as _};
 use crate::database::Session;
@@ -280,8 +280,13 @@ impl<S: Service> EffectsWorker<S> {
             (self.service.clone(), self.outcomes.clone(), self.timeout);
         self.making.spawn(async move {
             crash::point("after-intent");
+            let began = Instant::now();
             let answer = attempt(&*service, &call, limit).await;
             let answered = answer.is_ok();
+            if answered {
+                let all_tries = call.age + began.elapsed();
+                EFFECT_COMPLETION.of([call.effect.step()]).record(all_tries);
+            }
             let (outcome, error) = match answer {
                 Ok(input) => (Ok(input), String::new()),
                 Err(error) => (give_up(&*service, &call).ok_or(error.clone()), error.0),
@@ -437,9 +442,8 @@ impl<S: Service> EffectsWorker<S> {
 
     fn tell(&self, lane: &Lane, state: &'static str) {
         let level = ["closed", "half-open", "open"].iter().position(|one| *one == state);
-        let labels = [("step", lane.step.to_owned()), ("destination", lane.destination.clone())];
-        gauge!("farandole_effect_circuit_state", &labels)
-            .set(f64::from(u32::try_from(level.unwrap_or_default()).unwrap_or_default()));
+        let level = u64::try_from(level.unwrap_or_default()).unwrap_or_default();
+        CIRCUIT_STATE.count([lane.step, &lane.destination], level);
         self.monitor.circuit(lane.step, &lane.destination, state);
     }
 
@@ -483,9 +487,8 @@ async fn attempt<S: Service>(
     crash::point("after-answer");
     span.end(result.is_err());
     let outcome = if result.is_ok() { "known" } else { "unknown" };
-    histogram!("farandole_effect_duration_seconds", "step" => step, "outcome" => outcome)
-        .record(started.elapsed());
-    counter!("farandole_effects_total", "step" => step, "outcome" => outcome).increment(1);
+    EFFECT_DURATION.of([step, outcome]).record(started.elapsed());
+    EFFECTS.of([step, outcome]).increment(1);
     result
 }
 

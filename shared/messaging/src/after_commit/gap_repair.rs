@@ -10,12 +10,12 @@ use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use kafka::{AdminError, Bounds, Scanned, scan, windows};
 use kernel::SagaKey;
-use metrics::counter;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 use uuid::Uuid;
 
 use super::housekeeping::Housekeeping;
+use crate::instruments::GAPS_SETTLED;
 use crate::database::Session;
 use crate::failure::Failure;
 use crate::record::readers::Readers;
@@ -172,7 +172,7 @@ impl<I: Send + Sync + 'static> GapRepairer<I> {
             _ => {}
         }
         drop(session);
-        counter!("farandole_gaps_total", "outcome" => outcome).increment(1);
+        GAPS_SETTLED.of([&outcome.replace(' ', "_")]).increment(1);
         let Numbered { saga, source, sequence, .. } = &number;
         match outcome {
             "lost" => error!(

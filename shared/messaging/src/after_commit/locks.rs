@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use metrics::gauge;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::housekeeping::Housekeeping;
+use crate::instruments::WAITING_FOR_LOCKS;
 use crate::database::APPLICATION;
 use crate::failure::Failure;
 use crate::service::Monitor;
@@ -39,8 +39,7 @@ pub(crate) async fn watch(
     while shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
         // That Postgres is away is told by others.
         let Ok(holders) = holders(&database).await else { continue };
-        gauge!("farandole_sessions_waiting_for_locks")
-            .set(f64::from(u32::try_from(waiting(&holders)).unwrap_or(u32::MAX)));
+        WAITING_FOR_LOCKS.count([], u64::try_from(waiting(&holders)).unwrap_or_default());
         if let Some(first) = holders.first() {
             let told = told(&holders);
             if seen.is_none_or(|(_, pid)| pid != first.pid) {

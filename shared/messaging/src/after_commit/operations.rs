@@ -16,7 +16,6 @@ use contracts::operations::{
 };
 use kafka::{Followed, ReadFrom, follow};
 use kernel::Effect as _;
-use metrics::{counter, gauge};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +24,7 @@ use uuid::Uuid;
 
 use super::effects::Effects;
 use super::housekeeping::Housekeeping;
+use crate::instruments::{OPERATIONS, OPERATIONS_READABLE};
 use crate::call::Gateway as _;
 use crate::cause::Cause;
 use crate::failure::{Failure, panic_text};
@@ -128,7 +128,7 @@ impl<S: Service> OperationsFollower<S> {
     }
 
     fn tell(&self, trouble: Option<&str>) {
-        gauge!("farandole_operations_readable").set(f64::from(u8::from(trouble.is_none())));
+        OPERATIONS_READABLE.count([], u64::from(trouble.is_none()));
         self.monitor.operations(trouble);
     }
 
@@ -398,7 +398,7 @@ impl<S: Service> OperationsFollower<S> {
 }
 
 fn count(outcome: &'static str) {
-    counter!("farandole_operations_total", "outcome" => outcome).increment(1);
+    OPERATIONS.of([outcome]).increment(1);
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use kafka::{Producer, PublishError};
 use kernel::SagaKey;
-use metrics::gauge;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::relay::Relay;
+use crate::instruments::{SAGAS_REFUSED, THROTTLE};
 use crate::service::Monitor;
 
 /// How often it is told.
@@ -130,13 +130,12 @@ pub(crate) async fn watch(
 ) {
     loop {
         let throttled = producer.throttled();
-        gauge!("farandole_publish_throttle_seconds").set(throttled.as_secs_f64());
+        THROTTLE.of([]).set(throttled.as_secs_f64());
         let (stopped, refusals, count) = {
             let state = relay.outputs.lock();
             (state.stopped(throttled), state.refusals(), state.refused.len())
         };
-        #[allow(clippy::cast_precision_loss)] // A gauge; counts are far below 2^52.
-        gauge!("farandole_orders_with_refused_events").set(count as f64);
+        SAGAS_REFUSED.count([], count as u64);
         match stopped {
             Some(reason) => monitor.down(PART, &reason),
             None => monitor.up(PART),

@@ -23,6 +23,7 @@ use tracing::{debug, error, info, warn};
 use super::outputs::Outputs;
 use super::resequencer::{Resequencer, Sequenced, Whose};
 use super::sweep::{self, Page};
+use crate::instruments::{PUBLISHED, REFUSED};
 use crate::again;
 use crate::counters::count_by_type;
 use crate::crash;
@@ -493,13 +494,12 @@ fn tell_published<'a>(events: impl Iterator<Item = &'a Outgoing> + Clone) {
         );
     }
     let types = events.map(|event| event.envelope.event_type.as_str());
-    count_by_type("farandole_events_published_total", types);
+    count_by_type(&PUBLISHED, types);
 }
 
 fn tell_refused(event: &Bundled, reason: &str) {
     let envelope = &event.event.envelope;
-    metrics::counter!("farandole_events_refused_total", "type" => envelope.event_type.clone())
-        .increment(1);
+    REFUSED.of([&envelope.event_type]).increment(1);
     error!(
         saga = %envelope.saga,
         r#type = envelope.event_type,

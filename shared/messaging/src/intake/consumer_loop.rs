@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _};
 use kernel::error_chain;
-use metrics::{counter, gauge, histogram};
 use rdkafka::consumer::{Consumer as _, MessageStream, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
@@ -18,10 +17,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::delays::Delays;
 use super::ends::Ends;
 use super::group::join;
 use super::listener::{self, Listener};
 use super::polled::{Offsets, Polled};
+use crate::instruments::{BATCH_DURATION, BATCH_SIZE, CONFLICTS, CONSUMED, INTAKE_PAUSED};
 use crate::after_commit::backlog::Backlog;
 use crate::after_commit::effects::Effects;
 use crate::after_commit::relay::Relay;
@@ -83,6 +84,7 @@ pub(crate) struct ConsumerLoop<S: Service> {
     pub(crate) taken: usize,
     /// Since when locks keep everything from being processed.
     pub(crate) locked_since: Option<Instant>,
+    pub(crate) delays: Delays,
 }
 
 impl<S: Service> ConsumerLoop<S> {
@@ -156,6 +158,7 @@ impl<S: Service> ConsumerLoop<S> {
             if polled.is_empty() && fenced.is_none() {
                 continue;
             }
+            consumer.context().polled(&polled.records);
             let reached = Offsets::of(&polled.records);
             let complete = tokio::select! {
                 complete = self.work(polled) => complete,
@@ -189,7 +192,7 @@ impl<S: Service> ConsumerLoop<S> {
                 info!("taking in events again");
             }
             self.monitor.intake(reason);
-            gauge!("farandole_intake_paused").set(f64::from(u8::from(reason.is_some())));
+            INTAKE_PAUSED.count([], u64::from(reason.is_some()));
         }
         // Every time: after a rebalance partitions start out running, and long work pauses them.
         if reason.is_some() {
@@ -263,10 +266,11 @@ impl<S: Service> ConsumerLoop<S> {
     async fn work(&mut self, polled: Polled<'_, S>) -> bool {
         let started = Instant::now();
         let Polled { records, locals, .. } = polled;
-        histogram!("farandole_batch_size")
+        BATCH_SIZE
+            .of([])
             .record(f64::from(u32::try_from(records.len() + locals.len()).unwrap_or(u32::MAX)));
         let complete = self.carry(records, locals).await.is_ok();
-        histogram!("farandole_batch_duration_seconds").record(started.elapsed());
+        BATCH_DURATION.of([]).record(started.elapsed());
         complete
     }
 
@@ -279,7 +283,7 @@ impl<S: Service> ConsumerLoop<S> {
     ) -> Result<(), Interrupted> {
         let count = |batch: &[Message<'_, S::Input>]| {
             let types = batch.iter().map(|message| message.name);
-            count_by_type("farandole_events_consumed_total", types);
+            count_by_type(&CONSUMED, types);
         };
         let mut batch = Vec::with_capacity(records.len() + locals.len());
         for record in records {
@@ -431,7 +435,7 @@ impl<S: Service> ConsumerLoop<S> {
                 }
             };
             match applied {
-                Err(Failure::Conflict) => counter!("farandole_conflicts_total").increment(1),
+                Err(Failure::Conflict) => CONFLICTS.of([]).increment(1),
                 result => return result,
             }
         }
@@ -444,6 +448,7 @@ impl<S: Service> ConsumerLoop<S> {
     /// After the commit: lets out what the batch led to.
     fn finish(&mut self, batch: Vec<Message<'_, S::Input>>, committed: Committed<S::Effect>) {
         self.unfinished -= batch.len();
+        self.delays.note(&batch);
         for Message { saga, name, cause, .. } in &batch {
             debug!(
                 %saga,
@@ -457,7 +462,6 @@ impl<S: Service> ConsumerLoop<S> {
             self.relay.hand(bundle);
         }
         self.effects.hand(committed.intents);
-        self.processor.service.committed(&committed.sagas);
         for message in batch {
             if let Origin::Command { done } | Origin::Decided { done, .. } = message.origin {
                 // Whoever asked may have gone; the command is done all the same.

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use metrics::counter;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
+use crate::instruments::TOPICS_MADE_ANEW;
 use crate::after_commit::housekeeping::Housekeeping;
 use crate::failure::Failure;
 use crate::service::Monitor;
@@ -104,7 +104,7 @@ pub(crate) async fn watch(
 
 /// Tells that a topic's end has gone back.
 pub(crate) fn tell_anew(topic: &str, partition: i32, before: i64, end: i64, monitor: &dyn Monitor) {
-    counter!("farandole_topics_made_anew_total", "topic" => topic.to_owned()).increment(1);
+    TOPICS_MADE_ANEW.of([topic]).increment(1);
     error!(
         topic,
         partition,

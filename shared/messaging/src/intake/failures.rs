@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use contracts::headers;
-use metrics::counter;
 use rdkafka::consumer::StreamConsumer;
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::consumer_loop::{ConsumerLoop, Interrupted, RETRY_TURN, assigned};
 use super::listener::Listener;
+use crate::instruments::{OUTCOMES_REFUSED, RETRIES};
 use crate::failure::Failure;
 use crate::record::message::{Message, Origin};
 use crate::record::readers::Unreadable;
@@ -39,7 +39,7 @@ impl<S: Service> ConsumerLoop<S> {
             Origin::Parked { row, .. } => self.retry_or_bury(row.failed(&error)).await,
             Origin::Effect { intent, .. } => {
                 // The intent stays, so the call is repeated and its outcome comes again.
-                counter!("farandole_outcomes_refused_total", "step" => name).increment(1);
+                OUTCOMES_REFUSED.of([name]).increment(1);
                 let error = format!("its outcome cannot be taken: {error}");
                 self.defer_call(intent, self.settings.retry.cap, error).await
             }
@@ -99,7 +99,7 @@ impl<S: Service> ConsumerLoop<S> {
         match self.policy(&parked).next(parked.attempts, parked.age) {
             None => self.bury(&parked).await,
             Some(wait) => {
-                counter!("farandole_retries_total").increment(1);
+                RETRIES.of([]).increment(1);
                 self.keep(&parked, Fate::Retry(wait)).await
             }
         }

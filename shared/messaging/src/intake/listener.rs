@@ -4,15 +4,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use kafka::note_refusal;
 use kernel::error_chain;
-use metrics::gauge;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::TopicPartitionList;
 use tracing::{debug, info, warn};
 
 use super::ends::{Ends, tell_anew};
+use crate::instruments::{LAG_RECORDS, LAG_SECONDS};
 use crate::service::Monitor;
 
 /// For so long after an error in reading the consumer is not taken for well. Most errors that don't
@@ -27,11 +30,32 @@ pub(crate) struct Listener {
     /// The group has said which partitions are this instance's, be it none.
     joined: AtomicBool,
     paused: AtomicBool,
-    /// By topic and partition: when the last record that is done was written, in milliseconds
-    /// since 1970.
-    reached: Mutex<HashMap<(String, i32), i64>>,
+    /// By topic and partition.
+    places: Mutex<HashMap<(String, i32), Place>>,
     trouble: Mutex<Option<Trouble>>,
     ends: Arc<Ends>,
+}
+
+/// How far the service is in a partition that is this instance's.
+struct Place {
+    assigned: Instant,
+    /// Before this, in milliseconds since 1970, nothing was written that is not read. Not known before
+    /// a record was polled, or there was none.
+    since: Option<i64>,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { assigned: Instant::now(), since: None }
+    }
+
+    /// Age of the first record that is not read, in seconds, at most. It is younger than the last that is
+    /// read, and than the last time at which there was none.
+    fn behind(&self, now: Timestamp) -> f64 {
+        let Some(since) = self.since else { return self.assigned.elapsed().as_secs_f64() };
+        let age = now.as_millisecond().saturating_sub(since);
+        Duration::from_millis(u64::try_from(age).unwrap_or_default()).as_secs_f64()
+    }
 }
 
 /// Why records could not be read.
@@ -49,18 +73,43 @@ impl Listener {
             monitor,
             joined: AtomicBool::new(false),
             paused: AtomicBool::new(false),
-            reached: Mutex::default(),
+            places: Mutex::default(),
             trouble: Mutex::default(),
             ends,
         }
     }
 
-    /// Takes note of how far the service has come.
+    /// Takes note of how far the service has come: of when the last records that are done were written,
+    /// in milliseconds since 1970.
     pub(crate) fn reached(&self, times: impl Iterator<Item = ((String, i32), i64)>) {
         if let Some(trouble) = self.trouble().as_mut() {
             trouble.goes_on = true;
         }
-        self.reached.lock().unwrap_or_else(PoisonError::into_inner).extend(times);
+        let mut places = self.places();
+        for (place, time) in times {
+            if let Some(place) = places.get_mut(&place) {
+                place.since = place.since.max(Some(time));
+            }
+        }
+    }
+
+    /// Takes note of when the first records that were polled were written. Only the first ever matters:
+    /// later on it is known what is done.
+    pub(crate) fn polled(&self, records: &[BorrowedMessage<'_>]) {
+        let mut places = self.places();
+        if places.values().all(|place| place.since.is_some()) {
+            return;
+        }
+        for record in records {
+            let place = places.get_mut(&(record.topic().to_owned(), record.partition()));
+            if let Some(place @ Place { since: None, .. }) = place {
+                place.since = record.timestamp().to_millis();
+            }
+        }
+    }
+
+    fn places(&self) -> MutexGuard<'_, HashMap<(String, i32), Place>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note that reading failed, as it does for ever if records are in a form that the client
@@ -75,6 +124,7 @@ impl Listener {
             now
         });
         self.monitor.down("kafka", &reason);
+        note_refusal(error);
         *trouble = Some(Trouble { reason, last: now, told, goes_on: false });
     }
 
@@ -102,26 +152,39 @@ impl Listener {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How old the last record is that is done, in seconds: that long ago the service was where
-    /// the topic was.
-    fn seconds_behind(&self, topic: &str, partition: i32) -> Option<f64> {
-        let reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
-        let time = *reached.get(&(topic.to_owned(), partition))?;
-        let age = Timestamp::now().as_millisecond().saturating_sub(time).max(0);
-        #[allow(clippy::cast_precision_loss)] // A gauge; ages are far below 2^52 ms.
-        let seconds = age as f64 / 1_000.0;
-        Some(seconds)
+    /// What is not this instance's is not measured: after a rebalance it is another's.
+    fn measure(&self, topic: &str, partition: i32, lag: u64) {
+        let mut places = self.places();
+        let Some(place) = places.get_mut(&(topic.to_owned(), partition)) else { return };
+        let now = Timestamp::now();
+        if lag == 0 {
+            place.since = Some(now.as_millisecond());
+        }
+        tell_lag(topic, partition, lag, if lag == 0 { 0.0 } else { place.behind(now) });
     }
 
-    #[allow(clippy::cast_precision_loss)] // A gauge; lags are far below 2^52.
-    fn measure(&self, topic: &str, partition: i32, lag: i64) {
-        let labels = [("topic", topic.to_owned()), ("partition", partition.to_string())];
-        gauge!("farandole_consumer_lag_records", &labels).set(lag as f64);
-        let seconds = if lag == 0 { Some(0.0) } else { self.seconds_behind(topic, partition) };
-        if let Some(seconds) = seconds {
-            gauge!("farandole_consumer_lag_seconds", &labels).set(seconds);
+    fn assigned(&self, partitions: &TopicPartitionList) {
+        let mut places = self.places();
+        for one in partitions.elements() {
+            let place = (one.topic().to_owned(), one.partition());
+            places.entry(place).or_insert_with(Place::new);
         }
     }
+
+    fn revoked(&self, partitions: &TopicPartitionList) {
+        let mut places = self.places();
+        for one in partitions.elements() {
+            if places.remove(&(one.topic().to_owned(), one.partition())).is_some() {
+                tell_lag(one.topic(), one.partition(), 0, 0.0);
+            }
+        }
+    }
+}
+
+fn tell_lag(topic: &str, partition: i32, records: u64, seconds: f64) {
+    let labels = [topic, &partition.to_string()];
+    LAG_RECORDS.count(labels, records);
+    LAG_SECONDS.of(labels).set(seconds);
 }
 
 impl ClientContext for Listener {
@@ -144,8 +207,10 @@ impl ClientContext for Listener {
                     tell_anew(topic, partition.partition, before, end, monitor);
                 }
                 // -1: not assigned to this instance, or not known yet.
-                if partition.partition >= 0 && partition.consumer_lag >= 0 {
-                    self.measure(&topic.topic, partition.partition, partition.consumer_lag);
+                if partition.partition >= 0
+                    && let Ok(lag) = u64::try_from(partition.consumer_lag)
+                {
+                    self.measure(&topic.topic, partition.partition, lag);
                 }
             }
         }
@@ -155,6 +220,7 @@ impl ClientContext for Listener {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             self.monitor.down("kafka", reason);
         } else {
+            note_refusal(&error);
             debug!(%error, reason, "kafka consumer");
         }
     }
@@ -176,11 +242,13 @@ impl ConsumerContext for Listener {
         match rebalance {
             Rebalance::Assign(partitions) => {
                 info!(partitions = partitions.count(), "partitions assigned");
+                self.assigned(partitions);
                 self.joined.store(true, Ordering::Relaxed);
                 self.monitor.up("kafka");
             }
             Rebalance::Revoke(partitions) => {
                 info!(partitions = partitions.count(), "partitions revoked");
+                self.revoked(partitions);
                 // Joined it is when it is told what it has now, be it nothing.
                 self.joined.store(false, Ordering::Relaxed);
             }

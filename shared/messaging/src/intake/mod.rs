@@ -5,6 +5,7 @@
 //! the retry queue.
 
 pub(crate) mod consumer_loop;
+pub(crate) mod delays;
 pub(crate) mod ends;
 mod failures;
 pub(crate) mod group;

@@ -22,6 +22,7 @@ use crate::database::{Database, Purpose};
 use crate::failure::Failure;
 use crate::handle::{Handle, Inputs};
 use crate::intake::consumer_loop::ConsumerLoop;
+use crate::intake::delays::Delays;
 use crate::intake::ends::{self, Ends};
 use crate::intake::group::join;
 use crate::record::skipped::Skipped;
@@ -66,6 +67,7 @@ impl<S: Service> Engine<S> {
         let topics = settings.topics.clone();
         let start = Start { database, settings: &settings, monitor: &monitor, shutdown: &shutdown };
         let sign = start.postgres().await?;
+        let delays = Delays::new(&declaration.consumes);
         let (encoders, readers) = start.registry(declaration).await?;
         check_types(&settings, &readers)?;
         let readers = Arc::new(readers);
@@ -100,6 +102,7 @@ impl<S: Service> Engine<S> {
             unfinished: 0,
             taken: 0,
             locked_since: None,
+            delays,
         };
         let tasks = Tasks::new(shutdown);
         let relay = consumer_loop.relay.clone();

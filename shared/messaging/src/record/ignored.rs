@@ -1,7 +1,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use metrics::{Counter, counter};
+use metrics::Counter;
+
+use crate::instruments::IGNORED;
 
 /// The most types that are counted by name. Whoever may write into a topic can make up more.
 const TYPES_MAX: usize = 100;
@@ -23,9 +25,7 @@ impl Ignored {
         let is_name = event_type.len() <= 100
             && event_type.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
         let name = if is_name && by_type.len() < TYPES_MAX { event_type } else { OTHERS };
-        let counter = by_type.entry(name.to_owned()).or_insert_with(
-            || counter!("farandole_events_ignored_total", "type" => name.to_owned()),
-        );
+        let counter = by_type.entry(name.to_owned()).or_insert_with(|| IGNORED.of([name]));
         counter.increment(1);
     }
 }

@@ -60,6 +60,14 @@ impl LogRecord<'_> {
         }
     }
 
+    /// When it was written, in milliseconds since 1970, if it says so.
+    pub(crate) fn written_ms(&self) -> Option<i64> {
+        match self {
+            Self::Borrowed(record) => record.timestamp().to_millis(),
+            Self::Copied(record) => Some(record.written_ms),
+        }
+    }
+
     /// As it goes into the retry queue.
     pub(crate) fn parked(&self, saga: SagaKey) -> Parked {
         match self {

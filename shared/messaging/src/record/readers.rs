@@ -7,12 +7,12 @@ use contracts::{
 };
 use kafka::{Registry, RegistryError};
 use kernel::SagaKey;
-use metrics::counter;
 use thiserror::Error;
 use uuid::Uuid;
 
 use super::ignored::Ignored;
 use super::message::ReadRecord;
+use crate::instruments::SCHEMA_VIOLATIONS;
 use crate::service::Monitor;
 
 /// Reads records into inputs: skips what is not for this service, checks that it is the owner's who
@@ -125,9 +125,7 @@ impl<I: 'static> Readers<I> {
         self.check_owner(consumes, topic, &envelope.source).map_err(Unreadable::Garbage)?;
         let input = self.decode(consumes, payload, envelope.saga).await.inspect_err(|why| {
             if matches!(why, Unreadable::Garbage(_)) {
-                let (event_type, source) = (consumes.event_type, consumes.from);
-                counter!("farandole_schema_violations_total", "type" => event_type, "source" => source)
-                    .increment(1);
+                SCHEMA_VIOLATIONS.of([consumes.event_type]).increment(1);
             }
         })?;
         Ok(ReadRecord { envelope, redrive, event_type: consumes.event_type, input })

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
+use std::mem;
 
 use kernel::SagaKey;
 use serde::de::DeserializeOwned;
@@ -89,7 +90,16 @@ pub(crate) struct States<S> {
 struct Entry<S> {
     row: Row<S>,
     source: Source,
+    /// The row is to be written: its state is another one, or its place in a stream.
     changed: bool,
+    /// The state before, if it is another one now.
+    before: Option<S>,
+}
+
+impl<S> Entry<S> {
+    fn new(row: Row<S>, source: Source) -> Self {
+        Self { row, source, changed: false, before: None }
+    }
 }
 
 /// A row that has changed, with the saga it belongs to.
@@ -107,21 +117,17 @@ impl<S: State> States<S> {
 
     /// Takes a row as it was just read.
     pub(crate) fn read(&mut self, saga: SagaKey, row: Row<S>) {
-        self.rows.insert(saga, Entry { row, source: Source::Read, changed: false });
+        self.rows.insert(saga, Entry::new(row, Source::Read));
     }
 
     /// Takes note that the saga has no row; that was just read.
     pub(crate) fn read_none(&mut self, saga: SagaKey) {
-        self.rows.entry(saga).or_insert_with(|| Entry {
-            row: Row::default(),
-            source: Source::Read,
-            changed: false,
-        });
+        self.rows.entry(saga).or_insert_with(|| Entry::new(Row::default(), Source::Read));
     }
 
     /// Takes a row as this instance wrote it last.
     pub(crate) fn remember(&mut self, saga: SagaKey, row: Row<S>) {
-        self.rows.insert(saga, Entry { row, source: Source::Remembered, changed: false });
+        self.rows.insert(saga, Entry::new(row, Source::Remembered));
     }
 
     /// The saga's state; the default state if this service has never heard of it.
@@ -134,7 +140,8 @@ impl<S: State> States<S> {
         self.decided.insert(saga);
         let entry = self.entry(saga);
         if entry.row.state != state {
-            entry.row.state = state;
+            let before = mem::replace(&mut entry.row.state, state);
+            entry.before.get_or_insert(before);
             entry.changed = true;
         }
     }
@@ -173,6 +180,14 @@ impl<S: State> States<S> {
         changed.into_iter().partition(|changed| changed.row.version == 0)
     }
 
+    /// The sagas with another state than before: the one before, and the one now.
+    pub(crate) fn moved(&self) -> impl Iterator<Item = (SagaKey, &S, &S)> {
+        self.rows.iter().filter_map(|(saga, entry)| {
+            let before = entry.before.as_ref().filter(|before| **before != entry.row.state)?;
+            Some((*saga, before, &entry.row.state))
+        })
+    }
+
     /// The rows as they are after the write.
     pub(crate) fn written(self) -> impl Iterator<Item = (SagaKey, Row<S>)> {
         self.rows.into_iter().filter(|(_, entry)| entry.changed || entry.row.version > 0).map(
@@ -184,11 +199,7 @@ impl<S: State> States<S> {
     }
 
     fn entry(&mut self, saga: SagaKey) -> &mut Entry<S> {
-        self.rows.entry(saga).or_insert_with(|| Entry {
-            row: Row::default(),
-            source: Source::Assumed,
-            changed: false,
-        })
+        self.rows.entry(saga).or_insert_with(|| Entry::new(Row::default(), Source::Assumed))
     }
 }
 

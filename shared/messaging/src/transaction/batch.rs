@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kernel::{Decision, SagaKey};
-use metrics::counter;
 use uuid::Uuid;
 
 use super::cache::Cache;
 use super::known::{Known, Verdict};
+use crate::instruments::DUPLICATES;
 use crate::call::Call;
 use crate::cause::Cause;
 use crate::database::Session;
@@ -56,7 +56,6 @@ enum Trust {
 
 /// What a committed batch leaves to be done.
 pub(crate) struct Committed<F> {
-    pub(crate) sagas: Vec<SagaKey>,
     /// What is to be published.
     pub(crate) bundle: Option<Bundle>,
     /// The calls that are to be made.
@@ -181,7 +180,9 @@ impl<S: Service> Processor<S> {
                 Verdict::Hold => held.push(message),
                 Verdict::Drop => {
                     duplicates += 1;
-                    counter!("farandole_duplicates_total", "type" => message.name).increment(1);
+                    if message.event().is_some() {
+                        DUPLICATES.of([message.name]).increment(1);
+                    }
                     let redrive = message.event().and_then(|event| event.redrive);
                     decided.needless.extend(redrive.filter(|redrive| !known.has_seen(*redrive)));
                 }
@@ -191,9 +192,9 @@ impl<S: Service> Processor<S> {
             return Err(Refused::Uncertain);
         }
         self.hold(&held).await?;
-        let (bundle, intents, sagas) = self.write(batch, &known, bundle, decided, trust).await?;
+        let (bundle, intents) = self.write(batch, &known, bundle, decided, trust).await?;
         let held = held.len();
-        Ok((Committed { sagas, bundle, intents, duplicates, held }, next))
+        Ok((Committed { bundle, intents, duplicates, held }, next))
     }
 
     /// Takes for true what is remembered; reads only what sagas share.
@@ -329,7 +330,7 @@ impl<S: Service> Processor<S> {
         bundle: BundleId,
         decided: Decided<S>,
         trust: Trust,
-    ) -> Result<(Option<Bundle>, Vec<Intent<S::Effect>>, Vec<SagaKey>), Failure> {
+    ) -> Result<(Option<Bundle>, Vec<Intent<S::Effect>>), Failure> {
         let Decided { states, shared, sagas, events, calls, taken, missing, found, .. } = decided;
         let (given_up, decided_on) = (decided.given_up, decided.decisions);
         let mut write = Write::default();
@@ -359,14 +360,17 @@ impl<S: Service> Processor<S> {
             }
         }
         if write.is_empty() {
-            return Ok((None, intents, sagas));
+            return Ok((None, intents));
         }
         let clearing = self.outbox.clear(&mut write)?;
         write.run(&mut self.session).await?;
         clearing.done();
+        for (saga, before, now) in states.moved() {
+            self.service.changed(saga, before, now);
+        }
         self.cache.put(states.written());
         let bundle = (!events.is_empty()).then_some(Bundle { id: bundle, events });
-        Ok((bundle, intents, sagas))
+        Ok((bundle, intents))
     }
 }
 

@@ -10,17 +10,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::{Span, field};
 
+use crate::telemetry::{REQUEST_DURATION, REQUESTS};
 use crate::trace::{ServerSpan, parent_of};
-
-const REQUEST_DURATION: &str = "farandole_http_request_duration_seconds";
-
-pub(crate) fn describe_metrics() {
-    metrics::describe_histogram!(
-        REQUEST_DURATION,
-        metrics::Unit::Seconds,
-        "Time to answer a request to the API, by method, route and status."
-    );
-}
 
 /// The route that a request took, known only further in than where it is measured.
 #[derive(Debug, Clone, Default)]
@@ -63,13 +54,9 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
 
     let response = next.run(request).await;
 
-    metrics::histogram!(
-        REQUEST_DURATION,
-        "method" => method_label(&method),
-        "route" => route.as_str().to_owned(),
-        "status" => response.status().as_str().to_owned(),
-    )
-    .record(started.elapsed());
+    let (label, status) = (method_label(&method), response.status());
+    REQUEST_DURATION.of([label, route.as_str()]).record(started.elapsed());
+    REQUESTS.of([label, route.as_str(), status.as_str()]).increment(1);
     if let Some(span) = server_span {
         span.close(&method, route.as_str(), response.status());
     }

@@ -224,7 +224,9 @@ async fn metrics_name_the_route_and_not_the_path() {
     }
     let metrics = service.get("/metrics").await.text().await.unwrap();
     for wanted in [
-        r#"farandole_http_request_duration_seconds_bucket{method="GET",route="/orders/{id}",status="200",le="0.005"}"#,
+        r#"farandole_http_request_duration_seconds_bucket{method="GET",route="/orders/{id}",le="0.005"}"#,
+        r#"farandole_http_requests_total{method="GET",route="/orders/{id}",status="200"} "#,
+        r#"farandole_ready{part="all"} 0"#,
         r#"route="unmatched",status="404""#,
         r#"farandole_build_info{service="a-small-service",version=""#,
         "process_cpu_seconds_total ",

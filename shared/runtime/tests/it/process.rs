@@ -22,7 +22,7 @@ use crate::support::{Hold, PATIENCE, api};
 #[tokio::test]
 #[ignore = "a process for the other tests to start"]
 async fn service() {
-    let telemetry = match Telemetry::init("waiter") {
+    let telemetry = match Telemetry::init("waiter", &[]) {
         Ok(telemetry) => telemetry,
         Err(error) => panic!("{error}"),
     };

@@ -196,5 +196,5 @@ pub(crate) async fn problem(
 /// One for all tests: a process has one.
 pub(crate) fn telemetry() -> &'static Telemetry {
     static TELEMETRY: OnceLock<Telemetry> = OnceLock::new();
-    TELEMETRY.get_or_init(|| Telemetry::init("a-small-service").unwrap())
+    TELEMETRY.get_or_init(|| Telemetry::init("a-small-service", &[]).unwrap())
 }

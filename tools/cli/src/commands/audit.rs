@@ -43,28 +43,16 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let Command { invariants_only, allow_dead_letters, allow_pending_effects, .. } = command;
     let Command { topics_since, all, json, .. } = command;
-    let lines = if all { usize::MAX } else { AuditOptions::default().lines };
-    let all: Vec<String> = services().map(str::to_owned).collect();
-    let archive = Archive::read(connections, &all, None).await?;
     let options = AuditOptions {
-        lines,
+        lines: if all { usize::MAX } else { AuditOptions::default().lines },
         invariants_only,
         allow_dead_letters,
-        settled_letters: settled_letters(&archive, connections),
-        decisions: archive.log.decisions(),
         topics_since: topics_since
             .and_then(|age| Timestamp::now().checked_sub(SignedDuration::try_from(age).ok()?).ok()),
         allow_pending_effects,
+        ..AuditOptions::default()
     };
-    let database_urls: Result<HashMap<String, String>, _> = services()
-        .map(|service| Ok((service.to_owned(), databases.url(service)?.clone())))
-        .collect();
-    let targets = AuditTargets {
-        database_urls: database_urls.map_err(|error: crate::databases::NoDatabase| error)?,
-        registry: connections.registry().await?,
-        kafka_brokers: connections.kafka_brokers.clone(),
-        topics: connections.topic_prefix.clone(),
-    };
+    let (targets, options) = prepare(options, connections, databases).await?;
     connections.kafka().await?;
     let report = audit_at_rest(&targets, &options, connections.wait(), progress).await?;
     if json {
@@ -77,6 +65,40 @@ pub(crate) async fn run(
         return Ok(ExitCode::from(NOT_AT_REST));
     }
     Ok(exit::of(wrong, blind))
+}
+
+/// One audit as it is at this moment, for who looks again and again.
+pub(crate) async fn once(
+    connections: &Connections,
+    databases: &Databases,
+) -> anyhow::Result<AuditReport> {
+    let (targets, options) = prepare(AuditOptions::default(), connections, databases).await?;
+    Ok(audit_at_rest(&targets, &options, Duration::ZERO, |_| {}).await?)
+}
+
+/// Where the fleet is, and what operators have decided.
+async fn prepare(
+    options: AuditOptions,
+    connections: &Connections,
+    databases: &Databases,
+) -> anyhow::Result<(AuditTargets, AuditOptions)> {
+    let all: Vec<String> = services().map(str::to_owned).collect();
+    let archive = Archive::read(connections, &all, None).await?;
+    let options = AuditOptions {
+        settled_letters: settled_letters(&archive, connections),
+        decisions: archive.log.decisions(),
+        ..options
+    };
+    let database_urls: Result<HashMap<String, String>, _> = services()
+        .map(|service| Ok((service.to_owned(), databases.url(service)?.clone())))
+        .collect();
+    let targets = AuditTargets {
+        database_urls: database_urls.map_err(|error: crate::databases::NoDatabase| error)?,
+        registry: connections.registry().await?,
+        kafka_brokers: connections.kafka_brokers.clone(),
+        topics: connections.topic_prefix.clone(),
+    };
+    Ok((targets, options))
 }
 
 /// The dead letters that were redriven or discarded, as the log of operations tells.

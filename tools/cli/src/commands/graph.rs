@@ -12,10 +12,11 @@ use std::time::Duration;
 use contracts::Declared;
 use declarations::{Schemas, fleet, sorted};
 use farandole_cli::ServiceUrls;
-use graph::{Finding, Graph, Observed};
+use graph::{Difference, Finding, Graph, Observed};
 use jiff::Zoned;
 use serde_json::json;
 
+pub(crate) use self::observe::Extent;
 use crate::age;
 use crate::commands::exit;
 use crate::connections::Connections;
@@ -93,7 +94,8 @@ pub(crate) async fn run(
     let mut findings = graph.findings();
     findings.extend(without_counterpart(graph));
     let observed = if arguments.observed {
-        let mut observed = observe::observe(&arguments, &services, running, connections).await?;
+        let extent = Extent { limit: arguments.limit, since: arguments.since };
+        let mut observed = observe::observe(extent, &services, running, connections).await?;
         accepted::accept(&accepted, &mut observed, Zoned::now().date());
         Some(observed)
     } else {
@@ -101,8 +103,24 @@ pub(crate) async fn run(
     };
     show(&arguments, graph, &findings, observed.as_ref())?;
     let is_wrong = findings.iter().any(Finding::is_wrong)
-        || observed.iter().flat_map(|it| &it.differences).any(graph::Difference::is_wrong);
+        || observed.iter().flat_map(|it| &it.differences).any(Difference::is_wrong);
     Ok(exit::of(arguments.check && is_wrong, !silent.is_empty()))
+}
+
+/// In what the topics differ from what the running services declare, without what is accepted and what
+/// is only good to know.
+pub(crate) async fn differences(
+    extent: Extent,
+    urls: &ServiceUrls,
+    connections: &Connections,
+) -> anyhow::Result<Vec<Difference>> {
+    let accepted = accepted::read(None)?;
+    let running = ask(Some(urls), &[]).await.running;
+    let services = services(true, &running);
+    let mut observed = observe::observe(extent, &services, running, connections).await?;
+    accepted::accept(&accepted, &mut observed, Zoned::now().date());
+    observed.differences.retain(Difference::is_wrong);
+    Ok(observed.differences)
 }
 
 /// The services of the graph: those of the fleet, as they run or as the tool knows them, and others.

@@ -8,6 +8,7 @@ pub(crate) mod databases;
 pub(crate) mod dlq;
 pub(crate) mod events;
 pub(crate) mod exit;
+pub(crate) mod exporter;
 pub(crate) mod gaps;
 pub(crate) mod graph;
 pub(crate) mod help;

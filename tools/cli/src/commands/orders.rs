@@ -98,6 +98,17 @@ async fn connect(databases: &Databases) -> Result<stuck::Databases, NoDatabase> 
     Ok(stuck::Databases::new(try_join_all(all).await?))
 }
 
+/// The orders that hang, counted by what they wait for, for who looks again and again.
+pub(crate) async fn groups(
+    filter: Filter,
+    connections: &Connections,
+    databases: &Databases,
+) -> anyhow::Result<Stuck> {
+    let mut databases = connect(databases).await?;
+    let (decisions, _) = decisions(connections).await;
+    Ok(find(&mut databases, filter, &decisions, 0).await?.unwrap_or_default())
+}
+
 async fn stuck(
     arguments: Arguments,
     connections: &Connections,

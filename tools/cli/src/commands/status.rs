@@ -6,6 +6,9 @@ mod judge;
 mod look;
 mod text;
 
+pub(crate) use facts::{Group, Health, Seen};
+pub(crate) use look::{group, health_of};
+
 use std::process::ExitCode;
 
 use farandole_cli::ServiceUrls;

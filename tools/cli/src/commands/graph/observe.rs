@@ -12,7 +12,6 @@ use kafka::{AdminError, Bounds, Scanned, Window, committed, groups, partitions, 
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use super::Arguments;
 use crate::commands::{schemas, topics as topics_command};
 use crate::connections::Connections;
 use crate::print::remark;
@@ -25,9 +24,18 @@ const GROUPS_MAX: usize = 200;
 /// How many decisions of operators are remembered.
 const DECISIONS_MAX: usize = 1_000_000;
 
+/// How much of the topics is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    /// The most records of each, the newest.
+    pub(crate) limit: u32,
+    /// How long ago they were written, at most.
+    pub(crate) since: Option<Duration>,
+}
+
 /// Holds what the topics have against what these services declare. `running` are those that were asked.
 pub(super) async fn observe(
-    arguments: &Arguments,
+    extent: Extent,
     services: &[Declared],
     running: Vec<Declared>,
     connections: &Connections,
@@ -43,8 +51,8 @@ pub(super) async fn observe(
         brokers: connections.kafka_brokers.clone(),
         ids: ids(services, &topics, &schemas),
         services: services.to_vec(),
-        limit: i64::from(arguments.limit),
-        since: arguments.since.and_then(|since| Timestamp::now().checked_sub(since).ok()),
+        limit: i64::from(extent.limit),
+        since: extent.since.and_then(|since| Timestamp::now().checked_sub(since).ok()),
         topics,
         running,
         unfit,

@@ -12,7 +12,7 @@ use crate::commands::retries::Queue;
 /// What could be seen, or why it could not.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
-pub(super) enum Seen<T> {
+pub(crate) enum Seen<T> {
     Known(T),
     Unknown {
         unknown: String,
@@ -22,7 +22,7 @@ pub(super) enum Seen<T> {
 }
 
 impl<T> Seen<T> {
-    pub(super) fn known(&self) -> Option<&T> {
+    pub(crate) fn known(&self) -> Option<&T> {
         match self {
             Self::Known(it) => Some(it),
             _ => None,
@@ -80,7 +80,7 @@ pub(super) struct Service {
 /// What a service says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
-pub(super) enum Health {
+pub(crate) enum Health {
     Ready {
         details: BTreeMap<String, Value>,
     },
@@ -105,11 +105,11 @@ pub(super) enum Health {
 
 /// A consumer group as the brokers see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Group {
+pub(crate) struct Group {
     pub(super) state: String,
-    pub(super) members: usize,
-    pub(super) unread: i64,
-    pub(super) unread_since: Option<Timestamp>,
+    pub(crate) members: usize,
+    pub(crate) unread: i64,
+    pub(crate) unread_since: Option<Timestamp>,
 }
 
 /// What a service's database tells.

@@ -14,7 +14,7 @@ use sqlx::postgres::PgConnection;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::facts::{Calls, Database, Facts, Group, Letters, Outbox, Seen, Service};
+use super::facts::{Calls, Database, Facts, Group, Health, Letters, Outbox, Seen, Service};
 use super::health;
 use crate::commands::dlq::Archive;
 use crate::commands::retries::queue;
@@ -71,12 +71,17 @@ fn forget(services: &mut [Service], decisions: &Decisions) {
     }
 }
 
+/// How a service is, as far as it says so.
+pub(crate) async fn health_of(url: &str) -> Health {
+    health::ask(url, GLANCE).await
+}
+
 async fn in_time<T>(look: impl Future<Output = Seen<T>>) -> Seen<T> {
     timeout(WHOLE, look).await.unwrap_or_else(|_| Seen::unknown(&"no answer within two seconds"))
 }
 
 /// A service's consumer group, which the brokers know.
-async fn group(connections: &Connections, service: &str) -> Seen<Group> {
+pub(crate) async fn group(connections: &Connections, service: &str) -> Seen<Group> {
     let brokers = connections.kafka_brokers.clone();
     let topics = &connections.topic_prefix;
     let read: Vec<String> = sources(service).into_iter().map(|name| topics.events(name)).collect();

@@ -1,0 +1,137 @@
+//! The metrics of this process, as Prometheus reads them.
+
+use std::time::Duration;
+
+use contracts::{CounterMetric, GaugeMetric, HistogramMetric, KnownValues, Label, Metric, Values};
+use contracts::{Buckets, MetricKind};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::health::{Component, Health};
+
+/// Observations are held one by one until this comes round (or somebody reads the metrics), so it
+/// bounds the memory they take.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+const METHOD: Label = Label::new("method", Values::Open("the request's method"));
+const ROUTE: Label = Label::new("route", Values::Open("the path's pattern, or unmatched"));
+const STATUS: Label = Label::new("status", Values::Open("the answer's status"));
+const NAME: Label = Label::new("service", Values::Open("the service's name"));
+const VERSION: Label = Label::new("version", Values::Open("the program's version"));
+/// What stands for all parts of readiness.
+const ALL: &str = "all";
+const PARTS: &[&str] =
+    &[ALL, "api", "kafka", "postgres", "processing", "publishing", "schema registry"];
+
+static BUILD_INFO: GaugeMetric<2> = GaugeMetric::new(
+    "farandole_build_info",
+    "1",
+    "Always 1; the labels say what runs.",
+    &[NAME, VERSION],
+);
+static READY: GaugeMetric<1> = GaugeMetric::new(
+    "farandole_ready",
+    "0 or 1",
+    "Whether a part of the service is ready, and whether all are.",
+    &[Label::new("part", Values::These(PARTS))],
+);
+pub(crate) static REQUESTS: CounterMetric<3> = CounterMetric::new(
+    "farandole_http_requests_total",
+    "requests",
+    "Requests to the API that were answered.",
+    &[METHOD, ROUTE, STATUS],
+);
+pub(crate) static REQUEST_DURATION: HistogramMetric<2> = HistogramMetric::new(
+    "farandole_http_request_duration_seconds",
+    Buckets::Seconds,
+    "Time to answer a request to the API.",
+    &[METHOD, ROUTE],
+);
+
+/// The definitions of all that any service tells by numbers, beside what is its own. Those of the process,
+/// `process_…`, are as Prometheus' clients have them.
+pub fn instruments() -> Vec<Metric> {
+    let own = [
+        BUILD_INFO.metric(),
+        READY.metric(),
+        REQUESTS.metric(),
+        REQUEST_DURATION.metric(),
+    ];
+    own.into_iter().chain(messaging::instruments::instruments()).collect()
+}
+
+/// The metrics of this process, in the text format of Prometheus.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    recorder: PrometheusHandle,
+    process: metrics_process::Collector,
+}
+
+impl Metrics {
+    /// Collects from now on all that this process tells by numbers; `metrics` are their definitions.
+    pub(super) fn install(service: &'static str, metrics: &[Metric]) -> Result<Self, BuildError> {
+        let mut builder = PrometheusBuilder::new();
+        for metric in metrics {
+            if let Some(buckets) = metric.buckets {
+                let name = Matcher::Full(metric.name.to_owned());
+                builder = builder.set_buckets_for_metric(name, buckets.bounds())?;
+            }
+        }
+        let recorder = builder.install_recorder()?;
+        let process = metrics_process::Collector::default();
+        process.describe();
+        metrics.iter().for_each(describe);
+        BUILD_INFO.count([service, env!("CARGO_PKG_VERSION")], 1);
+        Ok(Self { recorder, process })
+    }
+
+    /// All metrics as they are now, those of the process (CPU, memory, open files) among them, and how
+    /// the service is.
+    pub fn render(&self, health: &Health) -> String {
+        self.process.collect();
+        let health = health.snapshot();
+        READY.count([ALL], u64::from(health.ready));
+        for (part, component) in &health.components {
+            READY.count([part], u64::from(*component == Component::Ready));
+        }
+        self.recorder.render()
+    }
+
+    pub(super) async fn upkeep(self) {
+        let mut interval = tokio::time::interval(UPKEEP_INTERVAL);
+        loop {
+            interval.tick().await;
+            self.recorder.run_upkeep();
+        }
+    }
+}
+
+fn describe(metric: &Metric) {
+    let help = metric.help;
+    match metric.kind {
+        MetricKind::Counter => metrics::describe_counter!(metric.name, help),
+        MetricKind::Gauge => metrics::describe_gauge!(metric.name, help),
+        MetricKind::Histogram => metrics::describe_histogram!(metric.name, help),
+    }
+}
+
+/// Sees to it that all series are there that can be foreseen: from the definitions, and, of requests, from
+/// the API's description.
+pub(crate) fn begin(metrics: &[Metric], known: &KnownValues, api: &utoipa::openapi::OpenApi) {
+    metrics.iter().for_each(|metric| metric.begin(known));
+    for (path, item) in &api.paths.paths {
+        let operations = [
+            ("DELETE", &item.delete),
+            ("GET", &item.get),
+            ("PATCH", &item.patch),
+            ("POST", &item.post),
+            ("PUT", &item.put),
+        ];
+        for (method, operation) in operations {
+            let Some(operation) = operation else { continue };
+            drop(REQUEST_DURATION.of([method, path]));
+            for status in operation.responses.responses.keys() {
+                REQUESTS.of([method, path, status]).increment(0);
+            }
+        }
+    }
+}

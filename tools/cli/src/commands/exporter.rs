@@ -1,0 +1,98 @@
+//! Tells Prometheus what is seen of a fleet from outside: of a service that hangs, what it exports itself
+//! tells nothing.
+
+mod compensations;
+mod looks;
+mod page;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use farandole_cli::ServiceUrls;
+use farandole_cli::instruments::{LOOK_DURATION, LOOK_SUCCESS};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::looks::{Fleet, Look};
+use crate::connections::Connections;
+use crate::databases::Databases;
+use crate::print::remark;
+
+/// A look takes no more than this share of the time: after one that took a second it rests for twenty.
+const SHARE: u32 = 20;
+/// No look may take longer, whatever hangs.
+const LOOK_LIMIT: Duration = Duration::from_mins(5);
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Where Prometheus finds it, at /metrics
+    #[arg(long, env = "EXPORTER_ADDR", value_name = "HOST:PORT", default_value = "127.0.0.1:8090",
+          hide_env_values = true)]
+    listen: SocketAddr,
+    /// How often services, groups and dead letters are looked at, such as 15s; orders a quarter as often
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = crate::age::parse)]
+    every: Duration,
+    /// How often the fleet is audited, and the topics held against the declarations; 0s for never
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = crate::age::parse)]
+    audit_every: Duration,
+    #[command(flatten, next_help_heading = "Services")]
+    urls: ServiceUrls,
+}
+
+pub(crate) async fn run(
+    arguments: Arguments,
+    connections: &Connections,
+    databases: &Databases,
+) -> anyhow::Result<ExitCode> {
+    let page = page::Page::install()?;
+    let listener = TcpListener::bind(arguments.listen)
+        .await
+        .with_context(|| format!("cannot listen on {} (--listen)", arguments.listen))?;
+    remark(&format!("http://{}/metrics tells of the fleet", listener.local_addr()?));
+    let fleet = Fleet { urls: &arguments.urls, connections, databases };
+    let (often, audit) = (arguments.every, arguments.audit_every);
+    let (mut ended, mut interrupted) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        served = page.serve(listener) => served?,
+        () = keep_looking(&fleet, Look::Services, often) => {}
+        () = keep_looking(&fleet, Look::Letters, often) => {}
+        () = keep_looking(&fleet, Look::Orders, 4 * often) => {}
+        () = keep_looking(&fleet, Look::Audit, audit), if !audit.is_zero() => {}
+        () = keep_looking(&fleet, Look::Dance, audit), if !audit.is_zero() => {}
+        _ = ended.recv() => {}
+        _ = interrupted.recv() => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Looks again and again, so often at most.
+async fn keep_looking(fleet: &Fleet<'_>, look: Look, every: Duration) {
+    let mut told = None;
+    loop {
+        let began = Instant::now();
+        let looked = tokio::time::timeout(LOOK_LIMIT, looks::look(fleet, look));
+        let trouble = match looked.await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(format!("{error:#}")),
+            Err(_) => Some(format!("it took longer than {LOOK_LIMIT:?}")),
+        };
+        let took = began.elapsed();
+        if trouble.is_some() {
+            looks::unknown(look);
+        }
+        LOOK_SUCCESS.count([look.name()], u64::from(trouble.is_none()));
+        LOOK_DURATION.of([look.name()]).set(took.as_secs_f64());
+        // The same is told once.
+        if trouble != told {
+            match &trouble {
+                Some(why) => remark(&format!("{} cannot be looked at: {why}", look.name())),
+                None => remark(&format!("{} can be looked at again", look.name())),
+            }
+            told = trouble;
+        }
+        tokio::time::sleep(every.saturating_sub(took).max(took * SHARE)).await;
+    }
+}

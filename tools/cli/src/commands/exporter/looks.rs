@@ -1,0 +1,239 @@
+//! What is looked at, and how that becomes numbers. What could not be seen is no number: a series that
+//! goes on with what it was would say that all is as before.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+use contracts::GaugeMetric;
+use declarations::fleet;
+use farandole_cli::instruments::{
+    ANSWERS, AUDITED, COMPENSATION_AGE, COMPENSATIONS, DIFFERENCES, GROUP_LAG, GROUP_LAG_SECONDS,
+    LETTERS, LETTERS_AGE, MEMBERS, READY, STUCK, VIOLATIONS,
+};
+use farandole_cli::stuck::{Awaited, Filter, Stuck};
+use farandole_cli::{ServiceUrls, services};
+use futures::future::join_all;
+use jiff::Timestamp;
+
+use super::compensations::undoing;
+use crate::commands::dlq::Archive;
+use crate::commands::status::{self, Group, Health, Seen};
+use crate::commands::graph::{self as dance, Extent};
+use crate::commands::{audit, orders};
+use crate::connections::Connections;
+use crate::databases::Databases;
+
+/// Orders that have not changed for so long hang.
+const HANGS_AFTER: Duration = Duration::from_mins(1);
+/// Orders that were placed longer ago are looked at only if anything of them is open.
+const PLACED_WITHIN: Duration = Duration::from_mins(30);
+/// How many records of each topic are held against the declarations, the newest.
+const RECORDS_MAX: u32 = 200_000;
+/// How long ago they were written, at most.
+const RECORDS_SINCE: Duration = Duration::from_hours(1);
+
+/// Where everything is.
+pub(super) struct Fleet<'a> {
+    pub(super) urls: &'a ServiceUrls,
+    pub(super) connections: &'a Connections,
+    pub(super) databases: &'a Databases,
+}
+
+/// What is looked at at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Whether services answer, and are ready; and how far their groups are.
+    Services,
+    Letters,
+    Orders,
+    Audit,
+    Dance,
+}
+
+impl Look {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Services => "services",
+            Self::Letters => "letters",
+            Self::Orders => "orders",
+            Self::Audit => "audit",
+            Self::Dance => "dance",
+        }
+    }
+}
+
+/// Looks, and tells.
+pub(super) async fn look(fleet: &Fleet<'_>, look: Look) -> anyhow::Result<()> {
+    match look {
+        Look::Services => services_and_groups(fleet).await,
+        Look::Letters => letters(fleet).await,
+        Look::Orders => stuck(fleet).await,
+        Look::Audit => audited(fleet).await,
+        Look::Dance => differences(fleet).await,
+    }
+}
+
+/// Tells that what this look is about is not known.
+pub(super) fn unknown(look: Look) {
+    let of_each = |gauges: &[&GaugeMetric<1>]| {
+        for gauge in gauges {
+            services().for_each(|service| gauge.of([service]).set(f64::NAN));
+        }
+    };
+    match look {
+        // Each of these is told for itself.
+        Look::Services => {}
+        Look::Letters => of_each(&[&LETTERS, &LETTERS_AGE]),
+        Look::Orders => tell_stuck(&Told::Unknown),
+        Look::Audit => VIOLATIONS.of([]).set(f64::NAN),
+        Look::Dance => kinds().for_each(|kind| DIFFERENCES.of([&kind]).set(f64::NAN)),
+    }
+}
+
+async fn services_and_groups(fleet: &Fleet<'_>) -> anyhow::Result<()> {
+    let looks = fleet.urls.all().map(|(service, url)| async move {
+        let (health, group) =
+            tokio::join!(status::health_of(url), status::group(fleet.connections, service));
+        tell_health(service, &health);
+        tell_group(service, group.known());
+        match group {
+            Seen::Unknown { unknown } => Some(format!("group {service}: {unknown}")),
+            Seen::Known(_) | Seen::NotAsked => None,
+        }
+    });
+    let unseen: Vec<String> = join_all(looks).await.into_iter().flatten().collect();
+    if unseen.is_empty() { Ok(()) } else { Err(anyhow!(unseen.join("; "))) }
+}
+
+fn tell_health(service: &str, health: &Health) {
+    let (answers, ready) = match health {
+        Health::Ready { .. } => (1, 1.0),
+        Health::NotReady { .. } => (1, 0.0),
+        Health::Silent { .. } | Health::Away { .. } | Health::Odd { .. } => (0, f64::NAN),
+    };
+    ANSWERS.count([service], answers);
+    READY.of([service]).set(ready);
+}
+
+fn tell_group(service: &str, group: Option<&Group>) {
+    let Some(group) = group else {
+        for gauge in [&MEMBERS, &GROUP_LAG, &GROUP_LAG_SECONDS] {
+            gauge.of([service]).set(f64::NAN);
+        }
+        return;
+    };
+    MEMBERS.count([service], group.members as u64);
+    GROUP_LAG.count([service], u64::try_from(group.unread).unwrap_or_default());
+    GROUP_LAG_SECONDS.of([service]).set(group.unread_since.map_or(0.0, age_s));
+}
+
+async fn letters(fleet: &Fleet<'_>) -> anyhow::Result<()> {
+    let all: Vec<String> = services().map(str::to_owned).collect();
+    let archive = Archive::read(fleet.connections, &all, None).await?;
+    for service in services() {
+        let open = || {
+            let of_service =
+                archive.letters().filter(|(letter, _)| letter.id.service == service);
+            of_service.filter(|(_, state)| state.is_open())
+        };
+        LETTERS.count([service], open().count() as u64);
+        let oldest = open().map(|(letter, _)| letter.died_at).min();
+        LETTERS_AGE.of([service]).set(oldest.map_or(0.0, age_s));
+    }
+    Ok(())
+}
+
+async fn stuck(fleet: &Fleet<'_>) -> anyhow::Result<()> {
+    let filter = Filter::Late { older_than: HANGS_AFTER, placed_within: PLACED_WITHIN };
+    let stuck = orders::groups(filter, fleet.connections, fleet.databases).await?;
+    tell_stuck(&Told::Known(&stuck));
+    if stuck.unknown.is_empty() { Ok(()) } else { bail!(stuck.unknown.join("; ")) }
+}
+
+/// What is told of orders that hang.
+enum Told<'a> {
+    Known(&'a Stuck),
+    Unknown,
+}
+
+/// The series of orders that hang, and of what is to be undone for them. All that there can be are told
+/// each time, so that none stays as it was.
+fn tell_stuck(told: &Told<'_>) {
+    let mut stuck: BTreeMap<(&str, String), f64> = BTreeMap::new();
+    let mut open: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    let nothing = match told {
+        Told::Known(_) => 0.0,
+        Told::Unknown => f64::NAN,
+    };
+    for declared in fleet().services() {
+        let events = declared.consumes.iter().map(|it| it.event.clone());
+        let calls = declared.statuses.iter().flat_map(|it| &it.calls).map(|it| format!("call {it}"));
+        let others = declared.begins.iter().flat_map(|_| ["deadline", "unclear"].map(str::to_owned));
+        for awaits in events.chain(calls).chain(others) {
+            stuck.insert((&declared.service, awaits), nothing);
+        }
+        for undoing in &declared.compensates {
+            open.insert(undoing.event.clone(), (nothing, nothing));
+        }
+    }
+    if let Told::Known(found) = told {
+        for group in &found.groups {
+            #[expect(clippy::cast_precision_loss, reason = "orders are far below 2^52")]
+            let orders = group.orders as f64;
+            *stuck.entry((group.service, awaits(&group.awaits))).or_default() += orders;
+            if let Some(event) = undoing(fleet(), group.service, &group.awaits) {
+                let (sum, oldest) = open.entry(event).or_default();
+                (*sum, *oldest) = (*sum + orders, oldest.max(age_s(group.since)));
+            }
+        }
+    }
+    for ((service, awaits), orders) in stuck {
+        STUCK.of([service, &awaits]).set(orders);
+    }
+    for (event, (orders, oldest)) in open {
+        COMPENSATIONS.of([&event]).set(orders);
+        COMPENSATION_AGE.of([&event]).set(oldest);
+    }
+}
+
+fn awaits(awaited: &Awaited) -> String {
+    match awaited {
+        Awaited::Event { event, .. } => (*event).to_owned(),
+        Awaited::Call { step } => format!("call {step}"),
+        Awaited::Deadline => "deadline".to_owned(),
+        Awaited::Unclear => "unclear".to_owned(),
+    }
+}
+
+async fn audited(fleet: &Fleet<'_>) -> anyhow::Result<()> {
+    let report = audit::once(fleet.connections, fleet.databases).await?;
+    let violations: usize =
+        report.checks.iter().filter(|check| check.always).map(|check| check.count).sum();
+    VIOLATIONS.count([], violations as u64);
+    if !report.unknown.is_empty() {
+        // What was seen to be violated is.
+        bail!(report.unknown.join("; "));
+    }
+    AUDITED.of([]).set(Timestamp::now().as_duration().as_secs_f64());
+    Ok(())
+}
+
+async fn differences(fleet: &Fleet<'_>) -> anyhow::Result<()> {
+    let extent = Extent { limit: RECORDS_MAX, since: Some(RECORDS_SINCE) };
+    let found = dance::differences(extent, fleet.urls, fleet.connections).await?;
+    for kind in kinds() {
+        let of_kind = found.iter().filter(|difference| difference.rule.name() == kind);
+        DIFFERENCES.count([&kind], of_kind.count() as u64);
+    }
+    Ok(())
+}
+
+fn kinds() -> impl Iterator<Item = String> {
+    graph::Rule::ALL.into_iter().map(graph::Rule::name)
+}
+
+/// How long ago that was, in seconds.
+fn age_s(then: Timestamp) -> f64 {
+    Timestamp::now().duration_since(then).as_secs_f64().max(0.0)
+}
