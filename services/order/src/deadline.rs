@@ -27,7 +27,7 @@ pub(crate) fn watch(context: &AppContext<Order>) {
         while shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
             open.look(&mut session).await;
             if let Err(failure) = pass(&mut session, &handle).await {
-                warn!(%failure, "cannot look for passed deadlines, trying again");
+                warn!(error = %failure, "cannot look for passed deadlines, trying again");
             }
         }
     });

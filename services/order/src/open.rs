@@ -82,7 +82,7 @@ impl OpenOrders {
         match self.count(session).await {
             Ok(Some(sums)) => self.tell(&sums),
             Ok(None) => info!("still looking through orders for those that are open"),
-            Err(failure) => warn!(%failure, "cannot count open orders, trying again"),
+            Err(failure) => warn!(error = %failure, "cannot count open orders, trying again"),
         }
         self.next = Instant::now() + EVERY;
     }
@@ -218,11 +218,8 @@ async fn look_through(
             .boxed()
         })
         .await?;
-    let reached = rows
-        .first()
-        .filter(|row| row.seen == LOOK_MAX)
-        .and_then(|row| row.edge)
-        .unwrap_or(before);
+    let reached =
+        rows.first().filter(|row| row.seen == LOOK_MAX).and_then(|row| row.edge).unwrap_or(before);
     let open = rows.into_iter().filter_map(|row| {
         Some(Found {
             id: row.saga?,

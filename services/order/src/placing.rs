@@ -326,7 +326,7 @@ fn reply(batch: Vec<Job>, result: Result<Vec<Answer>, Failure>) {
             }
         }
         Err(failure) => {
-            tracing::warn!(%failure, orders = batch.len(), "orders not placed");
+            tracing::warn!(error = %failure, orders = batch.len(), "orders not placed");
             for Job { answer, .. } in batch {
                 let reason = failure.to_string();
                 let _ = answer.send(match failure {

@@ -85,9 +85,9 @@ impl Buckets {
                 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0,
                 3_600.0, 86_400.0,
             ],
-            Self::Size => &[
-                1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0,
-            ],
+            Self::Size => {
+                &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0]
+            }
         }
     }
 }
@@ -145,9 +145,9 @@ impl Metric {
             series = series
                 .iter()
                 .flat_map(|before| {
-                    values.iter().map(|value| {
-                        before.iter().chain([value]).cloned().collect::<Vec<String>>()
-                    })
+                    values
+                        .iter()
+                        .map(|value| before.iter().chain([value]).cloned().collect::<Vec<String>>())
                 })
                 .collect();
         }
@@ -164,11 +164,7 @@ impl Metric {
 
 static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
 
-fn key<'v>(
-    name: &'static str,
-    labels: &[Label],
-    values: impl Iterator<Item = &'v str>,
-) -> Key {
+fn key<'v>(name: &'static str, labels: &[Label], values: impl Iterator<Item = &'v str>) -> Key {
     let labels = labels.iter().zip(values);
     let labels = labels.map(|(label, value)| metrics::Label::new(label.name, value.to_owned()));
     Key::from_parts(name, labels.collect::<Vec<_>>())

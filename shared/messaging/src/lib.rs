@@ -72,6 +72,10 @@ pub use tables::statement::{Columns, Found, JsonText, Placeholder, Read, Write};
 pub use tables::states::{Row, Seen, State, StreamPosition};
 pub use trace::{enable_tracing, remote_context, trace_parent, tracing_enabled};
 
+/// Under which name events that are published and consumed are logged, at the level `debug`:
+/// `RUST_LOG=info,events=debug` has them logged, and nothing else that is not otherwise.
+pub(crate) const EVENTS: &str = "events";
+
 /// The migrations of the loop's tables, to be run before the service's own.
 pub fn migrations() -> sqlx::migrate::Migrator {
     sqlx::migrate!()

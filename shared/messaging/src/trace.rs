@@ -3,8 +3,10 @@
 //! Context is carried always; spans are made only when [`enable_tracing`] was called.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
-use contracts::TraceParent;
+use contracts::{Envelope, TraceParent};
+use kernel::SagaKey;
 use opentelemetry::global::{self, BoxedSpan};
 use opentelemetry::trace::{
     Span as _, SpanContext, SpanKind, Status, TraceContextExt as _, TraceFlags, TraceState,
@@ -13,6 +15,7 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue};
 
 use crate::cause::Cause;
+use crate::record::message::Message;
 
 static TRACING_ENABLED: AtomicBool = AtomicBool::new(false);
 
@@ -41,6 +44,7 @@ impl Open {
     pub(crate) fn end(self, failed: bool) {
         if let Some(mut span) = self.0 {
             if failed {
+                span.set_attribute(KeyValue::new("error.type", "no_outcome"));
                 span.set_status(Status::error(""));
             }
             span.end();
@@ -48,37 +52,87 @@ impl Open {
     }
 }
 
-/// A span for the processing of one message.
-pub(crate) fn process(name: &'static str, saga: impl std::fmt::Display, cause: &Cause) -> Open {
-    start("process", name, SpanKind::Consumer, cause, Some(saga.to_string()))
-}
-
-/// A span for one call to the outside.
-pub(crate) fn client(step: &'static str, cause: &Cause) -> Open {
-    start("call", step, SpanKind::Client, cause, None)
-}
-
-fn start(
-    verb: &str,
-    name: &'static str,
-    kind: SpanKind,
-    cause: &Cause,
-    saga: Option<String>,
-) -> Open {
+/// A span for the processing of one message by a service: of an event by the conventions for messaging
+/// (OpenTelemetry, semantic conventions for messaging spans and for `CloudEvents`), of what comes from
+/// within by its name.
+pub(crate) fn process<I>(service: &str, message: &Message<'_, I>) -> Open {
     if !tracing_enabled() {
         return Open(None);
     }
+    let Message { saga, name, cause, .. } = message;
+    let Some(topic) = message.topic() else {
+        let own = [KeyValue::new(SAGA, saga.to_string())];
+        return start(format!("process {name}"), SpanKind::Internal, cause, own);
+    };
+    let own = [
+        KeyValue::new("messaging.system", "kafka"),
+        KeyValue::new("messaging.operation.type", "process"),
+        KeyValue::new("messaging.operation.name", "process"),
+        KeyValue::new("messaging.destination.name", topic.to_owned()),
+        KeyValue::new("messaging.consumer.group.name", service.to_owned()),
+        KeyValue::new("messaging.message.id", cause.causation_id.clone()),
+        KeyValue::new("messaging.kafka.message.key", saga.to_string()),
+        KeyValue::new("cloudevents.event_id", cause.causation_id.clone()),
+        KeyValue::new("cloudevents.event_type", *name),
+        KeyValue::new(SAGA, saga.to_string()),
+    ];
+    start(format!("process {topic}"), SpanKind::Consumer, cause, own)
+}
+
+/// A span for one try of a call to the outside.
+pub(crate) fn client(step: &'static str, saga: SagaKey, cause: &Cause) -> Open {
+    if !tracing_enabled() {
+        return Open(None);
+    }
+    let own = [KeyValue::new("farandole.step", step), KeyValue::new(SAGA, saga.to_string())];
+    start(format!("call {step}"), SpanKind::Client, cause, own)
+}
+
+/// A span for an event that the log has: since when it was on its way there.
+pub(crate) fn sent(topic: &str, envelope: &Envelope, since: SystemTime) {
+    let Some(parent) = envelope.traceparent.as_deref().and_then(|text| text.parse().ok()) else {
+        return;
+    };
+    let tracer = global::tracer(TRACER);
+    let attributes = vec![
+        KeyValue::new("messaging.system", "kafka"),
+        KeyValue::new("messaging.operation.type", "send"),
+        KeyValue::new("messaging.operation.name", "send"),
+        KeyValue::new("messaging.destination.name", topic.to_owned()),
+        KeyValue::new("messaging.message.id", envelope.id.to_string()),
+        KeyValue::new("messaging.message.conversation_id", envelope.correlation_id.clone()),
+        KeyValue::new("messaging.kafka.message.key", envelope.saga.to_string()),
+        KeyValue::new("cloudevents.event_id", envelope.id.to_string()),
+        KeyValue::new("cloudevents.event_type", envelope.event_type.clone()),
+        KeyValue::new("cloudevents.event_source", envelope.source.clone()),
+        KeyValue::new(SAGA, envelope.saga.to_string()),
+    ];
+    let builder = tracer
+        .span_builder(format!("send {topic}"))
+        .with_kind(SpanKind::Producer)
+        .with_start_time(since)
+        .with_attributes(attributes);
+    tracer.build_with_context(builder, &remote_context(parent)).end();
+}
+
+const TRACER: &str = "farandole";
+const SAGA: &str = "farandole.saga";
+
+fn start(
+    name: String,
+    kind: SpanKind,
+    cause: &Cause,
+    own: impl IntoIterator<Item = KeyValue>,
+) -> Open {
     let parent = cause.traceparent.as_deref().and_then(|text| text.parse().ok());
     let parent = parent.map_or_else(Context::new, remote_context);
-    let tracer = global::tracer("farandole");
+    let tracer = global::tracer(TRACER);
     let mut attributes = vec![
-        KeyValue::new("messaging.system", "kafka"),
+        KeyValue::new("messaging.message.conversation_id", cause.correlation_id.clone()),
         KeyValue::new("farandole.causation_id", cause.causation_id.clone()),
-        KeyValue::new("farandole.correlation_id", cause.correlation_id.clone()),
     ];
-    attributes.extend(saga.map(|saga| KeyValue::new("farandole.saga", saga)));
-    let builder =
-        tracer.span_builder(format!("{verb} {name}")).with_kind(kind).with_attributes(attributes);
+    attributes.extend(own);
+    let builder = tracer.span_builder(name).with_kind(kind).with_attributes(attributes);
     Open(Some(tracer.build_with_context(builder, &parent)))
 }
 
@@ -122,7 +176,7 @@ mod tests {
             correlation_id: "r".into(),
             traceparent: Some("x".into()),
         };
-        let span = process("OrderPlaced", "o", &cause);
+        let span = client("charge", SagaKey(uuid::Uuid::nil()), &cause);
         assert_eq!(span.traceparent(cause.traceparent.as_deref()).as_deref(), Some("x"));
     }
 }

@@ -74,7 +74,7 @@ impl Health {
     /// `component` works. A component not known before is known from now on.
     pub fn set_ready(&self, component: &'static str) {
         if self.set(component, Component::Ready) {
-            tracing::info!(component, "ready");
+            tracing::info!(part = component, "ready");
         }
     }
 
@@ -82,7 +82,7 @@ impl Health {
     pub fn set_not_ready(&self, component: &'static str, reason: impl Into<String>) {
         let reason = reason.into();
         if self.set(component, Component::NotReady(reason.clone())) {
-            tracing::warn!(component, reason, "not ready");
+            tracing::warn!(part = component, reason, "not ready");
         }
     }
 

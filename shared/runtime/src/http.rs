@@ -54,6 +54,7 @@ pub use preconditions::{Current, EntityTag, Preconditions, Tagged};
 pub use server::{PeerAddress, serve};
 
 use self::describe::describe;
+pub(crate) use self::describe::operations;
 use self::head::Rules;
 use self::observe::{note_route, observe};
 use crate::declaration::DeclarationPage;

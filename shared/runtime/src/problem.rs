@@ -171,7 +171,7 @@ impl Problem {
     /// 500: our fault. `cause` goes to the log, next to the correlation id; the client gets only
     /// that id. No personal data in it.
     pub fn internal(cause: &impl fmt::Display) -> Self {
-        tracing::error!(%cause, "a request failed");
+        tracing::error!(error = %cause, "a request failed");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",

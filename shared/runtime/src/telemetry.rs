@@ -17,8 +17,8 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 pub use messaging::tracing_enabled;
 
-pub(crate) use self::numbers::{REQUEST_DURATION, REQUESTS, begin};
 pub use self::numbers::{Metrics, instruments};
+pub(crate) use self::numbers::{REQUEST_DURATION, REQUESTS, begin};
 
 /// The last spans may take this long to leave; a shutdown as a whole has 10 s.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);

@@ -8,7 +8,9 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::post;
+use kafka::ReadEvent;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Attribute;
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use prost::Message as _;
@@ -28,6 +30,7 @@ struct Span {
     trace: String,
     id: String,
     parent: String,
+    attributes: HashMap<String, String>,
 }
 
 /// Takes what services send to a collector.
@@ -71,8 +74,16 @@ fn spans(of_service: &ResourceSpans) -> Vec<Span> {
             trace: hexadecimal(&span.trace_id),
             id: hexadecimal(&span.span_id),
             parent: hexadecimal(&span.parent_span_id),
+            attributes: span.attributes.iter().filter_map(text).collect(),
         })
         .collect()
+}
+
+fn text(attribute: &KeyValue) -> Option<(String, String)> {
+    match attribute.value.as_ref()?.value.as_ref()? {
+        Attribute::StringValue(value) => Some((attribute.key.clone(), value.clone())),
+        _ => None,
+    }
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
@@ -126,12 +137,150 @@ async fn an_order_is_one_trace_and_its_recipient_is_in_no_log() {
         collector.trace(trace).into_values().map(|span| span.service).collect();
     assert_eq!(services.len(), SERVICES.len(), "{services:?}");
 
+    follows_the_conventions(&collector.trace(trace), &events);
+
     for (service, part) in fleet.fleet.services() {
         let log = fs::read_to_string(part.log().unwrap()).unwrap();
         assert!(log.contains(r#""level":"DEBUG""#), "{service} keeps its log to itself");
         for (field, secret) in secrets {
             let line = log.lines().find(|line| line.contains(secret));
             assert!(line.is_none(), "{service} logs the {field}: {}", line.unwrap_or_default());
+        }
+        names_its_fields_as_all_do(service, &log);
+        tells_of_each_event(service, &log, &events);
+    }
+}
+
+/// Each event was sent and, by who reads it, processed, under the names that OpenTelemetry has for that.
+fn follows_the_conventions(spans: &HashMap<String, Span>, events: &[ReadEvent]) {
+    for event in events {
+        let id = event.envelope.id.to_string();
+        let of_event = |operation: &str| {
+            spans.values().find(|span| {
+                span.attributes.get("messaging.message.id") == Some(&id)
+                    && span
+                        .attributes
+                        .get("messaging.operation.name")
+                        .is_some_and(|it| it == operation)
+            })
+        };
+        let sent = of_event("send").unwrap_or_else(|| panic!("{event:?} has no span"));
+        let topic = &sent.attributes["messaging.destination.name"];
+        assert_eq!(sent.name, format!("send {topic}"));
+        assert_eq!(sent.attributes["messaging.system"], "kafka");
+        assert_eq!(sent.attributes["cloudevents.event_type"], event.envelope.event_type);
+        let declared = declarations::fleet().services().iter();
+        let readers = declared.flat_map(|it| &it.consumes);
+        if readers.into_iter().any(|it| it.event == event.envelope.event_type) {
+            let processed =
+                of_event("process").unwrap_or_else(|| panic!("{event:?} was not processed"));
+            assert_eq!(processed.name, format!("process {topic}"));
+            assert!(processed.attributes.contains_key("messaging.consumer.group.name"));
+        }
+    }
+}
+
+/// The names of fields in log lines of ours: one name for one thing.
+const FIELDS: &[&str] = &[
+    // Of every line, and of the request that it belongs to.
+    "timestamp",
+    "level",
+    "message",
+    "target",
+    "span",
+    // docs/operations.md has the most frequent.
+    "address",
+    "attempt",
+    "attempts",
+    "before",
+    "bundle_id",
+    "bundles",
+    "bytes",
+    "causation_id",
+    "circuit",
+    "code",
+    "connections",
+    "consumer",
+    "correlation_id",
+    "end",
+    "error",
+    "event_id",
+    "events",
+    "key",
+    "kind",
+    "locks",
+    "number",
+    "offset",
+    "operation",
+    "orders",
+    "others",
+    "part",
+    "partition",
+    "partitions",
+    "place",
+    "producer",
+    "reason",
+    "records",
+    "refused",
+    "saga",
+    "sequence",
+    "signal",
+    "source",
+    "state",
+    "step",
+    "subject",
+    "topic",
+    "type",
+    "version",
+    "what",
+];
+
+fn names_its_fields_as_all_do(service: &str, log: &str) {
+    let ours = |line: &serde_json::Map<String, serde_json::Value>| {
+        let target = line["target"].as_str().unwrap_or_default();
+        target == "events"
+            || target.starts_with("farandole")
+            || SERVICES.contains(&target.split("::").next().unwrap_or_default())
+    };
+    let mut unknown = BTreeSet::new();
+    for line in log.lines() {
+        let line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+        if ours(&line) {
+            unknown.extend(
+                line.into_iter()
+                    .map(|(name, _)| name)
+                    .filter(|name| !FIELDS.contains(&name.as_str())),
+            );
+        }
+    }
+    assert!(unknown.is_empty(), "{service} logs {unknown:?}: is there a name for these?");
+}
+
+/// At a level of their own, events that are published and consumed are told of with all it takes to find them.
+fn tells_of_each_event(service: &str, log: &str, events: &[ReadEvent]) {
+    let lines: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &serde_json::Value| line["target"] == "events")
+        .collect();
+    let consumes = &declarations::fleet().service(service).unwrap().consumes;
+    for event in events {
+        let envelope = &event.envelope;
+        let line = |message: &str, who: &str| {
+            lines.iter().any(|line| {
+                line["message"] == message
+                    && line["event_id"] == envelope.id.to_string()
+                    && line["type"] == envelope.event_type
+                    && line["correlation_id"] == envelope.correlation_id
+                    && line["saga"] == envelope.saga.to_string()
+                    && line[who] == service
+            })
+        };
+        if envelope.source == format!("/{service}") {
+            assert!(line("published", "producer"), "{service} does not tell of {envelope:?}");
+        }
+        if consumes.iter().any(|it| it.event == envelope.event_type) {
+            assert!(line("consumed", "consumer"), "{service} does not tell of {envelope:?}");
         }
     }
 }

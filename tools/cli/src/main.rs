@@ -26,8 +26,8 @@ use scaffold::ScaffoldError;
 
 use crate::commands::exit::{BLIND, USAGE, WRONG};
 use crate::commands::{
-    audit, calls, catalogue, contracts, databases as making, dlq, events, exporter, gaps, graph, help, new,
-    orders, retries, schemas, status, topics,
+    audit, calls, catalogue, contracts, databases as making, dlq, events, exporter, gaps, graph,
+    help, new, orders, retries, schemas, status, topics,
 };
 use crate::connections::Connections;
 use crate::databases::{Databases, NoDatabase};

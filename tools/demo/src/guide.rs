@@ -3,6 +3,7 @@
 use console::style;
 use declarations::variable;
 
+use crate::exporter;
 use crate::local::Local;
 use crate::shop::Request;
 
@@ -40,6 +41,9 @@ pub(crate) fn print(local: &Local) {
     let farandole = format!("{}/farandole", local.programs().display());
     println!("{farandole} status");
     println!("{farandole} events tail --from-start");
+    part("Watch it, with Prometheus, its alerts and dashboards:");
+    println!("make observe      # in the project's directory");
+    println!("{CURL} http://{}/metrics", exporter::ADDRESS);
     println!("\nData and logs are in {}.", local.directory().display());
     println!("{}", style("Ctrl-C stops everything.").bold());
 }

@@ -1,6 +1,7 @@
 //! Starts a whole fleet and shows, order by order, how the services dance.
 
 mod endpoints;
+mod exporter;
 mod guide;
 mod journal;
 mod local;
@@ -20,6 +21,7 @@ use tokio::select;
 use tokio::time::timeout;
 
 use crate::endpoints::Endpoints;
+use crate::exporter::Exporter;
 use crate::local::Local;
 use crate::perform::{Score, perform};
 use crate::signals::{Interrupted, Signals};
@@ -128,6 +130,7 @@ async fn play_and_stay(local: &Local, signals: &mut Signals, stay: bool) -> anyh
             eprintln!("the charges that never end could not be parked: {error:#}");
         }
         println!("{score}\n");
+        let _exporter = Exporter::start(local)?;
         guide::print(local);
         select! {
             error = local.until_broken() => return Err(error.into()),

@@ -11,8 +11,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::housekeeping::Housekeeping;
-use crate::instruments::{CLOCK_OFFSET, EFFECTS_AGE, EFFECTS_HELD, EFFECTS_PENDING, GAPS, OUTBOX_AGE, OUTBOX_BACKLOG, RETRY_QUEUE_AGE, RETRY_QUEUE_RECORDS};
 use crate::failure::Failure;
+use crate::instruments::{
+    CLOCK_OFFSET, EFFECTS_AGE, EFFECTS_HELD, EFFECTS_PENDING, GAPS, OUTBOX_AGE, OUTBOX_BACKLOG,
+    RETRY_QUEUE_AGE, RETRY_QUEUE_RECORDS,
+};
 
 /// How often the tables are counted.
 const EVERY: Duration = Duration::from_secs(5);
@@ -56,7 +59,7 @@ impl Backlog {
                 failed => failed,
             };
             if let Err(failure) = measured {
-                warn!(%failure, "cannot measure backlogs, trying again");
+                warn!(error = %failure, "cannot measure backlogs, trying again");
             }
             if shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
                 return;
@@ -136,7 +139,9 @@ async fn compare_clocks(database: &Housekeeping) -> Result<(), Failure> {
     let before = Timestamp::now();
     let server = session
         .run(|connection| {
-            sqlx::query_scalar!("SELECT clock_timestamp() AS \"now!\"").fetch_one(connection).boxed()
+            sqlx::query_scalar!("SELECT clock_timestamp() AS \"now!\"")
+                .fetch_one(connection)
+                .boxed()
         })
         .await?;
     let after = Timestamp::now();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::dead_letter_headers as headers;
+use contracts::{dead_letter_headers as headers, headers as event_headers};
 use jiff::Timestamp;
 use kafka::{Producer, PublishError, Record, header};
 use kernel::error_chain;
@@ -13,13 +13,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::housekeeping::Housekeeping;
-use crate::instruments::DEAD_LETTERS;
 use crate::failure::Failure;
+use crate::instruments::DEAD_LETTERS;
 use crate::tables::parked::Parked;
 use crate::tables::retry;
 
 /// How often the queue is looked through for dead records that nobody announced.
 const SCAN_EVERY: Duration = Duration::from_secs(2);
+/// The longest header that is logged, in bytes: whoever can write into a topic makes them up.
+const SAID_MAX: usize = 128;
 /// How long this instance has claimed records to itself, in seconds: longer than Kafka may take to
 /// acknowledge them. It is also how long a record that Kafka refuses waits.
 const LEASE_S: u32 = 60;
@@ -40,7 +42,7 @@ impl DeadLetterMover {
             match self.move_some().await {
                 Ok(true) => continue,
                 Ok(false) => {}
-                Err(failure) => warn!(%failure, "cannot move dead letters, trying again"),
+                Err(failure) => warn!(error = %failure, "cannot move dead letters, trying again"),
             }
             tokio::select! {
                 () = self.wake.notified() => {}
@@ -72,7 +74,7 @@ impl DeadLetterMover {
             retry::moved(&mut *self.database.session().await, &moved).await?;
         }
         for parked in &moved {
-            report(parked);
+            self.report(parked);
         }
         Ok(!moved.is_empty())
     }
@@ -109,7 +111,7 @@ impl DeadLetterMover {
             "the payload of a dead letter is too large for the dead-letter topic and stays in \
              retry_queue"
         );
-        report(parked);
+        self.report(parked);
         Ok(())
     }
 
@@ -168,17 +170,25 @@ impl DeadLetterMover {
             .chain(&cut)
             .fold(own, |headers, (name, value)| header(headers, name, value.as_bytes()))
     }
-}
 
-fn report(parked: &Parked) {
-    DEAD_LETTERS.of([&parked.topic]).increment(1);
-    error!(
-        topic = parked.topic,
-        partition = parked.partition,
-        offset = parked.offset,
-        saga = parked.saga.map(tracing::field::display),
-        attempts = parked.attempts,
-        error = parked.errors.last(),
-        "record moved to the dead-letter topic: see farandole dlq show"
-    );
+    fn report(&self, parked: &Parked) {
+        DEAD_LETTERS.of([&parked.topic]).increment(1);
+        let said = |wanted: &str| {
+            let value = parked.headers().find(|(name, _)| *name == wanted)?.1?;
+            std::str::from_utf8(value).ok().filter(|value| value.len() <= SAID_MAX)
+        };
+        error!(
+            topic = parked.topic,
+            partition = parked.partition,
+            offset = parked.offset,
+            saga = parked.saga.map(tracing::field::display),
+            r#type = said(event_headers::TYPE),
+            event_id = said(event_headers::ID),
+            correlation_id = said(event_headers::CORRELATION_ID),
+            consumer = self.group,
+            attempts = parked.attempts,
+            error = parked.errors.last(),
+            "record moved to the dead-letter topic: see farandole dlq show"
+        );
+    }
 }

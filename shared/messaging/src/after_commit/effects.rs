@@ -17,11 +17,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use super::dispatcher::{Dispatcher, Lane};
-use crate::instruments::{CIRCUIT_STATE, EFFECTS, EFFECT_COMPLETION, EFFECT_DURATION};
 use crate::again::backoff;
 use crate::call::{Call, CallError, Gateway as _};
 use crate::database::Session;
 use crate::failure::panic_text;
+use crate::instruments::{CIRCUIT_STATE, EFFECT_COMPLETION, EFFECT_DURATION, EFFECTS};
 use crate::record::message::{Local, Message, Origin};
 use crate::service::{Monitor, Service};
 use crate::settings::{LoopSettings, RetryPolicy};
@@ -378,7 +378,7 @@ impl<S: Service> EffectsWorker<S> {
         }
         if let Err(failure) = intents::defer(&mut self.session, &self.outbox, deferrals).await {
             // Their leases will end, and then they are looked at again.
-            warn!(%failure, "cannot write down when to try calls again");
+            warn!(error = %failure, "cannot write down when to try calls again");
         }
     }
 
@@ -392,7 +392,7 @@ impl<S: Service> EffectsWorker<S> {
         }
         let (instance, bundles) = (self.outbox.instance(), bundles.into_iter().collect());
         if let Err(failure) = intents::renew(&mut self.session, instance, bundles).await {
-            warn!(%failure, "cannot renew the leases of calls; others may make them, too");
+            warn!(error = %failure, "cannot renew the leases of calls; others may make them, too");
         }
     }
 
@@ -417,7 +417,9 @@ impl<S: Service> EffectsWorker<S> {
                 // They go at once, not after the next wake-up.
                 self.effects.wake.notify_one();
             }
-            Err(failure) => warn!(%failure, "cannot look for calls that are due, trying again"),
+            Err(failure) => {
+                warn!(error = %failure, "cannot look for calls that are due, trying again")
+            }
         }
     }
 
@@ -475,7 +477,7 @@ async fn attempt<S: Service>(
 ) -> Result<S::Input, CallError> {
     let step = call.effect.step();
     let started = Instant::now();
-    let span = trace::client(step, &call.cause);
+    let span = trace::client(step, call.saga, &call.cause);
     // Called inside: a gateway may panic before there is a future to be polled.
     let performing =
         AssertUnwindSafe(async { service.gateway().perform(call).await }).catch_unwind();
@@ -512,7 +514,7 @@ fn kept<F: Effect>(call: &Call<F>, error: String) -> Option<Box<GivenUp>> {
             Some(Box::new(given_up))
         }
         Err(failure) => {
-            error!(key, %failure, "a call that is given up cannot be kept");
+            error!(key, error = %failure, "a call that is given up cannot be kept");
             None
         }
     }

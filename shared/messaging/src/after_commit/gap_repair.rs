@@ -15,9 +15,9 @@ use tracing::{error, warn};
 use uuid::Uuid;
 
 use super::housekeeping::Housekeeping;
-use crate::instruments::GAPS_SETTLED;
 use crate::database::Session;
 use crate::failure::Failure;
+use crate::instruments::GAPS_SETTLED;
 use crate::record::readers::Readers;
 use crate::record::skipped::Skipped;
 use crate::tables::gaps::{self, Numbered};
@@ -65,7 +65,7 @@ impl<I: Send + Sync + 'static> GapRepairer<I> {
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         while shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
             if let Err(failure) = self.look_through().await {
-                warn!(%failure, "cannot look after missing events, trying again");
+                warn!(error = %failure, "cannot look after missing events, trying again");
             }
         }
     }

@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::housekeeping::Housekeeping;
-use crate::instruments::WAITING_FOR_LOCKS;
 use crate::database::APPLICATION;
 use crate::failure::Failure;
+use crate::instruments::WAITING_FOR_LOCKS;
 use crate::service::Monitor;
 
 /// How often it is looked.

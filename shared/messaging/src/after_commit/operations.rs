@@ -24,10 +24,10 @@ use uuid::Uuid;
 
 use super::effects::Effects;
 use super::housekeeping::Housekeeping;
-use crate::instruments::{OPERATIONS, OPERATIONS_READABLE};
 use crate::call::Gateway as _;
 use crate::cause::Cause;
 use crate::failure::{Failure, panic_text};
+use crate::instruments::{OPERATIONS, OPERATIONS_READABLE};
 use crate::record::message::{Local, Message, Origin};
 use crate::service::{Monitor, Service};
 use crate::tables::decisions::{self, OperatorDecision};
@@ -221,7 +221,7 @@ impl<S: Service> OperationsFollower<S> {
     }
 
     async fn pause(&self, failure: &Failure) {
-        warn!(%failure, "an operator's decision cannot be carried out, trying again");
+        warn!(error = %failure, "an operator's decision cannot be carried out, trying again");
         tokio::time::sleep(AGAIN).await;
     }
 

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use contracts::Envelope;
 use kafka::{Producer, PublishError, Record, Throttle, header};
@@ -23,16 +23,18 @@ use tracing::{debug, error, info, warn};
 use super::outputs::Outputs;
 use super::resequencer::{Resequencer, Sequenced, Whose};
 use super::sweep::{self, Page};
-use crate::instruments::{PUBLISHED, REFUSED};
+use crate::EVENTS;
 use crate::again;
 use crate::counters::count_by_type;
 use crate::crash;
 use crate::database::Session;
 use crate::failure::Failure;
+use crate::instruments::{PUBLISHED, REFUSED};
 use crate::pace::Pace;
 use crate::tables::bundle::{Bundle, BundleId, Bundled, Outgoing};
 use crate::tables::outbox::Outbox;
 use crate::tables::statement::Write;
+use crate::trace;
 
 /// The most events held in memory. Past it they are in the table only, and are found there when
 /// there is room; at 500 bytes each this is 25 MB.
@@ -221,7 +223,7 @@ impl RelayWorker {
             }
         }
         if let Err(failure) = self.delete_published().await {
-            warn!(%failure, "leaving published events in the outbox for the next start");
+            warn!(error = %failure, "leaving published events in the outbox for the next start");
         }
     }
 
@@ -255,7 +257,7 @@ impl RelayWorker {
             Err(failure) => {
                 self.table_failures += 1;
                 self.rest_until = Instant::now() + again::wait(self.table_failures);
-                warn!(%failure, "cannot look at the outbox, trying again");
+                warn!(error = %failure, "cannot look at the outbox, trying again");
             }
         }
     }
@@ -358,6 +360,7 @@ impl RelayWorker {
     /// Publishes events. Those that are not known to be in the log go again.
     async fn publish(&mut self, events: Vec<Bundled>) {
         self.relay.outputs.begin();
+        let began = SystemTime::now();
         let results = self.send_isolating(&events).await;
         crash::point("after-publish");
         let now = self.now();
@@ -385,6 +388,11 @@ impl RelayWorker {
         }
         self.relay.outputs.end(landed.iter().map(Bundled::saga), reason.as_deref());
         self.forget(landed.len());
+        if trace::tracing_enabled() {
+            for one in &landed {
+                trace::sent(&self.topic, &one.event.envelope, began);
+            }
+        }
         tell_published(landed.iter().map(|one| &one.event));
         self.outbox.are_published(landed.iter().filter_map(Bundled::published));
         if let Some(reason) = reason {
@@ -486,10 +494,13 @@ fn record<'a>(topic: &'a str, event: &'a Outgoing, key: &'a str) -> Record<'a> {
 fn tell_published<'a>(events: impl Iterator<Item = &'a Outgoing> + Clone) {
     for Outgoing { envelope, .. } in events.clone() {
         debug!(
+            target: EVENTS,
             saga = %envelope.saga,
             r#type = envelope.event_type,
             event_id = %envelope.id,
             correlation_id = envelope.correlation_id,
+            causation_id = envelope.causation_id,
+            producer = envelope.source.trim_start_matches('/'),
             "published"
         );
     }

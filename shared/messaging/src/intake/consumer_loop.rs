@@ -22,7 +22,7 @@ use super::ends::Ends;
 use super::group::join;
 use super::listener::{self, Listener};
 use super::polled::{Offsets, Polled};
-use crate::instruments::{BATCH_DURATION, BATCH_SIZE, CONFLICTS, CONSUMED, INTAKE_PAUSED};
+use crate::EVENTS;
 use crate::after_commit::backlog::Backlog;
 use crate::after_commit::effects::Effects;
 use crate::after_commit::relay::Relay;
@@ -30,6 +30,7 @@ use crate::again::{self, CONFLICTS_MAX};
 use crate::counters::count_by_type;
 use crate::crash;
 use crate::failure::Failure;
+use crate::instruments::{BATCH_DURATION, BATCH_SIZE, CONFLICTS, CONSUMED, INTAKE_PAUSED};
 use crate::pace::Pace;
 use crate::record::message::{Local, LogRecord, Message, Origin};
 use crate::record::readers::{Readers, Unreadable};
@@ -449,14 +450,20 @@ impl<S: Service> ConsumerLoop<S> {
     fn finish(&mut self, batch: Vec<Message<'_, S::Input>>, committed: Committed<S::Effect>) {
         self.unfinished -= batch.len();
         self.delays.note(&batch);
-        for Message { saga, name, cause, .. } in &batch {
-            debug!(
-                %saga,
-                r#type = name,
-                event_id = cause.causation_id,
-                correlation_id = cause.correlation_id,
-                "processed"
-            );
+        for message @ Message { saga, name, cause, .. } in &batch {
+            if message.event().is_some() {
+                debug!(
+                    target: EVENTS,
+                    %saga,
+                    r#type = name,
+                    event_id = cause.causation_id,
+                    correlation_id = cause.correlation_id,
+                    consumer = self.processor.outbox.service(),
+                    "consumed"
+                );
+            } else {
+                debug!(%saga, step = name, correlation_id = cause.correlation_id, "processed");
+            }
         }
         if let Some(bundle) = committed.bundle {
             self.relay.hand(bundle);

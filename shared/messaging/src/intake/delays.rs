@@ -34,7 +34,8 @@ impl Delays {
     pub(crate) fn note<I>(&self, messages: &[Message<'_, I>]) {
         let now = Timestamp::now().as_millisecond();
         for message in messages {
-            let (Some(written), Some(of_type)) = (written(message), self.0.get(message.name)) else {
+            let (Some(written), Some(of_type)) = (written(message), self.0.get(message.name))
+            else {
                 continue;
             };
             // Clocks differ, by some milliseconds.

@@ -9,9 +9,9 @@ use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::instruments::TOPICS_MADE_ANEW;
 use crate::after_commit::housekeeping::Housekeeping;
 use crate::failure::Failure;
+use crate::instruments::TOPICS_MADE_ANEW;
 use crate::service::Monitor;
 use crate::tables::statement::Write;
 
@@ -94,7 +94,7 @@ pub(crate) async fn watch(
             ends.write_down(&database).await
         };
         if let Err(failure) = done.await {
-            warn!(%failure, "cannot write down where the topics end, trying again");
+            warn!(error = %failure, "cannot write down where the topics end, trying again");
         }
         if shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
             return;

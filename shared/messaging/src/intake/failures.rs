@@ -9,8 +9,8 @@ use tracing::warn;
 
 use super::consumer_loop::{ConsumerLoop, Interrupted, RETRY_TURN, assigned};
 use super::listener::Listener;
-use crate::instruments::{OUTCOMES_REFUSED, RETRIES};
 use crate::failure::Failure;
+use crate::instruments::{OUTCOMES_REFUSED, RETRIES};
 use crate::record::message::{Message, Origin};
 use crate::record::readers::Unreadable;
 use crate::service::Service;
@@ -29,9 +29,17 @@ impl<S: Service> ConsumerLoop<S> {
         message: Message<'_, S::Input>,
         error: String,
     ) -> Result<(), Interrupted> {
-        let Message { saga, name, .. } = message;
+        let Message { saga, name, ref cause, .. } = message;
         self.unfinished -= 1;
-        warn!(%saga, r#type = name, error, "a message failed and is parked");
+        warn!(
+            %saga,
+            r#type = name,
+            event_id = cause.causation_id,
+            correlation_id = cause.correlation_id,
+            consumer = self.processor.outbox.service(),
+            error,
+            "a message failed and is parked"
+        );
         match message.origin {
             Origin::Event { record, .. } => {
                 self.retry_or_bury(record.parked(saga).failed(&error)).await
@@ -61,7 +69,7 @@ impl<S: Service> ConsumerLoop<S> {
         let processor = &mut self.processor;
         let deferred = intents::defer(&mut processor.session, &processor.outbox, vec![deferral]);
         if let Err(failure) = deferred.await {
-            warn!(%failure, "cannot defer a call; it is repeated after its lease");
+            warn!(error = %failure, "cannot defer a call; it is repeated after its lease");
         }
         Ok(())
     }
@@ -73,9 +81,17 @@ impl<S: Service> ConsumerLoop<S> {
         message: Message<'_, S::Input>,
         error: String,
     ) -> Result<(), Interrupted> {
-        let Message { saga, name, .. } = message;
+        let Message { saga, name, ref cause, .. } = message;
         self.unfinished -= 1;
-        warn!(%saga, r#type = name, error, "a message is postponed");
+        warn!(
+            %saga,
+            r#type = name,
+            event_id = cause.causation_id,
+            correlation_id = cause.correlation_id,
+            consumer = self.processor.outbox.service(),
+            error,
+            "a message is postponed"
+        );
         match message.origin {
             Origin::Event { record, .. } => {
                 self.keep(&record.parked(saga), Fate::Retry(LOCKED_FOR)).await
@@ -83,7 +99,7 @@ impl<S: Service> ConsumerLoop<S> {
             Origin::Parked { row, .. } => {
                 let session = &mut self.processor.session;
                 if let Err(failure) = retry::postpone(session, &row, LOCKED_FOR).await {
-                    warn!(%failure, "cannot postpone a record of the retry queue");
+                    warn!(error = %failure, "cannot postpone a record of the retry queue");
                 }
                 Ok(())
             }

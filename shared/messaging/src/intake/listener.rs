@@ -10,7 +10,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
-use rdkafka::statistics::Statistics;
+use rdkafka::statistics::{Partition, Statistics};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tracing::{debug, info, warn};
 
@@ -181,6 +181,18 @@ impl Listener {
     }
 }
 
+/// How many records of a partition are not read, if that is known. The client knows it once it has read
+/// one; who has read none reads from the beginning.
+fn lag(partition: &Partition) -> Option<u64> {
+    let known = u64::try_from(partition.consumer_lag).ok();
+    known.or_else(|| {
+        let is_known = partition.lo_offset >= 0 && partition.hi_offset >= 0;
+        let untouched = partition.app_offset < 0 && partition.committed_offset < 0;
+        let all = (is_known && untouched).then(|| partition.hi_offset - partition.lo_offset)?;
+        u64::try_from(all).ok()
+    })
+}
+
 fn tell_lag(topic: &str, partition: i32, records: u64, seconds: f64) {
     let labels = [topic, &partition.to_string()];
     LAG_RECORDS.count(labels, records);
@@ -206,9 +218,8 @@ impl ClientContext for Listener {
                     let (topic, monitor) = (&topic.topic, &*self.monitor);
                     tell_anew(topic, partition.partition, before, end, monitor);
                 }
-                // -1: not assigned to this instance, or not known yet.
                 if partition.partition >= 0
-                    && let Ok(lag) = u64::try_from(partition.consumer_lag)
+                    && let Some(lag) = lag(partition)
                 {
                     self.measure(&topic.topic, partition.partition, lag);
                 }

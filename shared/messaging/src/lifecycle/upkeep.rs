@@ -24,7 +24,7 @@ pub(crate) async fn upkeep(
         match done.await {
             Ok(0) => {}
             Ok(partitions) => info!(partitions, "inbox partitions past their retention dropped"),
-            Err(failure) => warn!(%failure, "inbox upkeep failed, trying again in an hour"),
+            Err(failure) => warn!(error = %failure, "inbox upkeep failed, trying again in an hour"),
         }
     }
 }

@@ -53,6 +53,13 @@ pub(crate) enum LogRecord<'c> {
 }
 
 impl LogRecord<'_> {
+    pub(crate) fn topic(&self) -> &str {
+        match self {
+            Self::Borrowed(record) => record.topic(),
+            Self::Copied(record) => &record.topic,
+        }
+    }
+
     pub(crate) fn partition(&self) -> i32 {
         match self {
             Self::Borrowed(record) => record.partition(),
@@ -123,6 +130,15 @@ impl<'c, I> Message<'c, I> {
     pub(crate) fn event(&self) -> Option<&EventId> {
         match &self.origin {
             Origin::Event { event, .. } | Origin::Parked { event, .. } => Some(event),
+            Origin::Effect { .. } | Origin::Decided { .. } | Origin::Command { .. } => None,
+        }
+    }
+
+    /// The topic that it was read from, if it is an event.
+    pub(crate) fn topic(&self) -> Option<&str> {
+        match &self.origin {
+            Origin::Event { record, .. } => Some(record.topic()),
+            Origin::Parked { row, .. } => Some(&row.topic),
             Origin::Effect { .. } | Origin::Decided { .. } | Origin::Command { .. } => None,
         }
     }

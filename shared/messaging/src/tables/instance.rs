@@ -76,7 +76,7 @@ impl SignOfLife {
                 }
                 Err(failure) => {
                     warn!(
-                        %failure, number = self.number,
+                        error = %failure, number = self.number,
                         "cannot renew this instance's sign of life; others may publish its events \
                          a second time meanwhile"
                     );

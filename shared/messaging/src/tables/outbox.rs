@@ -59,6 +59,11 @@ impl Outbox {
         }
     }
 
+    /// The service that emits.
+    pub(crate) fn service(&self) -> &str {
+        self.source.trim_start_matches('/')
+    }
+
     /// The number for a transaction that is about to emit events.
     pub fn next_bundle(&self) -> BundleId {
         // At a hundred a second they come round after a year; by then those rows are long gone.

@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use super::cache::Cache;
 use super::known::{Known, Verdict};
-use crate::instruments::DUPLICATES;
 use crate::call::Call;
 use crate::cause::Cause;
 use crate::database::Session;
 use crate::failure::{Failure, panic_text};
+use crate::instruments::DUPLICATES;
 use crate::record::message::{EventId, Message, Origin};
 use crate::record::skipped::Skipped;
 use crate::service::{Service, Shared as _};
@@ -253,7 +253,7 @@ impl<S: Service> Processor<S> {
         known: &Known,
         decided: &mut Decided<S>,
     ) -> Result<(), Failure> {
-        let Message { saga, input, name, cause, .. } = message;
+        let Message { saga, input, cause, .. } = message;
         let Decided { states, shared, .. } = decided;
         let decide = || self.service.decide(*saga, states.state(*saga), input, shared);
         // A panic is a bug, but the bug of one message: it must not take the loop down. Nothing
@@ -261,7 +261,7 @@ impl<S: Service> Processor<S> {
         let decision = catch_unwind(AssertUnwindSafe(decide))
             .unwrap_or_else(|panic| Err(Failure::Poison(panic_text(panic.as_ref()))))?;
         let Decision { state, events, effects } = decision;
-        let span = trace::process(name, *saga, cause);
+        let span = trace::process(self.outbox.service(), message);
         let cause =
             Cause { traceparent: span.traceparent(cause.traceparent.as_deref()), ..cause.clone() };
         states.set(*saga, state);

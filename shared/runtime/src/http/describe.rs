@@ -111,6 +111,21 @@ pub(super) fn describe(openapi: &OpenApi) -> Value {
     document
 }
 
+/// What an API can be asked: methods, paths and the statuses of the answers.
+pub(crate) fn operations(openapi: &OpenApi) -> Vec<(String, String, Vec<String>)> {
+    let mut document = describe(openapi);
+    let mut found = Vec::new();
+    for (path, item) in object(&mut document["paths"]) {
+        for method in METHODS {
+            if let Some(operation) = item.get_mut(method) {
+                let statuses = object(&mut operation["responses"]).keys().cloned().collect();
+                found.push((method.to_uppercase(), path.clone(), statuses));
+            }
+        }
+    }
+    found
+}
+
 /// A JSON object, or an empty one in the place of nothing.
 fn object(value: &mut Value) -> &mut Map<String, Value> {
     if !value.is_object() {

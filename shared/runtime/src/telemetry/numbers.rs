@@ -2,15 +2,22 @@
 
 use std::time::Duration;
 
-use contracts::{CounterMetric, GaugeMetric, HistogramMetric, KnownValues, Label, Metric, Values};
-use contracts::{Buckets, MetricKind};
+use contracts::{
+    Buckets, CounterMetric, GaugeMetric, HistogramMetric, KnownValues, Label, Metric, MetricKind,
+    Values,
+};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::health::{Component, Health};
+use crate::http::operations;
 
 /// Observations are held one by one until this comes round (or somebody reads the metrics), so it
 /// bounds the memory they take.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+// A counter of the metrics crate is whole, and seconds of CPU are not, so that they are told as a gauge.
+const CPU_AS_GAUGE: &str = "# TYPE process_cpu_seconds_total gauge";
+const CPU_AS_COUNTER: &str = "# TYPE process_cpu_seconds_total counter";
 
 const METHOD: Label = Label::new("method", Values::Open("the request's method"));
 const ROUTE: Label = Label::new("route", Values::Open("the path's pattern, or unmatched"));
@@ -50,12 +57,7 @@ pub(crate) static REQUEST_DURATION: HistogramMetric<2> = HistogramMetric::new(
 /// The definitions of all that any service tells by numbers, beside what is its own. Those of the process,
 /// `process_…`, are as Prometheus' clients have them.
 pub fn instruments() -> Vec<Metric> {
-    let own = [
-        BUILD_INFO.metric(),
-        READY.metric(),
-        REQUESTS.metric(),
-        REQUEST_DURATION.metric(),
-    ];
+    let own = [BUILD_INFO.metric(), READY.metric(), REQUESTS.metric(), REQUEST_DURATION.metric()];
     own.into_iter().chain(messaging::instruments::instruments()).collect()
 }
 
@@ -93,7 +95,8 @@ impl Metrics {
         for (part, component) in &health.components {
             READY.count([part], u64::from(*component == Component::Ready));
         }
-        self.recorder.render()
+        let text = self.recorder.render();
+        text.replacen(CPU_AS_GAUGE, CPU_AS_COUNTER, 1)
     }
 
     pub(super) async fn upkeep(self) {
@@ -118,20 +121,10 @@ fn describe(metric: &Metric) {
 /// the API's description.
 pub(crate) fn begin(metrics: &[Metric], known: &KnownValues, api: &utoipa::openapi::OpenApi) {
     metrics.iter().for_each(|metric| metric.begin(known));
-    for (path, item) in &api.paths.paths {
-        let operations = [
-            ("DELETE", &item.delete),
-            ("GET", &item.get),
-            ("PATCH", &item.patch),
-            ("POST", &item.post),
-            ("PUT", &item.put),
-        ];
-        for (method, operation) in operations {
-            let Some(operation) = operation else { continue };
-            drop(REQUEST_DURATION.of([method, path]));
-            for status in operation.responses.responses.keys() {
-                REQUESTS.of([method, path, status]).increment(0);
-            }
+    for (method, path, statuses) in operations(api) {
+        drop(REQUEST_DURATION.of([&method, &path]));
+        for status in statuses {
+            REQUESTS.of([&method, &path, &status]).increment(0);
         }
     }
 }

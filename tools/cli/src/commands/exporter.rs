@@ -28,8 +28,13 @@ const LOOK_LIMIT: Duration = Duration::from_mins(5);
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Where Prometheus finds it, at /metrics
-    #[arg(long, env = "EXPORTER_ADDR", value_name = "HOST:PORT", default_value = "127.0.0.1:8090",
-          hide_env_values = true)]
+    #[arg(
+        long,
+        env = "EXPORTER_ADDR",
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:8090",
+        hide_env_values = true
+    )]
     listen: SocketAddr,
     /// How often services, groups and dead letters are looked at, such as 15s; orders a quarter as often
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = crate::age::parse)]

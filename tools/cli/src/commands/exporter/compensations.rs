@@ -11,9 +11,8 @@ pub(super) fn undoing(fleet: &Fleet, service: &str, awaited: &Awaited) -> Option
     match awaited {
         Awaited::Event { event, .. } => compensation(declared, event),
         Awaited::Call { step } => {
-            let calling = || {
-                declared.statuses.iter().filter(|it| it.calls.iter().any(|call| call == step))
-            };
+            let calling =
+                || declared.statuses.iter().filter(|it| it.calls.iter().any(|call| call == step));
             // Only what undoes is called for in no status but such as follow a failure.
             declared.consumes.iter().find_map(|consumed| {
                 let follows = calling().all(|status| status.has_read.contains(&consumed.event));

@@ -18,8 +18,8 @@ use jiff::Timestamp;
 
 use super::compensations::undoing;
 use crate::commands::dlq::Archive;
-use crate::commands::status::{self, Group, Health, Seen};
 use crate::commands::graph::{self as dance, Extent};
+use crate::commands::status::{self, Group, Health, Seen};
 use crate::commands::{audit, orders};
 use crate::connections::Connections;
 use crate::databases::Databases;
@@ -133,8 +133,7 @@ async fn letters(fleet: &Fleet<'_>) -> anyhow::Result<()> {
     let archive = Archive::read(fleet.connections, &all, None).await?;
     for service in services() {
         let open = || {
-            let of_service =
-                archive.letters().filter(|(letter, _)| letter.id.service == service);
+            let of_service = archive.letters().filter(|(letter, _)| letter.id.service == service);
             of_service.filter(|(_, state)| state.is_open())
         };
         LETTERS.count([service], open().count() as u64);
@@ -168,8 +167,10 @@ fn tell_stuck(told: &Told<'_>) {
     };
     for declared in fleet().services() {
         let events = declared.consumes.iter().map(|it| it.event.clone());
-        let calls = declared.statuses.iter().flat_map(|it| &it.calls).map(|it| format!("call {it}"));
-        let others = declared.begins.iter().flat_map(|_| ["deadline", "unclear"].map(str::to_owned));
+        let calls =
+            declared.statuses.iter().flat_map(|it| &it.calls).map(|it| format!("call {it}"));
+        let others =
+            declared.begins.iter().flat_map(|_| ["deadline", "unclear"].map(str::to_owned));
         for awaits in events.chain(calls).chain(others) {
             stuck.insert((&declared.service, awaits), nothing);
         }
