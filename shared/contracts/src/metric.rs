@@ -280,6 +280,9 @@ pub struct DeclaredLabel {
     pub name: String,
     /// Its values, or what they are.
     pub values: String,
+    /// Whether the values are not known before something happens.
+    #[serde(default, rename = "open", skip_serializing_if = "std::ops::Not::not")]
+    pub is_open: bool,
 }
 
 impl From<&Metric> for DeclaredMetric {
@@ -295,6 +298,7 @@ impl From<&Metric> for DeclaredMetric {
         let labels = metric.labels.iter().map(|label| DeclaredLabel {
             name: label.name.to_owned(),
             values: values(label.values),
+            is_open: matches!(label.values, Values::Open(_)),
         });
         Self {
             name: metric.name.to_owned(),

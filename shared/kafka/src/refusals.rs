@@ -8,7 +8,7 @@ pub static AUTH_FAILURES: CounterMetric<1> = CounterMetric::new(
     "farandole_auth_failures_total",
     "times",
     "How often the service was refused, for it could not prove who it is or lacks a right.",
-    &[Label::new("by", Values::These(&["kafka", "postgres", "registry"]))],
+    &[Label::new("to", Values::These(&["kafka", "postgres", "registry"]))],
 );
 
 /// Counts an error of a Kafka client if it is such a refusal.

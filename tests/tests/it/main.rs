@@ -16,6 +16,7 @@ mod deadlines;
 mod graph;
 mod independent;
 mod load;
+mod metrics;
 mod rolling;
 mod secrets;
 mod status;

@@ -1,0 +1,208 @@
+//! What a fleet tells by numbers is what docs/metrics.md lists.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use contracts::{DeclaredMetric, MetricKind};
+use declarations::{fleet, variable};
+use stack::fleet::SERVICES;
+use testkit::http::Api;
+use testkit::{Sandbox, eventually, programs};
+use tokio::process::Command;
+
+use crate::test_fleet::{PATIENCE, TestFleet, shared};
+
+/// A page of metrics: by name the kind, and the series with their labels.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    kinds: BTreeMap<String, String>,
+    series: Vec<(String, BTreeMap<String, String>, f64)>,
+}
+
+impl Page {
+    pub(crate) async fn of(api: &Api) -> Self {
+        Self::parse(&api.get("/metrics").await.body)
+    }
+
+    fn parse(text: &str) -> Self {
+        let mut page = Self::default();
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            if let Some(kind) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = kind.split_once(' ').unwrap();
+                page.kinds.insert(name.to_owned(), kind.to_owned());
+            } else if !line.starts_with('#') {
+                let (series, value) = line.rsplit_once(' ').unwrap();
+                let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+                let labels = labels.trim_end_matches('}').split("\",").filter_map(|label| {
+                    let (name, value) = label.split_once("=\"")?;
+                    Some((name.to_owned(), value.trim_end_matches('"').to_owned()))
+                });
+                page.series.push((name.to_owned(), labels.collect(), value.parse().unwrap()));
+            }
+        }
+        page
+    }
+
+    /// The value of the one series with these labels.
+    pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let fits = |all: &BTreeMap<String, String>| {
+            labels.iter().all(|(name, value)| all.get(*name).is_some_and(|it| it == value))
+        };
+        let mut found = self.series.iter().filter(|(it, all, _)| it == name && fits(all));
+        found.next().map(|(_, _, value)| *value)
+    }
+
+    /// In what the page differs from the list.
+    fn differences(&self, listed: &[DeclaredMetric]) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let ours = self.kinds.iter().filter(|(name, _)| name.starts_with("farandole_"));
+        for (name, kind) in ours {
+            let Some(metric) = listed.iter().find(|metric| metric.name == *name) else {
+                wrong.push(format!("{name} is told and not listed"));
+                continue;
+            };
+            let told = match metric.kind {
+                MetricKind::Counter => "counter",
+                MetricKind::Gauge => "gauge",
+                MetricKind::Histogram => "histogram",
+            };
+            if kind != told {
+                wrong.push(format!("{name} is told as a {kind}"));
+            }
+        }
+        for (name, labels, _) in
+            self.series.iter().filter(|(name, ..)| name.starts_with("farandole_"))
+        {
+            let of_histogram =
+                ["_bucket", "_sum", "_count"].iter().find_map(|it| name.strip_suffix(it));
+            let metric = listed
+                .iter()
+                .find(|it| it.name == *name || of_histogram.is_some_and(|of| of == it.name));
+            let Some(metric) = metric else { continue };
+            let wanted: BTreeSet<&str> = metric.labels.iter().map(|it| it.name.as_str()).collect();
+            let has: BTreeSet<&str> =
+                labels.keys().map(String::as_str).filter(|it| *it != "le").collect();
+            if wanted != has {
+                wrong.push(format!("{name} has the labels {has:?}, and is listed with {wanted:?}"));
+            }
+        }
+        wrong
+    }
+}
+
+fn listed(service: &str) -> Vec<DeclaredMetric> {
+    let all = runtime::telemetry::instruments();
+    let own = fleet().service(service).unwrap().metrics.iter().cloned();
+    all.iter().map(DeclaredMetric::from).chain(own).collect()
+}
+
+#[tokio::test]
+async fn what_services_tell_is_what_is_listed_and_there_from_the_start() {
+    let fleet_of_all = shared().await;
+    for service in SERVICES {
+        let listed = listed(service);
+        let page = Page::of(&fleet_of_all.api(service)).await;
+        assert_eq!(page.differences(&listed), [""; 0], "{service}");
+        let open = |metric: &&DeclaredMetric| metric.labels.iter().any(|label| label.is_open);
+        let declared = fleet().service(service).unwrap();
+        let calls = declared.statuses.iter().any(|status| !status.calls.is_empty());
+        for metric in listed.iter().filter(|metric| !open(metric)) {
+            let of_calls = metric.labels.iter().any(|label| label.name == "step");
+            assert!(
+                page.kinds.contains_key(&metric.name) || of_calls && !calls,
+                "{service} does not tell {}",
+                metric.name
+            );
+        }
+        // What has not happened yet is there, with 0: the first dead letter is a change.
+        let topic = fleet_of_all.sandbox.topics.events(&declared.consumes[0].from);
+        let letters = page.value("farandole_dead_letters_total", &[("topic", &topic)]);
+        assert!(letters.is_some(), "{service}");
+        assert_eq!(page.value("farandole_ready", &[("part", "all")]), Some(1.0), "{service}");
+        assert!(page.value("farandole_clock_offset_seconds", &[]).unwrap().abs() < 1.0);
+    }
+}
+
+#[tokio::test]
+async fn from_outside_it_is_seen_what_a_service_that_hangs_cannot_tell() {
+    let fleet_of_all = TestFleet::start(Sandbox::new(), &[]).await;
+    let exporter = Exporter::start(&fleet_of_all).await;
+    let of = |service: &'static str| [("service", service)];
+    let until = async |what: &str, name: &str, labels: &[(&str, &str)], expected: f64| {
+        eventually(what, PATIENCE, async || {
+            let value = exporter.page().await.value(name, labels)?;
+            (value.to_bits() == expected.to_bits()).then_some(())
+        })
+        .await;
+    };
+    until("all is looked at", "farandole_look_success", &[("look", "dance")], 1.0).await;
+    let listed: Vec<DeclaredMetric> =
+        cli::instruments::instruments().iter().map(DeclaredMetric::from).collect();
+    let page = exporter.page().await;
+    assert_eq!(page.differences(&listed), [""; 0]);
+    for metric in &listed {
+        assert!(page.kinds.contains_key(&metric.name), "{} is not told", metric.name);
+    }
+    until("shipping is a member", "farandole_group_members", &of("shipping"), 1.0).await;
+    until("nothing is violated", "farandole_audit_violations", &[], 0.0).await;
+
+    let shipping = fleet_of_all.fleet.service("shipping");
+    shipping.pause();
+    fleet_of_all.place("unshipped", &testkit::http::order("rehearsal", 1)).await;
+    until("shipping is silent", "farandole_service_answers", &of("shipping"), 0.0).await;
+    eventually("its group falls behind", PATIENCE, async || {
+        let lag = exporter.page().await.value("farandole_group_lag_seconds", &of("shipping"))?;
+        (lag > 1.0).then_some(())
+    })
+    .await;
+    shipping.resume();
+    until("it answers again", "farandole_service_answers", &of("shipping"), 1.0).await;
+    until("it has caught up", "farandole_group_lag_records", &of("shipping"), 0.0).await;
+    exporter.stop().await;
+}
+
+/// `farandole exporter` beside a fleet.
+pub(crate) struct Exporter {
+    child: tokio::process::Child,
+    api: Api,
+}
+
+impl Exporter {
+    pub(crate) async fn start(to: &TestFleet) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = Command::new(programs().join("farandole"));
+        command
+            .args(["exporter", "--every", "1s", "--audit-every", "5s", "--listen"])
+            .arg(format!("127.0.0.1:{port}"))
+            .env("KAFKA_BROKERS", &to.sandbox.stack.kafka_brokers)
+            .env("SCHEMA_REGISTRY_URL", &to.sandbox.stack.schema_registry_url)
+            .env("TOPIC_PREFIX", &to.sandbox.prefix)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        for service in SERVICES {
+            command.env(variable(service, "URL"), to.fleet.url(service));
+            command.env(variable(service, "DATABASE_URL"), to.sandbox.database_url(service));
+        }
+        let child = command.spawn().unwrap();
+        let api = Api::new(format!("http://127.0.0.1:{port}"));
+        let exporter = Self { child, api };
+        eventually("the exporter listens", PATIENCE, async || {
+            tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok().map(drop)
+        })
+        .await;
+        exporter
+    }
+
+    async fn page(&self) -> Page {
+        Page::of(&self.api).await
+    }
+
+    /// Ends it, as an operator does.
+    pub(crate) async fn stop(mut self) {
+        let pid = rustix::process::Pid::from_raw(self.child.id().unwrap().try_into().unwrap());
+        rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::TERM).unwrap();
+        assert!(self.child.wait().await.unwrap().success());
+    }
+}
