@@ -1,0 +1,1 @@
+//! The objectives: what is promised of the fleet, and how it is counted.
