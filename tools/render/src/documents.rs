@@ -1,4 +1,4 @@
-//! The catalogue of events: files that are rendered as a whole.
+//! The catalogue of events and the rules of the objectives: files that are rendered as a whole.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::{fs, iter};
 
 use catalogue::{Catalogue, EXAMPLES, Examples, files};
 use declarations::{Schemas, fleet};
+use observability::objectives;
 
 use crate::render::Wrong;
 
@@ -21,7 +22,9 @@ fn documents(root: &Path) -> Result<Vec<(String, String)>, Wrong> {
         Err(error) => return Err(wrong(EXAMPLES, error)),
     };
     examples.check(&schemas)?;
-    Ok(files(&Catalogue::of(fleet().services(), &schemas, &examples)))
+    let mut documents = files(&Catalogue::of(fleet().services(), &schemas, &examples));
+    documents.extend(objectives::files(fleet()));
+    Ok(documents)
 }
 
 /// Writes all documents of the tree at `root`, and removes those of services that are gone.
