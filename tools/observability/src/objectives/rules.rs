@@ -93,9 +93,11 @@ fn states(text: &mut String) {
             group by (job) (farandole:missing) or (farandole:lag_seconds > bool 10),
             \"service\", \"$1\", \"job\", \"(.+)\"
           )
-      # For what keeps messages alone, too.
+      # Somebody is called, or about to be, for what makes orders late; and, for messages, for what keeps those.
+      - record: objective:explained
+        expr: group(ALERTS{explains=~\"delays|budgets\", service!=\"notification\"})
       - record: objective:explained:messages
-        expr: group(ALERTS{explains=~\"delays|messages\"})
+        expr: group(ALERTS{explains!=\"\"})
 ",
     );
 }
@@ -227,7 +229,7 @@ fn burns(objective: &Objective, burn: &Burn) -> String {
     let explains = if objective.tells_customers {
         "objective:explained:messages"
     } else {
-        "farandole:explained"
+        "objective:explained"
     };
     format!(
         "\
