@@ -32,6 +32,8 @@ struct Alert {
     /// For so long the cause of it may need to be known.
     wait: &'static str,
     burns: [Burn; 2],
+    /// What goes before it.
+    unless: &'static str,
 }
 
 const ALERTS: [Alert; 2] = [
@@ -42,6 +44,7 @@ const ALERTS: [Alert; 2] = [
             Burn { factor: "14.4", long: "1h", short: "5m", explained: "10m" },
             Burn { factor: "6", long: "6h", short: "30m", explained: "35m" },
         ],
+        unless: "",
     },
     Alert {
         severity: "ticket",
@@ -50,6 +53,7 @@ const ALERTS: [Alert; 2] = [
             Burn { factor: "3", long: "1d", short: "2h", explained: "130m" },
             Burn { factor: "1", long: "3d", short: "6h", explained: "370m" },
         ],
+        unless: "\n            unless on (objective, service) ALERTS{alertname=\"BudgetBurns\", severity=\"page\"}",
     },
 ];
 
@@ -192,7 +196,8 @@ fn left(text: &mut String, objective: &Objective) {
 fn alerts(text: &mut String, objective: &Objective) {
     group(text, &format!("{}-alerts", objective.name), None);
     for alert in &ALERTS {
-        let burns: Vec<String> = alert.burns.iter().map(|it| burns(objective, it)).collect();
+        let burns: Vec<String> =
+            alert.burns.iter().map(|it| burns(objective, it, alert.unless)).collect();
         let Alert { severity, wait, .. } = alert;
         let service = objective.service.map_or(String::new(), |it| format!(", service: {it}"));
         let whose = objective.service.map_or(" by {{ $labels.service }}", |_| "");
@@ -218,7 +223,7 @@ fn alerts(text: &mut String, objective: &Objective) {
 }
 
 /// One pair of windows: bad in both, enough counted, and nothing that explains it.
-fn burns(objective: &Objective, burn: &Burn) -> String {
+fn burns(objective: &Objective, burn: &Burn, unless: &str) -> String {
     let (of, budget) = (selector(objective), objective.budget);
     let Burn { factor, long, short, explained } = burn;
     let enough = match objective.sli {
@@ -237,7 +242,7 @@ fn burns(objective: &Objective, burn: &Burn) -> String {
             objective:bad_ratio:{long}{of} > {factor} * {budget}
             and objective:bad_ratio:{short}{of} > {factor} * {budget}
             and {enough}
-            unless on () max_over_time({explains}[{explained}])
+            unless on () max_over_time({explains}[{explained}]){unless}
           )"
     )
 }
