@@ -12,8 +12,7 @@ const RUNBOOK: &str = "https://github.com/farandole/farandole/blob/main/docs/ope
 const FIRST: &str = "a-service-is-not-ready";
 
 /// Chapters that no alert leads to, and why.
-const OF_THEIR_OWN: [(&str, &str); 1] =
-    [("after-anything", "what ends each of the others")];
+const OF_THEIR_OWN: [(&str, &str); 1] = [("after-anything", "what ends each of the others")];
 
 /// A heading as GitHub links to it.
 fn anchor(heading: &str) -> String {
@@ -81,7 +80,9 @@ fn the_runbook_lists_all_alerts() {
     }
     let names: BTreeSet<String> = alerts().iter().map(|(_, it)| text(it, "alert")).collect();
     let rows = runbook.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
-    for (name, rest) in rows.filter(|(_, rest)| rest.starts_with("page |") || rest.starts_with("ticket |")) {
+    for (name, rest) in
+        rows.filter(|(_, rest)| rest.starts_with("page |") || rest.starts_with("ticket |"))
+    {
         assert!(names.contains(name), "there is no alert {name}: {rest}");
     }
 }

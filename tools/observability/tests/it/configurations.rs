@@ -32,6 +32,7 @@ fn alerts_are_routed_by_severity() {
         let mut arguments = vec!["config", "routes", "test", "--config.file=alertmanager.yml"];
         arguments.extend(labels.split(' '));
         let output = amtool(&root().join("deploy/observability"), &arguments);
-        assert_eq!(said(&output).trim(), receiver, "{labels}");
+        let routed = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(routed.trim(), receiver, "{labels}: {}", said(&output));
     }
 }

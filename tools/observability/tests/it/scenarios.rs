@@ -46,9 +46,8 @@ fn there_is_no_alert_without_a_test_in_which_it_fires() {
         }
     }
     let fires = |name: &str, severity: &str| {
-        expected.contains(&format!(
-            "{{alertname=\\\"{name}\\\", severity=\\\"{severity}\\\""
-        )) || expected.contains(&format!("alertname=\\\"{name}\\\", alertstate=\\\"firing\\\""))
+        expected.contains(&format!("{{alertname=\\\"{name}\\\", severity=\\\"{severity}\\\""))
+            || expected.contains(&format!("alertname=\\\"{name}\\\", alertstate=\\\"firing\\\""))
     };
     let untried: BTreeSet<String> = alerts()
         .iter()

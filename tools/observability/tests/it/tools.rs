@@ -1,8 +1,8 @@
 //! Prometheus' programs.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::env;
 
 /// Runs promtool in this directory: the one that `PROMTOOL` names, or else that on the path.
 pub(crate) fn promtool(directory: &Path, arguments: &[&str]) -> Output {
