@@ -121,6 +121,10 @@ contracts-check: prerequisites ## Check that no change of an event breaks anyone
 	@$(TARGET_DIR)/debug/farandole contracts check
 	@$(TARGET_DIR)/debug/farandole graph --check
 
+.PHONY: rules-check
+rules-check: prerequisites ## Try the rules for Prometheus, and whether their tests would see a wrong one (some minutes)
+	cargo test --quiet --package farandole-observability -- --include-ignored
+
 .PHONY: fuzz
 fuzz: prerequisites ## Make up what comes from outside, with LLVM's fuzzer, for ten minutes (FUZZ_SECONDS)
 	@tests/fuzz/run

@@ -1,4 +1,5 @@
-//! Files that are rendered as a whole: the catalogue of events, the list of metrics.
+//! Files that are rendered as a whole: the catalogue of events, the list of metrics, the rules of the
+//! objectives.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -6,6 +7,7 @@ use std::{fs, iter};
 
 use catalogue::{Catalogue, EXAMPLES, Examples, files};
 use declarations::{Schemas, fleet};
+use observability::objectives;
 
 use crate::metrics;
 use crate::render::Wrong;
@@ -24,6 +26,7 @@ fn documents(root: &Path) -> Result<Vec<(String, String)>, Wrong> {
     examples.check(&schemas)?;
     let mut documents = files(&Catalogue::of(fleet().services(), &schemas, &examples));
     documents.push((metrics::FILE.to_owned(), metrics::page(fleet())));
+    documents.extend(objectives::files(fleet()));
     Ok(documents)
 }
 

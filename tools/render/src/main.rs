@@ -15,7 +15,8 @@ use crate::render::Wrong;
 const HELP: &str = "\
 Writes what follows from the services' declarations into the files of the tree in this directory that
 hold it, between the lines `rendered by make render: NAME` and `end of what is rendered`; and, as a whole,
-the catalogue of events, docs/catalogue and catalog-info.yaml, and the list of metrics, docs/metrics.md.
+the catalogue of events, docs/catalogue and catalog-info.yaml, the list of metrics, docs/metrics.md, and the
+rules of the objectives.
 
 Usage: farandole-render [--check]
 
@@ -58,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn the_catalogue_is_what_the_services_declare() {
+    fn the_documents_are_what_the_services_declare() {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
         if let Err(wrong) = documents::check(root) {
             panic!("{wrong}");

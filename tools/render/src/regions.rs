@@ -7,7 +7,7 @@ use graph::Graph;
 use crate::render::Region;
 
 /// All regions. A file's are in the order in which they are in it.
-pub(crate) const REGIONS: [Region; 14] = [
+pub(crate) const REGIONS: [Region; 17] = [
     Region { file: "Dockerfile", name: "programs", render: image_programs },
     Region { file: "Dockerfile", name: "services", render: images },
     Region { file: "docker-compose.yml", name: "urls", render: compose_urls },
@@ -19,6 +19,9 @@ pub(crate) const REGIONS: [Region; 14] = [
     Region { file: "deploy/proxy/nginx.conf", name: "map", render: proxy_map },
     Region { file: "deploy/proxy/nginx.conf", name: "listen", render: proxy_listen },
     Region { file: "deploy/observability/prometheus.yml", name: "jobs", render: jobs },
+    Region { file: "deploy/observability/native.yml", name: "jobs", render: native_jobs },
+    Region { file: "deploy/observability/rules/presence.yml", name: "missing", render: missing },
+    Region { file: "deploy/observability/rules/tests/fleet.yml", name: "fleet", render: well },
     Region { file: "README.md", name: "services", render: readme },
     Region { file: "ARCHITECTURE.md", name: "dance", render: dance },
     Region { file: "docs/deploy.md", name: "permissions", render: permissions },
@@ -125,6 +128,42 @@ fn jobs(fleet: &Fleet) -> String {
             "\
 - job_name: {service}
   dns_sd_configs: [{{ names: [{service}], type: A, port: {port}, refresh_interval: 5s }}]
+"
+        )
+    })
+}
+
+fn native_jobs(fleet: &Fleet) -> String {
+    each(fleet, |Declared { service, port, .. }| {
+        format!(
+            "\
+- job_name: {service}
+  static_configs: [{{ targets: [\"127.0.0.1:{port}\"] }}]
+"
+        )
+    })
+}
+
+fn missing(fleet: &Fleet) -> String {
+    each(fleet, |Declared { service, .. }| {
+        format!(
+            "\
+- record: farandole:missing
+  expr: absent(up{{job=\"{service}\"}} == 1)
+  labels: {{ job: {service} }}
+"
+        )
+    })
+}
+
+/// A service that answers, for the tests of the rules.
+fn well(fleet: &Fleet) -> String {
+    each(fleet, |Declared { service, .. }| {
+        format!(
+            "\
+- record: up
+  expr: vector(1) unless on () gone{{job=\"{service}\"}}
+  labels: {{ job: {service}, instance: {service}-1 }}
 "
         )
     })
