@@ -15,8 +15,8 @@ use crate::render::Wrong;
 const HELP: &str = "\
 Writes what follows from the services' declarations into the files of the tree in this directory that
 hold it, between the lines `rendered by make render: NAME` and `end of what is rendered`; and, as a whole,
-the catalogue of events, docs/catalogue and catalog-info.yaml, the list of metrics, docs/metrics.md, and the
-rules of the objectives.
+the catalogue of events, docs/catalogue and catalog-info.yaml, the list of metrics, docs/metrics.md, the
+dashboards and the rules of the objectives.
 
 Usage: farandole-render [--check]
 
