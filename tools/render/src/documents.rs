@@ -1,4 +1,5 @@
-//! The catalogue of events and the rules of the objectives: files that are rendered as a whole.
+//! The catalogue of events, the dashboards and the rules of the objectives: files that are rendered as a
+//! whole.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -6,12 +7,13 @@ use std::{fs, iter};
 
 use catalogue::{Catalogue, EXAMPLES, Examples, files};
 use declarations::{Schemas, fleet};
-use observability::objectives;
+use observability::{dashboards, objectives};
 
 use crate::render::Wrong;
 
-/// Where there is a file per service: that of one that is gone has to go, too.
-const PER_SERVICE: &str = "docs/catalogue/asyncapi";
+/// Where all files of a kind are rendered, by the end of their names: one that is not any more has to go.
+const ALL_RENDERED: [(&str, &str); 2] =
+    [("docs/catalogue/asyncapi", ""), (dashboards::DIRECTORY, ".json")];
 
 /// The files as they are to be, by their paths from the root of the tree.
 fn documents(root: &Path) -> Result<Vec<(String, String)>, Wrong> {
@@ -24,13 +26,16 @@ fn documents(root: &Path) -> Result<Vec<(String, String)>, Wrong> {
     examples.check(&schemas)?;
     let mut documents = files(&Catalogue::of(fleet().services(), &schemas, &examples));
     documents.extend(objectives::files(fleet()));
+    documents.extend(dashboards::files(fleet()));
     Ok(documents)
 }
 
-/// Writes all documents of the tree at `root`, and removes those of services that are gone.
+/// Writes all documents of the tree at `root`, and removes those that are none any more.
 pub(crate) fn write(root: &Path) -> Result<(), Wrong> {
     let documents = documents(root)?;
-    fs::create_dir_all(root.join(PER_SERVICE)).map_err(|error| wrong(PER_SERVICE, error))?;
+    for (directory, _) in ALL_RENDERED {
+        fs::create_dir_all(root.join(directory)).map_err(|error| wrong(directory, error))?;
+    }
     for (file, text) in &documents {
         if read(root, file)? != *text {
             fs::write(root.join(file), text).map_err(|error| wrong(file, error))?;
@@ -76,18 +81,20 @@ fn differs(is: &str, to_be: &str) -> Option<(usize, String, String)> {
     Some((same + 1, line(&is), line(&to_be)))
 }
 
-/// The files that were some service's.
+/// The files that were documents, such as those of services that are gone.
 fn left(root: &Path, documents: &[(String, String)]) -> Result<Vec<String>, Wrong> {
-    let entries = match fs::read_dir(root.join(PER_SERVICE)) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(|error| wrong(PER_SERVICE, error))?,
-    };
     let mut left = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(|error| wrong(PER_SERVICE, error))?.file_name();
-        let file = format!("{PER_SERVICE}/{}", name.display());
-        if documents.iter().all(|(path, _)| *path != file) {
-            left.push(file);
+    for (directory, end) in ALL_RENDERED {
+        let entries = match fs::read_dir(root.join(directory)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            other => other.map_err(|error| wrong(directory, error))?,
+        };
+        for entry in entries {
+            let name = entry.map_err(|error| wrong(directory, error))?.file_name();
+            let file = format!("{directory}/{}", name.display());
+            if file.ends_with(end) && documents.iter().all(|(path, _)| *path != file) {
+                left.push(file);
+            }
         }
     }
     left.sort();

@@ -14,7 +14,8 @@ use crate::render::Wrong;
 const HELP: &str = "\
 Writes what follows from the services' declarations into the files of the tree in this directory that
 hold it, between the lines `rendered by make render: NAME` and `end of what is rendered`; and as a whole
-the catalogue of events, docs/catalogue and catalog-info.yaml, and the rules of the objectives.
+the catalogue of events, docs/catalogue and catalog-info.yaml, the rules of the objectives, and the
+dashboards.
 
 Usage: farandole-render [--check]
 

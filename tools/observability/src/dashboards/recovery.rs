@@ -1,0 +1,201 @@
+//! Recovery: what went wrong, what became of it, and what waits for somebody.
+
+use super::colour::{Colour, Colours, STEPS};
+use super::panel::{Column, Dashboard, Panel, Row, Unit};
+use super::query::{decisions, deploys, looked};
+
+pub(super) const UID: &str = "farandole-recovery";
+
+/// What waits for somebody, and what became of what went wrong?
+pub(super) fn dashboard(colours: &Colours) -> Dashboard {
+    Dashboard {
+        uid: UID,
+        title: "Recovery",
+        description: "What waits for somebody, and what became of what went wrong?",
+        variables: Vec::new(),
+        since: "24h",
+        marks: vec![decisions(), deploys()],
+        rows: vec![
+            Row::sentence(sentence()),
+            Row::new("Dead letters", 7, dead_letters(colours)),
+            Row::new("Missing events, and what is tried again", 7, gaps_and_retries(colours)),
+            Row::new("Waiting for somebody", 7, waiting()),
+            Row::new("Does it add up?", 7, audits()),
+        ],
+    }
+}
+
+fn sentence() -> Vec<Panel> {
+    vec![
+        Panel::stat("Dead letters open", "Records that were given up: farandole dlq list.")
+            .good_below(1.0, Colour::Ticket)
+            .query("letters", looked("letters", "sum(farandole_dead_letters_open)")),
+        Panel::stat("The oldest", "How long the oldest of them has waited for somebody.")
+            .unit(Unit::Seconds)
+            .good_below(86_400.0, Colour::Ticket)
+            .query("age", looked("letters", "max(farandole_dead_letters_open_age_seconds)")),
+        Panel::stat("Events lost", "Events that a topic does not have: farandole gaps.")
+            .good_below(1.0, Colour::Page)
+            .query("events", r#"sum(max by (job) (farandole_gaps{verdict="lost"})) or vector(0)"#),
+        Panel::stat(
+            "Orders stuck",
+            "Orders that wait for what does not come by itself: farandole orders stuck.",
+        )
+        .good_below(1.0, Colour::Page)
+        .query("orders", looked("orders", "sum(farandole_orders_stuck)")),
+        Panel::stat(
+            "Calls held",
+            "Calls that are not made: parked by an operator, or given up. farandole calls list.",
+        )
+        .good_below(1.0, Colour::Notable)
+        .query("calls", "sum(max by (step, held) (farandole_effects_held)) or vector(0)"),
+        Panel::stat("Broken books", "What the audit says must hold and does not: farandole audit.")
+            .good_below(1.0, Colour::Page)
+            .query("violations", "max(farandole_audit_violations)"),
+    ]
+}
+
+fn dead_letters(colours: &Colours) -> Vec<Panel> {
+    vec![
+        Panel::stacked("Open, by service", "They go when somebody redrives or discards them.")
+            .width(8)
+            .query("{{service}}", "max by (service) (farandole_dead_letters_open)")
+            .colours(colours.services()),
+        Panel::lines("The oldest, by service", "How long it has waited for somebody.")
+            .unit(Unit::Seconds)
+            .width(8)
+            .query("{{service}}", "max by (service) (farandole_dead_letters_open_age_seconds)")
+            .colours(colours.services()),
+        Panel::table(
+            "Given up in the time shown",
+            "By the service that gave them up and the topic that they came from. farandole dlq list \
+             tells the causes.",
+            &[
+                Column { label: "job", title: "Service" },
+                Column { label: "topic", title: "Topic" },
+            ],
+        )
+        .width(8)
+        .column(
+            "Letters",
+            Unit::Count,
+            "round(sum by (job, topic) (increase(farandole_dead_letters_total[$__range]))) > 0",
+        ),
+    ]
+}
+
+fn gaps_and_retries(colours: &Colours) -> Vec<Panel> {
+    vec![
+        Panel::stacked(
+            "Missing events",
+            "Numbers that are missing in sagas' streams. Waiting ones are searched for; dead ones are \
+             dead letters; acknowledged ones an operator has seen to.",
+        )
+        .width(6)
+        .query("{{verdict}}", "sum by (verdict) (max by (job, verdict) (farandole_gaps))")
+        .colours([
+            ("waiting", Colour::Notable),
+            ("lost", Colour::Page),
+            ("dead", Colour::Ticket),
+            ("acknowledged", Colour::Faint),
+        ]),
+        Panel::table(
+            "How missing events turned out",
+            "In the time shown, by service.",
+            &[
+                Column { label: "job", title: "Service" },
+                Column { label: "outcome", title: "Outcome" },
+            ],
+        )
+        .width(6)
+        .column(
+            "Events",
+            Unit::Count,
+            "round(sum by (job, outcome) (increase(farandole_gaps_total[$__range]))) > 0",
+        ),
+        Panel::lines("Retries a minute", "How often something that failed is tried again.")
+            .unit(Unit::PerMinute)
+            .width(6)
+            .query(
+                "{{job}}",
+                "60 * sum by (job) (rate(farandole_retries_total[$__rate_interval]))",
+            )
+            .colours(colours.services()),
+        Panel::lines("Retry queue: the oldest", "How long it has been tried.")
+            .unit(Unit::Seconds)
+            .width(6)
+            .query("{{job}}", "max by (job) (farandole_retry_queue_age_seconds)")
+            .colours(colours.services()),
+    ]
+}
+
+fn waiting() -> Vec<Panel> {
+    vec![
+        Panel::table(
+            "Orders that are stuck",
+            "By whose move it is, and what it waits for.",
+            &[
+                Column { label: "service", title: "Whose move" },
+                Column { label: "awaits", title: "Waits for" },
+            ],
+        )
+        .width(6)
+        .column("Orders", Unit::Count, "max by (service, awaits) (farandole_orders_stuck) > 0"),
+        Panel::table(
+            "Calls that are held",
+            "Nobody makes them until an operator says so.",
+            &[
+                Column { label: "step", title: "Call" },
+                Column { label: "held", title: "Held" },
+            ],
+        )
+        .width(6)
+        .column("Calls", Unit::Count, "max by (step, held) (farandole_effects_held) > 0"),
+        Panel::lines("Open calls: the oldest", "How long it has had no known outcome.")
+            .unit(Unit::Seconds)
+            .width(6)
+            .query("{{step}}", "max by (step) (farandole_effects_age_seconds)")
+            .colours(STEPS),
+        Panel::table(
+            "What operators decided",
+            "In the time shown, and what came of it. farandole dlq log tells who, and why.",
+            &[Column { label: "outcome", title: "Outcome" }],
+        )
+        .width(6)
+        .column(
+            "Decisions",
+            Unit::Count,
+            r#"round(sum by (outcome) (increase(farandole_operations_total{outcome!="ignored"}[$__range]))) > 0"#,
+        ),
+    ]
+}
+
+fn audits() -> Vec<Panel> {
+    vec![
+        Panel::states(
+            "Looks from outside",
+            "Whether what looks at the brokers, the databases and the services could do so. What it \
+             cannot see, nobody knows.",
+        )
+        .state(0, "could not look", Colour::Ticket)
+        .state(1, "looked", Colour::Good)
+        .query("{{look}}", "max by (look) (farandole_look_success)"),
+        Panel::lines(
+            "What does not add up",
+            "Violated books, and differences between what services declare and what they say.",
+        )
+        .width(6)
+        .query("violations", "max(farandole_audit_violations)")
+        .query("differences", looked("dance", "sum(farandole_dance_differences)"))
+        .query("cannot happen, and did", "sum(increase(farandole_broken_invariants_total[$__range])) or vector(0)")
+        .colours([
+            ("violations", Colour::Other(0)),
+            ("differences", Colour::Other(1)),
+            ("cannot happen, and did", Colour::Other(2)),
+        ]),
+        Panel::lines("Since the last audit", "Above four hours somebody should see why.")
+            .unit(Unit::Seconds)
+            .width(6)
+            .query("age", "time() - max(farandole_audit_last_success_timestamp_seconds)"),
+    ]
+}
