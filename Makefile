@@ -6,6 +6,7 @@
 MAKEFLAGS += --no-print-directory
 
 CHAOS_SECONDS ?= 600
+PROMETHEUS ?= http://localhost:9090
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # Programs are chosen by name out of the whole workspace and not by package: dependencies get the same
 # features whichever is built, so that none is compiled twice.
@@ -34,6 +35,10 @@ smoke: fleet ## The same on free ports, then stop: a quick proof that everything
 stack: prerequisites ## Start Kafka, the schema registry and Postgres alone, without Docker (Ctrl-C ends them)
 	@$(BUILD) --bin farandole-stack
 	@$(TARGET_DIR)/release/farandole-stack
+
+.PHONY: dashboards-look
+dashboards-look: ## Draw the dashboards without Grafana, from what a PROMETHEUS has, into target/dashboards
+	@python3 tests/observability/look.py $(PROMETHEUS) $(TARGET_DIR)/dashboards
 
 ##@ Measure it
 
