@@ -34,10 +34,15 @@ class Prometheus:
         self.end = float(os.environ.get("AT", time.time()))
         since = re.fullmatch(r"now-(\d+)([mhd])", dashboard["time"]["from"])
         self.span = float(os.environ.get("SPAN", int(since[1]) * SPANS[since[2]]))
+        self.marks = []
         self.variables = {
             variable["name"]: variable["current"].get("value", "")
             for variable in dashboard["templating"]["list"]
         }
+
+        for mark in dashboard["annotations"]["list"]:
+            for _, points in self.ask(mark["expr"], 30):
+                self.marks.append((points[0][0], mark["iconColor"]))
 
     def ask(self, expr, range_step=None):
         """A list of (labels, [(time, value)…])."""
@@ -45,7 +50,6 @@ class Prometheus:
         names = {
             **self.variables,
             "__rate_interval": f"{int(max(step + 15, 60))}s",
-            "__interval": f"{int(step)}s",
             "__range": f"{int(self.span)}s",
         }
         query = re.sub(r"\$(\w+)", lambda name: names[name[1]], expr)
@@ -77,7 +81,7 @@ def short(value, unit):
     if value is None or math.isnan(value):
         return "–"
     if unit == "percentunit":
-        return f"{100 * value:.3g} %"
+        return f"{float(f'{100 * value:.3g}'):,g} %"
     if unit == "s":
         for size, name in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"), (1e-3, "ms"), (1e-6, "µs")):
             if abs(value) >= size:
@@ -206,6 +210,9 @@ class Panel:
             form = "%H:%M" if self.prometheus.span <= 86400 else "%a %H:%M"
             text = time.strftime(form, time.localtime(when))
             parts.append(self.text(self.x(when, left, width), top + height + 15, text, 'text-anchor="middle"'))
+        for when, colour in self.prometheus.marks:
+            x = self.x(when, left, width)
+            parts.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{top + height}" stroke="{colour}"/>')
         return parts
 
     def legend_height(self, names):
@@ -338,7 +345,7 @@ section.row { background: none; border: none; font-size: 16px; font-weight: 500;
 h1 { font-size: 18px; font-weight: 500; margin: 14px 10px; display: inline-block }
 nav { display: inline-block; color: #8e9199 }
 h2 { font-size: 14px; font-weight: 500; margin: 6px 8px; white-space: nowrap }
-svg { display: block } svg text { fill: #8e9199; font-size: 11px } .grid { stroke: #25282d }
+svg { display: block } svg text { fill: #8e9199; font-size: 11px } .grid { stroke: #25282d } .mark { stroke-dasharray: 4 3 }
 .stat { position: absolute; inset: 26px 0 34px 0; display: flex; gap: 14px; align-items: center;
         justify-content: center; font-weight: 500; flex-wrap: wrap }
 .stat small { font-size: 14px; color: #ccccdc } section.stats svg { position: absolute; bottom: 0 }

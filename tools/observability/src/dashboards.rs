@@ -1,7 +1,7 @@
 //! The dashboards: what people look at, described in a few words, and written as Grafana reads it.
 //!
-//! From the fleet as a whole down to one service, and from there to recovery and to money. Each begins
-//! with a sentence, a row of single numbers that says how things are; below it is what one looks at next.
+//! From the fleet as a whole down to one service, and from there to recovery, to money and to what was
+//! promised. Each begins with a sentence, a row of single numbers that says how things are; below it is what one looks at next.
 //! Nothing is red unless somebody has to do something, and a colour means the same everywhere: see
 //! [`Colour`].
 //!
@@ -13,6 +13,7 @@ mod colour;
 mod fleet;
 mod grafana;
 mod layout;
+mod objectives;
 mod panel;
 mod query;
 mod recovery;
@@ -39,6 +40,7 @@ pub fn dashboards(fleet: &Fleet) -> Vec<Dashboard> {
         service::dashboard(&colours),
         recovery::dashboard(&colours),
         business::dashboard(&colours),
+        objectives::dashboard(fleet),
     ]
 }
 

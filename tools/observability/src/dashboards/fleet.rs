@@ -2,7 +2,7 @@
 
 use super::colour::{Colour, Colours, OUTCOMES, QUANTILES, STEPS};
 use super::panel::{Dashboard, Panel, Row, Unit};
-use super::query::{self, deploys, looked, quantile};
+use super::query::{deploys, differences, letters, quantile, stuck, unanswered};
 use super::{recovery, saga, service};
 
 pub(super) const UID: &str = "farandole-fleet";
@@ -44,14 +44,14 @@ fn sentence() -> Vec<Panel> {
             "Orders that wait for something that does not come by itself: farandole orders stuck.",
         )
         .good_below(1.0, Colour::Page)
-        .query("orders", looked("orders", "sum(farandole_orders_stuck)"))
+        .query("orders", stuck())
         .see(recovery::UID),
         Panel::stat(
             "Dead letters open",
             "Records that a service gave up and that nobody has seen to yet: farandole dlq list.",
         )
         .good_below(1.0, Colour::Ticket)
-        .query("letters", looked("letters", "sum(farandole_dead_letters_open)"))
+        .query("letters", letters())
         .see(recovery::UID),
         Panel::stat(
             "Differences",
@@ -59,7 +59,7 @@ fn sentence() -> Vec<Panel> {
              --observed.",
         )
         .good_below(1.0, Colour::Ticket)
-        .query("differences", looked("dance", "sum(farandole_dance_differences)"))
+        .query("differences", differences())
         .see(recovery::UID),
     ]
 }
@@ -175,7 +175,7 @@ fn waits(colours: &Colours) -> Vec<Panel> {
         .above(60.0, Colour::Page)
         .query(
             "{{job}}",
-            "max by (job) (max_over_time(farandole_consumer_lag_seconds[$__interval]))",
+            "max by (job) (max_over_time(farandole_consumer_lag_seconds[$__rate_interval]))",
         )
         .see(service::UID),
         Panel::lines("Outbox", "Events that are decided and not known to be in Kafka yet.")
@@ -218,7 +218,7 @@ fn outside() -> Vec<Panel> {
         )
         .unit(Unit::Share)
         .width(6)
-        .query("{{step}}", query::unanswered("step"))
+        .query("{{step}}", unanswered("step"))
         .colours(STEPS),
     ]
 }

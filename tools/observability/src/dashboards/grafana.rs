@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::colour::Colour;
 use super::layout::{Place, Placed, places};
 use super::panel::{Dashboard, Kind, Mark, Panel, Target, Unit, Variable};
+use super::service;
 
 /// The form of the JSON; Grafana reads older ones than its own.
 const SCHEMA_VERSION: u32 = 39;
@@ -136,6 +137,11 @@ fn panel_json(id: usize, panel: &Panel, place: Place) -> Value {
     if let Some(uid) = panel.see {
         let url = format!("/d/{uid}?${{__url_time_range}}");
         json["links"] = json!([{ "title": "More about this", "url": url }]);
+        if uid == service::UID {
+            let url = format!("{url}&var-job=${{__field.labels.job}}");
+            let link = json!([{ "title": "More about ${__field.labels.job}", "url": url }]);
+            json["fieldConfig"]["defaults"]["links"] = link;
+        }
     }
     json
 }
@@ -236,7 +242,7 @@ fn overrides(panel: &Panel) -> Vec<Value> {
     };
     let colours = panel.colours.iter();
     let colours = colours.map(|(name, colour)| over(name, "color", fixed("fixed", *colour)));
-    let units = panel.targets.iter().filter_map(|it| Some((it.legend, it.unit?)));
+    let units = panel.targets.iter().filter_map(|it| Some((&it.legend, it.unit?)));
     colours.chain(units.map(|(title, of)| over(title, "unit", json!(unit(of))))).collect()
 }
 
@@ -331,13 +337,13 @@ fn transformations(panel: &Panel) -> Value {
         _ => format!("Value #{}", ref_id(at)),
     };
     let labels = panel.columns.iter().map(|it| (it.label.to_owned(), it.title));
-    let values = panel.targets.iter().enumerate().map(|(at, it)| (value(at), it.legend));
+    let values = panel.targets.iter().enumerate().map(|(at, it)| (value(at), it.legend.as_str()));
     let fields: Vec<(String, &str)> = labels.chain(values).collect();
     let names: Map<String, Value> =
         fields.iter().map(|(field, title)| (field.clone(), json!(title))).collect();
     let order: Map<String, Value> =
         fields.iter().enumerate().map(|(at, (field, _))| (field.clone(), json!(at))).collect();
-    let sorted = panel.targets.first().map_or("", |it| it.legend);
+    let sorted = panel.targets.first().map_or("", |it| it.legend.as_str());
     json!([
         { "id": "merge", "options": {} },
         {

@@ -116,7 +116,7 @@ pub struct Target {
     /// The query, in `PromQL`.
     pub expr: String,
     /// The series' name, with its labels as `{{label}}`; in a table, the title of the column of values.
-    pub legend: &'static str,
+    pub legend: String,
     /// Where it is not the panel's: in a table each column of values has its own.
     pub unit: Option<Unit>,
 }
@@ -136,9 +136,9 @@ pub struct Panel {
     /// How it shows it.
     pub kind: Kind,
     /// Its title.
-    pub title: &'static str,
+    pub title: String,
     /// What it shows and what to make of it, in a sentence or two.
-    pub description: &'static str,
+    pub description: String,
     /// What the numbers mean.
     pub unit: Unit,
     /// Its width, in Grafana's units: [`super::PAGE_WIDTH`] is the page's.
@@ -164,11 +164,11 @@ pub struct Panel {
 }
 
 impl Panel {
-    fn new(kind: Kind, title: &'static str, description: &'static str) -> Self {
+    fn new(kind: Kind, title: impl Into<String>, description: impl Into<String>) -> Self {
         Self {
             kind,
-            title,
-            description,
+            title: title.into(),
+            description: description.into(),
             unit: Unit::Count,
             width: 12,
             targets: Vec::new(),
@@ -184,52 +184,61 @@ impl Panel {
     }
 
     /// One number. Six of them fill a row.
-    pub fn stat(title: &'static str, description: &'static str) -> Self {
+    pub fn stat(title: impl Into<String>, description: impl Into<String>) -> Self {
         Self::new(Kind::Stat, title, description).width(4)
     }
 
     /// Lines over time.
-    pub fn lines(title: &'static str, description: &'static str) -> Self {
+    pub fn lines(title: impl Into<String>, description: impl Into<String>) -> Self {
         Self::new(Kind::Lines, title, description)
     }
 
     /// Areas over time, one upon the other.
-    pub fn stacked(title: &'static str, description: &'static str) -> Self {
+    pub fn stacked(title: impl Into<String>, description: impl Into<String>) -> Self {
         Self::new(Kind::Stacked, title, description)
     }
 
     /// How often which duration occurred, over time.
-    pub fn heatmap(title: &'static str, description: &'static str) -> Self {
+    pub fn heatmap(title: impl Into<String>, description: impl Into<String>) -> Self {
         Self::new(Kind::Heatmap, title, description).unit(Unit::Seconds)
     }
 
     /// A table of what is now.
-    pub fn table(title: &'static str, description: &'static str, columns: &[Column]) -> Self {
+    pub fn table(
+        title: impl Into<String>,
+        description: impl Into<String>,
+        columns: &[Column],
+    ) -> Self {
         let columns = columns.to_vec();
         Self { columns, nothing: "nothing", ..Self::new(Kind::Table, title, description) }
     }
 
     /// In which state each series was.
-    pub fn states(title: &'static str, description: &'static str) -> Self {
+    pub fn states(title: impl Into<String>, description: impl Into<String>) -> Self {
         Self::new(Kind::States, title, description)
     }
 
     /// Bars of what is now.
-    pub fn bars(title: &'static str, description: &'static str) -> Self {
+    pub fn bars(title: impl Into<String>, description: impl Into<String>) -> Self {
         Self::new(Kind::Bars, title, description)
     }
 
     /// With this query, named so.
     #[must_use]
-    pub fn query(mut self, legend: &'static str, expr: impl Into<String>) -> Self {
-        self.targets.push(Target { expr: expr.into(), legend, unit: None });
+    pub fn query(mut self, legend: impl Into<String>, expr: impl Into<String>) -> Self {
+        self.targets.push(Target { expr: expr.into(), legend: legend.into(), unit: None });
         self
     }
 
     /// With this query, named so, in a unit of its own: a table's column.
     #[must_use]
-    pub fn column(mut self, legend: &'static str, unit: Unit, expr: impl Into<String>) -> Self {
-        self.targets.push(Target { expr: expr.into(), legend, unit: Some(unit) });
+    pub fn column(
+        mut self,
+        legend: impl Into<String>,
+        unit: Unit,
+        expr: impl Into<String>,
+    ) -> Self {
+        self.targets.push(Target { expr: expr.into(), legend: legend.into(), unit: Some(unit) });
         self
     }
 

@@ -9,6 +9,21 @@ pub(super) fn looked(look: &str, expr: &str) -> String {
     format!(r#"{expr} or on () 0 * max(farandole_look_success{{look="{look}"}} == 1)"#)
 }
 
+/// Orders that wait for what does not come by itself.
+pub(super) fn stuck() -> String {
+    looked("orders", "sum(max by (service, awaits) (farandole_orders_stuck))")
+}
+
+/// Dead letters that nobody has seen to.
+pub(super) fn letters() -> String {
+    looked("letters", "sum(max by (service) (farandole_dead_letters_open))")
+}
+
+/// Differences between what services declare and what they say.
+pub(super) fn differences() -> String {
+    looked("dance", "sum(max by (kind) (farandole_dance_differences))")
+}
+
 /// The value of a histogram that this share of its observations are within, of what it counted in the
 /// time around a point; by these labels, if there are any.
 pub(super) fn quantile(share: &str, by: &str, histogram: &str) -> String {
@@ -60,7 +75,7 @@ pub(super) fn deploys() -> Mark {
 pub(super) fn decisions() -> Mark {
     Mark {
         name: "Operators' decisions",
-        expr: r#"sum by (job) (increase(farandole_operations_total{outcome="applied"}[1m])) > 0"#,
+        expr: r#"sum by (job) (increase(farandole_operations_total{outcome="applied"}[2m])) > 0"#,
         says: "{{job}}: an operator's decision was carried out",
         colour: Colour::Other(1),
     }

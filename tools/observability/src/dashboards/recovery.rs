@@ -2,7 +2,7 @@
 
 use super::colour::{Colour, Colours, STEPS};
 use super::panel::{Column, Dashboard, Panel, Row, Unit};
-use super::query::{decisions, deploys, looked};
+use super::query::{decisions, deploys, differences, letters, looked, stuck};
 
 pub(super) const UID: &str = "farandole-recovery";
 
@@ -29,7 +29,7 @@ fn sentence() -> Vec<Panel> {
     vec![
         Panel::stat("Dead letters open", "Records that were given up: farandole dlq list.")
             .good_below(1.0, Colour::Ticket)
-            .query("letters", looked("letters", "sum(farandole_dead_letters_open)")),
+            .query("letters", letters()),
         Panel::stat("The oldest", "How long the oldest of them has waited for somebody.")
             .unit(Unit::Seconds)
             .good_below(86_400.0, Colour::Ticket)
@@ -42,7 +42,7 @@ fn sentence() -> Vec<Panel> {
             "Orders that wait for what does not come by itself: farandole orders stuck.",
         )
         .good_below(1.0, Colour::Page)
-        .query("orders", looked("orders", "sum(farandole_orders_stuck)")),
+        .query("orders", stuck()),
         Panel::stat(
             "Calls held",
             "Calls that are not made: parked by an operator, or given up. farandole calls list.",
@@ -179,6 +179,7 @@ fn audits() -> Vec<Panel> {
         )
         .state(0, "could not look", Colour::Ticket)
         .state(1, "looked", Colour::Good)
+        .width(6)
         .query("{{look}}", "max by (look) (farandole_look_success)"),
         Panel::lines(
             "What does not add up",
@@ -186,16 +187,35 @@ fn audits() -> Vec<Panel> {
         )
         .width(6)
         .query("violations", "max(farandole_audit_violations)")
-        .query("differences", looked("dance", "sum(farandole_dance_differences)"))
-        .query("cannot happen, and did", "sum(increase(farandole_broken_invariants_total[$__range])) or vector(0)")
-        .colours([
-            ("violations", Colour::Other(0)),
-            ("differences", Colour::Other(1)),
-            ("cannot happen, and did", Colour::Other(2)),
-        ]),
+        .query("differences", differences())
+        .colours([("violations", Colour::Other(0)), ("differences", Colour::Other(1))]),
         Panel::lines("Since the last audit", "Above four hours somebody should see why.")
             .unit(Unit::Seconds)
             .width(6)
             .query("age", "time() - max(farandole_audit_last_success_timestamp_seconds)"),
+        Panel::table(
+            "What is not to happen",
+            "How often it did, in the time shown, by service.",
+            &[Column { label: "job", title: "Service" }, Column { label: "what", title: "What" }],
+        )
+        .width(6)
+        .column("Times", Unit::Count, not_to_happen()),
     ]
+}
+
+/// What services count that is not to happen, by a label that says what it is.
+fn not_to_happen() -> String {
+    let counters = [
+        ("events without their schema", "farandole_schema_violations_total"),
+        ("events that Kafka refused", "farandole_events_refused_total"),
+        ("outcomes of calls refused", "farandole_outcomes_refused_total"),
+        ("rights refused", "farandole_auth_failures_total"),
+        ("topics made anew", "farandole_topics_made_anew_total"),
+        ("what cannot happen", "farandole_broken_invariants_total"),
+    ];
+    let count = |(what, counter)| {
+        let times = format!("sum by (job) (increase({counter}[$__range]))");
+        format!(r#"label_replace({times}, "what", "{what}", "", "")"#)
+    };
+    format!("round({}) > 0", counters.map(count).join(" or "))
 }

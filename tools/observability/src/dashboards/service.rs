@@ -57,7 +57,7 @@ fn sentence() -> Vec<Panel> {
             "Records that it gave up and that nobody has seen to yet.",
         )
         .good_below(1.0, Colour::Ticket)
-        .query("letters", looked("letters", r#"sum(farandole_dead_letters_open{service="$job"})"#))
+        .query("letters", looked("letters", r#"max(farandole_dead_letters_open{service="$job"})"#))
         .see(recovery::UID),
         Panel::stat("Restarts", "How often its processes began anew in the time shown.")
             .good_below(1.0, Colour::Notable)
@@ -161,13 +161,17 @@ fn a_minute(counter: &str) -> String {
 
 fn lag() -> Vec<Panel> {
     vec![
-        Panel::lines("Unread records", "By the instance that has the partitions.")
+        Panel::lines("Unread records", "By the instance that has the partitions, and as the brokers see it.")
             .width(8)
-            .query("{{instance}}", r#"sum by (instance) (farandole_consumer_lag_records{job="$job"})"#),
-        Panel::lines("The oldest unread record", "By the instance that has the partition.")
+            .query("{{instance}}", r#"sum by (instance) (farandole_consumer_lag_records{job="$job"})"#)
+.query("from outside", r#"max(farandole_group_lag_records{service="$job"})"#)
+.colours([("from outside", Colour::Other(1))]),
+        Panel::lines("The oldest unread record", "By the instance that has the partition, and for how long the brokers have seen none of it read.")
             .unit(Unit::Seconds)
             .width(8)
-            .query("{{instance}}", r#"max by (instance) (farandole_consumer_lag_seconds{job="$job"})"#),
+            .query("{{instance}}", r#"max by (instance) (farandole_consumer_lag_seconds{job="$job"})"#)
+.query("from outside", r#"max(farandole_group_lag_seconds{service="$job"})"#)
+.colours([("from outside", Colour::Other(1))]),
         Panel::table(
             "Partitions that are behind",
             "The ten with the oldest unread records, and which instance has them.",

@@ -2,6 +2,8 @@
 //! it, and is shown to bite.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use declarations::Fleet;
 use farandole_observability::dashboards;
@@ -89,7 +91,7 @@ const METRICS: [&str; 77] = [
 ];
 
 /// What queries may name besides the variables that a dashboard has.
-const BUILT_IN: [&str; 4] = ["__rate_interval", "__interval", "__range", "__url_time_range"];
+const BUILT_IN: [&str; 4] = ["__rate_interval", "__range", "__url_time_range", "__field"];
 
 /// The dashboards as they are in files.
 fn dashboards() -> Vec<Value> {
@@ -191,7 +193,10 @@ fn baked_in(value: &Value) -> Vec<String> {
 /// Links to dashboards that are none.
 fn dead_links(dashboard: &Value, uids: &BTreeSet<String>) -> Vec<String> {
     let of_panels = panels(dashboard).flat_map(|panel| list(&panel["links"]));
-    let links = list(&dashboard["links"]).chain(of_panels).map(|link| text(&link["url"]));
+    let of_series =
+        panels(dashboard).flat_map(|panel| list(&panel["fieldConfig"]["defaults"]["links"]));
+    let links =
+        list(&dashboard["links"]).chain(of_panels).chain(of_series).map(|link| text(&link["url"]));
     let leads = |url: &&str| {
         let uid = url.strip_prefix("/d/").and_then(|rest| rest.split('?').next());
         uid.is_some_and(|uid| uids.contains(uid))
@@ -233,11 +238,23 @@ fn metrics(query: &str) -> BTreeSet<String> {
     found
 }
 
-/// The metrics that a dashboard names and that nobody has.
+/// What the rules record.
+fn recorded() -> BTreeSet<String> {
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/observability/rules");
+    let files = fs::read_dir(rules).unwrap().map(|entry| entry.unwrap().path());
+    let texts = files.filter(|file| file.is_file()).map(|file| fs::read_to_string(file).unwrap());
+    let name = |line: &str| Some(line.split_once("record: ")?.1.trim().to_owned());
+    texts.flat_map(|text| text.lines().filter_map(name).collect::<Vec<_>>()).collect()
+}
+
+/// The metrics that a dashboard names and that nobody has or records.
 fn unknown_metrics(dashboard: &Value) -> BTreeSet<String> {
+    let recorded = recorded();
     let known = |metric: &str| {
         let part = ["_bucket", "_count", "_sum"].iter().find_map(|end| metric.strip_suffix(end));
-        METRICS.contains(&metric) || part.is_some_and(|whole| METRICS.contains(&whole))
+        recorded.contains(metric)
+            || METRICS.contains(&metric)
+            || part.is_some_and(|whole| METRICS.contains(&whole))
     };
     // `label_values(metric, label)`: the label is none.
     let values = |query: &str| {
