@@ -97,7 +97,8 @@ fn orders() -> Vec<Panel> {
         .max(1.0)
         .width(8)
         .base(Colour::Good)
-        .query("completed", share_now(r#"{outcome="completed"}"#)),
+        .query("completed", share_now(r#"{outcome="completed"}"#))
+.nothing("none ended"),
     ]
 }
 
@@ -145,6 +146,7 @@ fn money() -> Vec<Panel> {
         .unit(Unit::Money)
         .width(6)
         .base(Colour::Good)
+        .nothing("no orders")
         .query(
             "{{currency}}",
             "sum by (currency) (rate(farandole_order_value_minor_total[$__rate_interval])) / 100 / \
@@ -166,6 +168,7 @@ fn customers() -> Vec<Panel> {
         .query("payment_failed", because("payment_failed"))
         .query("out_of_stock", because("out_of_stock"))
         .query("timed_out", because("timed_out"))
+.nothing("none ended")
         .colours(REASONS),
         Panel::lines("Until the order is confirmed", "From placed to confirmed.")
             .unit(Unit::Seconds)

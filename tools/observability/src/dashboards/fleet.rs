@@ -107,6 +107,7 @@ fn orders() -> Vec<Panel> {
         .width(8)
         .query("half within", quantile("0.5", "", placed))
         .query("99 of 100 within", quantile("0.99", "", placed))
+        .nothing("nothing to measure")
         .colours(QUANTILES),
     ]
 }
@@ -155,6 +156,7 @@ fn services(colours: &Colours) -> Vec<Panel> {
         .unit(Unit::Seconds)
         .width(6)
         .query("{{job}}", quantile("0.95", "job", "farandole_event_delay_seconds"))
+        .nothing("nothing to measure")
         .colours(colours.services())
         .see(service::UID),
     ]
@@ -211,6 +213,7 @@ fn outside() -> Vec<Panel> {
             .unit(Unit::Seconds)
             .width(6)
             .query("{{step}}", quantile("0.95", "step", "farandole_effect_duration_seconds"))
+            .nothing("nothing to measure")
             .colours(STEPS),
         Panel::lines(
             "Calls without an answer",

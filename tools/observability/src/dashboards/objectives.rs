@@ -52,6 +52,7 @@ fn left(objective: &Objective) -> Panel {
     .base(Colour::Ticket)
     .above(0.0, Colour::Notable)
     .above(0.25, Colour::Good)
+    .nothing("nothing to count")
     .query("left", format!(r#"clamp_min(min(objective:budget:left{{objective="{name}"}}), -1)"#))
 }
 

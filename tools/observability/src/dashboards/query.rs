@@ -25,13 +25,14 @@ pub(super) fn differences() -> String {
 }
 
 /// The value of a histogram that this share of its observations are within, of what it counted in the
-/// time around a point; by these labels, if there are any.
+/// time around a point; by these labels, if there are any. Nothing, where it has counted nothing.
 pub(super) fn quantile(share: &str, by: &str, histogram: &str) -> String {
     let by = if by.is_empty() { "le".to_owned() } else { format!("le, {by}") };
     let (name, labels) = histogram.split_once('{').unwrap_or((histogram, "}"));
     let labels = if labels == "}" { String::new() } else { format!("{{{labels}") };
     format!(
-        "histogram_quantile({share}, sum by ({by}) (rate({name}_bucket{labels}[$__rate_interval])))"
+        "histogram_quantile({share}, sum by ({by}) \
+         (rate({name}_bucket{labels}[$__rate_interval]))) >= 0"
     )
 }
 
@@ -55,6 +56,7 @@ impl Quantiles for Panel {
             .query("95 of 100 within", quantile("0.95", "", histogram))
             .query("99 of 100 within", quantile("0.99", "", histogram))
             .colours(QUANTILES)
+            .nothing("nothing to measure")
     }
 }
 
@@ -89,12 +91,12 @@ mod tests {
     fn the_labels_of_a_histogram_stay_with_it() {
         assert_eq!(
             quantile("0.5", "job", "delay_seconds"),
-            "histogram_quantile(0.5, sum by (le, job) (rate(delay_seconds_bucket[$__rate_interval])))"
+            "histogram_quantile(0.5, sum by (le, job) (rate(delay_seconds_bucket[$__rate_interval]))) >= 0"
         );
         assert_eq!(
             quantile("0.5", "", r#"delay_seconds{job="a"}"#),
             "histogram_quantile(0.5, sum by (le) \
-             (rate(delay_seconds_bucket{job=\"a\"}[$__rate_interval])))"
+             (rate(delay_seconds_bucket{job=\"a\"}[$__rate_interval]))) >= 0"
         );
     }
 }

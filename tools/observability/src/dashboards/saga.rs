@@ -68,7 +68,7 @@ fn sentence() -> Vec<Panel> {
 fn ended_within(share: &str) -> String {
     format!(
         "histogram_quantile({share}, sum by (le) \
-         (rate(farandole_order_duration_seconds_bucket{{outcome=\"completed\"}}[5m])))"
+         (rate(farandole_order_duration_seconds_bucket{{outcome=\"completed\"}}[5m]))) >= 0"
     )
 }
 
@@ -128,6 +128,7 @@ fn durations() -> Vec<Panel> {
             "How many orders took how long; a second band is a group of orders with a fate of its own.",
         )
         .width(9)
+        .nothing("nothing to measure")
         .query(
             "{{le}}",
             r#"sum by (le) (increase(farandole_order_duration_seconds_bucket{outcome="completed"}[$__rate_interval]))"#,

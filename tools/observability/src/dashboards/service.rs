@@ -122,6 +122,7 @@ fn events(colours: &Colours) -> Vec<Panel> {
         .unit(Unit::Seconds)
         .width(8)
         .query("{{type}}", quantile("0.95", "type", r#"farandole_event_delay_seconds{job="$job"}"#))
+.nothing("nothing to measure")
         .colours(colours.events()),
     ]
 }
@@ -275,7 +276,8 @@ fn requests() -> Vec<Panel> {
         .query(
             "{{method}} {{route}}",
             quantile("0.95", "method, route", &format!(r#"{requests}{{job="$job"}}"#)),
-        ),
+        )
+        .nothing("nothing to measure"),
         Panel::lines("Requests that failed", "By status, from 500 on: ours, not the client's.")
             .unit(Unit::PerSecond)
             .width(8)
