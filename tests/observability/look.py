@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -65,6 +66,8 @@ class Prometheus:
         except urllib.error.HTTPError as error:
             self.wrong.append(f"{query}: {json.load(error).get('error')}")
             return []
+        except urllib.error.URLError as error:
+            sys.exit(f"{self.url} cannot be asked: {error.reason}")
         series = ((it["metric"], it.get("values") or [it["value"]]) for it in result)
         return [(labels, [(at, float(value)) for at, value in values]) for labels, values in series]
 
@@ -88,8 +91,8 @@ def short(value, unit):
                 return f"{value / size:.3g} {name}"
         return "0 s"
     suffix = {"bytes": "B"}.get(unit, unit.removeprefix("suffix:") if ":" in unit else "")
-    sizes = ((1e9, " Bil"), (1e6, " Mil"), (1e3, " K")) if unit == "short" else ((1e9, " G"), (1e6, " M"), (1e3, " k"))
-    for size, name in sizes:
+    names = (" Bil", " Mil", " K") if unit == "short" else (" G", " M", " k")
+    for size, name in zip((1e9, 1e6, 1e3), names):
         if abs(value) >= size:
             return f"{value / size:.3g}{name}{suffix}"
     return f"{value:.3g}{' ' + suffix if suffix else ''}"
@@ -198,7 +201,8 @@ class Panel:
             pixels = lambda points: [(self.x(at, left, width), y(value)) for at, value in points]
             opacity = custom["fillOpacity"] / 100
             parts.append(area(pixels(above), pixels(below), colour, opacity, custom["lineWidth"]))
-        return self.svg(parts) + self.legend([(self.colour(it[0], at), it[0]) for at, it in enumerate(series)])
+        colours = [self.colour(name, at) for at, name in enumerate(names)]
+        return self.svg(parts) + self.legend(list(zip(colours, names)))
 
     def axes(self, left, top, width, height, marks):
         parts = []
@@ -208,11 +212,14 @@ class Panel:
         for at in range(5):
             when = self.prometheus.end - self.prometheus.span * (1 - (at + 0.5) / 5)
             form = "%H:%M" if self.prometheus.span <= 86400 else "%a %H:%M"
-            text = time.strftime(form, time.localtime(when))
-            parts.append(self.text(self.x(when, left, width), top + height + 15, text, 'text-anchor="middle"'))
+            text, x = time.strftime(form, time.localtime(when)), self.x(when, left, width)
+            parts.append(self.text(x, top + height + 15, text, 'text-anchor="middle"'))
         for when, colour in self.prometheus.marks:
             x = self.x(when, left, width)
-            parts.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{top + height}" stroke="{colour}"/>')
+            parts.append(
+                f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{top + height}" '
+                f'stroke="{colour}"/>'
+            )
         return parts
 
     def legend_height(self, names):
@@ -340,17 +347,19 @@ def nice(value):
 
 STYLE = """
 body { background: #111217; color: #ccccdc; font: 13px Inter, "Noto Sans", sans-serif; margin: 0 }
-section { position: absolute; background: #181b1f; border: 1px solid #25282d; overflow: hidden; border-radius: 2px }
+section { position: absolute; background: #181b1f; border: 1px solid #25282d; overflow: hidden }
 section.row { background: none; border: none; font-size: 16px; font-weight: 500; padding-top: 8px }
 h1 { font-size: 18px; font-weight: 500; margin: 14px 10px; display: inline-block }
 nav { display: inline-block; color: #8e9199 }
 h2 { font-size: 14px; font-weight: 500; margin: 6px 8px; white-space: nowrap }
-svg { display: block } svg text { fill: #8e9199; font-size: 11px } .grid { stroke: #25282d } .mark { stroke-dasharray: 4 3 }
+svg { display: block } svg text { fill: #8e9199; font-size: 11px }
+.grid { stroke: #25282d } .mark { stroke-dasharray: 4 3 }
 .stat { position: absolute; inset: 26px 0 34px 0; display: flex; gap: 14px; align-items: center;
         justify-content: center; font-weight: 500; flex-wrap: wrap }
 .stat small { font-size: 14px; color: #ccccdc } section.stats svg { position: absolute; bottom: 0 }
 .legend { position: absolute; bottom: 4px; left: 10px; font-size: 12px; line-height: 17px }
-.legend span { margin-right: 12px; white-space: nowrap } .legend i { display: inline-block; width: 14px; height: 4px; margin: 3px 5px }
+.legend span { margin-right: 12px; white-space: nowrap }
+.legend i { display: inline-block; width: 14px; height: 4px; margin: 3px 5px }
 .nothing { text-align: center; margin-top: 30px; color: #8e9199; font-size: 16px }
 table { border-collapse: collapse; width: calc(100% - 16px); margin: 0 8px }
 .table td, .table th { border-bottom: 1px solid #25282d; padding: 5px; text-align: left; color: #ccccdc }
@@ -411,8 +420,7 @@ def main():
         picture(file, height)
         print(file)
         wrong += [f"{path.name}: {it}" for it in prometheus.wrong]
-    print(*wrong, sep="\n", file=sys.stderr)
-    sys.exit(1 if wrong else 0)
+    sys.exit("\n".join(wrong))
 
 
 if __name__ == "__main__":

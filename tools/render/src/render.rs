@@ -46,7 +46,7 @@ pub(crate) enum Wrong {
     )]
     Document { file: String, line: usize, is: String, to_be: String },
     /// A document of what is there no more.
-    #[error("{0} belongs to no service: run make docs, and commit what it changes")]
+    #[error("{0} is not rendered any more: run make docs, and commit what it changes")]
     Left(String),
     /// The examples of events are none.
     #[error(transparent)]

@@ -1,7 +1,7 @@
 //! The fleet as a whole: where one begins.
 
 use super::colour::{Colour, Colours, OUTCOMES, QUANTILES, STEPS};
-use super::panel::{Dashboard, Panel, Row, Unit};
+use super::panel::{Column, Dashboard, Panel, Row, Unit};
 use super::query::{deploys, differences, letters, quantile, stuck, unanswered};
 use super::{recovery, saga, service};
 
@@ -18,6 +18,7 @@ pub(super) fn dashboard(colours: &Colours) -> Dashboard {
         marks: vec![deploys()],
         rows: vec![
             Row::sentence(sentence()),
+            Row::new("Who is called, and who is there", 7, presence(colours)),
             Row::new("Orders", 7, orders()),
             Row::new("Services", 7, services(colours)),
             Row::new("What is behind, and what waits", 7, waits(colours)),
@@ -112,23 +113,41 @@ fn orders() -> Vec<Panel> {
     ]
 }
 
-fn services(colours: &Colours) -> Vec<Panel> {
+fn presence(colours: &Colours) -> Vec<Panel> {
     let ready = Panel::states(
         "Ready",
         "Whether at least one instance of each service says that it is ready. What is away is not.",
     )
     .state(0, "not ready", Colour::Page)
-    .state(1, "ready", Colour::Good)
-    .width(6);
+    .state(1, "ready", Colour::Good);
     let ready = colours.names().fold(ready, |panel, name| {
         let expr = format!(r#"max(farandole_ready{{job="{name}", part="all"}}) or vector(0)"#);
-        panel.query("{{job}}", format!(r#"label_replace({expr}, "job", "{name}", "", "")"#))
+        panel.query(name, expr)
     });
+    let alerts = Panel::table(
+        "Alerts",
+        "What calls somebody: a page now, a ticket this week. The runbook has a chapter for each.",
+        &[
+            Column { label: "severity", title: "Severity" },
+            Column { label: "alertname", title: "Alert" },
+            Column { label: "service", title: "Service" },
+        ],
+    )
+    .column("For", Unit::Seconds, alerts())
+    .nothing("nobody is called");
+    vec![alerts, ready]
+}
+
+/// How long ago what fires began.
+fn alerts() -> &'static str {
+    r#"time() - min by (severity, alertname, service) (ALERTS_FOR_STATE{severity=~"page|ticket"}) and on (severity, alertname, service) ALERTS{alertstate="firing"}"#
+}
+
+fn services(colours: &Colours) -> Vec<Panel> {
     vec![
-        ready,
         Panel::lines("Events a second", "What each service reads and processes.")
             .unit(Unit::PerSecond)
-            .width(6)
+            .width(8)
             .query(
                 "{{job}}",
                 "sum by (job) (rate(farandole_events_consumed_total[$__rate_interval]))",
@@ -141,7 +160,7 @@ fn services(colours: &Colours) -> Vec<Panel> {
              not among them.",
         )
         .unit(Unit::PerMinute)
-        .width(6)
+        .width(8)
         .query(
             "{{job}}",
             "60 * (sum by (job) (rate(farandole_retries_total[$__rate_interval])) + \
@@ -154,7 +173,7 @@ fn services(colours: &Colours) -> Vec<Panel> {
             "From when an event was written until what follows from it is committed.",
         )
         .unit(Unit::Seconds)
-        .width(6)
+        .width(8)
         .query("{{job}}", quantile("0.95", "job", "farandole_event_delay_seconds"))
         .nothing("nothing to measure")
         .colours(colours.services())

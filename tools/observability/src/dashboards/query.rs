@@ -44,7 +44,7 @@ pub(super) fn unanswered(by: &str) -> String {
     format!("{unknown} / ({all} > 0) or {all}")
 }
 
-/// A panel with the half, the 95 and the 99 of a hundred of a histogram of seconds.
+/// A panel with the half, the 95 and the 99 of a hundred of what a histogram counts.
 pub(super) trait Quantiles {
     /// With lines for these.
     fn quantiles(self, histogram: &str) -> Self;

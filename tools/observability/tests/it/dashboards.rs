@@ -10,8 +10,10 @@ use farandole_observability::dashboards;
 use serde_json::{Value, json};
 
 /// The metrics that there are. Of a histogram, the name without `_bucket`, `_count` and `_sum`.
-const METRICS: [&str; 77] = [
+const METRICS: [&str; 79] = [
     "up",
+    "ALERTS",
+    "ALERTS_FOR_STATE",
     "farandole_audit_last_success_timestamp_seconds",
     "farandole_audit_violations",
     "farandole_auth_failures_total",
