@@ -24,8 +24,10 @@ pub enum Colour {
 
 impl Colour {
     /// What only tells things apart: far from each other, and none that warns.
-    pub const OTHERS: [&str; 8] =
-        ["#5794F2", "#B877D9", "#4FC4CF", "#F2A6D0", "#BFA98A", "#A9B2BD", "#2F7FB8", "#7E6BD6"];
+    pub const OTHERS: [&str; 14] = [
+        "#5794F2", "#B877D9", "#4FC4CF", "#F2A6D0", "#BFA98A", "#A9B2BD", "#2F7FB8", "#7E6BD6",
+        "#A7E0E6", "#D9C7F0", "#8C6E8F", "#DDD3C3", "#5E7A99", "#3F8F8A",
+    ];
 
     /// The colour as RGB, as in HTML.
     pub fn rgb(self) -> &'static str {
