@@ -70,9 +70,8 @@ fn orders() -> Vec<Panel> {
         r#"farandole_http_request_duration_seconds{job="order", method="POST", route="/orders"}"#;
     let answers = |status: &str| {
         format!(
-            "sum(rate(farandole_http_request_duration_seconds_count{{job=\"order\", \
-             method=\"POST\", route=\"/orders\", status=~\"{status}\"}}[$__rate_interval])) \
-             or vector(0)"
+            "sum(rate(farandole_http_requests_total{{job=\"order\", method=\"POST\", \
+             route=\"/orders\", status=~\"{status}\"}}[$__rate_interval])) or vector(0)"
         )
     };
     vec![

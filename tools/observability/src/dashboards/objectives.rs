@@ -150,7 +150,7 @@ fn causes() -> Vec<Panel> {
         .column(
             "Answers",
             Unit::Count,
-            r#"round(sum by (status) (increase(farandole_http_request_duration_seconds_count{job="order", method="POST", route="/orders", status=~"5.."}[$__range]))) > 0"#,
+            r#"round(sum by (status) (increase(farandole_http_requests_total{job="order", method="POST", route="/orders", status=~"5.."}[$__range]))) > 0"#,
         ),
         Panel::table(
             "Orders that did not end well",

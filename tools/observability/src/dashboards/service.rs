@@ -255,18 +255,15 @@ fn after_commit() -> Vec<Panel> {
 }
 
 fn requests() -> Vec<Panel> {
-    let requests = "farandole_http_request_duration_seconds";
     vec![
         Panel::lines("Requests, by route", "How many requests it answers.")
             .unit(Unit::PerSecond)
             .width(8)
             .query(
                 "{{method}} {{route}}",
-                format!(
-                    "sum by (method, route) \
-                     (rate({requests}_count{{job=\"$job\"}}[$__rate_interval]))"
-                ),
-            ),
+                r#"sum by (method, route) (rate(farandole_http_requests_total{job="$job"}[$__rate_interval]))"#,
+            )
+            .nothing("nobody has asked"),
         Panel::lines(
             "How long they take: 95 of 100 within",
             "From a request's arrival to its answer.",
@@ -275,23 +272,24 @@ fn requests() -> Vec<Panel> {
         .width(8)
         .query(
             "{{method}} {{route}}",
-            quantile("0.95", "method, route", &format!(r#"{requests}{{job="$job"}}"#)),
+            quantile(
+                "0.95",
+                "method, route",
+                r#"farandole_http_request_duration_seconds{job="$job"}"#,
+            ),
         )
         .nothing("nothing to measure"),
         Panel::lines("Requests that failed", "By status, from 500 on: ours, not the client's.")
             .unit(Unit::PerSecond)
             .width(8)
-            .query(
-                "{{status}}",
-                format!(
-                    "sum by (status) (rate({requests}_count{{job=\"$job\", \
-                     status=~\"5..\"}}[$__rate_interval])) > 0 or \
-                     label_replace(vector(0), \"status\", \"none\", \"\", \"\")"
-                ),
-            )
+            .query("{{status}}", failed_requests())
             .colours([("none", Colour::Faint)])
             .base(Colour::Page),
     ]
+}
+
+fn failed_requests() -> &'static str {
+    r#"sum by (status) (rate(farandole_http_requests_total{job="$job", status=~"5.."}[$__rate_interval])) > 0 or label_replace(vector(0), "status", "none", "", "")"#
 }
 
 fn process() -> Vec<Panel> {

@@ -10,7 +10,7 @@ use farandole_observability::dashboards;
 use serde_json::{Value, json};
 
 /// The metrics that there are. Of a histogram, the name without `_bucket`, `_count` and `_sum`.
-const METRICS: [&str; 79] = [
+const METRICS: [&str; 80] = [
     "up",
     "ALERTS",
     "ALERTS_FOR_STATE",
@@ -51,6 +51,7 @@ const METRICS: [&str; 79] = [
     "farandole_group_lag_seconds",
     "farandole_group_members",
     "farandole_http_request_duration_seconds",
+    "farandole_http_requests_total",
     "farandole_intake_paused",
     "farandole_look_duration_seconds",
     "farandole_look_success",
