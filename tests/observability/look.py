@@ -106,7 +106,8 @@ class Panel:
         self.field = panel["fieldConfig"]["defaults"]
         self.unit, self.nothing = self.field["unit"], html.escape(self.field["noValue"])
         self.steps = self.field["thresholds"]["steps"]
-        self.mapped = self.field["mappings"][0]["options"] if self.field["mappings"] else {}
+        states = [it["options"] for it in self.field["mappings"] if it["type"] == "value"]
+        self.mapped = states[0] if states else {}
         self.overrides = {
             (it["matcher"]["options"], of["id"]): of["value"]
             for it in panel["fieldConfig"]["overrides"]
@@ -121,8 +122,13 @@ class Panel:
             step = self.step if target["range"] else None
             for labels, points in self.prometheus.ask(target["expr"], step):
                 name = re.sub(r"{{(\w+)}}", lambda it: labels.get(it[1], ""), target["legendFormat"])
-                found.append((name.strip(), [it for it in points if not math.isnan(it[1])]))
-        return [it for it in found if it[1]]
+                found.append((name.strip(), points))
+        return found
+
+    def courses(self):
+        """The same, without what is no number."""
+        courses = [(name, [it for it in points if not math.isnan(it[1])]) for name, points in self.series()]
+        return [it for it in courses if it[1]]
 
     def colour(self, name, at):
         """The colour of the series with this name and place."""
@@ -162,13 +168,14 @@ class Panel:
         named = self.panel["options"]["textMode"] == "value_and_name"
         for name, points in series:
             value = points[-1][1]
+            if math.isnan(value):
+                return None
             colour = self.threshold(value)
-            if self.panel["options"]["graphMode"] == "area" and len(series) == 1:
-                parts = [self.sparkline(points, colour)]
-            state = self.mapped.get(f"{value:g}", {}).get("text")
+            if len(series) == 1:
+                parts = [self.sparkline([it for it in points if not math.isnan(it[1])], colour)]
             size = 40 if len(series) == 1 else 26
             label = f"<small>{html.escape(name)}</small> " if named else ""
-            value = html.escape(state or short(value, self.unit))
+            value = html.escape(short(value, self.unit))
             shown.append(f'<div style="color:{colour};font-size:{size}px">{label}{value}</div>')
         return series and self.svg(parts) + f'<div class="stat">{"".join(shown)}</div>'
 
@@ -179,7 +186,7 @@ class Panel:
         return area(line, [(x, low) for x, _ in line], colour, 0.15)
 
     def lines(self):
-        series = self.series()
+        series = self.courses()
         if not series:
             return None
         stacked = self.field["custom"].get("stacking")
@@ -232,7 +239,7 @@ class Panel:
         return f'<div class="legend">{" ".join(f"<span>{entry}</span>" for entry in entries)}</div>'
 
     def heatmap(self):
-        series = [(float(name.replace("+Inf", "inf")), dict(points)) for name, points in self.series()]
+        series = [(float(name.replace("+Inf", "inf")), dict(points)) for name, points in self.courses()]
         series.sort(key=lambda it: it[0])
         cells, before = [], {}
         for bound, points in series:
@@ -258,7 +265,7 @@ class Panel:
         return self.svg(parts)
 
     def states(self):
-        series = self.series()
+        series = self.courses()
         if not series:
             return None
         left = 24 + 6.4 * max(len(name) for name, _ in series)
@@ -294,7 +301,7 @@ class Panel:
         return spans
 
     def bars(self):
-        series = sorted(self.series(), key=lambda it: -it[1][-1][1])
+        series = sorted(self.courses(), key=lambda it: -it[1][-1][1])
         most = max((points[-1][1] for _, points in series), default=0) or 1
         rows = []
         for name, points in series:

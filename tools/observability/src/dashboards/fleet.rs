@@ -137,9 +137,15 @@ fn presence(colours: &Colours) -> Vec<Panel> {
     vec![alerts, ready]
 }
 
-/// How long ago what fires began.
-fn alerts() -> &'static str {
-    r#"time() - min by (severity, alertname, service) (ALERTS_FOR_STATE{severity=~"page|ticket"}) and on (severity, alertname, service) ALERTS{alertstate="firing"}"#
+/// How long ago what fires began. One that always fires tells that rules are evaluated.
+fn alerts() -> String {
+    let began =
+        r#"min by (severity, alertname, service) (ALERTS_FOR_STATE{severity=~"page|ticket"})"#;
+    let fires = r#"on (severity, alertname, service) ALERTS{alertstate="firing"}"#;
+    let none = r#"0 * absent(ALERTS{alertname="Watchdog"})"#;
+    format!(
+        r#"time() - {began} and {fires} or label_replace({none}, "alertname", "no rules are evaluated", "", "")"#
+    )
 }
 
 fn services(colours: &Colours) -> Vec<Panel> {

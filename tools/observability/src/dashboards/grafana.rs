@@ -185,6 +185,11 @@ fn defaults(panel: &Panel) -> Value {
     defaults
 }
 
+/// Whether a panel shows a number that has no labels.
+fn is_one_number(panel: &Panel) -> bool {
+    panel.kind == Kind::Stat && panel.targets.iter().all(|it| !it.legend.contains("{{"))
+}
+
 /// Lines that have no colour of their own are shades of one: a palette has reds in it.
 fn colour_mode(panel: &Panel) -> Value {
     match panel.kind {
@@ -223,6 +228,13 @@ fn steps(panel: &Panel) -> Vec<Value> {
 }
 
 fn mappings(panel: &Panel) -> Value {
+    if is_one_number(panel) {
+        let nothing = json!({ "text": panel.nothing, "color": Colour::Faint.rgb(), "index": 0 });
+        return json!([{
+            "type": "special",
+            "options": { "match": "null+nan", "result": nothing },
+        }]);
+    }
     if panel.states.is_empty() {
         return json!([]);
     }
@@ -247,17 +259,13 @@ fn overrides(panel: &Panel) -> Vec<Value> {
 }
 
 fn options(panel: &Panel) -> Value {
-    let last = json!({ "calcs": ["lastNotNull"], "fields": "", "values": false });
+    let last = json!({ "calcs": ["last"], "fields": "", "values": false });
     match panel.kind {
         Kind::Stat => json!({
             "colorMode": "value",
-            "graphMode": if panel.states.is_empty() { "area" } else { "none" },
+            "graphMode": "area",
             "justifyMode": "auto",
-            "textMode": if panel.targets.iter().any(|it| it.legend.contains("{{")) {
-                "value_and_name"
-            } else {
-                "value"
-            },
+            "textMode": if is_one_number(panel) { "value" } else { "value_and_name" },
             "reduceOptions": last,
         }),
         Kind::Lines | Kind::Stacked => json!({
@@ -307,11 +315,11 @@ fn targets(panel: &Panel) -> Vec<Value> {
     };
     let targets = panel.targets.iter().enumerate();
     targets
-        .map(|(at, Target { expr, legend, .. })| {
+        .map(|(at, Target { expr: asked, legend, .. })| {
             json!({
                 "refId": ref_id(at),
                 "datasource": chosen(),
-                "expr": expr,
+                "expr": expr(panel, asked),
                 "legendFormat": legend,
                 "format": format,
                 "instant": instant,
@@ -319,6 +327,12 @@ fn targets(panel: &Panel) -> Vec<Value> {
             })
         })
         .collect()
+}
+
+/// What is asked for. Of a series that ended, Grafana shows the last value that it had, however long ago: a
+/// number that is not known any more is to be no number.
+fn expr(panel: &Panel, asked: &str) -> String {
+    if is_one_number(panel) { format!("{asked} or on () vector(NaN)") } else { asked.to_owned() }
 }
 
 /// The name of a panel's query: A, B, C and so on.

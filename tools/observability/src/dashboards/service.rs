@@ -40,9 +40,18 @@ fn sentence() -> Vec<Panel> {
             .base(Colour::Page)
             .above(1.0, Colour::Good)
             .query("instances", r#"sum(farandole_ready{job="$job", part="all"}) or vector(0)"#),
-        Panel::stat("Versions that run", "How many instances run which version.")
-            .query("{{version}}", r#"count by (version) (farandole_build_info{job="$job"})"#)
-            .nothing("none runs"),
+        Panel::table(
+            "What runs",
+            "How many instances run which version.",
+            &[Column { label: "version", title: "Version" }],
+        )
+        .width(4)
+        .column(
+            "Instances",
+            Unit::Count,
+            r#"count by (version) (farandole_build_info{job="$job"})"#,
+        )
+        .nothing("none runs"),
         Panel::stat("Events a second", "What it reads and processes.").unit(Unit::PerSecond).query(
             "events",
             r#"sum(rate(farandole_events_consumed_total{job="$job"}[$__rate_interval]))"#,

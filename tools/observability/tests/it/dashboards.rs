@@ -210,7 +210,7 @@ fn dead_links(dashboard: &Value, uids: &BTreeSet<String>) -> Vec<String> {
 /// The metrics that a query names: what is left of it without texts, labels and ranges, and is neither a
 /// function nor an operator.
 fn metrics(query: &str) -> BTreeSet<String> {
-    const WORDS: [&str; 6] = ["or", "and", "unless", "offset", "bool", "inf"];
+    const WORDS: [&str; 6] = ["or", "and", "unless", "offset", "bool", "NaN"];
     const BEFORE_LABELS: [&str; 6] =
         ["by", "without", "on", "ignoring", "group_left", "group_right"];
     let (mut found, mut rest) = (BTreeSet::new(), query);
