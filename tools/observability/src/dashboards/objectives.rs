@@ -58,6 +58,9 @@ fn left(objective: &Objective) -> Panel {
 
 /// What has no budget: it is not to happen at all.
 fn invariants() -> Panel {
+    let violations = "max(farandole_audit_violations)";
+    let lost = r#"(sum(max by (job) (farandole_gaps{verdict="lost"})) or vector(0))"#;
+    let broken = "(sum(increase(farandole_broken_invariants_total[1d])) or vector(0))";
     Panel::stat(
         "Lost or broken",
         "Events that are lost, books that do not add up, and what cannot happen and did, of the last \
@@ -65,10 +68,7 @@ fn invariants() -> Panel {
     )
     .width(3)
     .good_below(1.0, Colour::Page)
-    .query(
-        "lost or broken",
-        r#"max(farandole_audit_violations) + (sum(max by (job) (farandole_gaps{verdict="lost"})) or vector(0)) + (sum(increase(farandole_broken_invariants_total[1d])) or vector(0))"#,
-    )
+    .query("lost or broken", format!("{violations} + {lost} + {broken}"))
     .see(recovery::UID)
 }
 

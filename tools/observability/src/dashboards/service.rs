@@ -107,22 +107,17 @@ fn presence() -> Vec<Panel> {
 }
 
 fn events(colours: &Colours) -> Vec<Panel> {
+    let delay = quantile("0.95", "type", r#"farandole_event_delay_seconds{job="$job"}"#);
     vec![
         Panel::lines("Read, by type", "Events that it processed.")
             .unit(Unit::PerSecond)
             .width(8)
-            .query(
-                "{{type}}",
-                r#"sum by (type) (rate(farandole_events_consumed_total{job="$job"}[$__rate_interval]))"#,
-            )
+            .query("{{type}}", by_type("farandole_events_consumed_total"))
             .colours(colours.events()),
         Panel::lines("Published, by type", "Events that it said.")
             .unit(Unit::PerSecond)
             .width(8)
-            .query(
-                "{{type}}",
-                r#"sum by (type) (rate(farandole_events_published_total{job="$job"}[$__rate_interval]))"#,
-            )
+            .query("{{type}}", by_type("farandole_events_published_total"))
             .colours(colours.events()),
         Panel::lines(
             "How long events take: 95 of 100 within",
@@ -130,10 +125,14 @@ fn events(colours: &Colours) -> Vec<Panel> {
         )
         .unit(Unit::Seconds)
         .width(8)
-        .query("{{type}}", quantile("0.95", "type", r#"farandole_event_delay_seconds{job="$job"}"#))
-.nothing("nothing to measure")
+        .query("{{type}}", delay)
+        .nothing("nothing to measure")
         .colours(colours.events()),
     ]
+}
+
+fn by_type(counter: &str) -> String {
+    format!(r#"sum by (type) (rate({counter}{{job="$job"}}[$__rate_interval]))"#)
 }
 
 fn batches() -> Vec<Panel> {
@@ -171,17 +170,23 @@ fn a_minute(counter: &str) -> String {
 
 fn lag() -> Vec<Panel> {
     vec![
-        Panel::lines("Unread records", "By the instance that has the partitions, and as the brokers see it.")
-            .width(8)
-            .query("{{instance}}", r#"sum by (instance) (farandole_consumer_lag_records{job="$job"})"#)
-.query("from outside", r#"max(farandole_group_lag_records{service="$job"})"#)
-.colours([("from outside", Colour::Other(1))]),
-        Panel::lines("The oldest unread record", "By the instance that has the partition, and for how long the brokers have seen none of it read.")
-            .unit(Unit::Seconds)
-            .width(8)
-            .query("{{instance}}", r#"max by (instance) (farandole_consumer_lag_seconds{job="$job"})"#)
-.query("from outside", r#"max(farandole_group_lag_seconds{service="$job"})"#)
-.colours([("from outside", Colour::Other(1))]),
+        Panel::lines(
+            "Unread records",
+            "By the instance that has the partitions, and as the brokers see it.",
+        )
+        .width(8)
+        .query("{{instance}}", by_instance("sum", "farandole_consumer_lag_records"))
+        .query("from outside", r#"max(farandole_group_lag_records{service="$job"})"#)
+        .colours([("from outside", Colour::Other(1))]),
+        Panel::lines(
+            "The oldest unread record",
+            "By the instance that has the partition, and as the brokers see it.",
+        )
+        .unit(Unit::Seconds)
+        .width(8)
+        .query("{{instance}}", by_instance("max", "farandole_consumer_lag_seconds"))
+        .query("from outside", r#"max(farandole_group_lag_seconds{service="$job"})"#)
+        .colours([("from outside", Colour::Other(1))]),
         Panel::table(
             "Partitions that are behind",
             "The ten with the oldest unread records, and which instance has them.",
@@ -206,15 +211,20 @@ fn lag() -> Vec<Panel> {
     ]
 }
 
+fn by_instance(aggregate: &str, gauge: &str) -> String {
+    format!(r#"{aggregate} by (instance) ({gauge}{{job="$job"}})"#)
+}
+
 fn behind(gauge: &str) -> String {
     format!(r#"topk(10, max by (topic, partition, instance) ({gauge}{{job="$job"}}) > 0)"#)
 }
 
-/// What waits after a commit.
+/// What waits after a commit, by its colour.
 const WAITING: [(&str, Colour); 3] =
     [("outbox", Colour::Plain), ("retry queue", Colour::Notable), ("open calls", Colour::Other(1))];
 
 fn after_commit() -> Vec<Panel> {
+    let completion = quantile("0.95", "step", r#"farandole_effect_completion_seconds{job="$job"}"#);
     vec![
         Panel::lines(
             "Waiting",
@@ -241,7 +251,7 @@ fn after_commit() -> Vec<Panel> {
         )
         .unit(Unit::Seconds)
         .width(6)
-        .query("{{step}}", quantile("0.95", "step", r#"farandole_effect_completion_seconds{job="$job"}"#))
+        .query("{{step}}", completion)
         .colours(STEPS)
         .nothing("it makes no calls"),
         Panel::lines(
