@@ -26,48 +26,42 @@ pub(super) fn dashboard(_: &Colours) -> Dashboard {
 
 fn sentence() -> Vec<Panel> {
     vec![
-        Panel::stat("Orders an hour", "Orders placed, as of the last hour.")
+        Panel::stat("Orders an hour", "Orders placed in the last hour.")
             .unit(Unit::PerHour)
-            .query("orders", "3600 * sum(rate(farandole_orders_placed_total[1h]))"),
-        Panel::stat("Placed and completed", "The share of what ended in the last hour that ended well.")
-            .unit(Unit::Share)
-            .max(1.0)
-            .base(Colour::Notable)
-            .above(0.8, Colour::Good)
-            .query("completed", share(r#"farandole_orders_total{outcome="completed"}"#, "farandole_orders_total"))
-            .nothing("none ended"),
-        Panel::stat("Value placed an hour", "What orders of the last hour come to, in each currency.")
-            .unit(Unit::Money)
-            .query("{{currency}}", "36 * sum by (currency) (rate(farandole_order_value_minor_total[1h]))"),
+            .query("orders", "kpi:orders:per_hour"),
+        Panel::stat(
+            "Placed and completed",
+            "The share of what ended in the last hour that ended well.",
+        )
+        .unit(Unit::Share)
+        .max(1.0)
+        .base(Colour::Notable)
+        .above(0.8, Colour::Good)
+        .query("completed", "kpi:completed:ratio")
+        .nothing("none ended"),
+        Panel::stat(
+            "Value placed an hour",
+            "What orders of the last hour come to, in each currency.",
+        )
+        .unit(Unit::Money)
+        .query("{{currency}}", "kpi:order_value_minor:per_hour / 100")
+        .nothing("no orders"),
         Panel::stat("Declined", "The share of payments in the last hour that were declined.")
             .unit(Unit::Share)
             .max(1.0)
-            .query(
-                "declined",
-                share(
-                    r#"farandole_payments_total{outcome="declined"}"#,
-                    r#"farandole_payments_total{outcome=~"charged|declined"}"#,
-                ),
-            )
+            .query("declined", "kpi:declined:ratio")
             .nothing("no payments"),
         Panel::stat(
             "Money in limbo",
-            "Paid for and neither shipped nor refunded: what confirmed orders in flight come to.",
+            "Paid for, and neither shipped nor refunded: confirmed orders in flight, and refunds that \
+             are not known yet.",
         )
         .unit(Unit::Money)
-        .query(
-            "{{currency}}",
-            r#"sum by (currency) (max by (stage, currency) (farandole_orders_open_value_minor{stage="confirmed"})) / 100"#,
-        )
+        .query("{{currency}}", "kpi:limbo_minor / 100")
         .nothing("none"),
         Panel::stat("Refunds to come", "Cancelled orders whose customers wait for their money.")
             .query("refunds", r#"max(farandole_compensations_open{event="PaymentRefunded"})"#),
     ]
-}
-
-/// The share of one counter in another, in the last hour.
-fn share(part: &str, whole: &str) -> String {
-    format!("sum(rate({part}[1h])) / (sum(rate({whole}[1h])) > 0)")
 }
 
 fn orders() -> Vec<Panel> {
@@ -98,7 +92,7 @@ fn orders() -> Vec<Panel> {
         .width(8)
         .base(Colour::Good)
         .query("completed", share_now(r#"{outcome="completed"}"#))
-.nothing("none ended"),
+        .nothing("none ended"),
     ]
 }
 
@@ -164,23 +158,42 @@ fn customers() -> Vec<Panel> {
              stock, and where the deadline passed.",
         )
         .unit(Unit::Share)
-        .width(6)
+        .width(8)
         .query("payment_failed", because("payment_failed"))
         .query("out_of_stock", because("out_of_stock"))
         .query("timed_out", because("timed_out"))
-.nothing("none ended")
+        .nothing("none ended")
         .colours(REASONS),
         Panel::lines("Until the order is confirmed", "From placed to confirmed.")
             .unit(Unit::Seconds)
-            .width(6)
+            .width(8)
             .quantiles("farandole_order_confirmation_seconds"),
         Panel::lines("Until the money is back", "From intending a refund until it is known.")
             .unit(Unit::Seconds)
-            .width(6)
+            .width(8)
             .quantiles(r#"farandole_effect_completion_seconds{step="refund"}"#),
+        Panel::lines(
+            "Lost to deadlines an hour",
+            "What orders came to that nobody paid for in time; reckoned by what an order comes to.",
+        )
+        .unit(Unit::Money)
+        .width(8)
+        .base(Colour::Ticket)
+        .query("{{currency}}", "kpi:lapsed_minor:per_hour / 100")
+        .nothing("no orders"),
+        Panel::lines(
+            "At the first go",
+            "The share of orders that needed no second try, no operator and no search, at least.",
+        )
+        .unit(Unit::Share)
+        .width(8)
+        .max(1.0)
+        .base(Colour::Good)
+        .query("at the first go", "kpi:first_pass:ratio")
+        .nothing("none ended"),
         Panel::lines("Not told", "Customers an hour whom no mail reached.")
             .unit(Unit::PerHour)
-            .width(6)
+            .width(8)
             .base(Colour::Notable)
             .query(
                 "not told",
