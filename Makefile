@@ -36,6 +36,10 @@ stack: prerequisites ## Start Kafka, the schema registry and Postgres alone, wit
 	@$(BUILD) --bin farandole-stack
 	@$(TARGET_DIR)/release/farandole-stack
 
+.PHONY: observe
+observe: prerequisites ## Start Prometheus with the alerts, and Alertmanager, beside the fleet of `make demo` (Ctrl-C ends them)
+	@tools/observe
+
 .PHONY: dashboards-look
 dashboards-look: ## Draw the dashboards without Grafana, from what a PROMETHEUS has, into target/dashboards
 	@python3 tests/observability/look.py $(PROMETHEUS) $(TARGET_DIR)/dashboards

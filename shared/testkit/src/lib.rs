@@ -6,6 +6,7 @@
 
 mod conformance;
 mod events;
+pub mod group;
 pub mod http;
 mod late_registry;
 pub mod machine;

@@ -2,6 +2,7 @@
 // A panic in a test's helper is the report, as in the test itself.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod alerts;
 mod architecture;
 mod audit;
 mod books;

@@ -1,7 +1,7 @@
 //! What a fleet tells by numbers is what docs/metrics.md lists.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::Stdio;
 
 use contracts::{DeclaredMetric, MetricKind};
@@ -166,15 +166,16 @@ async fn from_outside_it_is_seen_what_a_service_that_hangs_cannot_tell() {
 pub(crate) struct Exporter {
     child: tokio::process::Child,
     api: Api,
+    address: SocketAddr,
 }
 
 impl Exporter {
     pub(crate) async fn start(to: &TestFleet) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut command = Command::new(programs().join("farandole"));
         command
             .args(["exporter", "--every", "1s", "--audit-every", "5s", "--listen"])
-            .arg(format!("127.0.0.1:{port}"))
+            .arg(address.to_string())
             .env("KAFKA_BROKERS", &to.sandbox.stack.kafka_brokers)
             .env("SCHEMA_REGISTRY_URL", &to.sandbox.stack.schema_registry_url)
             .env("TOPIC_PREFIX", &to.sandbox.prefix)
@@ -186,13 +187,17 @@ impl Exporter {
             command.env(variable(service, "DATABASE_URL"), to.sandbox.database_url(service));
         }
         let child = command.spawn().unwrap();
-        let api = Api::new(format!("http://127.0.0.1:{port}"));
-        let exporter = Self { child, api };
+        let api = Api::new(format!("http://{address}"));
+        let exporter = Self { child, api, address };
         eventually("the exporter listens", PATIENCE, async || {
-            tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok().map(drop)
+            tokio::net::TcpStream::connect(address).await.ok().map(drop)
         })
         .await;
         exporter
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     async fn page(&self) -> Page {
