@@ -1,4 +1,4 @@
-//! Expressions of PromQL, as far as changing one takes.
+//! Expressions of `PromQL`, as far as changing one takes.
 
 /// A piece of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

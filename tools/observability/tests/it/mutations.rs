@@ -112,16 +112,16 @@ fn changes(file: &str, rule: &Value) -> Vec<(String, Value)> {
                 continue;
             }
         };
-        let mut changed = rule.clone();
+        let mut wrong = rule.clone();
         let expression = replaced(&pieces, at, &by);
         let line = expression.split_whitespace().collect::<Vec<_>>().join(" ");
-        changed["expr"] = json!(expression);
-        changes.push((format!("{piece:?} is {by}: {line}"), changed));
+        wrong["expr"] = json!(expression);
+        changes.push((format!("{piece:?} is {by}: {line}"), wrong));
     }
     if rule.get("for").is_some() {
-        let mut changed = rule.clone();
-        changed.as_object_mut().unwrap().remove("for");
-        changes.push(("without for".to_owned(), changed));
+        let mut wrong = rule.clone();
+        wrong.as_object_mut().unwrap().remove("for");
+        changes.push(("without for".to_owned(), wrong));
     }
     changes
 }
@@ -142,12 +142,12 @@ fn metrics(expression: &str, name: &str) -> BTreeSet<String> {
     let mut metrics = BTreeSet::from([name.to_owned()]);
     for token in tokens(expression) {
         if let Token::Name(name) = token {
-            let in_tests = match name {
-                "up" => "gone",
-                "farandole_ready" => "lacks",
-                name => name,
+            let in_tests: &[&str] = match name {
+                "up" => &["gone"],
+                "farandole_ready" => &["lacks", "all_lack"],
+                name => &[name],
             };
-            metrics.insert(in_tests.to_owned());
+            metrics.extend(in_tests.iter().map(ToString::to_string));
         }
     }
     metrics
@@ -179,8 +179,8 @@ fn is_seen(mutant: &Mutant) -> bool {
 /// Whether a test names the alert, or gives what the rule reads.
 fn is_about(test: &Value, mutant: &Mutant) -> bool {
     let series = test["input_series"].as_array().into_iter().flatten();
-    let mut given = series.map(|it| text(it, "series"));
-    let gives = given.any(|it| mutant.metrics.contains(it.split('{').next().unwrap_or_default()));
+    let mut names = series.map(|it| text(it, "series"));
+    let gives = names.any(|it| mutant.metrics.contains(it.split('{').next().unwrap_or_default()));
     let expected = test["promql_expr_test"].to_string();
     gives || expected.contains(&format!("alertname=\\\"{}\\\"", mutant.name))
 }
