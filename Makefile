@@ -37,12 +37,12 @@ stack: prerequisites ## Start Kafka, the schema registry and Postgres alone, wit
 	@$(TARGET_DIR)/release/farandole-stack
 
 .PHONY: observe
-observe: prerequisites ## Start Prometheus with the alerts, and Alertmanager, beside the fleet of `make demo` (Ctrl-C ends them)
+observe: prerequisites ## Start Prometheus with the alerts beside the fleet of `make demo` (Ctrl-C ends it)
 	@tools/observe
 
 .PHONY: dashboards-look
 dashboards-look: ## Draw the dashboards without Grafana, from what a PROMETHEUS has, into target/dashboards
-	@python3 tests/observability/look.py $(PROMETHEUS) $(TARGET_DIR)/dashboards
+	@python3 tests/observability/look.py $(or $(PROMETHEUS),http://127.0.0.1:9090) $(TARGET_DIR)/dashboards
 
 ##@ Measure it
 

@@ -1,7 +1,9 @@
 //! What a fleet tells by numbers is what docs/metrics.md lists.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::Stdio;
 
 use contracts::{DeclaredMetric, MetricKind};
@@ -121,6 +123,102 @@ async fn what_services_tell_is_what_is_listed_and_there_from_the_start() {
         assert!(letters.is_some(), "{service}");
         assert_eq!(page.value("farandole_ready", &[("part", "all")]), Some(1.0), "{service}");
         assert!(page.value("farandole_clock_offset_seconds", &[]).unwrap().abs() < 1.0);
+    }
+}
+
+/// The labels that Prometheus and the rules add, or that are those of a histogram.
+const OTHER_LABELS: [&str; 5] = ["job", "instance", "le", "__name__", "alertname"];
+
+#[test]
+fn rules_and_dashboards_ask_for_what_there_is() {
+    let all = runtime::telemetry::instruments();
+    let outside = cli::instruments::instruments();
+    let shared = all.iter().chain(&outside).map(DeclaredMetric::from);
+    let own = fleet().services().iter().flat_map(|service| service.metrics.iter().cloned());
+    let listed: Vec<DeclaredMetric> = shared.chain(own).collect();
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/observability");
+    let (mut asked, mut wrong) = (BTreeSet::new(), BTreeSet::new());
+    for part in ["rules", "grafana/dashboards"] {
+        for entry in fs::read_dir(directory.join(part)).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.extension().is_some_and(|it| it == "yml" || it == "json") {
+                let text = fs::read_to_string(&path).unwrap().replace("\\\"", "\"");
+                for found in text.match_indices("farandole_").map(|(at, _)| &text[at..]) {
+                    let (name, selector) = selector(found);
+                    wrong.extend(wrongs(name, selector, &listed, &mut asked));
+                }
+            }
+        }
+    }
+    assert_eq!(wrong, BTreeSet::new());
+    let unused: Vec<&str> =
+        listed.iter().map(|it| it.name.as_str()).filter(|it| !asked.contains(*it)).collect();
+    assert_eq!(unused, UNUSED, "each metric is watched or shown, or said not to be");
+}
+
+/// What neither a rule nor a dashboard asks for.
+const UNUSED: [&str; 0] = [];
+
+/// A metric's name at the beginning of a text, and what it is to be like.
+fn selector(text: &str) -> (&str, &str) {
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    let inside = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+    (name, inside.map_or("", |(inside, _)| inside))
+}
+
+/// What is wrong with such a question; takes note of the metric.
+fn wrongs(
+    name: &str,
+    selector: &str,
+    listed: &[DeclaredMetric],
+    asked: &mut BTreeSet<String>,
+) -> Vec<String> {
+    let whole = ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part));
+    let metric = listed.iter().find(|it| it.name == name || whole == Some(&it.name));
+    let Some(metric) = metric else { return vec![format!("there is no {name}")] };
+    asked.insert(metric.name.clone());
+    let mut wrong = Vec::new();
+    for matcher in selector.split(", ").flat_map(|it| it.split("\",")).filter(|it| !it.is_empty()) {
+        let end = matcher.find(['=', '!']).unwrap_or(matcher.len());
+        let (label, value) = matcher.split_at(end);
+        let (label, value) = (label.trim(), value.trim_start_matches(['=', '~', '!']));
+        if OTHER_LABELS.contains(&label) {
+            continue;
+        }
+        let Some(known) = metric.labels.iter().find(|it| it.name == label) else {
+            wrong.push(format!("{name} has no label {label:?}"));
+            continue;
+        };
+        let values: Vec<&str> = known.values.split(", ").collect();
+        let is_closed = !known.is_open && !known.values.starts_with("the ");
+        let is_plain =
+            |it: &&str| it.chars().all(|c| c.is_ascii_alphanumeric() || "_- ".contains(c));
+        for value in value.trim_matches(['"', '\'']).split('|').filter(is_plain) {
+            if is_closed && !values.contains(&value) {
+                wrong.push(format!("{name}: {label} is never {value:?}"));
+            }
+        }
+    }
+    wrong
+}
+
+#[test]
+fn a_question_for_what_is_not_there_is_noticed() {
+    let listed = listed("order");
+    let wrong = |text: &str| {
+        let (name, selector) = selector(text);
+        wrongs(name, selector, &listed, &mut BTreeSet::new()).len()
+    };
+    for (text, expected) in [
+        ("farandole_gaps{verdict=\"lost\"} > 0", 0),
+        ("farandole_gaps{job=\"order\", verdict=~\"lost|dead\"}", 0),
+        ("farandole_event_delay_seconds_bucket{le=\"1\"}", 0),
+        ("farandole_gap{verdict=\"lost\"}", 1),
+        ("farandole_gaps{verdict=\"lots\"}", 1),
+        ("farandole_gaps{outcome=\"lost\"}", 1),
+    ] {
+        assert_eq!(wrong(text), expected, "{text}");
     }
 }
 

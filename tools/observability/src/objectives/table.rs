@@ -62,8 +62,8 @@ pub const OBJECTIVES: [Objective; 7] = [
         percent: "99.9",
         budget: "0.001",
         sli: Sli::Events {
-            bad: "sum(increase(farandole_http_request_duration_seconds_count{job=\"order\", method=\"POST\", route=\"/orders\", status=~\"5..\"}[WINDOW])) or vector(0)",
-            total: "sum(increase(farandole_http_request_duration_seconds_count{job=\"order\", method=\"POST\", route=\"/orders\"}[WINDOW]))",
+            bad: "sum(increase(farandole_http_requests_total{job=\"order\", method=\"POST\", route=\"/orders\", status=~\"5..\"}[WINDOW])) or vector(0)",
+            total: "sum(increase(farandole_http_requests_total{job=\"order\", method=\"POST\", route=\"/orders\"}[WINDOW]))",
             open: None,
         },
         tells_customers: false,

@@ -9,82 +9,11 @@ use declarations::Fleet;
 use farandole_observability::dashboards;
 use serde_json::{Value, json};
 
-/// The metrics that there are. Of a histogram, the name without `_bucket`, `_count` and `_sum`.
-const METRICS: [&str; 80] = [
+/// Metrics of Prometheus itself and of any process.
+const OF_OTHERS: [&str; 9] = [
     "up",
     "ALERTS",
     "ALERTS_FOR_STATE",
-    "farandole_audit_last_success_timestamp_seconds",
-    "farandole_audit_violations",
-    "farandole_auth_failures_total",
-    "farandole_batch_duration_seconds",
-    "farandole_batch_size",
-    "farandole_broken_invariants_total",
-    "farandole_build_info",
-    "farandole_clock_offset_seconds",
-    "farandole_compensation_age_seconds",
-    "farandole_compensations_open",
-    "farandole_conflicts_total",
-    "farandole_consumer_lag_records",
-    "farandole_consumer_lag_seconds",
-    "farandole_dance_differences",
-    "farandole_dead_letters_open",
-    "farandole_dead_letters_open_age_seconds",
-    "farandole_dead_letters_total",
-    "farandole_duplicates_total",
-    "farandole_effect_circuit_state",
-    "farandole_effect_completion_seconds",
-    "farandole_effect_duration_seconds",
-    "farandole_effects_age_seconds",
-    "farandole_effects_held",
-    "farandole_effects_pending",
-    "farandole_effects_total",
-    "farandole_event_delay_seconds",
-    "farandole_events_consumed_total",
-    "farandole_events_ignored_total",
-    "farandole_events_late_total",
-    "farandole_events_published_total",
-    "farandole_events_refused_total",
-    "farandole_gaps",
-    "farandole_gaps_total",
-    "farandole_group_lag_records",
-    "farandole_group_lag_seconds",
-    "farandole_group_members",
-    "farandole_http_request_duration_seconds",
-    "farandole_http_requests_total",
-    "farandole_intake_paused",
-    "farandole_look_duration_seconds",
-    "farandole_look_success",
-    "farandole_operations_readable",
-    "farandole_operations_total",
-    "farandole_order_confirmation_seconds",
-    "farandole_order_duration_seconds",
-    "farandole_order_value_minor_total",
-    "farandole_orders_open",
-    "farandole_orders_open_age_seconds",
-    "farandole_orders_open_late",
-    "farandole_orders_open_value_minor",
-    "farandole_orders_overdue",
-    "farandole_orders_placed_total",
-    "farandole_orders_stuck",
-    "farandole_orders_total",
-    "farandole_outbox_age_seconds",
-    "farandole_outbox_backlog",
-    "farandole_outcomes_refused_total",
-    "farandole_payments_minor_total",
-    "farandole_payments_total",
-    "farandole_place_batch_size",
-    "farandole_publish_throttle_seconds",
-    "farandole_ready",
-    "farandole_retries_total",
-    "farandole_retry_queue_age_seconds",
-    "farandole_retry_queue_records",
-    "farandole_sagas_with_refused_events",
-    "farandole_schema_violations_total",
-    "farandole_service_answers",
-    "farandole_service_ready",
-    "farandole_sessions_waiting_for_locks",
-    "farandole_topics_made_anew_total",
     "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",
@@ -92,6 +21,15 @@ const METRICS: [&str; 80] = [
     "process_start_time_seconds",
     "process_threads",
 ];
+
+/// The metrics that there are, from the list that is rendered from the programs' code. Of a histogram, the
+/// name without `_bucket`, `_count` and `_sum`.
+fn listed() -> BTreeSet<String> {
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md");
+    let list = fs::read_to_string(list).unwrap();
+    let names = list.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    names.chain(OF_OTHERS).map(str::to_owned).collect()
+}
 
 /// What queries may name besides the variables that a dashboard has.
 const BUILT_IN: [&str; 4] = ["__rate_interval", "__range", "__url_time_range", "__field"];
@@ -252,12 +190,12 @@ fn recorded() -> BTreeSet<String> {
 
 /// The metrics that a dashboard names and that nobody has or records.
 fn unknown_metrics(dashboard: &Value) -> BTreeSet<String> {
-    let recorded = recorded();
+    let (recorded, listed) = (recorded(), listed());
     let known = |metric: &str| {
         let part = ["_bucket", "_count", "_sum"].iter().find_map(|end| metric.strip_suffix(end));
         recorded.contains(metric)
-            || METRICS.contains(&metric)
-            || part.is_some_and(|whole| METRICS.contains(&whole))
+            || listed.contains(metric)
+            || part.is_some_and(|whole| listed.contains(whole))
     };
     // `label_values(metric, label)`: the label is none.
     let values = |query: &str| {
