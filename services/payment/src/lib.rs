@@ -34,11 +34,13 @@ impl StateService for Payment {
     fn declaration() -> Declaration<Input> {
         Declaration {
             consumes: vec![
+                // What was charged for an order that had been cancelled by then is refunded for the same
+                // cause.
                 consumes!("order", OrderPlaced)
-                    .leads_to(&["PaymentCharged", "PaymentFailed"])
+                    .leads_to(&["PaymentCharged", "PaymentFailed", "PaymentRefunded"])
                     .may_linger(),
                 consumes!("inventory", StockReserved)
-                    .leads_to(&["PaymentCharged", "PaymentFailed"])
+                    .leads_to(&["PaymentCharged", "PaymentFailed", "PaymentRefunded"])
                     .within_s(60),
                 consumes!("order", OrderCancelled).leads_to(&["PaymentRefunded"]).within_s(60),
             ],

@@ -131,7 +131,7 @@ enum Command {
     /// It runs until it is ended, and answers at /metrics with what the other commands would tell:
     /// whether services answer and are ready, who reads and how far, dead letters that are open, orders
     /// that hang, whether everything adds up, and in what the topics differ from what is declared. It only
-    /// reads. Each look rests twenty times as long as it took. An audit takes about 1 kB of memory per
+    /// reads, and rests twenty times as long as reading took. An audit takes about 1 kB of memory per
     /// order: --audit-every 0s leaves it out.
     ///
     ///   farandole exporter --listen 0.0.0.0:8090

@@ -33,7 +33,7 @@ impl Prometheus {
         let directory = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         write_rules(directory.path());
-        write_configuration(directory.path(), fleet, exporter);
+        write_configuration(directory.path(), fleet, exporter, port);
         let program = std::env::var_os("PROMETHEUS").map_or("prometheus".into(), PathBuf::from);
         let child = Command::new(&program)
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
@@ -88,7 +88,7 @@ impl Prometheus {
     }
 }
 
-fn write_configuration(directory: &Path, fleet: &TestFleet, exporter: SocketAddr) {
+fn write_configuration(directory: &Path, fleet: &TestFleet, exporter: SocketAddr, port: u16) {
     let mut jobs = String::new();
     let mut job = |name: &str, target: &str| {
         let _ =
@@ -99,6 +99,7 @@ fn write_configuration(directory: &Path, fleet: &TestFleet, exporter: SocketAddr
         job(service, url.trim_start_matches("http://"));
     }
     job("exporter", &exporter.to_string());
+    job("prometheus", &format!("127.0.0.1:{port}"));
     let text = format!(
         "global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }}\n\
          rule_files: [\"rules/*.yml\"]\nscrape_configs:\n{jobs}"

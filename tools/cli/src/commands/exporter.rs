@@ -20,7 +20,8 @@ use crate::connections::Connections;
 use crate::databases::Databases;
 use crate::print::remark;
 
-/// A look takes no more than this share of the time: after one that took a second it rests for twenty.
+/// A look that gives the databases or the brokers work takes no more than this share of the time: after
+/// one that took a second it rests for twenty.
 const SHARE: u32 = 20;
 /// No look may take longer, whatever hangs.
 const LOOK_LIMIT: Duration = Duration::from_mins(5);
@@ -98,6 +99,7 @@ async fn keep_looking(fleet: &Fleet<'_>, look: Look, every: Duration) {
             }
             told = trouble;
         }
-        tokio::time::sleep(every.saturating_sub(took).max(took * SHARE)).await;
+        let rest = if look.is_work() { took * SHARE } else { Duration::ZERO };
+        tokio::time::sleep(every.saturating_sub(took).max(rest)).await;
     }
 }

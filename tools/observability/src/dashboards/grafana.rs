@@ -332,7 +332,7 @@ fn targets(panel: &Panel) -> Vec<Value> {
 /// What is asked for. Of a series that ended, Grafana shows the last value that it had, however long ago: a
 /// number that is not known any more is to be no number.
 fn expr(panel: &Panel, asked: &str) -> String {
-    if is_one_number(panel) { format!("{asked} or on () vector(NaN)") } else { asked.to_owned() }
+    if is_one_number(panel) { format!("max({asked}) or vector(NaN)") } else { asked.to_owned() }
 }
 
 /// The name of a panel's query: A, B, C and so on.

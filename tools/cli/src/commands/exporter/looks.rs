@@ -52,6 +52,11 @@ pub(super) enum Look {
 }
 
 impl Look {
+    /// Whether it takes more than a few questions. Who hangs makes a look long that is none.
+    pub(super) fn is_work(self) -> bool {
+        self != Self::Services
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Services => "services",
