@@ -130,6 +130,11 @@ contracts-check: prerequisites ## Check that no change of an event breaks anyone
 	@$(TARGET_DIR)/debug/farandole contracts check
 	@$(TARGET_DIR)/debug/farandole graph --check
 
+.PHONY: alerts-check
+alerts-check: prerequisites ## Have things happen to a fleet, and see that the right alert is raised, and no other (four minutes)
+	@cargo build --workspace --all-targets
+	@cargo test --workspace --test it -- --ignored --nocapture alerts::
+
 .PHONY: rules-check
 rules-check: prerequisites ## Try the rules for Prometheus, and whether their tests would see a wrong one (some minutes)
 	cargo test --quiet --package farandole-observability -- --include-ignored

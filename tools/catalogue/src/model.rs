@@ -347,7 +347,7 @@ mod tests {
         assert_eq!(placed.current().personal(), ["recipient"]);
         let refunded = catalogue.event("payment", "PaymentRefunded").unwrap();
         assert_eq!(refunded.undoes, ["PaymentCharged"]);
-        assert_eq!(refunded.follows, ["OrderCancelled"]);
+        assert_eq!(refunded.follows, ["OrderPlaced", "StockReserved", "OrderCancelled"]);
         assert!(placed.is_begin && !placed.is_at_deadline);
         assert!(catalogue.event("order", "OrderCancelled").unwrap().is_at_deadline);
     }

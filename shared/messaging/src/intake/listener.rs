@@ -291,3 +291,38 @@ pub(crate) fn resume(consumer: &StreamConsumer<Listener>) {
         warn!(%error, "cannot resume partitions, trying again");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the client has for an offset that is not known.
+    const NONE: i64 = -1001;
+
+    #[test]
+    fn how_far_behind_it_is_follows_from_what_is_known_of_the_first_record_that_is_not_read() {
+        let now = Timestamp::now();
+        let place = Place::new();
+        assert!(place.behind(now) < 1.0, "nothing is known: since it was assigned");
+        let place = Place { since: Some(now.as_millisecond() - 5_000), ..place };
+        assert!((place.behind(now) - 5.0).abs() < 0.01);
+        let place = Place { since: Some(now.as_millisecond() + 5_000), ..place };
+        assert!(place.behind(now).abs() < f64::EPSILON, "clocks may differ");
+    }
+
+    #[test]
+    fn who_has_read_nothing_of_a_partition_lacks_all_of_it() {
+        let partition = |consumer_lag, app_offset, committed_offset| Partition {
+            lo_offset: 10,
+            hi_offset: 25,
+            consumer_lag,
+            app_offset,
+            committed_offset,
+            ..Partition::default()
+        };
+        assert_eq!(lag(&partition(-1, NONE, NONE)), Some(15));
+        assert_eq!(lag(&partition(3, 22, NONE)), Some(3));
+        assert_eq!(lag(&partition(-1, NONE, 20)), None, "it is about to be known");
+        assert_eq!(lag(&Partition { hi_offset: NONE, ..partition(-1, NONE, NONE) }), None);
+    }
+}

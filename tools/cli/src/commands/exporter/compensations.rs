@@ -23,11 +23,12 @@ pub(super) fn undoing(fleet: &Fleet, service: &str, awaited: &Awaited) -> Option
     }
 }
 
-/// What this event leads the service to say, of what undoes something.
+/// What this event leads the service to say, if that does nothing but undo.
 fn compensation(declared: &Declared, event: &str) -> Option<String> {
     let consumed = declared.consumes.iter().find(|it| it.event == event)?;
-    let undoing = declared.compensates.iter().find(|it| consumed.leads_to.contains(&it.event))?;
-    Some(undoing.event.clone())
+    let undoes = |led: &&String| declared.compensates.iter().any(|it| it.event == **led);
+    let first = consumed.leads_to.first()?;
+    consumed.leads_to.iter().all(|led| undoes(&led)).then(|| first.clone())
 }
 
 #[cfg(test)]
