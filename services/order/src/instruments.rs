@@ -1,7 +1,8 @@
 //! What the order service tells by numbers, beside what any service does.
 
-use contracts::{Buckets, CounterMetric, GaugeMetric, HistogramMetric, Label, Metric, Values};
+use contracts::{Buckets, Label, Metric, Values};
 use jiff::Timestamp;
+use meter::{CounterMetric, GaugeMetric, HistogramMetric};
 
 use crate::domain::State;
 use crate::events::{CancelReason, OrderId};

@@ -244,7 +244,7 @@ mod tests {
             let then = u64::try_from(then).unwrap();
             Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, then, 999_999_999))
         };
-        let least = least_id(Duration::from_secs(60));
+        let least = least_id(Duration::from_mins(1));
         assert!(of(62) < least && least < of(58));
     }
 

@@ -1,7 +1,8 @@
 //! What the payment service tells by numbers, beside what any service does.
 
-use contracts::{CounterMetric, Label, Metric, Values};
+use contracts::{Label, Metric, Values};
 use kernel::Money;
+use meter::CounterMetric;
 
 use crate::domain::State;
 
@@ -35,7 +36,7 @@ pub(crate) fn count_change(before: &State, now: &State) {
     let charged = |state: &State| match state {
         State::Charged { amount, .. }
         | State::Refunding { amount, .. }
-        | State::Refunded { amount, .. } => Some(amount.clone()),
+        | State::Refunded { amount, .. } => Some(*amount),
         _ => None,
     };
     if let (None, Some(amount)) = (charged(before), charged(now)) {

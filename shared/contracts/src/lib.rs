@@ -25,10 +25,7 @@ pub use declared::{
 pub use envelope::{
     DEAD_HISTORY, Envelope, InvalidEnvelope, REDRIVE, TARGET_GROUP, dead_letter_headers, headers,
 };
-pub use metric::{
-    Buckets, CounterMetric, DeclaredLabel, DeclaredMetric, GaugeMetric, HistogramMetric,
-    KnownValues, Label, Metric, MetricKind, Values,
-};
+pub use metric::{Buckets, DeclaredLabel, DeclaredMetric, Label, Metric, MetricKind, Values};
 pub use topics::{COMPATIBILITY, InvalidPrefix, Topics};
 pub use trace_parent::{InvalidTraceParent, TraceParent};
 pub use values::{GeneratedValue, generated_values};

@@ -2,7 +2,6 @@
 //! From that follow what Prometheus is told of it, which series are there before anything has happened,
 //! and the list for people (docs/metrics.md).
 
-use metrics::{Key, Level, Metadata};
 use serde::{Deserialize, Serialize};
 
 /// A label of a metric.
@@ -109,154 +108,6 @@ pub struct Metric {
     pub buckets: Option<Buckets>,
 }
 
-/// What is known of a service when it starts: the values that its labels may have.
-#[derive(Debug, Clone, Default)]
-pub struct KnownValues {
-    /// The types that it reads.
-    pub types_read: Vec<String>,
-    /// The types that it writes.
-    pub types_written: Vec<String>,
-    /// The topics that it reads.
-    pub topics_read: Vec<String>,
-    /// The steps of its calls.
-    pub steps: Vec<String>,
-}
-
-impl KnownValues {
-    fn of(&self, values: Values) -> Option<Vec<String>> {
-        match values {
-            Values::These(these) => Some(these.iter().map(|&value| value.to_owned()).collect()),
-            Values::TypesRead => Some(self.types_read.clone()),
-            Values::TypesWritten => Some(self.types_written.clone()),
-            Values::TopicsRead => Some(self.topics_read.clone()),
-            Values::Steps => Some(self.steps.clone()),
-            Values::Open(_) => None,
-        }
-    }
-}
-
-impl Metric {
-    /// Sees to it that each series that can be foreseen is there. Those of a metric with an open label
-    /// cannot.
-    pub fn begin(&self, known: &KnownValues) {
-        let mut series: Vec<Vec<String>> = vec![Vec::new()];
-        for label in self.labels {
-            let Some(values) = known.of(label.values) else { return };
-            series = series
-                .iter()
-                .flat_map(|before| {
-                    values
-                        .iter()
-                        .map(|value| before.iter().chain([value]).cloned().collect::<Vec<String>>())
-                })
-                .collect();
-        }
-        for values in series {
-            let key = key(self.name, self.labels, values.iter().map(String::as_str));
-            metrics::with_recorder(|recorder| match self.kind {
-                MetricKind::Counter => recorder.register_counter(&key, &METADATA).increment(0),
-                MetricKind::Gauge => recorder.register_gauge(&key, &METADATA).increment(0.0),
-                MetricKind::Histogram => drop(recorder.register_histogram(&key, &METADATA)),
-            });
-        }
-    }
-}
-
-static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
-
-fn key<'v>(name: &'static str, labels: &[Label], values: impl Iterator<Item = &'v str>) -> Key {
-    let labels = labels.iter().zip(values);
-    let labels = labels.map(|(label, value)| metrics::Label::new(label.name, value.to_owned()));
-    Key::from_parts(name, labels.collect::<Vec<_>>())
-}
-
-/// Defines a kind of metric with `N` labels.
-macro_rules! instrument {
-    ($(#[$meta:meta])* $name:ident, $kind:expr, $handle:ident, $register:ident) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy)]
-        pub struct $name<const N: usize = 0> {
-            metric: Metric,
-        }
-
-        impl<const N: usize> $name<N> {
-            /// Its definition.
-            pub const fn metric(&self) -> Metric {
-                self.metric
-            }
-
-            /// The series with these values of the labels, in their order. To be kept where it is
-            /// used for each event.
-            pub fn of(&self, values: [&str; N]) -> metrics::$handle {
-                let key = key(self.metric.name, self.metric.labels, values.into_iter());
-                metrics::with_recorder(|recorder| recorder.$register(&key, &METADATA))
-            }
-        }
-    };
-}
-
-instrument! {
-    /// A number that only grows.
-    CounterMetric, MetricKind::Counter, Counter, register_counter
-}
-instrument! {
-    /// A number as it is now.
-    GaugeMetric, MetricKind::Gauge, Gauge, register_gauge
-}
-instrument! {
-    /// How often values were how large.
-    HistogramMetric, MetricKind::Histogram, Histogram, register_histogram
-}
-
-impl<const N: usize> CounterMetric<N> {
-    /// Counts `unit`, such as `events`. The name ends with `_total`.
-    pub const fn new(
-        name: &'static str,
-        unit: &'static str,
-        help: &'static str,
-        labels: &'static [Label; N],
-    ) -> Self {
-        let kind = MetricKind::Counter;
-        Self { metric: Metric { name, kind, unit, help, labels, buckets: None } }
-    }
-}
-
-impl<const N: usize> GaugeMetric<N> {
-    /// Measures in `unit`, such as `seconds`; `0 or 1` if it says whether.
-    pub const fn new(
-        name: &'static str,
-        unit: &'static str,
-        help: &'static str,
-        labels: &'static [Label; N],
-    ) -> Self {
-        let kind = MetricKind::Gauge;
-        Self { metric: Metric { name, kind, unit, help, labels, buckets: None } }
-    }
-
-    /// Sets the series with these values to a count.
-    #[allow(clippy::cast_precision_loss)] // Counts are far below 2^52.
-    pub fn count(&self, values: [&str; N], count: u64) {
-        self.of(values).set(count as f64);
-    }
-}
-
-impl<const N: usize> HistogramMetric<N> {
-    /// Values in the unit of their buckets.
-    pub const fn new(
-        name: &'static str,
-        buckets: Buckets,
-        help: &'static str,
-        labels: &'static [Label; N],
-    ) -> Self {
-        let kind = MetricKind::Histogram;
-        let unit = match buckets {
-            Buckets::Size => "items",
-            Buckets::Seconds | Buckets::LongSeconds => "seconds",
-        };
-        Self { metric: Metric { name, kind, unit, help, labels, buckets: Some(buckets) } }
-    }
-}
-
 /// A metric's definition as data, for those who don't have the program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeclaredMetric {
@@ -314,18 +165,21 @@ impl From<&Metric> for DeclaredMetric {
 mod tests {
     use super::*;
 
-    static SEEN: CounterMetric<2> = CounterMetric::new(
-        "seen_total",
-        "events",
-        "Events that were seen.",
-        &[Label::TYPE_READ, Label::new("how", Values::These(&["well", "ill"]))],
-    );
+    const LABELS: [Label; 2] =
+        [Label::TYPE_READ, Label::new("how", Values::These(&["well", "ill"]))];
 
     #[test]
     fn a_definition_is_told_as_data() {
-        let told = DeclaredMetric::from(&SEEN.metric());
+        let seen = Metric {
+            name: "seen_total",
+            kind: MetricKind::Counter,
+            unit: "events",
+            help: "Events that were seen.",
+            labels: &LABELS,
+            buckets: None,
+        };
         assert_eq!(
-            serde_json::to_value(told).unwrap(),
+            serde_json::to_value(DeclaredMetric::from(&seen)).unwrap(),
             serde_json::json!({
                 "name": "seen_total", "kind": "counter", "unit": "events",
                 "help": "Events that were seen.",

@@ -1,6 +1,7 @@
 //! Counts how often somebody does not let this program in.
 
-use contracts::{CounterMetric, Label, Values};
+use contracts::{Label, Values};
+use meter::CounterMetric;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 /// How often this program was refused, for it could not prove who it is or lacks a right.

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use contracts::CounterMetric;
+use meter::CounterMetric;
 
 /// Counts a batch's events by their type. Looking up a counter for each event costs more.
 pub(crate) fn count_by_type<'a>(metric: &CounterMetric<1>, types: impl Iterator<Item = &'a str>) {

@@ -1,7 +1,8 @@
 //! What the loop tells by numbers.
 
-use contracts::{Buckets, CounterMetric, GaugeMetric, HistogramMetric, Label, Metric, Values};
+use contracts::{Buckets, Label, Metric, Values};
 use kafka::AUTH_FAILURES;
+use meter::{CounterMetric, GaugeMetric, HistogramMetric};
 
 const DESTINATION: Label =
     Label::new("destination", Values::Open("who answers the call, such as a card network"));

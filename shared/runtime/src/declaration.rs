@@ -9,7 +9,8 @@ use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use contracts::{Declaration, Declared, KnownValues, Topics};
+use contracts::{Declaration, Declared, Topics};
+use meter::KnownValues;
 
 /// The service's declaration, with what only a running service knows: its version, which instance it
 /// is, the schemas that it writes with and, once the registry has told them, their ids. Clones are one

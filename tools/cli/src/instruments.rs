@@ -1,6 +1,7 @@
 //! What `farandole exporter` tells by numbers: what is seen of a fleet from outside.
 
-use contracts::{GaugeMetric, Label, Metric, Values};
+use contracts::{Label, Metric, Values};
+use meter::GaugeMetric;
 
 const SERVICE: Label = Label::new("service", Values::Open("the service"));
 const EVENT: Label = Label::new("event", Values::Open("the type of the event that undoes another"));

@@ -418,7 +418,7 @@ impl<S: Service> EffectsWorker<S> {
                 self.effects.wake.notify_one();
             }
             Err(failure) => {
-                warn!(error = %failure, "cannot look for calls that are due, trying again")
+                warn!(error = %failure, "cannot look for calls that are due, trying again");
             }
         }
     }

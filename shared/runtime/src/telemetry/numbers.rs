@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use contracts::{
-    Buckets, CounterMetric, GaugeMetric, HistogramMetric, KnownValues, Label, Metric, MetricKind,
-    Values,
-};
+use contracts::{Buckets, Label, Metric, MetricKind, Values};
+use meter::{CounterMetric, GaugeMetric, HistogramMetric, KnownValues};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::health::{Component, Health};
@@ -120,7 +118,9 @@ fn describe(metric: &Metric) {
 /// Sees to it that all series are there that can be foreseen: from the definitions, and, of requests, from
 /// the API's description.
 pub(crate) fn begin(metrics: &[Metric], known: &KnownValues, api: &utoipa::openapi::OpenApi) {
-    metrics.iter().for_each(|metric| metric.begin(known));
+    for metric in metrics {
+        meter::begin(metric, known);
+    }
     for (method, path, statuses) in operations(api) {
         drop(REQUEST_DURATION.of([&method, &path]));
         for status in statuses {

@@ -6,7 +6,8 @@ use std::path::Path;
 use super::files::{document, files, sources};
 
 /// The crates that services of any kind are built on.
-const KIT: [&str; 4] = ["shared/kernel", "shared/contracts", "shared/kafka", "shared/messaging"];
+const KIT: [&str; 5] =
+    ["shared/kernel", "shared/contracts", "shared/meter", "shared/kafka", "shared/messaging"];
 
 /// Where the paths of ARCHITECTURE.md begin.
 const MESSAGING: &str = "shared/messaging/src";

@@ -41,8 +41,14 @@ fn arrows() -> Vec<Arrow> {
 }
 
 /// The libraries, lowest first: each may depend on those before it.
-const LAYERS: [&str; 5] =
-    ["shared/kernel", "shared/contracts", "shared/kafka", "shared/messaging", "shared/runtime"];
+const LAYERS: [&str; 6] = [
+    "shared/kernel",
+    "shared/contracts",
+    "shared/meter",
+    "shared/kafka",
+    "shared/messaging",
+    "shared/runtime",
+];
 const TESTKIT: &str = "shared/testkit";
 
 /// Arrows between our own packages that point the wrong way.

@@ -205,9 +205,9 @@ async fn what_is_seen_and_not_declared_is_told_with_where_it_is() {
     assert_eq!(found, expected.map(|(rule, path)| (rule.to_owned(), path.to_owned())));
 
     let told = run(&topics.sandbox, &["graph", "--observed", "--check"]).await.exits(1);
-    let told = told.says("OrderPlaced led payment to PaymentRefunded, which it does not declare.");
+    let told = told.says("OrderPlaced led inventory to StockReleased, which it does not declare.");
     let told = told.says("7 records: the dance is not as declared, in 8 ways.");
-    told.says(&format!("{}/", topics.sandbox.topics.events("payment")));
+    told.says(&format!("{}/", topics.sandbox.topics.events("inventory")));
 
     let file = tempfile::NamedTempFile::new().unwrap();
     let entry =

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
-use contracts::GaugeMetric;
 use declarations::fleet;
 use farandole_cli::instruments::{
     ANSWERS, AUDITED, COMPENSATION_AGE, COMPENSATIONS, DIFFERENCES, GROUP_LAG, GROUP_LAG_SECONDS,
@@ -15,6 +14,7 @@ use farandole_cli::stuck::{Awaited, Filter, Stuck};
 use farandole_cli::{ServiceUrls, services};
 use futures::future::join_all;
 use jiff::Timestamp;
+use meter::GaugeMetric;
 
 use super::compensations::undoing;
 use crate::commands::dlq::Archive;
