@@ -37,7 +37,7 @@ stack: prerequisites ## Start Kafka, the schema registry and Postgres alone, wit
 	@$(TARGET_DIR)/release/farandole-stack
 
 .PHONY: observe
-observe: prerequisites ## Start Prometheus with the alerts beside the fleet of `make demo` (Ctrl-C ends it)
+observe: prometheus ## Start Prometheus with the alerts beside the fleet of `make demo` (Ctrl-C ends it)
 	@tools/observe
 
 .PHONY: dashboards-look
@@ -65,7 +65,7 @@ bench-micro: prerequisites ## Measure single steps: encode, decode, headers, dec
 ##@ Work on it
 
 .PHONY: test
-test: prerequisites ## Run all tests, on a stack of their own
+test: prometheus ## Run all tests, on a stack of their own
 	cargo build --workspace --all-targets
 	$(TARGET_DIR)/debug/farandole-stack exec -- cargo test --workspace
 
@@ -131,12 +131,12 @@ contracts-check: prerequisites ## Check that no change of an event breaks anyone
 	@$(TARGET_DIR)/debug/farandole graph --check
 
 .PHONY: alerts-check
-alerts-check: prerequisites ## Have things happen to a fleet, and see that the right alert is raised, and no other (four minutes)
+alerts-check: prometheus ## Have things happen to a fleet, and see that the right alert is raised, and no other (four minutes)
 	@cargo build --workspace --all-targets
 	@cargo test --workspace --test it -- --ignored --nocapture alerts::
 
 .PHONY: rules-check
-rules-check: prerequisites ## Try the rules for Prometheus, and whether their tests would see a wrong one (some minutes)
+rules-check: prometheus ## Try the rules for Prometheus, and whether their tests would see a wrong one (some minutes)
 	cargo test --quiet --package farandole-observability -- --include-ignored
 
 .PHONY: fuzz
@@ -144,7 +144,7 @@ fuzz: prerequisites ## Make up what comes from outside, with LLVM's fuzzer, for 
 	@tests/fuzz/run
 
 .PHONY: scaffold-check
-scaffold-check: prerequisites ## Add a service by the generator, and try it in a fleet (some minutes; needs a clean tree)
+scaffold-check: prometheus ## Add a service by the generator, and try it in a fleet (some minutes; needs a clean tree)
 	@tests/scaffold/check
 
 .PHONY: check
@@ -186,6 +186,10 @@ ci: ## Do all that CI does
 .PHONY: prerequisites
 prerequisites: ## Install what building needs (as root on Debian), or say what is missing
 	@tools/prerequisites
+
+.PHONY: prometheus
+prometheus: # The same, and what the tests of the alerts need; fetched by those alone
+	@tools/prerequisites prometheus
 
 .PHONY: clean-cache
 clean-cache: ## Remove the fetched Kafka, registry and Postgres (the next start fetches them again)

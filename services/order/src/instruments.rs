@@ -2,7 +2,7 @@
 
 use contracts::{Buckets, Label, Metric, Values};
 use jiff::Timestamp;
-use meter::{CounterMetric, GaugeMetric, HistogramMetric};
+use meter::{Counter, CounterMetric, GaugeMetric, Histogram, HistogramMetric};
 
 use crate::domain::State;
 use crate::events::{CancelReason, OrderId};
@@ -98,40 +98,59 @@ pub(crate) fn instruments() -> Vec<Metric> {
     ]
 }
 
-/// Sees to it that the series of all ends are there, of which there are fewer than an outcome for each
-/// reason.
-pub(crate) fn begin() {
-    ENDED.of([COMPLETED, NONE]).increment(0);
-    for reason in CancelReason::ALL {
-        ENDED.of([CANCELLED, reason.as_str()]).increment(0);
-    }
-}
-
 /// Counts how many requests share a transaction.
 pub(crate) fn count_batch(requests: usize) {
     PLACE_BATCH_SIZE.of([]).record(f64::from(u32::try_from(requests).unwrap_or(u32::MAX)));
 }
 
-/// Counts what a change of an order's state comes to. The order's id says when it was placed.
-pub(crate) fn count_change(order: OrderId, before: &State, now: &State) {
-    let is_confirmed = |state| matches!(state, &State::Confirmed | &State::Completed);
-    if is_confirmed(now) && !is_confirmed(before) {
-        CONFIRMATION.of([]).record(age_s(order));
+/// The series that count how orders end. All of them are there from the start: there are fewer than an
+/// outcome for each reason.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    confirmed_after: Histogram,
+    completed: Counter,
+    completed_after: Histogram,
+    cancelled: [(CancelReason, Counter); CancelReason::ALL.len()],
+    cancelled_after: Histogram,
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self {
+            confirmed_after: CONFIRMATION.of([]),
+            completed: ENDED.of([COMPLETED, NONE]),
+            completed_after: DURATION.of([COMPLETED]),
+            cancelled: CancelReason::ALL
+                .map(|reason| (reason, ENDED.of([CANCELLED, reason.as_str()]))),
+            cancelled_after: DURATION.of([CANCELLED]),
+        }
     }
-    let outcome = match now {
-        State::Completed => {
-            ENDED.of([COMPLETED, NONE]).increment(1);
-            COMPLETED
+}
+
+impl Ends {
+    /// Counts what a change of an order's state comes to. The order's id says when it was placed.
+    pub(crate) fn count(&self, order: OrderId, before: &State, now: &State) {
+        let is_confirmed = |state| matches!(state, &State::Confirmed | &State::Completed);
+        if is_confirmed(now) && !is_confirmed(before) {
+            self.confirmed_after.record(age_s(order));
         }
-        State::Cancelled { reason } => {
-            ENDED.of([CANCELLED, reason.as_str()]).increment(1);
-            CANCELLED
+        match now {
+            State::Completed => {
+                self.completed.increment(1);
+                self.completed_after.record(age_s(order));
+            }
+            State::Cancelled { reason } => {
+                let counted = self.cancelled.iter().find(|(counted, _)| counted == reason);
+                if let Some((_, counter)) = counted {
+                    counter.increment(1);
+                }
+                // What was never placed here took no time.
+                if *before != State::Unseen {
+                    self.cancelled_after.record(age_s(order));
+                }
+            }
+            State::Unseen | State::Placed | State::ShippedAhead | State::Confirmed => {}
         }
-        State::Unseen | State::Placed | State::ShippedAhead | State::Confirmed => return,
-    };
-    // What was never placed here took no time.
-    if *before != State::Unseen {
-        DURATION.of([outcome]).record(age_s(order));
     }
 }
 

@@ -25,6 +25,7 @@ pub use crate::http::check_body;
 
 use crate::domain::{Input, State};
 use crate::events::{CancelReason, Event, OrderId, reads};
+use crate::instruments::Ends;
 use crate::settings::Settings;
 use crate::waiters::Waiters;
 
@@ -32,6 +33,7 @@ use crate::waiters::Waiters;
 #[derive(Debug, Default)]
 pub struct Order {
     waiters: Arc<Waiters>,
+    ends: Ends,
 }
 
 impl Service for Order {
@@ -116,7 +118,7 @@ impl Service for Order {
     }
 
     fn changed(&self, order: OrderId, before: &State, now: &State) {
-        instruments::count_change(order, before, now);
+        self.ends.count(order, before, now);
         self.waiters.wake(order);
     }
 }
@@ -128,7 +130,6 @@ impl App for Order {
     const MIGRATIONS: Migrator = sqlx::migrate!();
 
     fn new(_: Settings) -> Self {
-        instruments::begin();
         Self::default()
     }
 

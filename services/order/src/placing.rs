@@ -338,7 +338,6 @@ fn reply(batch: Vec<Job>, result: Result<Vec<Answer>, Failure>) {
     }
 }
 
-/// The answer to a request whose key has placed an order: for the same request the order as it
 /// Counts orders that were placed, and what they are worth.
 fn count(placed: &[(&store::Order, &Request)]) {
     PLACED.of([]).increment(placed.len() as u64);
@@ -352,6 +351,7 @@ fn count(placed: &[(&store::Order, &Request)]) {
     }
 }
 
+/// The answer to a request whose key has placed an order: for the same request the order as it
 /// was when it was answered first, whatever has become of it.
 fn answer_again(order: &store::Order, request: &Request) -> Answer {
     if order.request_hash != request.hash {

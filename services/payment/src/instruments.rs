@@ -2,7 +2,7 @@
 
 use contracts::{Label, Metric, Values};
 use kernel::Money;
-use meter::CounterMetric;
+use meter::{Counter, CounterMetric};
 
 use crate::domain::State;
 
@@ -31,27 +31,47 @@ pub(crate) fn instruments() -> Vec<Metric> {
     vec![PAYMENTS.metric(), VALUE.metric()]
 }
 
-/// Counts what a change of a payment's state comes to.
-pub(crate) fn count_change(before: &State, now: &State) {
-    let charged = |state: &State| match state {
-        State::Charged { amount, .. }
-        | State::Refunding { amount, .. }
-        | State::Refunded { amount, .. } => Some(*amount),
-        _ => None,
-    };
-    if let (None, Some(amount)) = (charged(before), charged(now)) {
-        count(CHARGED, &amount);
-    }
-    match (before, now) {
-        (State::Refunded { .. }, _) => {}
-        (_, State::Refunded { amount, .. }) => count(REFUNDED, amount),
-        (_, State::Failed { .. }) => PAYMENTS.of([DECLINED]).increment(1),
-        _ => {}
+/// The series that count what becomes of payments.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    charged: Counter,
+    declined: Counter,
+    refunded: Counter,
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        let [charged, declined, refunded] =
+            [CHARGED, DECLINED, REFUNDED].map(|outcome| PAYMENTS.of([outcome]));
+        Self { charged, declined, refunded }
     }
 }
 
-fn count(outcome: &str, amount: &Money) {
-    PAYMENTS.of([outcome]).increment(1);
+impl Ends {
+    /// Counts what a change of a payment's state comes to.
+    pub(crate) fn count(&self, before: &State, now: &State) {
+        let charged = |state: &State| match state {
+            State::Charged { amount, .. }
+            | State::Refunding { amount, .. }
+            | State::Refunded { amount, .. } => Some(*amount),
+            _ => None,
+        };
+        if let (None, Some(amount)) = (charged(before), charged(now)) {
+            self.charged.increment(1);
+            count_value(CHARGED, amount);
+        }
+        match now {
+            State::Refunded { amount, .. } => {
+                self.refunded.increment(1);
+                count_value(REFUNDED, *amount);
+            }
+            State::Failed { .. } => self.declined.increment(1),
+            _ => {}
+        }
+    }
+}
+
+fn count_value(outcome: &str, amount: Money) {
     let value = u64::try_from(amount.amount).unwrap_or_default();
     VALUE.of([amount.currency.as_str(), outcome]).increment(value);
 }

@@ -16,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::domain::{Input, State};
 use crate::events::reads;
 use crate::gateway::{Gateway, Settings};
+use crate::instruments::Ends;
 
 /// One row per order.
 const PAYMENTS: StateTable = StateTable::new("payments");
@@ -24,6 +25,7 @@ const PAYMENTS: StateTable = StateTable::new("payments");
 #[derive(Debug)]
 pub struct Payment {
     gateway: Gateway,
+    ends: Ends,
 }
 
 impl StateService for Payment {
@@ -81,7 +83,7 @@ impl StateService for Payment {
     }
 
     fn changed(&self, _: SagaKey, before: &State, now: &State) {
-        instruments::count_change(before, now);
+        self.ends.count(before, now);
     }
 }
 
@@ -92,7 +94,7 @@ impl App for Payment {
     const MIGRATIONS: Migrator = sqlx::migrate!();
 
     fn new(settings: Settings) -> Self {
-        Self { gateway: Gateway::new(&settings) }
+        Self { gateway: Gateway::new(&settings), ends: Ends::default() }
     }
 
     fn routes() -> OpenApiRouter<Pool> {

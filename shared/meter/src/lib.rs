@@ -13,6 +13,7 @@
 //! ```
 
 use contracts::{Buckets, Label, Metric, MetricKind, Values};
+pub use metrics::{Counter, Gauge, Histogram};
 use metrics::{Key, Level, Metadata};
 
 /// What is known of a service when it starts: the values that its labels may have.
@@ -84,6 +85,14 @@ macro_rules! instrument {
         }
 
         impl<const N: usize> $instrument<N> {
+            const fn define(
+                [name, unit, help]: [&'static str; 3],
+                labels: &'static [Label; N],
+                buckets: Option<Buckets>,
+            ) -> Self {
+                Self { metric: Metric { name, kind: $kind, unit, help, labels, buckets } }
+            }
+
             /// Its definition.
             pub const fn metric(&self) -> Metric {
                 self.metric
@@ -120,8 +129,7 @@ impl<const N: usize> CounterMetric<N> {
         help: &'static str,
         labels: &'static [Label; N],
     ) -> Self {
-        let kind = MetricKind::Counter;
-        Self { metric: Metric { name, kind, unit, help, labels, buckets: None } }
+        Self::define([name, unit, help], labels, None)
     }
 }
 
@@ -133,8 +141,7 @@ impl<const N: usize> GaugeMetric<N> {
         help: &'static str,
         labels: &'static [Label; N],
     ) -> Self {
-        let kind = MetricKind::Gauge;
-        Self { metric: Metric { name, kind, unit, help, labels, buckets: None } }
+        Self::define([name, unit, help], labels, None)
     }
 
     /// Sets the series with these values to a count.
@@ -152,11 +159,10 @@ impl<const N: usize> HistogramMetric<N> {
         help: &'static str,
         labels: &'static [Label; N],
     ) -> Self {
-        let kind = MetricKind::Histogram;
         let unit = match buckets {
             Buckets::Size => "items",
             Buckets::Seconds | Buckets::LongSeconds => "seconds",
         };
-        Self { metric: Metric { name, kind, unit, help, labels, buckets: Some(buckets) } }
+        Self::define([name, unit, help], labels, Some(buckets))
     }
 }

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use contracts::Metric;
 use messaging::{Database, Engine, Handle, Monitor, Pool, Purpose, Service, StartError};
 use sqlx::migrate::Migrator;
 use tokio::runtime::{Builder, Runtime};
@@ -19,7 +18,6 @@ use crate::http::{ApiSlot, Site};
 use crate::listen::listen;
 use crate::replay::{ReplayArguments, replay};
 use crate::self_check::self_check;
-use crate::telemetry::{self, instruments};
 use crate::{Health, Settings, Telemetry, shutdown};
 
 /// How long to wait between two attempts to reach the database at start.
@@ -186,13 +184,11 @@ async fn serve_until_stopped<A: App>(
     own: A::Settings,
 ) -> anyhow::Result<()> {
     let declaration = A::declaration();
-    let metrics = declaration.metrics.clone();
-    let telemetry = Telemetry::init(declaration.service, &metrics)?;
+    let telemetry = Telemetry::init(declaration.service, &declaration.metrics)?;
     let instance = instance(settings.kafka_group_instance_id.as_deref());
     let declaration = DeclarationPage::new(&declaration, text, instance)?;
     let openapi = A::routes().into_openapi();
-    let all: Vec<Metric> = instruments().into_iter().chain(metrics).collect();
-    telemetry::begin(&all, &declaration.known_values(&settings.messaging().topics), &openapi);
+    telemetry.begin(&declaration.known_values(&settings.messaging().topics), &openapi);
     let stop = shutdown::signals()?;
     let health = Health::new(PARTS);
     let slot = ApiSlot::default();

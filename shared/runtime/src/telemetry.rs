@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use contracts::Metric;
+use meter::KnownValues;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -18,7 +19,7 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 pub use messaging::tracing_enabled;
 
 pub use self::numbers::{Metrics, instruments};
-pub(crate) use self::numbers::{REQUEST_DURATION, REQUESTS, begin};
+pub(crate) use self::numbers::{REQUEST_DURATION, REQUESTS};
 
 /// The last spans may take this long to leave; a shutdown as a whole has 10 s.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
@@ -27,6 +28,8 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Telemetry {
     metrics: Metrics,
+    /// What the process tells by numbers.
+    definitions: Vec<Metric>,
     tracer_provider: Option<SdkTracerProvider>,
     _upkeep: AbortOnDropHandle<()>,
 }
@@ -71,11 +74,19 @@ impl Telemetry {
     /// Outside a tokio runtime.
     pub fn init(service: &'static str, own: &[Metric]) -> Result<Self, TelemetryError> {
         init_logs()?;
-        let all: Vec<Metric> = instruments().into_iter().chain(own.iter().copied()).collect();
-        let metrics = Metrics::install(service, &all)?;
+        let definitions: Vec<Metric> =
+            instruments().into_iter().chain(own.iter().copied()).collect();
+        let metrics = Metrics::install(&definitions)?;
+        numbers::tell_build(service);
         let tracer_provider = collector_is_named()?.then(|| init_traces(service)).transpose()?;
         let upkeep = AbortOnDropHandle::new(tokio::spawn(metrics.clone().upkeep()));
-        Ok(Self { metrics, tracer_provider, _upkeep: upkeep })
+        Ok(Self { metrics, definitions, tracer_provider, _upkeep: upkeep })
+    }
+
+    /// Sees to it that all series are there that can be foreseen, by what is known of the service's labels
+    /// and from the description of its API.
+    pub(crate) fn begin(&self, known: &KnownValues, api: &utoipa::openapi::OpenApi) {
+        numbers::begin(&self.definitions, known, api);
     }
 
     /// The metrics of this process.

@@ -11,6 +11,7 @@ use declarations::{fleet, variable};
 use stack::fleet::SERVICES;
 use testkit::http::Api;
 use testkit::{Sandbox, eventually, programs};
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use crate::test_fleet::{PATIENCE, TestFleet, shared};
@@ -93,6 +94,22 @@ impl Page {
     }
 }
 
+/// Prometheus' own tool has nothing to say against names, units and helps.
+async fn is_well_formed(who: &str, api: &Api) {
+    let page = api.get("/metrics").await.body;
+    let promtool = std::env::var_os("PROMTOOL").unwrap_or_else(|| "promtool".into());
+    let mut check = Command::new(promtool);
+    check.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut check = check.stderr(Stdio::piped()).spawn().expect("tools/prerequisites prometheus");
+    let mut stdin = check.stdin.take().unwrap();
+    stdin.write_all(page.as_bytes()).await.unwrap();
+    drop(stdin);
+    let output = check.wait_with_output().await.unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success() && said.is_empty(), "{who}: {said}");
+}
+
 fn listed(service: &str) -> Vec<DeclaredMetric> {
     let all = runtime::telemetry::instruments();
     let own = fleet().service(service).unwrap().metrics.iter().cloned();
@@ -122,6 +139,7 @@ async fn what_services_tell_is_what_is_listed_and_there_from_the_start() {
         let letters = page.value("farandole_dead_letters_total", &[("topic", &topic)]);
         assert!(letters.is_some(), "{service}");
         assert_eq!(page.value("farandole_ready", &[("part", "all")]), Some(1.0), "{service}");
+        is_well_formed(service, &fleet_of_all.api(service)).await;
         assert!(page.value("farandole_clock_offset_seconds", &[]).unwrap().abs() < 1.0);
     }
 }
@@ -246,6 +264,20 @@ async fn from_outside_it_is_seen_what_a_service_that_hangs_cannot_tell() {
     for metric in &listed {
         assert!(page.kinds.contains_key(&metric.name), "{} is not told", metric.name);
     }
+    is_well_formed("exporter", &exporter.api).await;
+    // The one order that was completed while the fleet was started is counted once, whatever else was.
+    let order = Page::of(&fleet_of_all.api("order")).await;
+    let counted = |name, labels: &[(&str, &str)]| order.value(name, labels).unwrap();
+    let completed = [("outcome", "completed")];
+    assert_eq!(counted("farandole_orders_total", &completed).to_bits(), 1_f64.to_bits());
+    let durations = counted("farandole_order_duration_seconds_count", &completed);
+    assert_eq!(durations.to_bits(), 1_f64.to_bits());
+    assert!(counted("farandole_order_confirmation_seconds_count", &[]) >= 1.0);
+    assert!(counted("farandole_orders_placed_total", &[]) >= 1.0);
+    let payment = Page::of(&fleet_of_all.api("payment")).await;
+    let charged = [("outcome", "charged")];
+    assert!(payment.value("farandole_payments_total", &charged).unwrap() >= 1.0);
+    assert!(payment.value("farandole_payments_minor_total", &charged).unwrap() >= 250.0);
     until("shipping is a member", "farandole_group_members", &of("shipping"), 1.0).await;
     until("nothing is violated", "farandole_audit_violations", &[], 0.0).await;
 

@@ -13,7 +13,7 @@ const KIND: Label = Label::new(
 );
 const LOOK: Label = Label::new("look", Values::These(&LOOKS));
 /// What is looked at, each for itself.
-pub const LOOKS: [&str; 6] = ["services", "groups", "letters", "orders", "audit", "dance"];
+pub const LOOKS: [&str; 5] = ["services", "letters", "orders", "audit", "dance"];
 
 /// See its help, as of all here.
 pub static ANSWERS: GaugeMetric<1> = GaugeMetric::new(

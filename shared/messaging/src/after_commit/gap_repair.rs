@@ -154,14 +154,14 @@ impl<I: Send + Sync + 'static> GapRepairer<I> {
     async fn settle(&self, Searched { number, found }: Searched) -> Result<(), Failure> {
         let mut session = self.database.session().await;
         let outcome = match &found {
-            None if is_older(&mut session, number.saga).await? => "older than the service",
+            None if is_older(&mut session, number.saga).await? => "older_than_the_service",
             None => "lost",
-            Some(found) if !found.consumed => "not ours",
+            Some(found) if !found.consumed => "not_ours",
             Some(found) => whereabouts(&mut session, found).await?,
         };
         match (outcome, &found) {
             ("lost" | "dead" | "waiting", _) => judge(&mut session, &number, outcome).await?,
-            ("not ours" | "seen" | "older than the service", _) => {
+            ("not_ours" | "seen" | "older_than_the_service", _) => {
                 let mut write = Write::default();
                 gaps::close(std::slice::from_ref(&number), &mut write)?;
                 write.run(&mut session).await?;
@@ -172,14 +172,14 @@ impl<I: Send + Sync + 'static> GapRepairer<I> {
             _ => {}
         }
         drop(session);
-        GAPS_SETTLED.of([&outcome.replace(' ', "_")]).increment(1);
+        GAPS_SETTLED.of([outcome]).increment(1);
         let Numbered { saga, source, sequence, .. } = &number;
         match outcome {
             "lost" => error!(
                 %saga, source, sequence,
                 "an event is missing for good: see farandole gaps"
             ),
-            "not ours" | "older than the service" => self.skipped.add(*saga, source, *sequence),
+            "not_ours" | "older_than_the_service" => self.skipped.add(*saga, source, *sequence),
             "repaired" => warn!(%saga, source, sequence, "a missed event is repaired"),
             _ => {}
         }

@@ -29,17 +29,9 @@ impl<S: Service> ConsumerLoop<S> {
         message: Message<'_, S::Input>,
         error: String,
     ) -> Result<(), Interrupted> {
-        let Message { saga, name, ref cause, .. } = message;
+        self.warn(&message, &error, "a message failed and is parked");
+        let Message { saga, name, .. } = message;
         self.unfinished -= 1;
-        warn!(
-            %saga,
-            r#type = name,
-            event_id = cause.causation_id,
-            correlation_id = cause.correlation_id,
-            consumer = self.processor.outbox.service(),
-            error,
-            "a message failed and is parked"
-        );
         match message.origin {
             Origin::Event { record, .. } => {
                 self.retry_or_bury(record.parked(saga).failed(&error)).await
@@ -56,6 +48,19 @@ impl<S: Service> ConsumerLoop<S> {
                 Ok(())
             }
         }
+    }
+
+    fn warn(&self, message: &Message<'_, S::Input>, error: &str, what: &'static str) {
+        let Message { saga, name, cause, .. } = message;
+        warn!(
+            %saga,
+            r#type = name,
+            event_id = cause.causation_id,
+            correlation_id = cause.correlation_id,
+            consumer = self.processor.outbox.service(),
+            error,
+            "{what}"
+        );
     }
 
     /// Has a call repeated after a while.
@@ -81,17 +86,9 @@ impl<S: Service> ConsumerLoop<S> {
         message: Message<'_, S::Input>,
         error: String,
     ) -> Result<(), Interrupted> {
-        let Message { saga, name, ref cause, .. } = message;
+        self.warn(&message, &error, "a message is postponed");
+        let Message { saga, .. } = message;
         self.unfinished -= 1;
-        warn!(
-            %saga,
-            r#type = name,
-            event_id = cause.causation_id,
-            correlation_id = cause.correlation_id,
-            consumer = self.processor.outbox.service(),
-            error,
-            "a message is postponed"
-        );
         match message.origin {
             Origin::Event { record, .. } => {
                 self.keep(&record.parked(saga), Fate::Retry(LOCKED_FOR)).await

@@ -294,6 +294,8 @@ pub(crate) fn resume(consumer: &StreamConsumer<Listener>) {
 
 #[cfg(test)]
 mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
     use super::*;
 
     /// What the client has for an offset that is not known.
@@ -308,6 +310,40 @@ mod tests {
         assert!((place.behind(now) - 5.0).abs() < 0.01);
         let place = Place { since: Some(now.as_millisecond() + 5_000), ..place };
         assert!(place.behind(now).abs() < f64::EPSILON, "clocks may differ");
+    }
+
+    struct Nobody;
+
+    impl Monitor for Nobody {
+        fn up(&self, _: &'static str) {}
+        fn down(&self, _: &'static str, _: &str) {}
+        fn beat(&self) {}
+    }
+
+    #[test]
+    fn the_lag_of_a_partition_that_goes_goes_with_it() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let page = recorder.handle();
+        let told = |line: &str| page.render().lines().any(|it| it == line);
+        let lag = |records| {
+            format!(
+                r#"farandole_consumer_lag_records{{topic="order.events",partition="2"}} {records}"#
+            )
+        };
+        metrics::with_local_recorder(&recorder, || {
+            let listener = Listener::new(Arc::new(Nobody), Arc::default());
+            let mut partitions = TopicPartitionList::new();
+            partitions.add_partition("order.events", 2);
+            listener.measure("order.events", 2, 7);
+            assert!(page.render().is_empty(), "it is not this instance's");
+            listener.assigned(&partitions);
+            listener.measure("order.events", 2, 7);
+            assert!(told(&lag(7)), "{}", page.render());
+            listener.revoked(&partitions);
+            assert!(told(&lag(0)), "{}", page.render());
+            listener.measure("order.events", 2, 7);
+            assert!(told(&lag(0)), "it is another's now");
+        });
     }
 
     #[test]

@@ -67,8 +67,11 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Collects from now on all that this process tells by numbers; `metrics` are their definitions.
-    pub(super) fn install(service: &'static str, metrics: &[Metric]) -> Result<Self, BuildError> {
+    /// Collects from now on, once per process, all that it tells by numbers; `metrics` are the definitions.
+    ///
+    /// # Errors
+    /// When called twice.
+    pub fn install(metrics: &[Metric]) -> Result<Self, BuildError> {
         let mut builder = PrometheusBuilder::new();
         for metric in metrics {
             if let Some(buckets) = metric.buckets {
@@ -80,21 +83,23 @@ impl Metrics {
         let process = metrics_process::Collector::default();
         process.describe();
         metrics.iter().for_each(describe);
-        BUILD_INFO.count([service, env!("CARGO_PKG_VERSION")], 1);
         Ok(Self { recorder, process })
     }
 
-    /// All metrics as they are now, those of the process (CPU, memory, open files) among them, and how
-    /// the service is.
+    /// All metrics of a service as they are now, and how it is.
     pub fn render(&self, health: &Health) -> String {
-        self.process.collect();
         let health = health.snapshot();
         READY.count([ALL], u64::from(health.ready));
         for (part, component) in &health.components {
             READY.count([part], u64::from(*component == Component::Ready));
         }
-        let text = self.recorder.render();
-        text.replacen(CPU_AS_GAUGE, CPU_AS_COUNTER, 1)
+        self.text()
+    }
+
+    /// All metrics as they are now, those of the process (CPU, memory, open files) among them.
+    pub fn text(&self) -> String {
+        self.process.collect();
+        self.recorder.render().replacen(CPU_AS_GAUGE, CPU_AS_COUNTER, 1)
     }
 
     pub(super) async fn upkeep(self) {
@@ -104,6 +109,11 @@ impl Metrics {
             self.recorder.run_upkeep();
         }
     }
+}
+
+/// Takes note of which program this is.
+pub(super) fn tell_build(service: &str) {
+    BUILD_INFO.count([service, env!("CARGO_PKG_VERSION")], 1);
 }
 
 fn describe(metric: &Metric) {
@@ -117,7 +127,7 @@ fn describe(metric: &Metric) {
 
 /// Sees to it that all series are there that can be foreseen: from the definitions, and, of requests, from
 /// the API's description.
-pub(crate) fn begin(metrics: &[Metric], known: &KnownValues, api: &utoipa::openapi::OpenApi) {
+pub(super) fn begin(metrics: &[Metric], known: &KnownValues, api: &utoipa::openapi::OpenApi) {
     for metric in metrics {
         meter::begin(metric, known);
     }

@@ -47,7 +47,7 @@ impl Prometheus {
             .unwrap_or_else(|error| {
                 panic!(
                     "{} cannot be run ({error}), and the alerts are tried with it: run \
-                     tools/prerequisites, install Prometheus, or set PROMETHEUS",
+                     tools/prerequisites prometheus, install Prometheus, or set PROMETHEUS",
                     program.display()
                 )
             });

@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use farandole_cli::ServiceUrls;
-use farandole_cli::instruments::{LOOK_DURATION, LOOK_SUCCESS};
+use farandole_cli::instruments::{LOOK_DURATION, LOOK_SUCCESS, instruments};
+use runtime::http::{HttpLimits, serve};
+use runtime::shutdown;
+use runtime::telemetry::Metrics;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
 use self::looks::{Fleet, Look};
 use crate::connections::Connections;
@@ -52,24 +54,21 @@ pub(crate) async fn run(
     connections: &Connections,
     databases: &Databases,
 ) -> anyhow::Result<ExitCode> {
-    let page = page::Page::install()?;
+    let metrics = Metrics::install(&instruments())?;
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("cannot listen on {} (--listen)", arguments.listen))?;
     remark(&format!("http://{}/metrics tells of the fleet", listener.local_addr()?));
     let fleet = Fleet { urls: &arguments.urls, connections, databases };
     let (often, audit) = (arguments.every, arguments.audit_every);
-    let (mut ended, mut interrupted) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = shutdown::signals()?;
     tokio::select! {
-        served = page.serve(listener) => served?,
+        () = serve(listener, page::page(metrics), stop, HttpLimits::default()) => {}
         () = keep_looking(&fleet, Look::Services, often) => {}
         () = keep_looking(&fleet, Look::Letters, often) => {}
         () = keep_looking(&fleet, Look::Orders, 4 * often) => {}
         () = keep_looking(&fleet, Look::Audit, audit), if !audit.is_zero() => {}
         () = keep_looking(&fleet, Look::Dance, audit), if !audit.is_zero() => {}
-        _ = ended.recv() => {}
-        _ = interrupted.recv() => {}
     }
     Ok(ExitCode::SUCCESS)
 }

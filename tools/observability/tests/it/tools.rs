@@ -24,7 +24,7 @@ fn run(program: &str, variable: &str, directory: &Path, arguments: &[&str]) -> O
     let ran = Command::new(&path).args(arguments).current_dir(directory).output();
     ran.unwrap_or_else(|error| {
         panic!(
-            "{} cannot be run ({error}), and the rules are tried with it: run tools/prerequisites, \
+            "{} cannot be run ({error}), and the rules are tried with it: run tools/prerequisites prometheus, \
              install the packages prometheus and prometheus-alertmanager, or set {variable}",
             path.display()
         )

@@ -90,7 +90,7 @@ pub(super) fn unknown(look: Look) {
         // Each of these is told for itself.
         Look::Services => {}
         Look::Letters => of_each(&[&LETTERS, &LETTERS_AGE]),
-        Look::Orders => tell_stuck(&Told::Unknown),
+        Look::Orders => tell_stuck(None),
         Look::Audit => VIOLATIONS.of([]).set(f64::NAN),
         Look::Dance => kinds().for_each(|kind| DIFFERENCES.of([&kind]).set(f64::NAN)),
     }
@@ -151,25 +151,16 @@ async fn letters(fleet: &Fleet<'_>) -> anyhow::Result<()> {
 async fn stuck(fleet: &Fleet<'_>) -> anyhow::Result<()> {
     let filter = Filter::Late { older_than: HANGS_AFTER, placed_within: PLACED_WITHIN };
     let stuck = orders::groups(filter, fleet.connections, fleet.databases).await?;
-    tell_stuck(&Told::Known(&stuck));
+    tell_stuck(Some(&stuck));
     if stuck.unknown.is_empty() { Ok(()) } else { bail!(stuck.unknown.join("; ")) }
 }
 
-/// What is told of orders that hang.
-enum Told<'a> {
-    Known(&'a Stuck),
-    Unknown,
-}
-
 /// The series of orders that hang, and of what is to be undone for them. All that there can be are told
-/// each time, so that none stays as it was.
-fn tell_stuck(told: &Told<'_>) {
+/// each time, so that none stays as it was; without `found` it is not known.
+fn tell_stuck(found: Option<&Stuck>) {
     let mut stuck: BTreeMap<(&str, String), f64> = BTreeMap::new();
     let mut open: BTreeMap<String, (f64, f64)> = BTreeMap::new();
-    let nothing = match told {
-        Told::Known(_) => 0.0,
-        Told::Unknown => f64::NAN,
-    };
+    let nothing = if found.is_some() { 0.0 } else { f64::NAN };
     for declared in fleet().services() {
         let events = declared.consumes.iter().map(|it| it.event.clone());
         let calls =
@@ -183,15 +174,13 @@ fn tell_stuck(told: &Told<'_>) {
             open.insert(undoing.event.clone(), (nothing, nothing));
         }
     }
-    if let Told::Known(found) = told {
-        for group in &found.groups {
-            #[expect(clippy::cast_precision_loss, reason = "orders are far below 2^52")]
-            let orders = group.orders as f64;
-            *stuck.entry((group.service, awaits(&group.awaits))).or_default() += orders;
-            if let Some(event) = undoing(fleet(), group.service, &group.awaits) {
-                let (sum, oldest) = open.entry(event).or_default();
-                (*sum, *oldest) = (*sum + orders, oldest.max(age_s(group.since)));
-            }
+    for group in found.iter().flat_map(|found| &found.groups) {
+        #[expect(clippy::cast_precision_loss, reason = "orders are far below 2^52")]
+        let orders = group.orders as f64;
+        *stuck.entry((group.service, awaits(&group.awaits))).or_default() += orders;
+        if let Some(event) = undoing(fleet(), group.service, &group.awaits) {
+            let (sum, oldest) = open.entry(event).or_default();
+            (*sum, *oldest) = (*sum + orders, oldest.max(age_s(group.since)));
         }
     }
     for ((service, awaits), orders) in stuck {
