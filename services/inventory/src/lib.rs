@@ -18,7 +18,7 @@ use crate::events::{Event, OrderId, reads};
 use crate::store::RESERVATIONS;
 
 /// The inventory service.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Inventory;
 
 impl Service for Inventory {
@@ -27,7 +27,6 @@ impl Service for Inventory {
     type Effect = NoEffect;
     type State = State;
     type Shared = Counters<Self, 3>;
-    type Gateway = NoGateway;
     const STATES: StateTable = RESERVATIONS;
 
     fn declaration() -> Declaration<Input> {
@@ -80,23 +79,13 @@ impl Service for Inventory {
         }
         Ok(decision)
     }
-
-    fn gateway(&self) -> &NoGateway {
-        &NoGateway
-    }
 }
 
 impl App for Inventory {
+    type Gateway = NoGateway;
     type Settings = NoSettings;
     type Api = Pool;
     const PORT: u16 = 8082;
     const MIGRATIONS: Migrator = sqlx::migrate!();
-
-    fn new(_: NoSettings) -> Self {
-        Self
-    }
-
-    fn routes() -> OpenApiRouter<Pool> {
-        http::routes()
-    }
+    const ROUTES: fn() -> OpenApiRouter<Pool> = http::routes;
 }

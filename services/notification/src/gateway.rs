@@ -86,15 +86,17 @@ impl messaging::Gateway<Effect, Input> for Gateway {
     }
 }
 
-impl Gateway {
-    pub(crate) fn new(settings: &Settings) -> Self {
+impl From<Settings> for Gateway {
+    fn from(settings: Settings) -> Self {
         let Settings { sim_mail_latency_ms, sim_mail_error_percent, mail_give_up_after_s } =
-            *settings;
+            settings;
         let mail_server =
             Simulation::new("the mail server", sim_mail_latency_ms, sim_mail_error_percent);
         Self { mail_server, give_up_after: Duration::from_secs(mail_give_up_after_s) }
     }
+}
 
+impl Gateway {
     /// Hands a mail over.
     pub(crate) async fn send(
         &self,
@@ -117,7 +119,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_same_key_has_the_same_answer_and_a_bad_address_is_refused() {
-        let gateway = Gateway::new(&Settings {
+        let gateway = Gateway::from(Settings {
             sim_mail_latency_ms: 0,
             sim_mail_error_percent: 0,
             mail_give_up_after_s: 0,

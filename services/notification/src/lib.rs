@@ -18,14 +18,11 @@ use crate::gateway::{Gateway, Settings};
 const NOTIFICATIONS: StateTable = StateTable::new("notifications");
 
 /// The notification service.
-#[derive(Debug)]
-pub struct Notification {
-    gateway: Gateway,
-}
+#[derive(Debug, Default)]
+pub struct Notification;
 
 impl StateService for Notification {
     type State = State;
-    type Gateway = Gateway;
     const STATES: StateTable = NOTIFICATIONS;
 
     fn declaration() -> Declaration<Input> {
@@ -65,13 +62,10 @@ impl StateService for Notification {
             )
         }
     }
-
-    fn gateway(&self) -> &Gateway {
-        &self.gateway
-    }
 }
 
 impl App for Notification {
+    type Gateway = Gateway;
     type Settings = Settings;
     type Api = Pool;
     const PORT: u16 = 8085;
@@ -79,12 +73,5 @@ impl App for Notification {
     const BATCH_LINGER_MS: u64 = 50;
     const BATCH_LINGER_MIN_MS: u64 = 50;
     const MIGRATIONS: Migrator = sqlx::migrate!();
-
-    fn new(settings: Settings) -> Self {
-        Self { gateway: Gateway::new(&settings) }
-    }
-
-    fn routes() -> OpenApiRouter<Pool> {
-        http::routes()
-    }
+    const ROUTES: fn() -> OpenApiRouter<Pool> = http::routes;
 }

@@ -42,7 +42,6 @@ impl Service for Order {
     type Effect = NoEffect;
     type State = State;
     type Shared = ();
-    type Gateway = NoGateway;
     const STATES: StateTable = store::ORDERS;
 
     fn declaration() -> Declaration<Input> {
@@ -109,10 +108,6 @@ impl Service for Order {
         Ok(state.decide(order, input))
     }
 
-    fn gateway(&self) -> &NoGateway {
-        &NoGateway
-    }
-
     fn undo() -> Option<Input> {
         Some(Input::Undone)
     }
@@ -124,16 +119,10 @@ impl Service for Order {
 }
 
 impl App for Order {
+    type Gateway = NoGateway;
     type Settings = Settings;
     type Api = http::Api;
     const PORT: u16 = 8081;
     const MIGRATIONS: Migrator = sqlx::migrate!();
-
-    fn new(_: Settings) -> Self {
-        Self::default()
-    }
-
-    fn routes() -> OpenApiRouter<http::Api> {
-        http::routes()
-    }
+    const ROUTES: fn() -> OpenApiRouter<http::Api> = http::routes;
 }

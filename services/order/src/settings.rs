@@ -1,3 +1,5 @@
+use messaging::NoGateway;
+
 /// The settings that only the order service has.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Orders")]
@@ -18,4 +20,11 @@ pub struct Settings {
     /// The header in which a trusted proxy names the client's address, such as x-forwarded-for.
     #[arg(long, env = "CLIENT_ADDRESS_HEADER", value_name = "NAME")]
     pub(crate) client_address_header: Option<axum::http::HeaderName>,
+}
+
+/// The order service calls nobody outside.
+impl From<Settings> for NoGateway {
+    fn from(_: Settings) -> Self {
+        Self
+    }
 }

@@ -81,14 +81,16 @@ impl messaging::Gateway<Effect, Input> for Gateway {
     }
 }
 
-impl Gateway {
-    pub(crate) fn new(settings: &Settings) -> Self {
-        let Settings { sim_payment_latency_ms, sim_payment_error_percent } = *settings;
+impl From<Settings> for Gateway {
+    fn from(settings: Settings) -> Self {
+        let Settings { sim_payment_latency_ms, sim_payment_error_percent } = settings;
         let provider =
             Simulation::new("the provider", sim_payment_latency_ms, sim_payment_error_percent);
         Self { provider }
     }
+}
 
+impl Gateway {
     /// Takes the money. Payment methods are named like Stripe's in its test mode, and a few more
     /// for trouble: `pm_sim_flaky` answers the third time, `pm_sim_down` never. As with Stripe,
     /// `pm_card_authenticationRequired` is declined unless the order came by phone or by mail (MOTO):
@@ -153,7 +155,7 @@ mod tests {
     use super::*;
 
     fn gateway() -> Gateway {
-        Gateway::new(&Settings { sim_payment_latency_ms: 0, sim_payment_error_percent: 0 })
+        Gateway::from(Settings { sim_payment_latency_ms: 0, sim_payment_error_percent: 0 })
     }
 
     #[tokio::test]

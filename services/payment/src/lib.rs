@@ -22,15 +22,13 @@ use crate::instruments::Ends;
 const PAYMENTS: StateTable = StateTable::new("payments");
 
 /// The payment service.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Payment {
-    gateway: Gateway,
     ends: Ends,
 }
 
 impl StateService for Payment {
     type State = State;
-    type Gateway = Gateway;
     const STATES: StateTable = PAYMENTS;
 
     fn declaration() -> Declaration<Input> {
@@ -78,26 +76,16 @@ impl StateService for Payment {
         }
     }
 
-    fn gateway(&self) -> &Gateway {
-        &self.gateway
-    }
-
     fn changed(&self, _: SagaKey, before: &State, now: &State) {
         self.ends.count(before, now);
     }
 }
 
 impl App for Payment {
+    type Gateway = Gateway;
     type Settings = Settings;
     type Api = Pool;
     const PORT: u16 = 8083;
     const MIGRATIONS: Migrator = sqlx::migrate!();
-
-    fn new(settings: Settings) -> Self {
-        Self { gateway: Gateway::new(&settings), ends: Ends::default() }
-    }
-
-    fn routes() -> OpenApiRouter<Pool> {
-        http::routes()
-    }
+    const ROUTES: fn() -> OpenApiRouter<Pool> = http::routes;
 }

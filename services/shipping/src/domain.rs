@@ -28,14 +28,7 @@ pub enum State {
     /// The carrier has been asked, and its answer is not known.
     Booking,
     /// The carrier has the shipment, for good.
-    Created {
-        /// The carrier's id of the shipment.
-        shipment_id: String,
-        /// The carrier's name.
-        carrier: String,
-        /// What the customer follows the parcel by.
-        tracking_number: String,
-    },
+    Created(Shipment),
     /// The carrier has refused, for good.
     Failed {
         /// Why.
@@ -43,6 +36,25 @@ pub enum State {
     },
     /// Cancelled before anything was booked: a void marker, so that late events book nothing.
     Void,
+}
+
+/// A shipment that the carrier has accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shipment {
+    /// The carrier's id of the shipment.
+    pub shipment_id: String,
+    /// The carrier's name.
+    pub carrier: String,
+    /// What the customer follows the parcel by.
+    pub tracking_number: String,
+}
+
+impl Shipment {
+    /// The fact that it is the shipment of this order.
+    pub fn is_created(self, order_id: OrderId) -> ShipmentCreated {
+        let Self { shipment_id, carrier, tracking_number } = self;
+        ShipmentCreated { order_id, shipment_id, carrier, tracking_number }
+    }
 }
 
 /// What may happen to a shipment.
@@ -55,14 +67,7 @@ pub enum Input {
     /// The order will not be fulfilled.
     OrderCancelled(reads::OrderCancelled),
     /// The carrier has accepted.
-    Booked {
-        /// The carrier's id of the shipment.
-        shipment_id: String,
-        /// The carrier's name.
-        carrier: String,
-        /// What the customer follows the parcel by.
-        tracking_number: String,
-    },
+    Booked(Shipment),
     /// The carrier has refused, for good.
     Refused {
         /// Why, such as `destination_not_served`.
@@ -112,14 +117,8 @@ impl StateMachine for State {
                 Input::OrderCancelled(_),
             ) => Decision::to(State::Void),
 
-            (State::Booking, Input::Booked { shipment_id, carrier, tracking_number }) => {
-                let created = ShipmentCreated {
-                    order_id,
-                    shipment_id: shipment_id.clone(),
-                    carrier: carrier.clone(),
-                    tracking_number: tracking_number.clone(),
-                };
-                Decision::to(State::Created { shipment_id, carrier, tracking_number }).emit(created)
+            (State::Booking, Input::Booked(shipment)) => {
+                Decision::to(State::Created(shipment.clone())).emit(shipment.is_created(order_id))
             }
             (State::Booking, Input::Refused { reason }) => {
                 Decision::to(State::Failed { reason: reason.clone() })

@@ -3,7 +3,7 @@ use messaging::{Call, CallError};
 use runtime::Simulation;
 use uuid::Uuid;
 
-use crate::domain::{Effect, Input};
+use crate::domain::{Effect, Input, Shipment};
 use crate::events::reads::Recipient;
 
 /// How the simulated carrier behaves.
@@ -20,15 +20,6 @@ pub struct Settings {
     sim_carrier_error_percent: u8,
 }
 
-/// How a booking ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Booking {
-    /// The carrier comes for the parcel.
-    Accepted { shipment_id: String, carrier: String, tracking_number: String },
-    /// It does not.
-    Refused { reason: String },
-}
-
 /// The carrier: a simulation of one that knows calls by an idempotency key. Here the answer
 /// follows from the key and the address alone, so that it is the same even after a crash of this
 /// process. It does not serve the country `XX`.
@@ -40,21 +31,16 @@ pub struct Gateway {
 impl messaging::Gateway<Effect, Input> for Gateway {
     async fn perform(&self, call: &Call<Effect>) -> Result<Input, CallError> {
         let Effect::Book { recipient } = &call.effect;
-        Ok(match self.book(&call.idempotency_key(), recipient).await? {
-            Booking::Accepted { shipment_id, carrier, tracking_number } => {
-                Input::Booked { shipment_id, carrier, tracking_number }
-            }
-            Booking::Refused { reason } => Input::Refused { reason },
-        })
+        self.book(&call.idempotency_key(), recipient).await
     }
 
     fn said(&self, _: &Effect, said: &Said) -> Result<Input, String> {
         match said.outcome.as_str() {
-            "booked" => Ok(Input::Booked {
+            "booked" => Ok(Input::Booked(Shipment {
                 shipment_id: said.detail("id")?,
                 carrier: said.detail("carrier")?,
                 tracking_number: said.detail("tracking-number")?,
-            }),
+            })),
             "refused" => Ok(Input::Refused { reason: said.detail("because")? }),
             _ => Err(said.is_none_of(
                 "booked --id SHIPMENT --carrier NAME --tracking-number NUMBER, \
@@ -64,26 +50,27 @@ impl messaging::Gateway<Effect, Input> for Gateway {
     }
 }
 
-impl Gateway {
-    pub(crate) fn new(settings: &Settings) -> Self {
-        let Settings { sim_carrier_latency_ms, sim_carrier_error_percent } = *settings;
+impl From<Settings> for Gateway {
+    fn from(settings: Settings) -> Self {
+        let Settings { sim_carrier_latency_ms, sim_carrier_error_percent } = settings;
         let carrier =
             Simulation::new("the carrier", sim_carrier_latency_ms, sim_carrier_error_percent);
         Self { carrier }
     }
+}
 
-    /// Books a shipment.
-    pub(crate) async fn book(&self, key: &str, to: &Recipient) -> Result<Booking, CallError> {
+impl Gateway {
+    async fn book(&self, key: &str, to: &Recipient) -> Result<Input, CallError> {
         self.carrier.answer().await?;
         if to.country == "XX" {
-            return Ok(Booking::Refused { reason: "destination_not_served".to_owned() });
+            return Ok(Input::Refused { reason: "destination_not_served".to_owned() });
         }
         let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, key.as_bytes()).simple().to_string();
-        Ok(Booking::Accepted {
+        Ok(Input::Booked(Shipment {
             shipment_id: format!("sh_{id}"),
             carrier: "Farandole Post".to_owned(),
             tracking_number: format!("FP{}", id[..12].to_uppercase()),
-        })
+        }))
     }
 }
 
@@ -94,7 +81,7 @@ mod tests {
     #[tokio::test]
     async fn the_same_key_has_the_same_answer_and_xx_is_refused() {
         let gateway =
-            Gateway::new(&Settings { sim_carrier_latency_ms: 0, sim_carrier_error_percent: 0 });
+            Gateway::from(Settings { sim_carrier_latency_ms: 0, sim_carrier_error_percent: 0 });
         let to = |country: &str| Recipient {
             name: "N".into(),
             street: "S".into(),
@@ -104,6 +91,6 @@ mod tests {
         };
         let first = gateway.book("k", &to("FR")).await.unwrap();
         assert_eq!(gateway.book("k", &to("FR")).await.unwrap(), first);
-        assert!(matches!(gateway.book("k", &to("XX")).await.unwrap(), Booking::Refused { .. }));
+        assert!(matches!(gateway.book("k", &to("XX")).await.unwrap(), Input::Refused { .. }));
     }
 }

@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::SHIPMENTS;
-use crate::domain::State as Shipment;
+use crate::domain::{Shipment, State as Stored};
 use crate::events::OrderId;
 
 #[derive(OpenApi)]
@@ -62,7 +62,7 @@ enum Status {
 }
 
 impl ShipmentBody {
-    fn new(order_id: Uuid, shipment: Shipment) -> Self {
+    fn new(order_id: Uuid, state: Stored) -> Self {
         let empty = |status| Self {
             order_id,
             status,
@@ -71,19 +71,19 @@ impl ShipmentBody {
             tracking_number: None,
             reason: None,
         };
-        match shipment {
-            Shipment::Unseen | Shipment::AwaitingOrder | Shipment::AwaitingConfirmation { .. } => {
+        match state {
+            Stored::Unseen | Stored::AwaitingOrder | Stored::AwaitingConfirmation { .. } => {
                 empty(Status::Awaiting)
             }
-            Shipment::Booking => empty(Status::Booking),
-            Shipment::Created { shipment_id, carrier, tracking_number } => Self {
+            Stored::Booking => empty(Status::Booking),
+            Stored::Created(Shipment { shipment_id, carrier, tracking_number }) => Self {
                 shipment_id: Some(shipment_id),
                 carrier: Some(carrier),
                 tracking_number: Some(tracking_number),
                 ..empty(Status::Created)
             },
-            Shipment::Failed { reason } => Self { reason: Some(reason), ..empty(Status::Failed) },
-            Shipment::Void => empty(Status::Void),
+            Stored::Failed { reason } => Self { reason: Some(reason), ..empty(Status::Failed) },
+            Stored::Void => empty(Status::Void),
         }
     }
 }

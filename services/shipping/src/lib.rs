@@ -18,14 +18,11 @@ use crate::gateway::{Gateway, Settings};
 const SHIPMENTS: StateTable = StateTable::new("shipments");
 
 /// The shipping service.
-#[derive(Debug)]
-pub struct Shipping {
-    gateway: Gateway,
-}
+#[derive(Debug, Default)]
+pub struct Shipping;
 
 impl StateService for Shipping {
     type State = State;
-    type Gateway = Gateway;
     const STATES: StateTable = SHIPMENTS;
 
     fn declaration() -> Declaration<Input> {
@@ -52,23 +49,13 @@ impl StateService for Shipping {
             ..Declaration::of("shipping", "books the parcel (a simulated carrier)", "logistics")
         }
     }
-
-    fn gateway(&self) -> &Gateway {
-        &self.gateway
-    }
 }
 
 impl App for Shipping {
+    type Gateway = Gateway;
     type Settings = Settings;
     type Api = Pool;
     const PORT: u16 = 8084;
     const MIGRATIONS: Migrator = sqlx::migrate!();
-
-    fn new(settings: Settings) -> Self {
-        Self { gateway: Gateway::new(&settings) }
-    }
-
-    fn routes() -> OpenApiRouter<Pool> {
-        http::routes()
-    }
+    const ROUTES: fn() -> OpenApiRouter<Pool> = http::routes;
 }

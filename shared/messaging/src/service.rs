@@ -1,7 +1,6 @@
 use contracts::{Declaration, Event};
 use kernel::{Decision, Effect, SagaKey, StateMachine};
 
-use crate::call::Gateway;
 use crate::failure::Failure;
 use crate::tables::state_table::StateTable;
 use crate::tables::statement::{Found, Read, Write};
@@ -28,8 +27,6 @@ pub trait Service: Send + Sync + 'static {
     /// What an input may touch beside its saga's state, such as [`Counters`](crate::Counters); `()` if
     /// nothing.
     type Shared: Shared<Self::Input>;
-    /// Who makes the calls; [`NoGateway`](crate::NoGateway) if there are none.
-    type Gateway: Gateway<Self::Effect, Self::Input>;
 
     /// Where the states are kept.
     const STATES: StateTable;
@@ -46,9 +43,6 @@ pub trait Service: Send + Sync + 'static {
         input: &Self::Input,
         shared: &mut Self::Shared,
     ) -> Result<DecisionOf<Self>, Failure>;
-
-    /// Who makes the calls.
-    fn gateway(&self) -> &Self::Gateway;
 
     /// Whether nobody waits for this call any more, for its saga has ended meanwhile; its outcome
     /// is still to be known, but others go first.
@@ -76,17 +70,12 @@ pub trait Service: Send + Sync + 'static {
 pub trait StateService: Send + Sync + 'static {
     /// Where a saga is, and what it does there.
     type State: State + StateMachine<Input: Send + Sync + 'static, Event: Event>;
-    /// Who makes the calls; [`NoGateway`](crate::NoGateway) if there are none.
-    type Gateway: Gateway<<Self::State as StateMachine>::Effect, <Self::State as StateMachine>::Input>;
 
     /// Where the states are kept.
     const STATES: StateTable;
 
     /// What the service consumes, emits and compensates.
     fn declaration() -> Declaration<<Self::State as StateMachine>::Input>;
-
-    /// Who makes the calls.
-    fn gateway(&self) -> &Self::Gateway;
 
     /// See [`Service::changed`].
     fn changed(&self, saga: SagaKey, before: &Self::State, now: &Self::State) {
@@ -100,7 +89,6 @@ impl<M: StateService> Service for M {
     type Effect = <M::State as StateMachine>::Effect;
     type State = M::State;
     type Shared = ();
-    type Gateway = M::Gateway;
 
     const STATES: StateTable = M::STATES;
 
@@ -116,10 +104,6 @@ impl<M: StateService> Service for M {
         (): &mut (),
     ) -> Result<DecisionOf<Self>, Failure> {
         Ok(state.decide(saga, input))
-    }
-
-    fn gateway(&self) -> &Self::Gateway {
-        M::gateway(self)
     }
 
     fn is_abandoned(&self, state: &Self::State, effect: &Self::Effect) -> bool {

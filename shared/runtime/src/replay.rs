@@ -96,7 +96,6 @@ fn windows(from: &[(String, i32, i64)], to: &[(String, i32, i64)]) -> anyhow::Re
 /// failed.
 pub(crate) async fn replay<A: App>(
     settings: &Settings,
-    own: &A::Settings,
     arguments: &ReplayArguments,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -110,8 +109,8 @@ pub(crate) async fn replay<A: App>(
         bar.set_message(counts(replayed));
     };
     let (database, messaging) = (settings.database(), settings.messaging());
-    let service = A::new(own.clone());
-    let replayed = replay.run(service, &database, messaging, Arc::new(Waits), stop, show).await;
+    let replayed =
+        replay.run(A::default(), &database, messaging, Arc::new(Waits), stop, show).await;
     bar.finish_and_clear();
     let replayed = replayed.context("the replay did not come to its end")?;
     report(&replayed);

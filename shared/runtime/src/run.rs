@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use messaging::{Database, Engine, Handle, Monitor, Pool, Purpose, Service, StartError};
+use messaging::{Database, Engine, Gateway, Handle, Monitor, Pool, Purpose, Service, StartError};
 use sqlx::migrate::Migrator;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -33,9 +33,12 @@ const PARTS: [&str; 6] = ["postgres", "schema registry", "kafka", "processing", 
 const API: &str = "api";
 
 /// A service as a program: what [`run`] needs to know beside what the loop does.
-pub trait App: Service + Sized {
-    /// The settings that only this service has; [`NoSettings`](crate::NoSettings) if none.
-    type Settings: Args + Clone + Send + Sync;
+pub trait App: Service + Default {
+    /// Who makes the calls to the outside; [`NoGateway`](messaging::NoGateway) if there are none.
+    type Gateway: Gateway<Self::Effect, Self::Input>;
+    /// The settings that only this service has, of which its gateway is made;
+    /// [`NoSettings`](crate::NoSettings) if none.
+    type Settings: Args + Clone + Send + Sync + Into<Self::Gateway>;
     /// What requests are answered with: the state of the routes. Often a [`Pool`] is enough. What
     /// else runs beside the loop is started where it is made.
     type Api: From<AppContext<Self>> + Clone + Send + Sync + 'static;
@@ -49,12 +52,8 @@ pub trait App: Service + Sized {
     const BATCH_LINGER_MIN_MS: u64 = 0;
     /// The service's tables: `sqlx::migrate!()`.
     const MIGRATIONS: Migrator;
-
-    /// Makes the service.
-    fn new(settings: Self::Settings) -> Self;
-
     /// The routes of its API, with their description.
-    fn routes() -> OpenApiRouter<Self::Api>;
+    const ROUTES: fn() -> OpenApiRouter<Self::Api>;
 }
 
 /// What a service's API is built from.
@@ -122,7 +121,7 @@ pub fn run<A: App>(declaration: &str) -> ExitCode {
             Command::Migrate => migrate::<A>(&cli.shared).await,
             Command::Replay(arguments) => {
                 let stop = shutdown::signals()?;
-                replay::<A>(&cli.shared, &cli.own, &arguments, stop).await
+                replay::<A>(&cli.shared, &arguments, stop).await
             }
             Command::Health => {
                 let http = &cli.shared.http;
@@ -187,7 +186,7 @@ async fn serve_until_stopped<A: App>(
     let telemetry = Telemetry::init(declaration.service, &declaration.metrics)?;
     let instance = instance(settings.kafka_group_instance_id.as_deref());
     let declaration = DeclarationPage::new(&declaration, text, instance)?;
-    let openapi = A::routes().into_openapi();
+    let openapi = (A::ROUTES)().into_openapi();
     telemetry.begin(&declaration.known_values(&settings.messaging().topics), &openapi);
     let stop = shutdown::signals()?;
     let health = Health::new(PARTS);
@@ -224,11 +223,11 @@ async fn run_service<A: App>(
         return Ok(());
     }
     let database = settings.database();
-    let service = Arc::new(A::new(own.clone()));
+    let (service, gateway) = (Arc::new(A::default()), Arc::new(own.clone().into()));
     let monitor = Arc::new(Reporting { health: health.clone(), circuits: Mutex::default() });
-    let started =
-        Engine::start(service.clone(), &database, settings.messaging(), monitor, stop.clone());
-    let (handle, engine) = match started.await {
+    let (to, stopped) = (settings.messaging(), stop.clone());
+    let started = Engine::start(service.clone(), gateway, &database, to, monitor, stopped).await;
+    let (handle, engine) = match started {
         Ok(started) => started,
         Err(StartError::Stopped) => return Ok(()),
         Err(error) => return Err(error.into()),
@@ -238,7 +237,7 @@ async fn run_service<A: App>(
     let pool = database.pool(Purpose::new("requests").limited_to(REQUEST_LIMIT), requests);
     let context =
         AppContext { service, settings: own, database, pool, handle, shutdown: stop.clone() };
-    let (routes, _) = A::routes().split_for_parts();
+    let (routes, _) = (A::ROUTES)().split_for_parts();
     slot.install(routes.with_state(context.into()));
     health.set_ready(API);
     engine.run().await.map_err(anyhow::Error::msg)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::builder::RangedU64ValueParser;
 use contracts::Topics;
 use kafka::{RegistrySettings, Secret, parse_brokers};
-use messaging::{Database, RetryPolicy};
+use messaging::{Database, NoGateway, RetryPolicy};
 
 use self::retry_by_type::{RetryByType, retry_by_type};
 use crate::http::{AllowedHosts, HttpLimits};
@@ -62,6 +62,12 @@ pub struct Settings {
 #[derive(Debug, Clone, Copy, clap::Args)]
 #[group(skip)]
 pub struct NoSettings {}
+
+impl From<NoSettings> for NoGateway {
+    fn from(_: NoSettings) -> Self {
+        Self
+    }
+}
 
 /// Where and how to serve HTTP.
 #[derive(Debug, Clone, clap::Args)]

@@ -12,6 +12,7 @@ use kernel::Decision;
 use messaging::DecisionOf;
 use runtime::App;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::schemas::{newest, root};
@@ -27,12 +28,21 @@ const SITUATIONS_MAX: usize = 200_000;
 ///
 /// [`check`](Self::check) finds out of each status what the service must have read and emitted by then,
 /// and which calls it waits for; holds that against what it declares; and against
-/// `services/<name>/declaration.json`, from which the tools know the service.
+/// `services/<name>/declaration.json`, from which the tools know the service. On the way, whatever is
+/// stored is read back, no call is made twice, and what is personal shows in no log.
 #[must_use = "end with check()"]
 pub struct Conformance<S: App> {
     starts: Vec<(S::State, Vec<S::Event>)>,
     inputs: Vec<(Cause, S::Input)>,
     personal: Vec<&'static str>,
+    for_good: Vec<&'static str>,
+    outcomes: Vec<Outcomes>,
+}
+
+/// What may have been said once these events, and no others, were read.
+struct Outcomes {
+    read: BTreeSet<&'static str>,
+    said: Vec<BTreeSet<String>>,
 }
 
 /// Where an input comes from.
@@ -53,7 +63,11 @@ struct Situation {
     state: String,
     read: BTreeSet<&'static str>,
     said: BTreeSet<String>,
+    /// Of what was said, what was said more than once.
+    said_again: BTreeSet<String>,
     calls: BTreeSet<&'static str>,
+    /// Calls that were intended, open or not.
+    called: BTreeSet<&'static str>,
 }
 
 impl<S: App> Default for Conformance<S> {
@@ -66,7 +80,13 @@ impl<S: App> Conformance<S> {
     /// Of a saga that the service has never heard of.
     pub fn new() -> Self {
         let starts = vec![(S::State::default(), Vec::new())];
-        Self { starts, inputs: Vec::new(), personal: Vec::new() }
+        Self {
+            starts,
+            inputs: Vec::new(),
+            personal: Vec::new(),
+            for_good: Vec::new(),
+            outcomes: Vec::new(),
+        }
     }
 
     /// The saga may also begin here, with these events.
@@ -93,9 +113,25 @@ impl<S: App> Conformance<S> {
         self
     }
 
-    /// The samples hold these, which are personal data: what is logged must not.
+    /// The samples hold these, which are personal data: what is logged must not, and neither must what is
+    /// stored once a status is [for good](Self::for_good).
     pub fn personal(mut self, words: &[&'static str]) -> Self {
         self.personal.extend(words);
+        self
+    }
+
+    /// Nothing that happens in these statuses changes anything: no state, no event, no call.
+    pub fn for_good(mut self, statuses: &[&'static str]) -> Self {
+        self.for_good.extend(statuses);
+        self
+    }
+
+    /// Once these events were read and no others, in whatever order and however often, and no call is
+    /// open, the service has said one of these sets of events, each event once. `&[]` is nothing.
+    pub fn says(mut self, read: &[&'static str], said: &[&[&str]]) -> Self {
+        let of = |said: &&[&str]| said.iter().map(|event| (*event).to_owned()).collect();
+        let read = read.iter().copied().collect();
+        self.outcomes.push(Outcomes { read, said: said.iter().map(of).collect() });
         self
     }
 
@@ -110,27 +146,60 @@ impl<S: App> Conformance<S> {
         let mut found = Exploration::new(&declaration, &S::State::default());
         let mut open = VecDeque::new();
         for (state, events) in &self.starts {
-            let said = events.iter().map(|event| found.fact(event)).collect();
-            let (read, calls) = (BTreeSet::new(), BTreeSet::new());
-            let situation = Situation { state: stored(state), read, said, calls };
+            let situation = Situation {
+                state: stored(state),
+                read: BTreeSet::new(),
+                said: events.iter().map(|event| found.fact(event)).collect(),
+                said_again: BTreeSet::new(),
+                calls: BTreeSet::new(),
+                called: BTreeSet::new(),
+            };
             if found.meets(&situation) {
                 open.push_back((situation, state.clone()));
             }
         }
         while let Some((at, state)) = open.pop_front() {
             self.assert_discreet(&state);
+            assert!(read_back::<S::State>(&state) == state, "is not read back: {}", at.state);
+            let is_for_good = self.is_for_good(&found.status(&at.state), &at.state);
             for (cause, input) in &self.inputs {
                 let Some(decision) = decide(&state, input) else { continue };
-                decision.effects.iter().for_each(|effect| self.assert_discreet(effect));
+                for effect in &decision.effects {
+                    self.assert_discreet(effect);
+                    let back = stored(&read_back::<S::Effect>(effect));
+                    assert_eq!(back, stored(effect), "a call is read back as another");
+                }
                 let next = found.step(&at, *cause, &decision);
+                let changes = next.state != at.state
+                    || !decision.events.is_empty()
+                    || !decision.effects.is_empty();
+                assert!(
+                    !(is_for_good && changes),
+                    "{} is said to be for good, and {input:?} changes something: then it is {}",
+                    at.state,
+                    next.state
+                );
                 if found.meets(&next) {
                     open.push_back((next, decision.state));
                 }
             }
         }
+        self.outcomes.iter().for_each(|expected| found.assert_outcomes(expected));
         found.assert_declared(&declaration);
         let declared = found.declared::<S>(&declaration);
         compare(&declared);
+    }
+
+    /// Whether nothing may change this state any more, which then holds nothing personal.
+    fn is_for_good(&self, status: &str, state: &str) -> bool {
+        let is_for_good = self.for_good.contains(&status);
+        for word in self.personal.iter().filter(|_| is_for_good) {
+            assert!(
+                !state.contains(word),
+                "{status} is for good, and still holds {word:?}: {state}"
+            );
+        }
+        is_for_good
     }
 
     fn assert_discreet(&self, logged: &impl Debug) {
@@ -146,6 +215,13 @@ impl<S: App> Conformance<S> {
 
 fn stored(state: &impl Serialize) -> String {
     serde_json::to_string(state).unwrap()
+}
+
+/// What the database gives back of it.
+fn read_back<T: Serialize + DeserializeOwned>(it: &T) -> T {
+    let stored = stored(it);
+    serde_json::from_str(&stored)
+        .unwrap_or_else(|error| panic!("cannot be read back: {error}: {stored}"))
 }
 
 /// What is found on the way.
@@ -239,13 +315,18 @@ impl Exploration {
                 at.state
             );
             self.led.extend(by.into_iter().map(|by| (by, event_type.to_owned())));
-            next.said.insert(self.fact(event));
+            let fact = self.fact(event);
+            if !next.said.insert(fact.clone()) {
+                next.said_again.insert(fact);
+            }
         }
         for effect in &decision.effects {
             let step = effect.step();
+            let is_new = next.called.insert(step);
             assert!(
-                next.calls.insert(step),
-                "{step} is called for twice: {cause:?} in {}",
+                next.calls.insert(step) && (is_new || cause == Cause::Command),
+                "{step} is called for twice: {cause:?} in {}. The saga and the step are the key by which \
+                 a call that comes again is known: give the second a step of its own",
                 at.state
             );
         }
@@ -258,6 +339,24 @@ impl Exploration {
     fn status(&self, state: &str) -> String {
         let state: Value = serde_json::from_str(state).unwrap();
         status_of(&state, self.paths)
+    }
+
+    /// Holds what was found against what may be said.
+    fn assert_outcomes(&self, expected: &Outcomes) {
+        let at_rest = |it: &&Situation| it.read == expected.read && it.calls.is_empty();
+        let mut found = self.situations.iter().filter(at_rest).peekable();
+        assert!(found.peek().is_some(), "no order of these samples reads {:?}", expected.read);
+        let mut ever = BTreeSet::new();
+        for Situation { state, read, said, said_again, .. } in found {
+            assert!(
+                expected.said.contains(said) && said_again.is_empty(),
+                "after {read:?} it may be {state} with {said:?} said, of which more than once: \
+                 {said_again:?}"
+            );
+            ever.insert(said);
+        }
+        let never = expected.said.iter().find(|said| !ever.contains(said));
+        assert!(never.is_none(), "after {:?}, {never:?} is never what was said", expected.read);
     }
 
     /// Holds what is declared against what was found.
@@ -331,7 +430,7 @@ impl Exploration {
             about: (*about).to_owned(),
             owner: (*owner).to_owned(),
             port: S::PORT,
-            paths: S::routes().into_openapi().paths.paths.into_keys().collect(),
+            paths: (S::ROUTES)().into_openapi().paths.paths.into_keys().collect(),
             table: S::STATES.name().to_owned(),
             status: owned(status),
             consumes: consumes

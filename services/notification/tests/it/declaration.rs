@@ -11,7 +11,7 @@ fn what_it_does_is_what_it_declares() {
         .reads("OrderConfirmed", CONFIRMED)
         .reads("OrderCompleted", COMPLETED)
         .reads("OrderCancelled", CANCELLED)
-        .personal(&["ada@"]);
+        .personal(&["Ada", "ada@"]);
     for (step, outcome) in [
         ("mail-confirmed", Confirmed),
         ("mail-completed", Completed),

@@ -1,4 +1,4 @@
-use kernel::{Decision, Effect as _};
+use kernel::Decision;
 use notification::domain::Address::{self, Forgotten, Unseen};
 use notification::domain::Message::{self, Overtaken, Sending, Waiting};
 use notification::domain::{Effect, State};
@@ -140,33 +140,4 @@ fn what_is_not_in_this_table_is_absorbed() {
     ]
     .map(|(given, when, then)| (given.clone(), when, then));
     assert_machine(&states, &inputs, &transitions, decide_messages);
-}
-
-#[test]
-fn each_call_is_a_step_of_its_own() {
-    let steps = [Confirmed, Completed, Cancelled].map(|outcome| mail(outcome).step());
-    assert_eq!(steps, ["mail-confirmed", "mail-completed", "mail-cancelled"]);
-}
-
-#[test]
-fn what_is_stored_is_read_back() {
-    for state in [
-        state(Unseen, [(Confirmed, Waiting)]),
-        state(known(), [(Confirmed, is_sent()), (Completed, Sending)]),
-        state(Forgotten, [(Cancelled, has_failed())]),
-        state(known(), [(Confirmed, Overtaken), (Cancelled, Sending)]),
-    ] {
-        let stored = serde_json::to_string(&state).unwrap();
-        assert_eq!(serde_json::from_str::<State>(&stored).unwrap(), state);
-    }
-    let stored = serde_json::to_string(&mail(Completed)).unwrap();
-    assert_eq!(serde_json::from_str::<Effect>(&stored).unwrap(), mail(Completed));
-}
-
-#[test]
-fn personal_data_does_not_show_in_logs() {
-    let again = retried(Confirmed);
-    let shown = format!("{:?} {:?} {:?} {again:?}", placed(), state(known(), []), mail(Confirmed));
-    assert_eq!(shown.matches("Recipient { .. }").count(), 4, "{shown}");
-    assert!(!shown.contains("Ada") && !shown.contains("ada@"), "{shown}");
 }

@@ -1,4 +1,4 @@
-use kernel::{Decision, Effect as _};
+use kernel::Decision;
 use payment::domain::State::{self, AwaitingOrder, Unseen, Void};
 use payment::domain::{Effect, Input};
 use testkit::machine::assert_machine;
@@ -97,21 +97,4 @@ fn what_is_not_in_this_table_is_absorbed() {
         (refunding(),           refunded(),     be(paid_back()).emit(told_refunded())),
     ];
     assert_machine(&states(), &inputs, &transitions, decide_payment);
-}
-
-#[test]
-fn each_call_is_a_step_of_its_own() {
-    assert_eq!([charge().step(), refund().step()], ["charge", "refund"]);
-}
-
-#[test]
-fn what_is_stored_is_read_back() {
-    for state in states() {
-        let stored = serde_json::to_string(&state).unwrap();
-        assert_eq!(serde_json::from_str::<State>(&stored).unwrap(), state);
-    }
-    for effect in [charge(), refund()] {
-        let stored = serde_json::to_string(&effect).unwrap();
-        assert_eq!(serde_json::from_str::<Effect>(&stored).unwrap(), effect);
-    }
 }

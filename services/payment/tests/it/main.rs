@@ -4,7 +4,6 @@
 
 mod declaration;
 mod domain;
-mod properties;
 mod schemas;
 
 use kernel::{Decision, Money, StateMachine as _};

@@ -12,5 +12,9 @@ fn what_it_does_is_what_it_declares() {
         .outcome("book", booked())
         .outcome("book", refused())
         .personal(&["Ada", "London"])
+        .for_good(&["created", "failed", "void"])
+        .says(&["OrderPlaced", "OrderConfirmed"], &[&["ShipmentCreated"], &["ShipmentFailed"]])
+        // Nothing is shipped for an order that was cancelled before it was confirmed.
+        .says(&["OrderPlaced", "OrderCancelled"], &[&[]])
         .check(|state, input| Some(decide_shipment(state, input)));
 }

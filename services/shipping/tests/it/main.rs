@@ -4,13 +4,12 @@
 
 mod declaration;
 mod domain;
-mod properties;
 mod schemas;
 
 use kernel::{Decision, StateMachine as _};
-use shipping::domain::{Effect, Input, State};
+use shipping::domain::{Effect, Input, Shipment, State};
 use shipping::events::reads::{self, Recipient};
-use shipping::events::{Event, OrderId, ShipmentCreated, ShipmentFailed};
+use shipping::events::{Event, OrderId, ShipmentFailed};
 
 const ORDER: OrderId = OrderId(uuid::Uuid::from_u128(1));
 
@@ -31,12 +30,16 @@ fn placed() -> Input {
     Input::OrderPlaced(reads::OrderPlaced { recipient: recipient() })
 }
 
-fn booked() -> Input {
-    Input::Booked {
+fn shipment() -> Shipment {
+    Shipment {
         shipment_id: "sh_1".into(),
         carrier: "Tortoise".into(),
         tracking_number: "T-1".into(),
     }
+}
+
+fn booked() -> Input {
+    Input::Booked(shipment())
 }
 
 fn refused() -> Input {
@@ -44,12 +47,7 @@ fn refused() -> Input {
 }
 
 fn told_created() -> Event {
-    Event::ShipmentCreated(ShipmentCreated {
-        order_id: ORDER,
-        shipment_id: "sh_1".into(),
-        carrier: "Tortoise".into(),
-        tracking_number: "T-1".into(),
-    })
+    Event::ShipmentCreated(shipment().is_created(ORDER))
 }
 
 fn told_failed() -> Event {

@@ -18,7 +18,7 @@ use tracing::{debug, error, warn};
 
 use super::dispatcher::{Dispatcher, Lane};
 use crate::again::backoff;
-use crate::call::{Call, CallError, Gateway as _};
+use crate::call::{Call, CallError, Gateway};
 use crate::database::Session;
 use crate::failure::panic_text;
 use crate::instruments::{CIRCUIT_STATE, EFFECT_COMPLETION, EFFECT_DURATION, EFFECTS};
@@ -118,9 +118,10 @@ struct Ended<F> {
 }
 
 /// Makes the calls.
-pub(crate) struct EffectsWorker<S: Service> {
+pub(crate) struct EffectsWorker<S: Service, G> {
     effects: Arc<Effects<S::Effect>>,
     service: Arc<S>,
+    gateway: Arc<G>,
     session: Session,
     outbox: Outbox,
     timeout: Duration,
@@ -146,10 +147,10 @@ pub(crate) struct EffectsWorker<S: Service> {
     next_deferral: Option<Instant>,
 }
 
-impl<S: Service> EffectsWorker<S> {
+impl<S: Service, G: Gateway<S::Effect, S::Input>> EffectsWorker<S, G> {
     pub(crate) fn new(
         effects: Arc<Effects<S::Effect>>,
-        service: Arc<S>,
+        (service, gateway): (Arc<S>, Arc<G>),
         session: Session,
         outbox: Outbox,
         settings: &LoopSettings,
@@ -160,6 +161,7 @@ impl<S: Service> EffectsWorker<S> {
         Self {
             effects,
             service,
+            gateway,
             session,
             outbox,
             timeout: settings.effect_timeout,
@@ -222,7 +224,7 @@ impl<S: Service> EffectsWorker<S> {
         }
         let lane = self.dispatcher.lane(Lane {
             step: call.effect.step(),
-            destination: self.service.gateway().destination(&call).into_owned(),
+            destination: self.gateway.destination(&call).into_owned(),
             abandoned,
         });
         let tried_before = call.attempts > 0;
@@ -276,12 +278,12 @@ impl<S: Service> EffectsWorker<S> {
         };
         call.age += since.elapsed();
         self.lanes_of_made.insert(id, (lane, rounds));
-        let (service, outcomes, limit) =
-            (self.service.clone(), self.outcomes.clone(), self.timeout);
+        let (gateway, outcomes, limit) =
+            (self.gateway.clone(), self.outcomes.clone(), self.timeout);
         self.making.spawn(async move {
             crash::point("after-intent");
             let began = Instant::now();
-            let answer = attempt(&*service, &call, limit).await;
+            let answer = attempt(&*gateway, &call, limit).await;
             let answered = answer.is_ok();
             if answered {
                 let all_tries = call.age + began.elapsed();
@@ -289,12 +291,11 @@ impl<S: Service> EffectsWorker<S> {
             }
             let (outcome, error) = match answer {
                 Ok(input) => (Ok(input), String::new()),
-                Err(error) => (give_up(&*service, &call).ok_or(error.clone()), error.0),
+                Err(error) => (give_up(&*gateway, &call).ok_or(error.clone()), error.0),
             };
             let error = match outcome {
                 Ok(input) => {
-                    let given_up =
-                        if service.gateway().gives_up(&input) { kept(&call, error) } else { None };
+                    let given_up = if gateway.gives_up(&input) { kept(&call, error) } else { None };
                     let origin = Origin::Effect { intent: id, given_up };
                     let (saga, cause, name) = (call.saga, call.cause.clone(), call.effect.step());
                     // Fails only at shutdown; the intent is in the table, and the call repeated
@@ -470,17 +471,16 @@ impl<S: Service> EffectsWorker<S> {
 }
 
 /// Tries a call once. A panic is a call without a known outcome.
-async fn attempt<S: Service>(
-    service: &S,
-    call: &Call<S::Effect>,
+async fn attempt<F: Effect, I>(
+    gateway: &impl Gateway<F, I>,
+    call: &Call<F>,
     limit: Duration,
-) -> Result<S::Input, CallError> {
+) -> Result<I, CallError> {
     let step = call.effect.step();
     let started = Instant::now();
     let span = trace::client(step, call.saga, &call.cause);
     // Called inside: a gateway may panic before there is a future to be polled.
-    let performing =
-        AssertUnwindSafe(async { service.gateway().perform(call).await }).catch_unwind();
+    let performing = AssertUnwindSafe(async { gateway.perform(call).await }).catch_unwind();
     let result = match tokio::time::timeout(limit, performing).await {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => Err(CallError(format!("the gateway: {}", panic_text(panic.as_ref())))),
@@ -494,11 +494,10 @@ async fn attempt<S: Service>(
     result
 }
 
-/// What the service makes of it that a call has failed once more. One that panics goes on trying.
-fn give_up<S: Service>(service: &S, call: &Call<S::Effect>) -> Option<S::Input> {
+/// What the gateway makes of it that a call has failed once more. One that panics goes on trying.
+fn give_up<F: Effect, I>(gateway: &impl Gateway<F, I>, call: &Call<F>) -> Option<I> {
     let failed = Call { attempts: call.attempts + 1, ..call.clone() };
-    std::panic::catch_unwind(AssertUnwindSafe(|| service.gateway().give_up(&failed)))
-        .unwrap_or_default()
+    std::panic::catch_unwind(AssertUnwindSafe(|| gateway.give_up(&failed))).unwrap_or_default()
 }
 
 /// What is kept of a call that is given up.

@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use super::effects::Effects;
 use super::housekeeping::Housekeeping;
-use crate::call::Gateway as _;
+use crate::call::Gateway;
 use crate::cause::Cause;
 use crate::failure::{Failure, panic_text};
 use crate::instruments::{OPERATIONS, OPERATIONS_READABLE};
@@ -47,8 +47,8 @@ const OPEN_MAX: usize = 1_000;
 const ROUNDS: u32 = 10;
 
 /// Follows the log.
-pub(crate) struct OperationsFollower<S: Service> {
-    pub(crate) service: Arc<S>,
+pub(crate) struct OperationsFollower<S: Service, G> {
+    pub(crate) gateway: Arc<G>,
     pub(crate) database: Housekeeping,
     pub(crate) outbox: Outbox,
     pub(crate) effects: Arc<Effects<S::Effect>>,
@@ -116,7 +116,7 @@ impl Fate {
     }
 }
 
-impl<S: Service> OperationsFollower<S> {
+impl<S: Service, G: Gateway<S::Effect, S::Input>> OperationsFollower<S, G> {
     /// Works until `shutdown`.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         while let Some(trouble) = shutdown.run_until_cancelled(self.follow()).await {
@@ -321,10 +321,10 @@ impl<S: Service> OperationsFollower<S> {
     ) -> Result<S::Input, String> {
         let input = || match (kind, said) {
             (Kind::Retry, _) => {
-                let again = self.service.gateway().again(effect);
+                let again = self.gateway.again(effect);
                 again.ok_or_else(|| "a call of this kind cannot be made again".to_owned())
             }
-            (_, Some(said)) => self.service.gateway().said(effect, said),
+            (_, Some(said)) => self.gateway.said(effect, said),
             (_, None) => Err("it does not say what has become of the call".to_owned()),
         };
         catch_unwind(AssertUnwindSafe(input))

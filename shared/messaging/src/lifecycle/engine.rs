@@ -18,6 +18,7 @@ use crate::after_commit::housekeeping::Housekeeping;
 use crate::after_commit::operations::OperationsFollower;
 use crate::after_commit::relay::{Outlet, Relay, RelayWorker};
 use crate::after_commit::{locks, outputs};
+use crate::call::Gateway;
 use crate::database::{Database, Purpose};
 use crate::failure::Failure;
 use crate::handle::{Handle, Inputs};
@@ -53,10 +54,11 @@ pub struct Engine<S: Service> {
 }
 
 impl<S: Service> Engine<S> {
-    /// Connects everything. Waits for Postgres, the registry and Kafka as long as they are away,
+    /// Connects everything; `gateway` makes the calls that the service decides on. Waits for Postgres, the registry and Kafka as long as they are away,
     /// telling the monitor why; fails when they are there but don't have what is needed.
-    pub async fn start(
+    pub async fn start<G: Gateway<S::Effect, S::Input>>(
         service: Arc<S>,
+        gateway: Arc<G>,
         database: &Database,
         settings: LoopSettings,
         monitor: Arc<dyn Monitor>,
@@ -125,6 +127,7 @@ impl<S: Service> Engine<S> {
             life: life.clone().drop_guard(),
         };
         engine.start_tasks(&handle, database, producer, sign.keep(life, tell_of(monitor)));
+        engine.start_calls(&handle, database, gateway);
         Ok((handle, engine))
     }
 
@@ -167,27 +170,6 @@ impl<S: Service> Engine<S> {
             shutdown.clone(),
         );
         self.tasks.spawn("the watch over outputs", outputs);
-        let effects = EffectsWorker::new(
-            turning.effects.clone(),
-            turning.processor.service.clone(),
-            database.session(Purpose::new("effects")),
-            handle.outbox.clone(),
-            settings,
-            turning.monitor.clone(),
-            handle.locals.clone(),
-        );
-        self.tasks.spawn("the calls to the outside", effects.run(shutdown.clone()));
-        let operations = OperationsFollower {
-            service: turning.processor.service.clone(),
-            database: housekeeping.clone(),
-            outbox: handle.outbox.clone(),
-            effects: turning.effects.clone(),
-            locals: handle.locals.clone(),
-            brokers: settings.kafka_brokers.clone(),
-            topic: topics.operations(),
-            monitor: turning.monitor.clone(),
-        };
-        self.tasks.spawn("the follower of decisions", operations.run(shutdown.clone()));
         let mover = DeadLetterMover {
             database: housekeeping.clone(),
             producer,
@@ -218,6 +200,38 @@ impl<S: Service> Engine<S> {
         self.tasks.spawn("the watch over locks", locks);
         let upkeep = upkeep(housekeeping, settings.inbox_retention, shutdown.clone());
         self.tasks.spawn("the upkeep of the inbox", upkeep);
+    }
+
+    /// Starts what makes calls to the outside, and what follows operators' decisions about them.
+    fn start_calls<G: Gateway<S::Effect, S::Input>>(
+        &self,
+        handle: &Handle<S>,
+        database: &Database,
+        gateway: Arc<G>,
+    ) {
+        let turning = &self.consumer_loop;
+        let (settings, shutdown) = (&turning.settings, &turning.shutdown);
+        let effects = EffectsWorker::new(
+            turning.effects.clone(),
+            (turning.processor.service.clone(), gateway.clone()),
+            database.session(Purpose::new("effects")),
+            handle.outbox.clone(),
+            settings,
+            turning.monitor.clone(),
+            handle.locals.clone(),
+        );
+        self.tasks.spawn("the calls to the outside", effects.run(shutdown.clone()));
+        let operations = OperationsFollower::<S, G> {
+            gateway,
+            database: self.housekeeping.clone(),
+            outbox: handle.outbox.clone(),
+            effects: turning.effects.clone(),
+            locals: handle.locals.clone(),
+            brokers: settings.kafka_brokers.clone(),
+            topic: settings.topics.operations(),
+            monitor: turning.monitor.clone(),
+        };
+        self.tasks.spawn("the follower of decisions", operations.run(shutdown.clone()));
     }
 
     /// Runs until shutdown: finishes the batch, flushes the relay, leaves the group. Fails when

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use contracts::Declaration;
 use kafka::{AdminError, Bounds, Producer, Throttle, Window, scan, windows};
-use kernel::{Effect, SagaKey, error_chain};
+use kernel::{SagaKey, error_chain};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use super::start::{Start, StartError, sources};
 use crate::after_commit::relay::{Outlet, Relay, RelayWorker};
 use crate::again::{self, CONFLICTS_MAX};
-use crate::call::{Call, CallError, Gateway};
 use crate::database::{Database, Purpose};
 use crate::failure::Failure;
 use crate::record::message::{LogRecord, Message, Origin};
@@ -413,7 +412,6 @@ impl<S: Service> Service for Careful<S> {
     type Effect = S::Effect;
     type State = S::State;
     type Shared = S::Shared;
-    type Gateway = Withheld;
 
     const STATES: StateTable = S::STATES;
 
@@ -434,18 +432,5 @@ impl<S: Service> Service for Careful<S> {
         } else {
             Err(Failure::Poison(WITHHELD.to_owned()))
         }
-    }
-
-    fn gateway(&self) -> &Withheld {
-        &Withheld
-    }
-}
-
-/// A replay makes no calls: those that it intends are the running service's to make.
-struct Withheld;
-
-impl<F: Effect, I: Send> Gateway<F, I> for Withheld {
-    async fn perform(&self, _: &Call<F>) -> Result<I, CallError> {
-        Err(CallError("a replay makes no calls".to_owned()))
     }
 }

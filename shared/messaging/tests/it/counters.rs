@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use farandole_messaging::{LoopSettings, RetryPolicy};
+use farandole_messaging::{LoopSettings, NoGateway, RetryPolicy};
 use sqlx::AssertSqlSafe;
 use sqlx::types::Json;
 
@@ -21,7 +21,8 @@ async fn set(stage: Stage) -> Stage {
 
 async fn start_with(stage: &Stage, settings: LoopSettings) -> Instance<Shop> {
     let reports = Arc::<Reports>::default();
-    Instance::of(Shop, &stage.database, settings, reports).await.unwrap()
+    let (shop, nobody) = (Arc::new(Shop), Arc::new(NoGateway));
+    Instance::of(shop, nobody, &stage.database, settings, reports).await.unwrap()
 }
 
 async fn start(stage: &Stage) -> Instance<Shop> {

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use farandole_messaging::{Database, Engine, Handle, LoopSettings, Monitor, Service, StartError};
+use farandole_messaging::{
+    Database, Engine, Gateway, Handle, LoopSettings, Monitor, Service, StartError,
+};
 use serde::{Deserialize, Serialize};
 use testkit::eventually;
 use tokio::io::AsyncWriteExt as _;
@@ -159,8 +161,8 @@ impl Instance {
         settings: LoopSettings,
         reports: Arc<Reports>,
     ) -> Result<Self, StartError> {
-        let service = Tally { gateway, refusing: AtomicBool::new(true) };
-        Self::of(service, database, settings, reports).await
+        let service = Arc::new(Tally { gateway, refusing: AtomicBool::new(true) });
+        Self::of(service.clone(), service, database, settings, reports).await
     }
 
     /// From now on the service decides on what it has refused.
@@ -171,18 +173,19 @@ impl Instance {
 
 impl<S: Service> Instance<S> {
     /// Of any service.
-    pub(crate) async fn of(
-        service: S,
+    pub(crate) async fn of<G: Gateway<S::Effect, S::Input>>(
+        service: Arc<S>,
+        gateway: Arc<G>,
         database: &str,
         settings: LoopSettings,
         reports: Arc<Reports>,
     ) -> Result<Self, StartError> {
-        let service = Arc::new(service);
         let shutdown = CancellationToken::new();
         let database = Database::new(database).unwrap();
-        let (handle, engine) =
-            Engine::start(service.clone(), &database, settings, reports.clone(), shutdown.clone())
-                .await?;
+        let (monitor, stop) = (reports.clone(), shutdown.clone());
+        let started =
+            Engine::start(service.clone(), gateway, &database, settings, monitor, stop).await;
+        let (handle, engine) = started?;
         let running = tokio::spawn(engine.run());
         Ok(Self { service, handle, reports, shutdown, running })
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use contracts::{Consumes, Declaration, Emits, Encoder};
 use farandole_messaging::{
-    CounterTable, Counters, DecisionOf, Failure, NoGateway, Service, SharedCounters, StateTable,
+    CounterTable, Counters, DecisionOf, Failure, Service, SharedCounters, StateTable,
 };
 use kernel::{Decision, NoEffect, SagaKey};
 use serde::{Deserialize, Serialize};
@@ -143,7 +143,6 @@ impl Service for Shop {
     type Effect = NoEffect;
     type State = State;
     type Shared = ((Counters<Shelves, 2>, Counters<Points, 1>), Counters<Sums, 4>);
-    type Gateway = NoGateway;
 
     const STATES: StateTable = StateTable::new("tallies");
 
@@ -190,9 +189,5 @@ impl Service for Shop {
             }
         }
         Ok(Decision::to(state).emit(Event::Counted { number }))
-    }
-
-    fn gateway(&self) -> &NoGateway {
-        &NoGateway
     }
 }

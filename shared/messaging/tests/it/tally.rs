@@ -129,7 +129,6 @@ impl Service for Tally {
     type Effect = Ask;
     type State = State;
     type Shared = ();
-    type Gateway = Self;
 
     const STATES: StateTable = StateTable::new("tallies");
 
@@ -184,10 +183,6 @@ impl Service for Tally {
                 Ok(decision.emit(Event::Answered { answer: answer.clone() }))
             }
         }
-    }
-
-    fn gateway(&self) -> &Self {
-        self
     }
 
     fn undo() -> Option<Input> {

@@ -280,7 +280,7 @@ pub(crate) fn shipping(mutant: Option<Mutant>) -> Machine<shipping::domain::Stat
 }
 
 fn shipping_input(stimulus: Stimulus) -> Option<shipping::domain::Input> {
-    use shipping::domain::Input;
+    use shipping::domain::{Input, Shipment};
     use shipping::events::reads;
 
     Some(match stimulus {
@@ -289,11 +289,11 @@ fn shipping_input(stimulus: Stimulus) -> Option<shipping::domain::Input> {
         }
         Stimulus::Fact(Fact::OrderConfirmed) => Input::OrderConfirmed(reads::OrderConfirmed {}),
         Stimulus::Fact(Fact::OrderCancelled) => Input::OrderCancelled(reads::OrderCancelled {}),
-        Stimulus::Outcome(Call::Book, Answer::Yes) => Input::Booked {
+        Stimulus::Outcome(Call::Book, Answer::Yes) => Input::Booked(Shipment {
             shipment_id: "sh_1".to_owned(),
             carrier: "sim".to_owned(),
             tracking_number: "1".to_owned(),
-        },
+        }),
         Stimulus::Outcome(Call::Book, Answer::No) => {
             Input::Refused { reason: "destination_not_served".to_owned() }
         }
