@@ -80,10 +80,12 @@ pub(crate) async fn run(command: Command, connections: &Connections) -> anyhow::
     } else {
         create_topics(&admin, topics, &shape).await?
     };
-    if !check {
+    let found = if check {
+        quotas.find(connections).await
+    } else {
         quotas.set(connections).await?;
-    }
-    let found = quotas.find(connections).await;
+        quotas.find_set(connections).await
+    };
     let good =
         |report: &TopicReport| matches!(report, TopicReport::Created | TopicReport::AsPlanned);
     let all_good = reports.iter().all(|(_, report)| good(report)) && found.as_asked;

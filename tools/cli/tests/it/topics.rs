@@ -3,7 +3,7 @@ use std::time::Duration;
 use declarations::SERVICES;
 use farandole_cli::{TopicShape, check_topics, create_topics};
 use kafka::{Admin, Topic, TopicReport};
-use testkit::{Sandbox, eventually};
+use testkit::Sandbox;
 
 use crate::run;
 
@@ -70,19 +70,15 @@ async fn quotas_are_shown_asked_about_noted_and_removed() {
     run(&sandbox, &check).await.exits(0);
     let set = [&low[..], &["--yes", "--by", "ada", "--reason", "a flood"]].concat();
     // The broker hears of it a little later than the controller says that it is done.
-    run(&sandbox, &set).await;
-    let group = sandbox.topics.group("payment");
-    let until = async |words: &[&str], code: i32| {
-        eventually("the broker has heard of it", Duration::from_secs(30), async || {
-            let seen = run(&sandbox, words).await;
-            (seen.status.code() == Some(code)).then_some(seen)
-        })
-        .await
-    };
-    until(&check, 1).await.says(&group).says("2000 bytes/s").says("--producer-byte-rate none");
-    until(&[&check[..], &["--producer-byte-rate", "2000"]].concat(), 0).await;
+    run(&sandbox, &set).await.exits(0).says("2000 bytes/s");
+    let found = run(&sandbox, &check).await.exits(1);
+    found
+        .says(&sandbox.topics.group("payment"))
+        .says("2000 bytes/s")
+        .says("--producer-byte-rate none");
+    run(&sandbox, &[&check[..], &["--producer-byte-rate", "2000"]].concat()).await.exits(0);
     run(&sandbox, &["topics", "create", "--producer-byte-rate", "none"]).await.exits(0);
-    until(&check, 0).await;
+    run(&sandbox, &check).await.exits(0);
     let log = run(&sandbox, &["dlq", "log"]).await.exits(0);
     log.says("set quotas")
         .says("ada")

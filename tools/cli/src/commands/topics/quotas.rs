@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use farandole_cli::clients;
 use kafka::{ClientQuota, Limit, Publisher, Quota, quotas, set_quotas};
 use serde_json::{Value, json};
@@ -10,6 +12,10 @@ use crate::table::table;
 /// A limit below this is asked about, in bytes a second: a single order takes some 5,000 bytes, so
 /// that 2,000 stop a fleet of any size.
 const LOW: u32 = 1_000_000;
+/// How long the brokers may take to hear of quotas.
+const HEARD_WITHIN: Duration = Duration::from_secs(5);
+/// Between two looks at that.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How fast the services may be.
 #[derive(Debug, clap::Args)]
@@ -117,6 +123,24 @@ impl Arguments {
             .iter()
             .all(|one| is(producer, one.producer_bytes) && is(consumer, one.consumer_bytes));
         Found { quotas, as_asked }
+    }
+
+    /// The quotas there are once the brokers have heard of what was set, which is a little later than the
+    /// controller says that it is done.
+    pub(super) async fn find_set(&self, connections: &Connections) -> Found {
+        let Quota { producer, consumer } = self.quota();
+        let sets = [producer, consumer].iter().any(|limit| matches!(limit, Limit::Set(_)));
+        let clients = clients(&connections.topic_prefix);
+        let until = Instant::now() + HEARD_WITHIN;
+        loop {
+            let found = self.find(connections).await;
+            let has = |client| found.quotas.iter().any(|it| it.client.as_ref() == Some(client));
+            let is_heard = found.as_asked && (!sets || clients.iter().all(has));
+            if is_heard || Instant::now() >= until {
+                return found;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
 
