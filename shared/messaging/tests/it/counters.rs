@@ -7,12 +7,13 @@ use std::sync::Arc;
 use farandole_messaging::{LoopSettings, NoGateway, RetryPolicy};
 use sqlx::AssertSqlSafe;
 use sqlx::types::Json;
+use testkit::StatementLog;
 
 use crate::instance::{Instance, Reports};
 use crate::letter::{Letter, new_orders};
-use crate::once::StatementLog;
 use crate::shop::{Deed, Shop, State, TABLES, letter, summed};
 use crate::stage::Stage;
+use crate::tally::TALLY;
 
 async fn set(stage: Stage) -> Stage {
     stage.execute(TABLES).await;
@@ -223,7 +224,7 @@ async fn what_is_taken_before_it_is_there_is_taken_later() {
 #[tokio::test]
 async fn the_statements_of_a_batch_do_not_depend_on_how_many_keys_there_are() {
     let stage = set(Stage::set_narrow().await).await;
-    let log = StatementLog::begin(&stage).await;
+    let log = StatementLog::begin(&stage.sandbox, TALLY).await;
     let mut sent = 0;
     for count in [1, 200] {
         let keys: Vec<String> = (0..count).map(|number| format!("{count}-{number}")).collect();

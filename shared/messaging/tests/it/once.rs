@@ -1,14 +1,10 @@
 //! What is read twice happens once, what is not for the service does not happen at all, and a
 //! batch is one transaction whatever its size.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
-
 use contracts::TARGET_GROUP;
 use contracts::headers::TYPE;
 use farandole_messaging::LoopSettings;
-use tokio::sync::{Mutex, MutexGuard};
+use testkit::StatementLog;
 
 use crate::letter::{Letter, new_orders, rounds};
 use crate::stage::Stage;
@@ -81,7 +77,7 @@ async fn a_record_for_another_group_or_of_an_unknown_type_is_skipped() {
 #[tokio::test]
 async fn the_statements_of_a_batch_do_not_depend_on_its_size() {
     let stage = Stage::set_narrow().await;
-    let log = StatementLog::begin(&stage).await;
+    let log = StatementLog::begin(&stage.sandbox, TALLY).await;
     let mut sent = 0;
     for sagas in [new_orders(1), new_orders(200)] {
         let round = |number| -> Vec<Letter> {
@@ -103,7 +99,7 @@ async fn the_statements_of_a_batch_do_not_depend_on_its_size() {
         instance.stop().await;
     }
     let batches = log.batches();
-    let sizes: Vec<usize> = batches.iter().map(|batch| batch.ids).collect();
+    let sizes: Vec<usize> = batches.iter().map(|batch| batch.events).collect();
     assert_eq!(sizes, [1, 1, 1, 200, 200, 200], "as they were sent, each in one transaction");
     let statements: Vec<_> = batches.iter().map(|batch| &batch.statements).collect();
     for (at, count) in [2, 1, 2].into_iter().enumerate() {
@@ -111,76 +107,4 @@ async fn the_statements_of_a_batch_do_not_depend_on_its_size() {
         assert_eq!(statements[at].len(), count, "{:?}", statements[at]);
         assert!(statements[at].iter().all(|one| !one.starts_with("BEGIN")), "it is one by itself");
     }
-}
-
-const DASHES_IN_A_UUID: usize = 4;
-
-/// What the server writes down of the statements that reach a stage's database. One at a time: it does
-/// not write down which database that was.
-pub(crate) struct StatementLog {
-    path: PathBuf,
-    begin: usize,
-    _only_one: MutexGuard<'static, ()>,
-}
-
-impl StatementLog {
-    /// Of the sessions that begin from now on.
-    pub(crate) async fn begin(stage: &Stage) -> Self {
-        static ONLY_ONE: Mutex<()> = Mutex::const_new(());
-        let only_one = ONLY_ONE.lock().await;
-        let name = format!("{}{TALLY}", stage.sandbox.prefix);
-        stage.execute(&format!("ALTER DATABASE \"{name}\" SET log_statement = 'all'")).await;
-        let path = stage.sandbox.stack.directory.join("postgres.log");
-        let begin = fs::metadata(&path).unwrap().len().try_into().unwrap();
-        Self { path, begin, _only_one: only_one }
-    }
-
-    /// The batches that brought in events.
-    pub(crate) fn batches(&self) -> Vec<Batch> {
-        let log = fs::read(&self.path).unwrap();
-        let text = String::from_utf8_lossy(&log[self.begin..]);
-        batches(&text).into_iter().filter(|batch| batch.ids > 0).collect()
-    }
-}
-
-/// What the loop's connection did for a batch: up to the statement that writes, and with it.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    pub(crate) statements: Vec<String>,
-    /// How many ids were given to the inbox.
-    ids: usize,
-}
-
-/// Reads Postgres's log: `… [process] LOG:  execute s1: SELECT …`, with more lines that begin with a
-/// tab, and the parameters as DETAIL.
-fn batches(log: &str) -> Vec<Batch> {
-    let mut open: BTreeMap<&str, Batch> = BTreeMap::new();
-    let mut done = Vec::new();
-    let mut last = "";
-    for line in log.lines() {
-        if line.starts_with('\t') {
-            if let Some(statement) = open.get_mut(last).and_then(|it| it.statements.last_mut()) {
-                statement.push_str(line);
-            }
-            continue;
-        }
-        let Some((process, text)) = line.split_once("] ") else { continue };
-        last = process.rsplit('[').next().unwrap();
-        let batch = open.entry(last).or_default();
-        if let Some((_, sql)) = text.strip_prefix("LOG:  ").and_then(|text| text.split_once(": ")) {
-            batch.statements.push(sql.to_owned());
-        } else if let Some((_, parameters)) = text.split_once("arameters: $1 = ") {
-            // Looking for what is due goes on all the time.
-            batch.statements.retain(|sql| !sql.starts_with("SELECT topic, "));
-            let Some(statement) = batch.statements.last() else { continue };
-            if statement.starts_with("WITH part0 AS (INSERT INTO inbox ") {
-                let ids = parameters.split(", $2 = ").next().unwrap();
-                batch.ids = ids.matches('-').count() / DASHES_IN_A_UUID;
-            }
-            if statement.starts_with("WITH part0 AS ") {
-                done.extend(open.remove(last));
-            }
-        }
-    }
-    done
 }
