@@ -18,6 +18,7 @@ mod rest;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use choreography::Service;
 use contracts::Topics;
 use jiff::SignedDuration;
 use kafka::{Admin, Registry};
@@ -32,7 +33,6 @@ use self::log::{Before, Log, Scribe};
 pub use self::options::AuditOptions;
 use self::report::Name;
 pub use self::report::{AuditReport, Check};
-use crate::choreography::Service;
 
 /// Where a fleet is.
 #[derive(Clone)]

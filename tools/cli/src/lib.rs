@@ -4,7 +4,6 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod audit;
-mod choreography;
 pub mod database;
 pub mod decisions;
 pub mod gaps;

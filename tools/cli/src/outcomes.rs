@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use choreography::{Fact, Facts, Service, number, rule};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
-use crate::choreography::{Fact, Facts, Service, number, rule};
 use crate::database::ask;
 use crate::state::statuses;
 use crate::stuck::{Databases, States, Wanted, elsewhere};

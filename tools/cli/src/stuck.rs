@@ -8,7 +8,7 @@ mod about;
 mod advice;
 mod databases;
 mod letters;
-mod moves;
+
 mod order;
 mod said;
 mod states;
@@ -18,14 +18,14 @@ mod work;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use uuid::Uuid;
-
 pub use about::{About, Placed, about};
+use choreography::fate;
+pub use choreography::{Awaited, Move, States, moves};
 pub use databases::Databases;
 pub use letters::{Letters, read as read_letters};
-pub use moves::{Awaited, Move, States, moves};
 pub use order::{Group, Orphan, Stuck, StuckOrder};
 pub use said::{Found, Said, letters_of, placed_after, said_by};
+use uuid::Uuid;
 pub use work::{DeadLetter, Parked, PendingCall, Work};
 
 use self::states::Order;
@@ -106,7 +106,7 @@ fn describe(
     }
     let others = services_of_fleet().filter_map(|service| take(service, id));
     services.extend(others.filter(Work::is_open));
-    let (status, cancel_reason) = moves::fate(states.fate());
+    let (status, cancel_reason) = fate(states.fate());
     StuckOrder { order_id: id, status, cancel_reason, placed_at, since, services }
 }
 

@@ -111,6 +111,11 @@ impl<S: Clone + PartialEq> Machine<S> {
         &self.states[usize::from(id)]
     }
 
+    /// All states, by their numbers.
+    pub(crate) fn states(&self) -> &[S] {
+        &self.states
+    }
+
     /// What the inputs do.
     pub(crate) fn table(&self) -> &Table {
         &self.table

@@ -24,6 +24,8 @@
 //! closed. For the latter: no machine ever goes back to a state it has left, but by an operator; no delivery that comes again changes anything; so no step can be taken twice, every
 //! run ends, and where nothing is left that will happen by itself all orders have ended, who has
 //! paid has the parcel or the money back, and nothing is reserved, waited for, under way or untold.
+//! Of each order in each world, those whose move it is by its statuses alone (`farandole orders stuck`) are
+//! just those who have something to do that changes anything.
 //! Each way to end is reached, and each guard ([`Mutant`]) is missed when it is removed.
 //!
 //! **How it stays small.** Decisions are pure, so each is asked for once and written into a table;
@@ -47,6 +49,7 @@ mod mutant;
 pub mod properties;
 mod services;
 mod vocabulary;
+mod whose;
 mod world;
 
 pub use bounds::Bounds;
@@ -54,4 +57,5 @@ pub use model::Fleet;
 pub use mutant::Mutant;
 pub use services::reads;
 pub use vocabulary::{Answer, Call, Fact, Service};
+pub use whose::Judge;
 pub use world::{Action, World};

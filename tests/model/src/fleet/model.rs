@@ -1,5 +1,6 @@
 use std::fmt;
 
+use choreography::moves;
 use stateright::{Model, Property};
 
 use super::bounds::Bounds;
@@ -8,6 +9,7 @@ use super::mutant::Mutant;
 use super::properties;
 use super::services::{self, Inventory};
 use super::vocabulary::{Answer, Call, Fact, Service, Set, Stimulus};
+use super::whose::{Judge, Statuses, Whose, bit};
 use super::world::{Action, Order, Record, World};
 use crate::Telling;
 
@@ -21,29 +23,41 @@ pub struct Fleet {
     pub(crate) payment: Machine<payment::domain::State>,
     pub(crate) shipping: Machine<shipping::domain::State>,
     pub(crate) notification: Machine<notification::domain::State>,
+    whose: Whose,
 }
 
 impl Fleet {
     /// The fleet as it is.
     pub fn new(bounds: Bounds) -> Self {
-        Self::build(bounds, None)
+        Self::build(bounds, None, moves)
+    }
+
+    /// The fleet as it is, with another judge of whose move it is.
+    pub fn judged_by(bounds: Bounds, judge: Judge) -> Self {
+        Self::build(bounds, None, judge)
     }
 
     /// The fleet without one of its guards.
     pub fn without_guard(bounds: Bounds, mutant: Mutant) -> Self {
-        Self::build(bounds, Some(mutant))
+        Self::build(bounds, Some(mutant), moves)
     }
 
-    fn build(bounds: Bounds, mutant: Option<Mutant>) -> Self {
-        Self {
-            bounds,
-            mutant,
-            order: services::order(mutant),
-            inventory: services::inventory(bounds.orders, bounds.pieces, mutant),
-            payment: services::payment(mutant),
-            shipping: services::shipping(mutant),
-            notification: services::notification(mutant),
-        }
+    fn build(bounds: Bounds, mutant: Option<Mutant>, judge: Judge) -> Self {
+        let order = services::order(mutant);
+        let inventory = services::inventory(bounds.orders, bounds.pieces, mutant);
+        let payment = services::payment(mutant);
+        let shipping = services::shipping(mutant);
+        let notification = services::notification(mutant);
+        let reservations = inventory.states().iter().flat_map(|state| &state.reservations);
+        let statuses = [
+            Statuses::of(Service::Order, order.states()),
+            Statuses::of(Service::Inventory, reservations),
+            Statuses::of(Service::Payment, payment.states()),
+            Statuses::of(Service::Shipping, shipping.states()),
+            Statuses::of(Service::Notification, notification.states()),
+        ];
+        let whose = Whose::new(judge, statuses);
+        Self { bounds, mutant, order, inventory, payment, shipping, notification, whose }
     }
 
     /// The services that take part.
@@ -107,6 +121,29 @@ impl Fleet {
             }
             _ => false,
         })
+    }
+
+    /// Whether those whose move it is by the statuses of an order are just those for whom something is
+    /// there to be done that changes anything: an event to be read for the first time, or a call.
+    pub(crate) fn names_whose_move_it_is(&self, world: &World, order: usize) -> bool {
+        let Order { row, payment, shipping, notification, .. } = &world.orders[order];
+        let reservation = usize::from(world.inventory) * self.bounds.orders + order;
+        let [row, payment, shipping, notification] =
+            [row, payment, shipping, notification].map(|state| usize::from(*state));
+        let named = self.whose.named([row, reservation, payment, shipping, notification]);
+        let takes_part = self.services().iter().fold(0, |all, service| all | bit(*service));
+        let mut enabled = 0;
+        for &service in self.services() {
+            let Order { log, inbox, intents, .. } = &world.orders[order];
+            let changes = |fact: Fact| {
+                !inbox[service as usize].contains(fact)
+                    && self.step(world, order, service, Stimulus::Fact(fact)).is_some()
+            };
+            if log.iter().any(changes) || intents.iter().any(|call| call.service() == service) {
+                enabled |= bit(service);
+            }
+        }
+        named & takes_part == enabled
     }
 
     fn next(&self, world: &World) -> Vec<Action> {

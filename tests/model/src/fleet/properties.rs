@@ -31,6 +31,10 @@ pub const ONE_EFFECT: &str = "I7: what was delivered changes nothing when it com
 /// run ends, and how: no step can be taken twice.
 pub const ENDS_AT_REST: &str = "where nothing more happens by itself, the books are closed";
 
+/// What the tools say of an order, by its statuses alone.
+pub const WHOSE_MOVE: &str =
+    "whose move it is: just those who have something to do that changes anything";
+
 /// Everything that is checked within these bounds.
 pub(crate) fn all(bounds: Bounds) -> Vec<Property<Fleet>> {
     let mut properties = vec![
@@ -51,6 +55,9 @@ pub(crate) fn all(bounds: Bounds) -> Vec<Property<Fleet>> {
         Property::always(ONE_EFFECT, |fleet, world| !fleet.has_more_for_again(world)),
         Property::always(ENDS_AT_REST, |fleet, world| {
             !fleet.is_still(world) || fleet.is_at_rest(world)
+        }),
+        Property::always(WHOSE_MOVE, |fleet: &Fleet, world: &World| {
+            (0..world.orders.len()).all(|order| fleet.names_whose_move_it_is(world, order))
         }),
     ];
     properties.extend(ways_to_end());

@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
 
+use choreography::{Awaited, Move, moves};
 use farandole_model::Report;
-use farandole_model::fleet::{Bounds, Fleet, Mutant};
+use farandole_model::fleet::properties::WHOSE_MOVE;
+use farandole_model::fleet::{Bounds, Fleet, Judge, Mutant};
 use stateright::{Checker, HasDiscoveries, Model};
 
 /// Explores all of it, and returns what no run has needed.
@@ -52,5 +54,39 @@ fn no_guard_can_be_removed_unseen() {
         assert!(found.is_some(), "{mutant:?} breaks nothing: not {:?}", mutant.breaks());
         let steps = found.map_or(0, |path| path.into_actions().len());
         println!("{mutant:?}: {} ({steps} steps)", mutant.breaks());
+    }
+}
+
+/// Nor is the one who says whose move it is believed: any of these is seen to be wrong.
+#[test]
+fn a_judge_who_is_wrong_is_seen() {
+    let judges: [(&str, Judge); 4] = [
+        ("overlooks calls", |states| {
+            moves(states)
+                .into_iter()
+                .filter(|it| !matches!(it.awaits, Awaited::Call { .. }))
+                .collect()
+        }),
+        ("overlooks events", |states| {
+            moves(states)
+                .into_iter()
+                .filter(|it| matches!(it.awaits, Awaited::Call { .. }))
+                .collect()
+        }),
+        ("overlooks who is last", |states| {
+            let mut named = moves(states);
+            named.pop();
+            named
+        }),
+        ("always waits for payment", |states| {
+            let payment = Move { service: "payment", awaits: Awaited::Unclear };
+            moves(states).into_iter().chain([payment]).collect()
+        }),
+    ];
+    for (how, judge) in judges {
+        let broken = HasDiscoveries::AllOf([WHOSE_MOVE].into());
+        let fleet = Fleet::judged_by(Bounds::ONE_ORDER, judge);
+        let checker = fleet.checker().finish_when(broken).spawn_bfs().join();
+        assert!(checker.discovery(WHOSE_MOVE).is_some(), "one who {how} is not seen");
     }
 }

@@ -98,11 +98,15 @@ const MODEL: &str = "tests/model";
 /// What is held against declarations, wherever they come from, and whoever has read the topics.
 const GRAPH: &str = "tools/graph";
 
-/// Dependencies of kernel, contracts, the graph and the model that are not pure.
+/// Whose move it is, which the model checks.
+const CHOREOGRAPHY: &str = "tools/choreography";
+
+/// Dependencies of kernel, contracts, the graph, the choreography and the model that are not pure.
 fn impurities(arrows: &[Arrow]) -> Vec<String> {
     let impure =
         |on: &str| IMPURE.iter().any(|name| on == *name || on.starts_with(&format!("{name}-")));
-    let is_pure = |place: &str| LAYERS[..2].contains(&place) || [MODEL, GRAPH].contains(&place);
+    let is_pure =
+        |place: &str| LAYERS[..2].contains(&place) || [MODEL, GRAPH, CHOREOGRAPHY].contains(&place);
     arrows
         .iter()
         .filter(|it| is_pure(&it.from))

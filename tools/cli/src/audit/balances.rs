@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use choreography::{Fact, Service};
 use contracts::Holds;
 
 use super::books::OrderPage;
 use super::checks::Auditor;
 use super::log::{Event, Sum};
 use super::report::Name;
-use crate::choreography::{Fact, Service};
 
 /// What a book says of the events of a saga.
 enum Check {

@@ -1,11 +1,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use choreography::{Service, Services, status};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::ledger::{Ledger, Place, Status};
 use super::log::{Event, Log};
-use crate::choreography::{Service, Services, status};
 
 /// All that is known of a fleet: its databases, and then its topics.
 ///

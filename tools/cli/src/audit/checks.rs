@@ -1,3 +1,4 @@
+use choreography::{Fact, Facts, Service, end_of, rule, status};
 use contracts::Holds;
 use uuid::Uuid;
 
@@ -7,7 +8,6 @@ use super::log::Event;
 use super::options::AuditOptions;
 use super::report::{AuditReport, Name};
 use crate::OrderId;
-use crate::choreography::{Fact, Facts, Service, end_of, rule, status};
 use crate::gaps::Number;
 use crate::outcomes::began_at;
 

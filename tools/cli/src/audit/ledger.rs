@@ -1,6 +1,8 @@
 use std::io;
 use std::time::Duration;
 
+use choreography::{Service, number as status_number};
+use contracts::Holds;
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use sqlx::postgres::{PgConnection, PgRow};
@@ -8,12 +10,10 @@ use sqlx::{AssertSqlSafe, Connection as _, Error, FromRow, Row as _};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::choreography::{Service, number as status_number};
 use crate::database::{Limits, connect, explain, joined};
 use crate::outcomes::began_at;
 use crate::state::{self, STATE};
 use crate::unreadable::Unreadable;
-use contracts::Holds;
 
 /// How long the next row may take. They come from indexes, or after sorting what is small.
 const ROW_LIMIT: Duration = Duration::from_secs(30);

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::ControlFlow;
 
+use choreography::{Fact, Service, Services};
 use contracts::dead_letter_headers;
 use contracts::{REDRIVE, TARGET_GROUP, Topics, WriterSchema, frame_schema_id, headers};
 use jiff::{SignedDuration, Timestamp};
@@ -12,7 +13,6 @@ use uuid::Uuid;
 
 use super::error::AuditError;
 use super::ledger::Place;
-use crate::choreography::{Fact, Service, Services};
 use crate::outcomes::began_at;
 
 /// How much clocks may differ.

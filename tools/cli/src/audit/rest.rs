@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
+use choreography::{Service, status};
+
 use super::books::Books;
 use super::checks::{Auditor, or_unknown};
 use super::ledger::{Ledger, Place};
 use super::log::Letter;
 use super::report::Name;
 use crate::OrderId;
-use crate::choreography::{Service, status};
 use crate::gaps::Number;
 use crate::outcomes::began_at;
 

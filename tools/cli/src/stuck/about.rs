@@ -1,10 +1,10 @@
 //! All there is to know of one order, from the databases.
 
+use choreography::{States, fate, moves};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::databases::Databases;
-use super::moves::{States, fate, moves};
 use super::states::{self, Elsewhere, Wanted};
 use super::walk::known_by;
 use super::work::{self, Work};

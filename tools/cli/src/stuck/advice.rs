@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use super::moves::Awaited;
+use choreography::Awaited;
+
 use super::order::StuckOrder;
 use super::work::Work;
 use crate::gaps::{Gap, Verdict};

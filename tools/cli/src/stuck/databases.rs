@@ -1,7 +1,7 @@
+use choreography::Service;
 use jiff::Timestamp;
 use sqlx::PgConnection;
 
-use crate::choreography::Service;
 use crate::database::{joined, limited};
 
 /// Connections to the databases of the fleet's services. They are only read.

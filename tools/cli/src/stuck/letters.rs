@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+use choreography::Awaited;
 use contracts::{Topics, headers};
 use kafka::{AdminError, Bounds, Scanned, scan, windows};
 
-use super::moves::Awaited;
 use super::order::{Stuck, StuckOrder};
 use super::work::{DeadLetter, text};
 use crate::OrderId;

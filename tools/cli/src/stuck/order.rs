@@ -1,9 +1,8 @@
+use choreography::Awaited;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::moves::Awaited;
 use super::work::Work;
-
 use crate::OrderId;
 
 /// The orders that hang.

@@ -1,14 +1,13 @@
 use std::collections::BTreeMap;
 
+use choreography::{NOT_ASKED, Service, States, UNKNOWN};
 use futures::future::join_all;
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use super::databases::{Databases, Joined};
-use super::moves::{NOT_ASKED, States, UNKNOWN};
 use crate::OrderId;
-use crate::choreography::Service;
 use crate::database::ask;
 use crate::state::statuses;
 use crate::unreadable::Unreadable;

@@ -3,16 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use choreography::{Awaited, Move, Service, States, end_of, moves};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::databases::{Databases, Joined};
-use super::moves::{Awaited, Move, States, moves};
 use super::order::{Group, Orphan, Stuck};
 use super::states::{self, Elsewhere, Order, Stretch, Wanted};
 use super::work;
 use crate::OrderId;
-use crate::choreography::{Service, end_of};
 use crate::decisions::Decisions;
 use crate::outcomes::first_id;
 use crate::unreadable::Unreadable;

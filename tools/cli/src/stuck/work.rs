@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 
+use choreography::Awaited;
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
-use super::moves::Awaited;
 use super::states::note;
 use crate::OrderId;
 use crate::database::ask;

@@ -6,14 +6,15 @@
 
 use serde::Serialize;
 
-use crate::choreography::{Fact, Facts, Rule, Service, end_of, number, rule};
+use crate::facts::{Fact, Facts, Service};
+use crate::rules::{Rule, end_of, number, rule};
 
 /// What stands for the state in a service that could not be asked.
-pub(super) const UNKNOWN: &str = "unknown";
+pub const UNKNOWN: &str = "unknown";
 
 /// What stands for the state in a service that joined the fleet after the order began: the topics may
 /// have forgotten the beginning by then.
-pub(super) const NOT_ASKED: &str = "not asked";
+pub const NOT_ASKED: &str = "not asked";
 
 /// Where an order is in each of the services, as they call it themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,52 +40,55 @@ impl States {
         self
     }
 
-    pub(super) fn set(&mut self, service: Service, status: String) {
+    /// Sets the status in a service.
+    pub fn set(&mut self, service: Service, status: String) {
         self.statuses[service.place()] = status;
     }
 
     /// Takes over what other services than the one that decides say.
-    pub(super) fn learn(&mut self, others: Self) {
+    pub fn learn(&mut self, others: Self) {
         let own = self.fate().to_owned();
         self.statuses = others.statuses;
         self.set(Service::first(), own);
     }
 
-    pub(super) fn status(&self, service: Service) -> &str {
+    /// The status in a service.
+    pub fn status(&self, service: Service) -> &str {
         &self.statuses[service.place()]
     }
 
     /// The status in the service that decides.
-    pub(super) fn fate(&self) -> &str {
+    pub fn fate(&self) -> &str {
         self.status(Service::first())
     }
 
     /// Whether the service that decides has done so for good.
-    pub(super) fn is_decided(&self) -> bool {
+    pub fn is_decided(&self) -> bool {
         self.rule(Service::first()).is_none_or(|rule| rule.is_final)
     }
 
     /// Whether a service has heard of the order, as far as that is known.
-    pub(super) fn knows(&self, service: Service) -> bool {
+    pub fn knows(&self, service: Service) -> bool {
         !self.is_unseen(service) && self.status(service) != NOT_ASKED
     }
 
     /// Whether a service waits for the outcome of a call.
-    pub(super) fn calls(&self, service: Service) -> bool {
+    pub fn calls(&self, service: Service) -> bool {
         self.rule(service).is_some_and(|rule| !rule.calls.is_empty())
     }
 
-    pub(super) fn is_unseen(&self, service: Service) -> bool {
+    /// Whether a service says that it has not heard of the order.
+    pub fn is_unseen(&self, service: Service) -> bool {
         self.status(service) == unseen(service)
     }
 
     /// What the status says; nothing of one that is unknown.
-    pub(crate) fn rule(&self, service: Service) -> Option<&'static Rule> {
+    pub fn rule(&self, service: Service) -> Option<&'static Rule> {
         number(service, self.status(service)).map(|number| rule(service, number))
     }
 
     /// The types of events that were said, as far as the statuses tell.
-    pub(crate) fn said(&self) -> Facts {
+    pub fn said(&self) -> Facts {
         let rules = Service::all().filter_map(|service| self.rule(service));
         let said = rules.map(|rule| rule.has_said);
         said.fold(Facts::NONE, Facts::or).iter().map(Fact::untold).collect()
@@ -97,7 +101,7 @@ fn unseen(service: Service) -> &'static str {
 }
 
 /// How an order has ended, and why: the words of the status in the service that decides.
-pub(super) fn fate(status: &str) -> (String, Option<String>) {
+pub fn fate(status: &str) -> (String, Option<String>) {
     let reason = status.split_once(' ').map(|(_, reason)| reason.to_owned());
     (end_of(status).to_owned(), reason)
 }

@@ -5,11 +5,11 @@ use declarations::fleet;
 
 /// A service, by its place in the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Service(u8);
+pub struct Service(u8);
 
 impl Service {
     /// All of the fleet, in the order in which a saga meets them.
-    pub(crate) fn all() -> impl DoubleEndedIterator<Item = Self> + ExactSizeIterator {
+    pub fn all() -> impl DoubleEndedIterator<Item = Self> + ExactSizeIterator {
         (0..fleet().services().len()).map(Self::at)
     }
 
@@ -19,70 +19,80 @@ impl Service {
     }
 
     /// The one that begins the sagas.
-    pub(crate) fn first() -> Self {
+    pub fn first() -> Self {
         Self::all().find(|service| service.begins()).unwrap_or(Self(0))
     }
 
     /// The service with this name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    pub fn named(name: &str) -> Option<Self> {
         Self::all().find(|service| service.name() == name)
     }
 
-    pub(crate) fn declared(self) -> &'static Declared {
+    /// What it declares.
+    pub fn declared(self) -> &'static Declared {
         &fleet().services()[self.place()]
     }
 
-    pub(crate) fn name(self) -> &'static str {
+    /// Its name.
+    pub fn name(self) -> &'static str {
         &self.declared().service
     }
 
-    pub(crate) fn place(self) -> usize {
+    /// Its place in the fleet, from 0.
+    pub fn place(self) -> usize {
         usize::from(self.0)
     }
 
     /// Whether it begins the sagas, and decides how they end.
-    pub(crate) fn begins(self) -> bool {
+    pub fn begins(self) -> bool {
         self.declared().begins.is_some()
     }
 
     /// Whether a saga waits for it: of others, nobody does.
-    pub(crate) fn is_awaited(self) -> bool {
+    pub fn is_awaited(self) -> bool {
         self.begins() || !self.declared().settles.is_empty()
     }
 
     /// Whether a saga that ends like this has ended here in this status.
-    pub(crate) fn has_settled(self, end: &str, status: &str) -> bool {
+    pub fn has_settled(self, end: &str, status: &str) -> bool {
         let settled = self.declared().settles.get(end);
         settled.is_some_and(|settled| settled.iter().any(|one| one == status))
     }
 
-    pub(crate) fn of_group(topics: &Topics, group: &str) -> Option<Self> {
+    /// The one with this consumer group.
+    pub fn of_group(topics: &Topics, group: &str) -> Option<Self> {
         Self::all().find(|service| topics.group(service.name()) == group)
     }
 }
 
 /// Some of the services.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Services(u32);
+pub struct Services(u32);
 
 impl Services {
-    pub(crate) fn has(self, service: Service) -> bool {
+    /// Whether it is one of them.
+    pub fn has(self, service: Service) -> bool {
         self.0 & (1 << service.0) != 0
     }
 
-    pub(crate) fn add(&mut self, service: Service) {
+    /// Makes it one of them.
+    pub fn add(&mut self, service: Service) {
         self.0 |= 1 << service.0;
     }
 
-    pub(crate) fn join(&mut self, others: Self) {
+    /// Makes all of these some of them.
+    pub fn join(&mut self, others: Self) {
         self.0 |= others.0;
     }
 
-    pub(crate) fn without(self, others: Self) -> Self {
+    /// They, but for these.
+    #[must_use]
+    pub fn without(self, others: Self) -> Self {
         Self(self.0 & !others.0)
     }
 
-    pub(crate) fn iter(self) -> impl Iterator<Item = Service> {
+    /// One after the other, in the order of the fleet.
+    pub fn iter(self) -> impl Iterator<Item = Service> {
         Service::all().filter(move |service| self.has(*service))
     }
 }
@@ -98,21 +108,22 @@ impl FromIterator<Service> for Services {
 /// What an event says happened: its type, and of one that is told apart by a field, the field's value,
 /// if that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Fact(u8);
+pub struct Fact(u8);
 
 /// What is to be read of an event's payload.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub struct Wanted {
     /// The field by which its events are told apart.
-    pub(crate) apart: Option<String>,
+    pub apart: Option<String>,
     /// The field with the provider's id of what it tells of.
-    pub(crate) id: Option<String>,
+    pub id: Option<String>,
     /// Whether its amount is added up.
-    pub(crate) amount: bool,
+    pub amount: bool,
 }
 
 impl Wanted {
-    pub(crate) fn is_nothing(&self) -> bool {
+    /// Whether the payload need not be read.
+    pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
 }
@@ -193,85 +204,102 @@ impl Fact {
     }
 
     /// The fact that says nothing but an event's type.
-    pub(crate) fn of_type(event_type: &str) -> Option<Self> {
+    pub fn of_type(event_type: &str) -> Option<Self> {
         Self::all().find(|fact| fact.row().event_type == event_type)
     }
 
     /// A fact by its name in declarations, such as `OrderPlaced` or `CustomerNotified:confirmed`.
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    pub fn named(name: &str) -> Option<Self> {
         Self::all().find(|fact| fact.row().name == name)
     }
 
     /// Those of the same type.
-    pub(crate) fn of_its_type(self) -> impl Iterator<Item = Self> {
+    pub fn of_its_type(self) -> impl Iterator<Item = Self> {
         let of_type = self.row().of_type;
         Self::all().filter(move |other| other.row().of_type == of_type)
     }
 
     /// This fact, with the value of the field that tells it apart.
-    pub(crate) fn told_apart(self, value: &str) -> Option<Self> {
+    pub fn told_apart(self, value: &str) -> Option<Self> {
         Self::named(&format!("{}:{value}", self.event_type()))
     }
 
     /// What it says beside its type.
-    pub(crate) fn value(self) -> Option<&'static str> {
+    pub fn value(self) -> Option<&'static str> {
         self.row().name.split_once(':').map(|(_, value)| value)
     }
 
-    pub(crate) fn name(self) -> &'static str {
+    /// As a declaration names it.
+    pub fn name(self) -> &'static str {
         &self.row().name
     }
 
-    pub(crate) fn event_type(self) -> &'static str {
+    /// The type of the event that says it.
+    pub fn event_type(self) -> &'static str {
         self.row().event_type
     }
 
-    pub(crate) fn source(self) -> Service {
+    /// The service that says it.
+    pub fn source(self) -> Service {
         self.row().source
     }
 
-    pub(crate) fn readers(self) -> Services {
+    /// The services that read it.
+    pub fn readers(self) -> Services {
         self.row().readers
     }
 
-    pub(crate) fn wanted(self) -> &'static Wanted {
+    /// What is to be read of its payload.
+    pub fn wanted(self) -> &'static Wanted {
         &self.row().wanted
     }
 
     /// The fact that says nothing but its type.
-    pub(crate) fn untold(self) -> Self {
+    #[must_use]
+    pub fn untold(self) -> Self {
         self.row().of_type
     }
 }
 
 /// Some of the facts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Facts(u128);
+pub struct Facts(u128);
 
 impl Facts {
-    pub(crate) const NONE: Self = Self(0);
+    /// None of them.
+    pub const NONE: Self = Self(0);
 
-    pub(crate) fn has(self, fact: Fact) -> bool {
+    /// Whether it is one of them.
+    pub fn has(self, fact: Fact) -> bool {
         self.0 & (1 << fact.0) != 0
     }
 
-    pub(crate) fn with(self, fact: Fact) -> Self {
+    /// They, and this one.
+    #[must_use]
+    pub fn with(self, fact: Fact) -> Self {
         Self(self.0 | 1 << fact.0)
     }
 
-    pub(crate) fn and(self, others: Self) -> Self {
+    /// Those that are in both.
+    #[must_use]
+    pub fn and(self, others: Self) -> Self {
         Self(self.0 & others.0)
     }
 
-    pub(crate) fn or(self, others: Self) -> Self {
+    /// Those that are in either.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
         Self(self.0 | others.0)
     }
 
-    pub(crate) fn without(self, others: Self) -> Self {
+    /// They, but for these.
+    #[must_use]
+    pub fn without(self, others: Self) -> Self {
         Self(self.0 & !others.0)
     }
 
-    pub(crate) fn iter(self) -> impl Iterator<Item = Fact> {
+    /// One after the other.
+    pub fn iter(self) -> impl Iterator<Item = Fact> {
         Fact::all().filter(move |fact| self.has(*fact))
     }
 }

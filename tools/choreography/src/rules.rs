@@ -3,26 +3,26 @@ use std::sync::LazyLock;
 
 use contracts::DeclaredStatus;
 
-use super::facts::{Fact, Facts, Service};
+use crate::facts::{Fact, Facts, Service};
 
 /// What must be true of a saga of which a service has written down a status: the inbox, the
 /// intents and the events belong to the same transactions as the status.
 #[derive(Debug)]
-pub(crate) struct Rule {
+pub struct Rule {
     /// The status.
-    pub(crate) status: &'static str,
+    pub status: &'static str,
     /// Types of events that it has read.
-    pub(crate) has_read: Facts,
+    pub has_read: Facts,
     /// Types of events that it has not.
-    pub(crate) not_read: Facts,
+    pub not_read: Facts,
     /// Facts that it has said.
-    pub(crate) has_said: Facts,
+    pub has_said: Facts,
     /// Facts that it may have said, beside those.
-    pub(crate) may_say: Facts,
+    pub may_say: Facts,
     /// The calls that it intends, sorted.
-    pub(crate) calls: &'static [String],
+    pub calls: &'static [String],
     /// Whether nothing changes it any more.
-    pub(crate) is_final: bool,
+    pub is_final: bool,
 }
 
 /// A service's rules, and their numbers.
@@ -54,23 +54,23 @@ impl Rule {
 }
 
 /// The number of a status in a service's rules; `None` if it is none of them.
-pub(crate) fn number(service: Service, status: &str) -> Option<u16> {
+pub fn number(service: Service, status: &str) -> Option<u16> {
     RULES[service.place()].1.get(status).copied()
 }
 
 /// The status with this number.
-pub(crate) fn status(service: Service, number: u16) -> &'static str {
+pub fn status(service: Service, number: u16) -> &'static str {
     rule(service, number).status
 }
 
 /// What must be true of a saga with the status with this number.
-pub(crate) fn rule(service: Service, number: u16) -> &'static Rule {
+pub fn rule(service: Service, number: u16) -> &'static Rule {
     &RULES[service.place()].0[usize::from(number)]
 }
 
 /// How a saga has ended whose part in the service that decides has this status: its first word, such as
 /// `cancelled` of `cancelled timed_out`.
-pub(crate) fn end_of(status: &str) -> &str {
+pub fn end_of(status: &str) -> &str {
     status.split(' ').next().unwrap_or(status)
 }
 
