@@ -1,3 +1,5 @@
+//! Where Kafka and the registry are, and how long they are waited for.
+
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
@@ -16,12 +18,12 @@ const REPORT: Duration = Duration::from_secs(5);
 /// Where Kafka and the registry are.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Connections")]
-pub(crate) struct Connections {
+pub struct Connections {
     /// Kafka's brokers, comma-separated
     #[arg(long, global = true, env = "KAFKA_BROKERS", value_name = "HOST:PORT,…",
           default_value = "localhost:9092", value_parser = parse_brokers,
           hide_env_values = true, hide_short_help = true)]
-    pub(crate) kafka_brokers: String,
+    pub kafka_brokers: String,
     #[command(flatten)]
     schema_registry: RegistrySettings,
     /// Put before every topic, as the services have it
@@ -35,7 +37,7 @@ pub(crate) struct Connections {
         hide_env_values = true,
         hide_short_help = true
     )]
-    pub(crate) topic_prefix: Topics,
+    pub topic_prefix: Topics,
     /// How long to wait for Kafka, the registry or Postgres to come up, each; and `audit`, for the fleet to
     /// come to rest
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 0,
@@ -45,26 +47,26 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// How long to wait for what is to come.
-    pub(crate) fn wait(&self) -> Duration {
+    pub fn wait(&self) -> Duration {
         Duration::from_secs(self.wait)
     }
 
     /// The registry, once it answers.
-    pub(crate) async fn registry(&self) -> Result<Registry, RegistryError> {
+    pub async fn registry(&self) -> Result<Registry, RegistryError> {
         let registry = Registry::new(&self.schema_registry)?;
         self.reach("the schema registry", async || registry.answers(TRY).await).await?;
         Ok(registry)
     }
 
     /// Kafka, once it answers.
-    pub(crate) async fn kafka(&self) -> Result<Admin, AdminError> {
+    pub async fn kafka(&self) -> Result<Admin, AdminError> {
         let admin = Admin::new(&self.kafka_brokers)?;
         self.reach("Kafka", async || admin.answers(TRY).await).await?;
         Ok(admin)
     }
 
     /// Its answer, once it gives one. Tells what is waited for.
-    pub(crate) async fn reach<T, E: Display>(
+    pub async fn reach<T, E: Display>(
         &self,
         name: &str,
         answers: impl AsyncFn() -> Result<T, E>,

@@ -1,16 +1,19 @@
+//! Where the services' databases are.
+
 use std::collections::BTreeMap;
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
-use farandole_cli::database::{self, Limits, variable};
-use farandole_cli::{Unreadable, services};
 use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
+
+use crate::database::{self, Limits, variable};
+use crate::{Unreadable, services};
 
 /// Where the services' databases are, by service, as far as anybody has said. The tool only reads
 /// them. There is one flag per service, and a variable of the same name.
 #[derive(Debug)]
-pub(crate) struct Databases(BTreeMap<&'static str, String>);
+pub struct Databases(BTreeMap<&'static str, String>);
 
 impl Args for Databases {
     fn augment_args(command: Command) -> Command {
@@ -69,7 +72,7 @@ fn check(service: &str, url: &str) -> Result<(), clap::Error> {
 /// A service's database is needed, and nobody has said where it is, or it is away.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct NoDatabase(pub(crate) String);
+pub struct NoDatabase(pub String);
 
 impl From<Unreadable> for NoDatabase {
     fn from(unreadable: Unreadable) -> Self {
@@ -80,12 +83,12 @@ impl From<Unreadable> for NoDatabase {
 impl Databases {
     /// A connection to a service's database on which nothing can be written, and for questions that
     /// are answered soon.
-    pub(crate) async fn connect(&self, service: &str) -> Result<PgConnection, NoDatabase> {
+    pub async fn connect(&self, service: &str) -> Result<PgConnection, NoDatabase> {
         Ok(database::connect(service, self.url(service)?, Limits::QUESTION).await?)
     }
 
     /// The same, or `None` if nobody has said where that database is.
-    pub(crate) async fn connect_if_given(
+    pub async fn connect_if_given(
         &self,
         service: &str,
     ) -> Result<Option<PgConnection>, NoDatabase> {
@@ -96,12 +99,12 @@ impl Databases {
     }
 
     /// The variable that says where a service's database is.
-    pub(crate) fn variable(service: &str) -> String {
+    pub fn variable(service: &str) -> String {
         variable(service)
     }
 
     /// Where a service's database is.
-    pub(crate) fn url(&self, service: &str) -> Result<&String, NoDatabase> {
+    pub fn url(&self, service: &str) -> Result<&String, NoDatabase> {
         let variable = variable(service);
         self.0.get(service).ok_or_else(|| {
             NoDatabase(format!("the {service} service's database is needed: set {variable}"))

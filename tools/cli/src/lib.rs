@@ -1,25 +1,39 @@
-//! What the program `farandole` does, for tests and other tools: registers the schemas, creates
-//! the topics, reads all events, audits a fleet, finds orders that hang and events that are missing.
+//! What the program `farandole` does, for itself, for tests and for other tools: registers the schemas,
+//! creates the topics, reads all events, audits a fleet, finds orders that hang and events that are missing,
+//! and sees to dead letters.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
+#![expect(clippy::doc_markdown, reason = "clap shows the comments as they stand")]
 
+mod age;
 mod audit;
+mod command_line;
+mod commands;
+pub mod connections;
 pub mod database;
+pub mod databases;
 pub mod decisions;
 pub mod gaps;
+mod http;
 pub mod instruments;
 pub mod outcomes;
+mod print;
+mod progress;
 pub mod reader;
+pub mod recovery;
+mod running;
 mod schemas;
 pub mod sessions;
 mod state;
 pub mod stuck;
+mod table;
 pub mod text;
 mod topics;
 mod unreadable;
 mod urls;
 
 pub use audit::{AuditError, AuditOptions, AuditReport, AuditTargets, Check, audit, audit_at_rest};
+pub use command_line::main;
 pub use declarations::{InvalidSchemas, Schemas};
 pub use schemas::{SchemaReport, SchemaState, check_schemas, register_schemas};
 pub use state::followed;

@@ -6,9 +6,10 @@ use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use console::Style;
-use farandole_cli::text;
-pub(crate) use farandole_cli::text::one_line;
 use serde::Serialize;
+
+use crate::text;
+pub(crate) use crate::text::one_line;
 
 /// Writes to standard output. That whoever reads has seen enough, such as `head`, is no error.
 pub(crate) fn print(text: &str) -> io::Result<()> {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use contracts::Declared;
 use declarations::{SERVICES_MAX, is_name};
-use farandole_cli::ServiceUrls;
 use futures::future::join_all;
 
+use crate::ServiceUrls;
 use crate::http::{cause, client};
 
 /// How long a service may take. All are asked at the same time.

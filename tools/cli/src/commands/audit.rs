@@ -2,15 +2,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use farandole_cli::{AuditOptions, AuditReport, AuditTargets, audit_at_rest, services};
-
 use jiff::{SignedDuration, Timestamp};
 
-use crate::commands::dlq::{Archive, LetterId};
 use crate::commands::exit::{self, NOT_AT_REST};
 use crate::connections::Connections;
 use crate::databases::Databases;
 use crate::print::{print, print_json, remark};
+use crate::recovery::{Archive, LetterId};
+use crate::{AuditOptions, AuditReport, AuditTargets, audit_at_rest, services};
 
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]

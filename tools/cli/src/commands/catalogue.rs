@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use catalogue::{Catalogue, Examples, files};
 use declarations::Schemas;
-use farandole_cli::ServiceUrls;
 
+use crate::ServiceUrls;
 use crate::commands::{exit, graph};
 use crate::print::{print, remark};
 use crate::running::{Asked, ask};

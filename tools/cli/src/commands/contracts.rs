@@ -11,11 +11,11 @@ use std::str::FromStr;
 
 use compatibility::{Contracts, RELEASED, Report, Tree, render};
 use declarations::{Schemas, fleet};
-use farandole_cli::ServiceUrls;
 use jiff::Zoned;
 use jiff::civil::Date;
 
-use crate::Misused;
+use crate::ServiceUrls;
+use crate::command_line::Misused;
 use crate::commands::exit;
 use crate::connections::Connections;
 use crate::print::{print, print_json, remark};

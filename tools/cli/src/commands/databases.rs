@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use farandole_cli::database::{limited, reason};
-use farandole_cli::services;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection as _};
 
 use crate::commands::exit;
 use crate::connections::Connections;
+use crate::database::{limited, reason};
 use crate::print::{print, print_json, remark};
+use crate::services;
 use crate::table::table;
 
 /// Who looks after the fleet: it reads all databases, sees who is in the way, and may end sessions.

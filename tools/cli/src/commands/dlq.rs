@@ -1,29 +1,18 @@
 //! Dead letters: what there is, why, and what is to be done about it.
 
-mod archive;
 mod author;
-mod cause;
 mod discard;
 mod left_out;
-mod letter;
-mod letter_id;
 mod list;
 mod log;
-mod operations;
-mod outcome;
 mod redrive;
 mod request;
-mod selection;
 mod show;
 mod text;
 
 use std::process::ExitCode;
 
-pub(crate) use self::archive::Archive;
 pub(crate) use self::author::{Author, words};
-pub(crate) use self::cause::normalised;
-pub(crate) use self::letter_id::LetterId;
-pub(crate) use self::operations::{Kind, OperationLog, Recorder};
 pub(crate) use self::request::Consent;
 use crate::connections::Connections;
 use crate::databases::Databases;

@@ -3,12 +3,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use contracts::Envelope;
-use farandole_cli::{OrderId, reader};
 use kafka::{AdminError, EventRecord, ReadError, ReadEvent, ReadFrom};
 use serde_json::json;
 
 use crate::connections::Connections;
 use crate::print::{is_over, one_line, print, print_json_line, remark};
+use crate::{OrderId, reader};
 
 /// How long records that are known to be there may take to come.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -10,16 +10,16 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use farandole_cli::ServiceUrls;
-use farandole_cli::instruments::{LOOK_DURATION, LOOK_SUCCESS, instruments};
 use runtime::http::{HttpLimits, serve};
 use runtime::shutdown;
 use runtime::telemetry::Metrics;
 use tokio::net::TcpListener;
 
 use self::looks::{Fleet, Look};
+use crate::ServiceUrls;
 use crate::connections::Connections;
 use crate::databases::Databases;
+use crate::instruments::{LOOK_DURATION, LOOK_SUCCESS, instruments};
 use crate::print::remark;
 
 /// A look that gives the databases or the brokers work takes no more than this share of the time: after

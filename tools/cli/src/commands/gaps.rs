@@ -1,19 +1,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use farandole_cli::decisions::Decisions;
-use farandole_cli::gaps::{Gap, Number, Verdict, gaps, is_missed};
-use farandole_cli::{OrderId, services};
 use kafka::{AdminError, Publisher};
 use serde_json::json;
 
 use crate::age::ago;
-use crate::commands::dlq::{Author, Kind, OperationLog, Recorder, words};
+use crate::commands::dlq::{Author, words};
 use crate::commands::exit;
 use crate::connections::Connections;
 use crate::databases::Databases;
+use crate::decisions::Decisions;
+use crate::gaps::{Gap, Number, Verdict, gaps, is_missed};
 use crate::print::{one_line, print, print_json, remark};
+use crate::recovery::{Kind, OperationLog, Recorder};
 use crate::table::table;
+use crate::{OrderId, services};
 
 /// How many are shown of each service.
 const SHOWN_MAX: i64 = 100;

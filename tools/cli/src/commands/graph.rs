@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use contracts::Declared;
 use declarations::{Schemas, fleet, sorted};
-use farandole_cli::ServiceUrls;
 use graph::{Difference, Finding, Graph, Observed};
 use jiff::Zoned;
 use serde_json::json;
 
 pub(crate) use self::observe::Extent;
+use crate::ServiceUrls;
 use crate::age;
 use crate::commands::exit;
 use crate::connections::Connections;

@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
 
-use crate::Arguments;
+use crate::command_line::Arguments;
 use crate::print::{print, print_own};
 
 #[derive(clap::Args)]

@@ -7,18 +7,17 @@ mod undo;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use farandole_cli::decisions::Decisions;
-use farandole_cli::outcomes::{Outcomes, find_causes, outcomes};
-use farandole_cli::stuck::{self, Filter, Letters, Stuck, find, read_letters};
-use farandole_cli::{OrderId, services};
-
 use futures::future::try_join_all;
 
-use crate::commands::dlq::OperationLog;
 use crate::commands::exit;
 use crate::connections::Connections;
 use crate::databases::{Databases, NoDatabase};
+use crate::decisions::Decisions;
+use crate::outcomes::{Outcomes, find_causes, outcomes};
 use crate::print::{print, print_json, remark};
+use crate::recovery::OperationLog;
+use crate::stuck::{self, Filter, Letters, Stuck, find, read_letters};
+use crate::{OrderId, services};
 
 /// How far back it is told how many orders lapsed.
 const RECENT: Duration = Duration::from_mins(10);

@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use farandole_cli::database::ask;
-use farandole_cli::{OrderId, Unreadable, services};
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use crate::age::{ago, within};
-use crate::commands::dlq::normalised;
 use crate::commands::exit;
+use crate::database::ask;
 use crate::databases::Databases;
 use crate::print::{one_line, print, print_json, remark};
+use crate::recovery::normalised;
 use crate::table::table;
+use crate::{OrderId, Unreadable, services};
 
 /// How much of a cause a table shows, in characters.
 const CAUSE_WIDTH: usize = 90;

@@ -1,13 +1,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use farandole_cli::{SchemaReport, SchemaState, Schemas, check_schemas, register_schemas};
 use serde_json::{Value, json};
 
 use crate::commands::{contracts, exit};
 use crate::connections::Connections;
 use crate::print::{one_line, print, print_json};
 use crate::table::table;
+use crate::{SchemaReport, SchemaState, Schemas, check_schemas, register_schemas};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {

@@ -6,14 +6,13 @@ mod judge;
 mod look;
 mod text;
 
-pub(crate) use facts::{Group, Health, Seen};
-pub(crate) use look::{group, health_of};
-
 use std::process::ExitCode;
 
-use farandole_cli::ServiceUrls;
+pub(crate) use facts::{Group, Health, Seen};
+pub(crate) use look::{group, health_of};
 use serde_json::json;
 
+use crate::ServiceUrls;
 use crate::commands::exit;
 use crate::connections::Connections;
 use crate::databases::Databases;

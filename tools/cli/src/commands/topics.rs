@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use contracts::Topics;
-use farandole_cli::{TopicShape, check_topics, create_topics};
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 use kafka::{Admin, AdminError, Topic, TopicPlan, TopicReport};
 use serde_json::{Value, json};
@@ -14,6 +13,7 @@ use crate::commands::exit;
 use crate::connections::Connections;
 use crate::print::{print, print_json};
 use crate::table::table;
+use crate::{TopicShape, check_topics, create_topics};
 
 const DAY: Duration = Duration::from_hours(24);
 

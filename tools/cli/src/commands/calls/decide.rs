@@ -5,18 +5,18 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use contracts::operations::{Began, Entry, Said, Subject};
-use farandole_cli::database::ask;
-use farandole_cli::{OrderId, Unreadable};
 use kafka::Publisher;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use super::text::shown;
-use crate::commands::dlq::Recorder;
 use crate::connections::Connections;
+use crate::database::ask;
 use crate::databases::Databases;
 use crate::print::{print, print_json};
+use crate::recovery::Recorder;
+use crate::{OrderId, Unreadable};
 
 /// How long a service may take to carry it out before this goes without having seen it.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -4,8 +4,6 @@ use std::time::Duration;
 use contracts::Declared;
 use contracts::operations::Subject;
 use declarations::fleet;
-use farandole_cli::database::ask;
-use farandole_cli::{OrderId, Unreadable};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -13,7 +11,9 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use crate::database::ask;
 use crate::databases::Databases;
+use crate::{OrderId, Unreadable};
 
 /// The services that call somebody, and the steps that they have calls for.
 fn calling() -> Vec<(&'static str, BTreeSet<&'static str>)> {

@@ -5,7 +5,7 @@ use contracts::operations::{Kind, Subject};
 use super::decide::{Order, hand_over, report};
 use super::find::{Filter, OpenCall, chosen};
 use super::text::{calls_table, number};
-use crate::Misused;
+use crate::command_line::Misused;
 use crate::commands::dlq::{Author, Consent, words};
 use crate::connections::Connections;
 use crate::databases::Databases;

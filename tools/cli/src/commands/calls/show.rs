@@ -2,8 +2,6 @@ use std::collections::HashMap;
 use std::process::ExitCode;
 
 use contracts::operations::Subject;
-use farandole_cli::Unreadable;
-use farandole_cli::database::ask;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -12,11 +10,13 @@ use uuid::Uuid;
 
 use super::find::{OpenCall, call_of, service_of};
 use super::text::shown;
+use crate::Unreadable;
 use crate::age::{ago, within};
-use crate::commands::dlq::OperationLog;
 use crate::connections::Connections;
+use crate::database::ask;
 use crate::databases::Databases;
 use crate::print::{print, print_json, remark};
+use crate::recovery::OperationLog;
 
 /// How much is shown of a text, in characters.
 const WIDTH: usize = 1_000;

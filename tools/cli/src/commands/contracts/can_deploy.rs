@@ -8,12 +8,12 @@ use std::process::ExitCode;
 use compatibility::{Obstacle, Occurring, obstacles};
 use contracts::{Declared, Topics, frame_schema_id, headers};
 use declarations::{Fleet, Schemas, fleet};
-use farandole_cli::ServiceUrls;
 use kafka::{AdminError, Bounds, Registry, RegistryError, Scanned, scan, windows};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
-use crate::Misused;
+use crate::ServiceUrls;
+use crate::command_line::Misused;
 use crate::commands::exit;
 use crate::connections::Connections;
 use crate::print::{print, print_json, remark};

@@ -20,7 +20,7 @@ pub(super) fn is_tree(directory: &Path) -> bool {
 pub(super) fn read(directory: &Path) -> anyhow::Result<Tree> {
     if !is_tree(directory) {
         let why = format!("{}: there are no schemas/ and services/ in it", directory.display());
-        return Err(crate::Misused(why).into());
+        return Err(crate::command_line::Misused(why).into());
     }
     let files = files(directory)
         .map_err(|error| Unseen(format!("{} cannot be read: {error}", directory.display())))?;

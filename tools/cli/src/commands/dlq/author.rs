@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::operations::{Began, Kind};
+use crate::recovery::{Began, Kind};
 
 /// Who does something.
 #[derive(Debug, clap::Args)]

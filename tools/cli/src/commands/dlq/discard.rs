@@ -4,16 +4,14 @@ use jiff::Timestamp;
 use kafka::Publisher;
 use serde_json::json;
 
-use super::archive::Archive;
 use super::author::words;
 use super::left_out::{left_out, left_out_json};
-use super::operations::{Handled, Kind, Recorder};
 use super::request::Request;
-use super::selection::Chosen;
 use super::text::letters;
 use crate::commands::exit;
 use crate::connections::Connections;
 use crate::print::{print, print_json};
+use crate::recovery::{Archive, Chosen, Handled, Kind, Recorder};
 
 #[derive(clap::Args)]
 pub(crate) struct Discard {

@@ -1,8 +1,7 @@
 use serde_json::{Value, json};
 
-use super::letter_id::LetterId;
-use super::selection::Chosen;
 use crate::print::one_line;
+use crate::recovery::{Chosen, LetterId};
 
 /// How many letters that were left out are named.
 const NAMED_MAX: usize = 10;

@@ -5,13 +5,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
-use super::archive::{Archive, State};
-use super::letter::Letter;
-use super::letter_id::LetterId;
-use super::selection::Filter;
 use super::text::{ago, letters, shortened};
 use crate::connections::Connections;
 use crate::print::{one_line, print, print_json};
+use crate::recovery::{Archive, Filter, Letter, LetterId, State};
 use crate::table::table;
 
 /// How much of a cause a table shows.

@@ -3,10 +3,10 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::operations::{Kind, Operation, OperationLog};
 use super::text::shortened;
 use crate::connections::Connections;
 use crate::print::{print, print_json};
+use crate::recovery::{Kind, Operation, OperationLog};
 use crate::table::table;
 
 /// How much a table shows of what was asked for.

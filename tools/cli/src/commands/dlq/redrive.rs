@@ -11,19 +11,15 @@ use serde_json::json;
 
 use self::report::Report;
 use self::work::Work;
-use super::archive::Archive;
 use super::author::words;
 use super::left_out::{left_out, left_out_json};
-use super::letter::{Letter, Redriven};
-use super::operations::{Kind, Recorder};
-use super::outcome::Observer;
 use super::request::Request;
-use super::selection::Chosen;
 use super::text::letters;
 use crate::commands::exit;
 use crate::connections::Connections;
 use crate::databases::{Databases, NoDatabase};
 use crate::print::{print, print_json};
+use crate::recovery::{Archive, Chosen, Kind, Letter, Observer, Recorder, Redriven};
 use crate::table::table;
 
 #[derive(clap::Args)]

@@ -1,11 +1,10 @@
 use std::io::{self, BufRead as _, IsTerminal as _};
 
 use super::author::Author;
-use super::operations::{Began, Kind};
-use super::selection::Selection;
 use super::text::letters;
-use crate::Misused;
+use crate::command_line::Misused;
 use crate::print::prompt;
+use crate::recovery::{Began, Kind, Selection};
 
 /// Which letters something is to be done about, by whom, and how to go about it.
 #[derive(Debug, clap::Args)]

@@ -4,19 +4,15 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use contracts::dead_letter_headers as dead;
 use contracts::{WriterSchema, frame_schema_id};
-use farandole_cli::{Unreadable, reader};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::archive::{Archive, State};
-use super::letter::Letter;
-use super::letter_id::LetterId;
-use super::outcome::{Observer, Outcome};
-use super::selection::letter_id;
 use super::text::{ago, hex_dump, shortened};
 use crate::connections::Connections;
 use crate::databases::Databases;
 use crate::print::{one_line, print, print_json};
+use crate::recovery::{Archive, Letter, LetterId, Observer, Outcome, State, letter_id};
+use crate::{Unreadable, reader};
 
 /// How much of a payload that cannot be decoded is shown, in bytes: the frame, and a few fields.
 const HEAD: usize = 64;

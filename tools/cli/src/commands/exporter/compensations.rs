@@ -2,7 +2,8 @@
 
 use contracts::Declared;
 use declarations::Fleet;
-use farandole_cli::stuck::Awaited;
+
+use crate::stuck::Awaited;
 
 /// The event by which this service says that it has undone something, if it waits for `awaited` in order
 /// to do that.

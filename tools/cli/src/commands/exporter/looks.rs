@@ -6,23 +6,23 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use declarations::fleet;
-use farandole_cli::instruments::{
-    ANSWERS, AUDITED, COMPENSATION_AGE, COMPENSATIONS, DIFFERENCES, GROUP_LAG, GROUP_LAG_SECONDS,
-    LETTERS, LETTERS_AGE, MEMBERS, READY, STUCK, VIOLATIONS,
-};
-use farandole_cli::stuck::{Awaited, Filter, Stuck};
-use farandole_cli::{ServiceUrls, services};
 use futures::future::join_all;
 use jiff::Timestamp;
 use meter::GaugeMetric;
 
 use super::compensations::undoing;
-use crate::commands::dlq::Archive;
 use crate::commands::graph::{self as dance, Extent};
 use crate::commands::status::{self, Group, Health, Seen};
 use crate::commands::{audit, orders};
 use crate::connections::Connections;
 use crate::databases::Databases;
+use crate::instruments::{
+    ANSWERS, AUDITED, COMPENSATION_AGE, COMPENSATIONS, DIFFERENCES, GROUP_LAG, GROUP_LAG_SECONDS,
+    LETTERS, LETTERS_AGE, MEMBERS, READY, STUCK, VIOLATIONS,
+};
+use crate::recovery::Archive;
+use crate::stuck::{Awaited, Filter, Stuck};
+use crate::{ServiceUrls, services};
 
 /// Orders that have not changed for so long hang.
 const HANGS_AFTER: Duration = Duration::from_mins(1);

@@ -6,7 +6,7 @@ use compatibility::{ACCEPTED, Accepted};
 use graph::Observed;
 use jiff::civil::Date;
 
-use crate::Misused;
+use crate::command_line::Misused;
 
 /// What is accepted by this file, or by that of the tree that this was built from.
 pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Vec<Accepted>> {

@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use contracts::{Declared, Topics};
-use farandole_cli::{SchemaReport, SchemaState, Schemas, check_schemas};
 use graph::{Graph, Observed, Observer, ReaderGroup, Reading, SchemaIds, Seen, Surroundings};
 use jiff::Timestamp;
 use kafka::{AdminError, Bounds, Scanned, Window, committed, groups, partitions, scan, windows};
@@ -16,6 +15,7 @@ use crate::commands::{schemas, topics as topics_command};
 use crate::connections::Connections;
 use crate::print::remark;
 use crate::progress::Progress;
+use crate::{SchemaReport, SchemaState, Schemas, check_schemas};
 
 /// How long the brokers may take to say which groups there are, and how far one is.
 const PATIENCE: Duration = Duration::from_secs(10);

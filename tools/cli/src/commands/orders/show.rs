@@ -3,8 +3,6 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use farandole_cli::stuck::{About, DeadLetter, Found, Said, about, letters_of, said_by};
-use farandole_cli::{OrderId, services};
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use kafka::AdminError;
@@ -19,6 +17,8 @@ use crate::commands::exit;
 use crate::connections::Connections;
 use crate::databases::Databases;
 use crate::print::{one_line, print, print_json};
+use crate::stuck::{About, DeadLetter, Found, Said, about, letters_of, said_by};
+use crate::{OrderId, services};
 
 /// How long the topics may take.
 const TOPICS_LIMIT: Duration = Duration::from_secs(8);

@@ -1,8 +1,7 @@
-use farandole_cli::outcomes::Outcomes;
-use farandole_cli::stuck::{Awaited, Filter, Group, Orphan, Stuck, StuckOrder, Work};
-
 use crate::age::{ago, within};
+use crate::outcomes::Outcomes;
 use crate::print::one_line;
+use crate::stuck::{Awaited, Filter, Group, Orphan, Stuck, StuckOrder, Work};
 
 /// How many orphans are told of.
 const ORPHANS_SHOWN: usize = 5;

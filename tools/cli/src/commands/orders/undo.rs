@@ -1,11 +1,11 @@
 use std::process::ExitCode;
 
 use contracts::operations::{Kind, Subject};
-use farandole_cli::OrderId;
-use farandole_cli::database::ask;
 
+use crate::OrderId;
 use crate::commands::calls::{Asked, Order, Reason, hand_over, report};
 use crate::connections::Connections;
+use crate::database::ask;
 use crate::databases::Databases;
 use crate::print::print;
 

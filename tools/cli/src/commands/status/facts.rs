@@ -1,13 +1,13 @@
 use std::collections::BTreeMap;
 
-use farandole_cli::gaps::Gap;
-use farandole_cli::outcomes::Outcomes;
-use farandole_cli::sessions::Session;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::commands::retries::Queue;
+use crate::gaps::Gap;
+use crate::outcomes::Outcomes;
+use crate::sessions::Session;
 
 /// What could be seen, or why it could not.
 #[derive(Debug, Clone, Serialize)]

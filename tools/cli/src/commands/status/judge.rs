@@ -6,11 +6,11 @@ mod work;
 
 use std::time::Duration;
 
+pub(super) use fleet::waited;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::facts::Facts;
-pub(super) use fleet::waited;
 
 /// What is younger than this is under way.
 const UNDER_WAY: Duration = Duration::from_secs(30);

@@ -2,12 +2,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use declarations::fleet;
-use farandole_cli::database::{Limits, ask, connect};
-use farandole_cli::decisions::Decisions;
-use farandole_cli::gaps::gaps;
-use farandole_cli::outcomes::{Outcomes, find_causes, outcomes};
-use farandole_cli::sessions::sessions;
-use farandole_cli::{ServiceUrls, Unreadable, followed, services, sources, stuck};
 use futures::future::join_all;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
@@ -16,10 +10,16 @@ use tokio::time::timeout;
 
 use super::facts::{Calls, Database, Facts, Group, Health, Letters, Outbox, Seen, Service};
 use super::health;
-use crate::commands::dlq::Archive;
 use crate::commands::retries::queue;
 use crate::connections::Connections;
+use crate::database::{Limits, ask, connect};
 use crate::databases::Databases;
+use crate::decisions::Decisions;
+use crate::gaps::gaps;
+use crate::outcomes::{Outcomes, find_causes, outcomes};
+use crate::recovery::Archive;
+use crate::sessions::sessions;
+use crate::{ServiceUrls, Unreadable, followed, services, sources, stuck};
 
 /// How long a service or the brokers may take. All are asked at the same time.
 const GLANCE: Duration = Duration::from_millis(1_500);
@@ -154,7 +154,7 @@ async fn database(databases: &Databases, service: &'static str) -> Seen<Database
     };
     let db = &mut connection;
     // Who is in the way comes first: it tells most, and takes no lock.
-    let sessions = sessions(db).await.map_err(|error| farandole_cli::database::reason(&error));
+    let sessions = sessions(db).await.map_err(|error| crate::database::reason(&error));
     Seen::Known(Database {
         sessions: sessions.into(),
         instances: because(instances(service, db).await),

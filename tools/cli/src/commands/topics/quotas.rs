@@ -1,12 +1,13 @@
 use std::time::{Duration, Instant};
 
-use farandole_cli::clients;
 use kafka::{ClientQuota, Limit, Publisher, Quota, quotas, set_quotas};
 use serde_json::{Value, json};
 
-use crate::commands::dlq::{Author, Consent, Kind, Recorder, words};
+use crate::clients;
+use crate::commands::dlq::{Author, Consent, words};
 use crate::connections::Connections;
 use crate::print::remark;
+use crate::recovery::{Kind, Recorder};
 use crate::table::table;
 
 /// A limit below this is asked about, in bytes a second: a single order takes some 5,000 bytes, so

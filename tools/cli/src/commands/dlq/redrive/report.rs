@@ -1,12 +1,9 @@
 use serde_json::{Value, json};
 
 use super::super::left_out::left_out_json;
-use super::super::letter::Letter;
-use super::super::letter_id::LetterId;
-use super::super::outcome::Outcome;
-use super::super::selection::Chosen;
 use crate::databases::Databases;
 use crate::print::one_line;
+use crate::recovery::{Chosen, Letter, LetterId, Outcome};
 
 /// How many letters that did not go well are named.
 const NAMED_MAX: usize = 5;
@@ -135,8 +132,8 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::letter::tests::letter;
     use super::*;
+    use crate::recovery::letter::tests::letter;
 
     #[test]
     fn a_report_says_what_became_of_how_many() {

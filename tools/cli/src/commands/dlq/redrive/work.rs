@@ -5,11 +5,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use kafka::{AdminError, PlainRecord, Publisher, Throttle};
 use tokio::time::{Instant, sleep};
 
-use super::super::letter::{Letter, Redriven};
-use super::super::letter_id::LetterId;
-use super::super::operations::{Handled, Recorder};
-use super::super::outcome::{Observer, Outcome};
 use super::report::Report;
+use crate::recovery::{Handled, Letter, LetterId, Observer, Outcome, Recorder, Redriven};
 
 /// How often the services are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(300);

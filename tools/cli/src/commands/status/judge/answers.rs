@@ -1,10 +1,9 @@
 //! Whether the services answer, are ready, and are those that are meant.
 
-use farandole_cli::database;
-
 use super::{Verdict, some};
 use crate::age::ago;
 use crate::commands::status::facts::{Facts, Group, Health, Service};
+use crate::database;
 
 /// What all have in common is said once.
 pub(super) fn nobody_answers(facts: &Facts) -> bool {

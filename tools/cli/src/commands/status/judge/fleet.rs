@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use farandole_cli::database::variable;
-
 use super::{Verdict, old};
 use crate::age::ago;
 use crate::commands::status::facts::{Facts, Letters, Seen};
+use crate::database::variable;
 
 /// From so many orders, and so much of all that ended, it is trouble that their time was up.
 const LAPSED_MIN: i64 = 5;

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use farandole_cli::database::{lock, variable};
-use farandole_cli::gaps::Verdict as GapVerdict;
-
 use super::{UNDER_WAY, Verdict, old, some};
 use crate::age::ago;
 use crate::commands::status::facts::{Database, Health, Seen, Service};
+use crate::database::{lock, variable};
+use crate::gaps::Verdict as GapVerdict;
 
 /// How long a call may have no outcome before a person should know: providers have bad minutes.
 const CALL_PATIENCE: Duration = Duration::from_mins(10);

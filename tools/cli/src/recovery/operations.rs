@@ -8,36 +8,40 @@ use contracts::headers;
 use contracts::operations::{
     Acknowledged, Decided, Done, Ended, Entry, Number, PER_ENTRY_MAX, Said, Subject,
 };
-pub(crate) use contracts::operations::{Began, Handled, Kind};
-use farandole_cli::decisions::Decisions;
+pub use contracts::operations::{Began, Handled, Kind};
 use jiff::Timestamp;
 use kafka::{AdminError, Bounds, PlainRecord, Publisher, scan, windows};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use crate::connections::Connections;
+use crate::decisions::Decisions;
 
 /// An operation as the log tells it.
 #[derive(Debug, Clone)]
-pub(crate) struct Operation {
-    pub(crate) began: Began,
+pub struct Operation {
+    /// What was to be done, by whom, and why.
+    pub began: Began,
     /// How many letters it was done to.
-    pub(crate) done: usize,
+    pub done: usize,
     /// When that was written last.
-    pub(crate) last_at: Timestamp,
-    pub(crate) ended: Option<Ended>,
+    pub last_at: Timestamp,
+    /// What came of it, once it has ended.
+    pub ended: Option<Ended>,
 }
 
 /// What was done about a letter.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Act<'l> {
-    pub(crate) operation: &'l Operation,
-    pub(crate) at: Timestamp,
+pub struct Act<'l> {
+    /// The operation.
+    pub operation: &'l Operation,
+    /// When it was done to this letter.
+    pub at: Timestamp,
 }
 
 /// The log, read to its end.
 #[derive(Debug, Default)]
-pub(crate) struct OperationLog {
+pub struct OperationLog {
     operations: Vec<Operation>,
     by_id: HashMap<Uuid, usize>,
     /// The latest act on each letter, by its redrive id.
@@ -47,11 +51,12 @@ pub(crate) struct OperationLog {
     /// The events that are known to be missing for good.
     acknowledged: BTreeSet<Number>,
     /// How many records are none of ours.
-    pub(crate) unreadable: usize,
+    pub unreadable: usize,
 }
 
 impl OperationLog {
-    pub(crate) async fn read(connections: &Connections) -> Result<Self, AdminError> {
+    /// Reads it.
+    pub async fn read(connections: &Connections) -> Result<Self, AdminError> {
         let brokers = connections.kafka_brokers.clone();
         let topic = connections.topic_prefix.operations();
         let reading = spawn_blocking(move || {
@@ -112,12 +117,12 @@ impl OperationLog {
     }
 
     /// All operations, oldest first.
-    pub(crate) fn operations(&self) -> &[Operation] {
+    pub fn operations(&self) -> &[Operation] {
         &self.operations
     }
 
     /// What operators have decided about events that were not processed.
-    pub(crate) fn decisions(&self) -> Decisions {
+    pub fn decisions(&self) -> Decisions {
         let mut decisions = Decisions::default();
         for number in &self.acknowledged {
             decisions.acknowledge(number.clone());
@@ -129,21 +134,22 @@ impl OperationLog {
     }
 
     /// What was done last about the letter with this redrive id, and its copies.
-    pub(crate) fn act(&self, redrive: Uuid) -> Option<Act<'_>> {
+    pub fn act(&self, redrive: Uuid) -> Option<Act<'_>> {
         let (index, at) = *self.acts.get(&redrive)?;
         Some(Act { operation: &self.operations[index], at })
     }
 }
 
 /// Writes one operation into the log.
-pub(crate) struct Recorder<'p> {
+pub struct Recorder<'p> {
     publisher: &'p Publisher,
     topic: String,
     operation: Uuid,
 }
 
 impl<'p> Recorder<'p> {
-    pub(crate) async fn begin(
+    /// Writes that an operation has begun.
+    pub async fn begin(
         publisher: &'p Publisher,
         topic: String,
         began: Began,
@@ -154,7 +160,7 @@ impl<'p> Recorder<'p> {
     }
 
     /// Takes note that it was done to these letters.
-    pub(crate) async fn done(&self, letters: &[Handled]) -> Result<(), AdminError> {
+    pub async fn done(&self, letters: &[Handled]) -> Result<(), AdminError> {
         let entries = letters.chunks(PER_ENTRY_MAX).map(|letters| {
             let (operation, at) = (self.operation, Timestamp::now());
             Entry::Done(Done { operation, at, letters: letters.to_vec() })
@@ -163,14 +169,14 @@ impl<'p> Recorder<'p> {
     }
 
     /// Takes note that this event is known to be lost for good.
-    pub(crate) async fn acknowledged(&self, event: Number) -> Result<(), AdminError> {
+    pub async fn acknowledged(&self, event: Number) -> Result<(), AdminError> {
         let (operation, at) = (self.operation, Timestamp::now());
         self.write([Entry::Acknowledged(Acknowledged { operation, at, event })]).await
     }
 
     /// Has a service do it to these calls or orders; `said` is what has become of them, if that is
     /// what it is about.
-    pub(crate) async fn decided(
+    pub async fn decided(
         &self,
         service: &str,
         subjects: &[Subject],
@@ -188,7 +194,8 @@ impl<'p> Recorder<'p> {
         self.write(entries).await
     }
 
-    pub(crate) async fn end(self, outcome: String) -> Result<(), AdminError> {
+    /// Writes what came of it.
+    pub async fn end(self, outcome: String) -> Result<(), AdminError> {
         let (operation, at) = (self.operation, Timestamp::now());
         self.write([Entry::Ended(Ended { operation, at, outcome })]).await
     }

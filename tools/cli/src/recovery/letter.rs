@@ -1,9 +1,9 @@
 use std::fmt;
 
 use contracts::dead_letter_headers as dead;
+use contracts::operations::LetterId;
 use contracts::operations::Number;
 use contracts::{DEAD_HISTORY, REDRIVE, TARGET_GROUP, headers};
-use farandole_cli::OrderId;
 use jiff::Timestamp;
 use kafka::{PlainRecord, Scanned};
 use serde::Serialize;
@@ -12,8 +12,8 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::cause;
-use super::letter_id::LetterId;
 use super::operations::Handled;
+use crate::OrderId;
 
 /// Headers with this prefix are ours. They say how a record fared, and are no part of the event.
 const OURS: &str = "farandole_";
@@ -25,10 +25,13 @@ const HISTORY_BYTES_MAX: usize = 64 * 1024;
 
 /// A record's place in the topic that it failed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Source {
-    pub(crate) topic: String,
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
+pub struct Source {
+    /// The topic.
+    pub topic: String,
+    /// Its partition.
+    pub partition: i32,
+    /// The record's offset there.
+    pub offset: i64,
 }
 
 impl fmt::Display for Source {
@@ -39,27 +42,32 @@ impl fmt::Display for Source {
 
 /// A dead letter as it lies in its topic. Nothing of it need be as it should.
 #[derive(Debug, Clone)]
-pub(crate) struct Letter {
-    pub(crate) id: LetterId,
+pub struct Letter {
+    /// Where it lies, and whose it is.
+    pub id: LetterId,
     /// When it came into the dead-letter topic.
-    pub(crate) died_at: Timestamp,
-    pub(crate) key: Option<Vec<u8>>,
+    pub died_at: Timestamp,
+    /// The record's key.
+    pub key: Option<Vec<u8>>,
     /// What it says; read only where it is wanted.
-    pub(crate) payload: Option<Vec<u8>>,
+    pub payload: Option<Vec<u8>>,
     /// None of them if the name of one cannot be read.
-    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
 /// Who redrives, and why.
-pub(crate) struct Redriven<'a> {
-    pub(crate) by: &'a str,
-    pub(crate) at: Timestamp,
-    pub(crate) reason: Option<&'a str>,
+pub struct Redriven<'a> {
+    /// Who.
+    pub by: &'a str,
+    /// When.
+    pub at: Timestamp,
+    /// Why, if that was said.
+    pub reason: Option<&'a str>,
 }
 
 impl Letter {
     /// Without its payload.
-    pub(crate) fn new(service: &str, record: &Scanned<'_>) -> Self {
+    pub fn new(service: &str, record: &Scanned<'_>) -> Self {
         let own = |bytes: &[u8]| bytes.to_vec();
         let headers = record.headers.iter().flatten();
         Self {
@@ -76,59 +84,64 @@ impl Letter {
     }
 
     /// A header's text; the last one's, if there are several: ours come last.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.headers.iter().rev().find(|(there, _)| there == name)?;
         std::str::from_utf8(value.as_deref()?).ok()
     }
 
     /// The headers that the record came with.
-    pub(crate) fn own_headers(&self) -> impl Iterator<Item = &(String, Option<Vec<u8>>)> {
+    pub fn own_headers(&self) -> impl Iterator<Item = &(String, Option<Vec<u8>>)> {
         self.headers.iter().filter(|(name, _)| !name.starts_with(OURS))
     }
 
-    pub(crate) fn event_type(&self) -> Option<&str> {
+    /// The type of the event that it is, if it says so.
+    pub fn event_type(&self) -> Option<&str> {
         self.header(headers::TYPE)
     }
 
-    pub(crate) fn event_id(&self) -> Option<Uuid> {
+    /// The event's id, if it has a readable one.
+    pub fn event_id(&self) -> Option<Uuid> {
         self.header(headers::ID)?.parse().ok()
     }
 
-    pub(crate) fn order(&self) -> Option<OrderId> {
+    /// The order that it is about, if it says so.
+    pub fn order(&self) -> Option<OrderId> {
         self.header(headers::SUBJECT)?.parse().ok()
     }
 
     /// Which of its order's events it is.
-    pub(crate) fn number(&self) -> Option<Number> {
+    pub fn number(&self) -> Option<Number> {
         let source = self.header(headers::SOURCE)?.to_owned();
         let sequence = self.header(headers::SEQUENCE)?.parse().ok()?;
         Some(Number { saga: self.order()?, source, sequence })
     }
 
     /// Why it failed, oldest first.
-    pub(crate) fn errors(&self) -> Vec<String> {
+    pub fn errors(&self) -> Vec<String> {
         let text = self.header(dead::ERRORS).unwrap_or_default();
         serde_json::from_str(text).unwrap_or_else(|_| vec![text.to_owned()])
     }
 
     /// Why it failed in the end, without what differs between records.
-    pub(crate) fn cause(&self) -> String {
+    pub fn cause(&self) -> String {
         match self.errors().last() {
             Some(error) if !error.is_empty() => cause::normalised(error),
             _ => "no error is recorded".to_owned(),
         }
     }
 
-    pub(crate) fn attempts(&self) -> Option<u32> {
+    /// How often it was tried.
+    pub fn attempts(&self) -> Option<u32> {
         self.header(dead::ATTEMPTS)?.parse().ok()
     }
 
     /// The consumer group that could not process it.
-    pub(crate) fn group(&self) -> Option<&str> {
+    pub fn group(&self) -> Option<&str> {
         self.header(dead::GROUP)
     }
 
-    pub(crate) fn source(&self) -> Option<Source> {
+    /// Where it came from, if it says so.
+    pub fn source(&self) -> Option<Source> {
         Some(Source {
             topic: self.header(dead::TOPIC)?.to_owned(),
             partition: self.header(dead::PARTITION)?.parse().ok()?,
@@ -137,14 +150,14 @@ impl Letter {
     }
 
     /// The redrive that it came back from, if it did.
-    pub(crate) fn came_back_from(&self) -> Option<Uuid> {
+    pub fn came_back_from(&self) -> Option<Uuid> {
         self.header(REDRIVE)?.parse().ok()
     }
 
     /// What the inbox is to know it by when it is redriven: a UUID shaped as v7. It is the same
     /// however often and by whomever the letter is redriven, and for copies of a letter, which
     /// there are when a service or a redrive was killed between writing and taking note of it.
-    pub(crate) fn redrive_id(&self) -> Uuid {
+    pub fn redrive_id(&self) -> Uuid {
         let mut hash = Sha256::new();
         let millis = match (self.came_back_from(), self.source()) {
             // Copies of a redriven record are at several places in their topic.
@@ -173,7 +186,7 @@ impl Letter {
     }
 
     /// As the log names it.
-    pub(crate) fn handled(&self) -> Handled {
+    pub fn handled(&self) -> Handled {
         let (letter, redrive) = (self.id.clone(), self.redrive_id());
         Handled { letter, redrive, event: self.number() }
     }
@@ -185,13 +198,13 @@ impl Letter {
     }
 
     /// What happened to it in earlier rounds, oldest first.
-    pub(crate) fn history(&self) -> Vec<Value> {
+    pub fn history(&self) -> Vec<Value> {
         let text = self.header(DEAD_HISTORY).unwrap_or_default();
         serde_json::from_str(text).unwrap_or_default()
     }
 
     /// The record that goes back to where it came from, or why there is none.
-    pub(crate) fn redriven(&self, how: &Redriven<'_>) -> Result<PlainRecord, &'static str> {
+    pub fn redriven(&self, how: &Redriven<'_>) -> Result<PlainRecord, &'static str> {
         let source = self.source().ok_or("it does not say which topic it came from")?;
         let group = self.group().ok_or("it does not say which consumer group it failed in")?;
         if self.own_headers().next().is_none() {

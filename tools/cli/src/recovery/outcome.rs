@@ -1,8 +1,7 @@
 use std::collections::HashMap;
 
 use contracts::REDRIVE;
-use farandole_cli::Unreadable;
-use farandole_cli::database::ask;
+use contracts::operations::LetterId;
 use jiff::{SignedDuration, Timestamp};
 use kafka::Bounds;
 use sqlx::PgConnection;
@@ -10,8 +9,9 @@ use uuid::Uuid;
 
 use super::archive::letters;
 use super::letter::Letter;
-use super::letter_id::LetterId;
+use crate::Unreadable;
 use crate::connections::Connections;
+use crate::database::ask;
 use crate::databases::Databases;
 
 /// How much clocks may differ between here and the services.
@@ -19,7 +19,7 @@ const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
 
 /// What became of a redriven letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// Its effect is in the service's database.
     Applied,
     /// It has failed again, and will be tried again.
@@ -34,7 +34,8 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn name(&self) -> &'static str {
+    /// A word for it.
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Applied => "applied",
             Self::Failing(_) => "failing again",
@@ -44,13 +45,14 @@ impl Outcome {
         }
     }
 
-    pub(crate) fn is_failure(&self) -> bool {
+    /// Whether it has failed again.
+    pub fn is_failure(&self) -> bool {
         matches!(self, Self::Failing(_) | Self::DeadAgain(_))
     }
 }
 
 /// Sees what becomes of redriven letters, in the databases and in the dead-letter topics.
-pub(crate) struct Observer<'a> {
+pub struct Observer<'a> {
     connections: &'a Connections,
     databases: HashMap<String, PgConnection>,
     /// What comes back comes after this.
@@ -59,7 +61,7 @@ pub(crate) struct Observer<'a> {
 
 impl<'a> Observer<'a> {
     /// Connects to the services' databases, as far as they are given.
-    pub(crate) async fn new(
+    pub async fn new(
         connections: &'a Connections,
         given: &Databases,
         services: impl IntoIterator<Item = &str>,
@@ -76,12 +78,12 @@ impl<'a> Observer<'a> {
     }
 
     /// Whether the database of a service can be looked into.
-    pub(crate) fn sees(&self, service: &str) -> bool {
+    pub fn sees(&self, service: &str) -> bool {
         self.databases.contains_key(service)
     }
 
     /// Which of these ids a service's inbox has; `None` if its database is not given.
-    pub(crate) async fn seen(
+    pub async fn seen(
         &mut self,
         service: &str,
         ids: &[Uuid],
@@ -94,10 +96,7 @@ impl<'a> Observer<'a> {
     ///
     /// A record goes from the retry queue into the dead-letter topic before it leaves the queue,
     /// so that in this order one of the looks meets it.
-    pub(crate) async fn look(
-        &mut self,
-        letters: &[&Letter],
-    ) -> anyhow::Result<HashMap<Uuid, Outcome>> {
+    pub async fn look(&mut self, letters: &[&Letter]) -> anyhow::Result<HashMap<Uuid, Outcome>> {
         let mut outcomes: HashMap<Uuid, Outcome> = letters
             .iter()
             .map(|letter| {

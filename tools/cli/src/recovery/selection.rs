@@ -1,17 +1,17 @@
 use std::time::Duration;
 
-use farandole_cli::OrderId;
+use contracts::operations::LetterId;
 use jiff::Timestamp;
 
 use super::archive::{Archive, State};
 use super::letter::Letter;
-use super::letter_id::LetterId;
+use crate::OrderId;
 
 /// Which letters are meant; all of it must fit.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[group(id = "filter", multiple = true)]
 #[command(next_help_heading = "Filters")]
-pub(crate) struct Filter {
+pub struct Filter {
     /// Only what this service could not process; may be given several times
     #[arg(long = "service", value_name = "NAME", value_parser = service)]
     services: Vec<String>,
@@ -42,28 +42,29 @@ fn service(name: &str) -> Result<String, String> {
 }
 
 /// A letter's id, of one of the services.
-pub(crate) fn letter_id(text: &str) -> Result<LetterId, String> {
+pub fn letter_id(text: &str) -> Result<LetterId, String> {
     let id: LetterId = text.parse()?;
     service(&id.service)?;
     Ok(id)
 }
 
 fn services() -> Vec<String> {
-    farandole_cli::services().map(str::to_owned).collect()
+    crate::services().map(str::to_owned).collect()
 }
 
 impl Filter {
     /// The services that it speaks of.
-    pub(crate) fn services(&self) -> Vec<String> {
+    pub fn services(&self) -> Vec<String> {
         if self.services.is_empty() { services() } else { self.services.clone() }
     }
 
     /// What died before this does not fit.
-    pub(crate) fn since(&self, now: Timestamp) -> Option<Timestamp> {
+    pub fn since(&self, now: Timestamp) -> Option<Timestamp> {
         now.checked_sub(self.newer_than?).ok()
     }
 
-    pub(crate) fn fits(&self, letter: &Letter, now: Timestamp) -> bool {
+    /// Whether a letter is meant, as of `now`.
+    pub fn fits(&self, letter: &Letter, now: Timestamp) -> bool {
         let age = Duration::try_from(now.duration_since(letter.died_at)).unwrap_or_default();
         let of = |wanted: &[String], is: Option<&str>| {
             wanted.is_empty() || wanted.iter().any(|wanted| Some(wanted.as_str()) == is)
@@ -77,7 +78,7 @@ impl Filter {
     }
 
     /// The words of the command line that say the same.
-    pub(crate) fn words(&self) -> String {
+    pub fn words(&self) -> String {
         let mut words: Vec<String> = Vec::new();
         let mut word = |flag: &str, value: String| {
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
@@ -104,7 +105,7 @@ fn failed_with(letter: &Letter, text: &str) -> bool {
 
 /// What something is to be done about.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Selection {
+pub struct Selection {
     /// Letters by their ids, such as payment/0/17
     #[arg(value_name = "ID", value_parser = letter_id, conflicts_with_all = ["filter", "all_open"],
           required_unless_present_any = ["filter", "all_open"])]
@@ -118,27 +119,22 @@ pub(crate) struct Selection {
 
 /// The letters that a selection comes to.
 #[derive(Default)]
-pub(crate) struct Chosen<'a> {
+pub struct Chosen<'a> {
     /// Oldest first, so that an order's are in order.
-    pub(crate) letters: Vec<&'a Letter>,
+    pub letters: Vec<&'a Letter>,
     /// What was asked for by name, and why nothing is done about it.
-    pub(crate) left_out: Vec<(LetterId, String)>,
+    pub left_out: Vec<(LetterId, String)>,
 }
 
 impl Selection {
     /// The services whose letters are to be read for it.
-    pub(crate) fn services(&self) -> Vec<String> {
+    pub fn services(&self) -> Vec<String> {
         self.filter.services()
     }
 
     /// Chooses among the letters that are open; with `again` also among those named by their ids
     /// about which something was done before.
-    pub(crate) fn choose<'a>(
-        &self,
-        archive: &'a Archive,
-        now: Timestamp,
-        again: bool,
-    ) -> Chosen<'a> {
+    pub fn choose<'a>(&self, archive: &'a Archive, now: Timestamp, again: bool) -> Chosen<'a> {
         if self.ids.is_empty() {
             let open = archive.letters().filter(|(_, state)| state.is_open());
             let fitting = open.filter(|(letter, _)| self.filter.fits(letter, now));
@@ -163,12 +159,12 @@ impl Selection {
     }
 
     /// Whether it speaks of this letter, as far as its id tells.
-    pub(crate) fn may_mean(&self, id: &LetterId) -> bool {
+    pub fn may_mean(&self, id: &LetterId) -> bool {
         self.ids.is_empty() || self.ids.contains(id)
     }
 
     /// Chooses among the letters that are discarded.
-    pub(crate) fn choose_discarded<'a>(&self, archive: &'a Archive, now: Timestamp) -> Chosen<'a> {
+    pub fn choose_discarded<'a>(&self, archive: &'a Archive, now: Timestamp) -> Chosen<'a> {
         let mut chosen = Chosen::default();
         let discarded = |state: &State<'_>| matches!(state, State::Discarded(_));
         if self.ids.is_empty() {
@@ -191,7 +187,7 @@ impl Selection {
     }
 
     /// The words of the command line that say the same.
-    pub(crate) fn words(&self) -> String {
+    pub fn words(&self) -> String {
         if self.all_open {
             return "--all-open".to_owned();
         }

@@ -1,21 +1,22 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use contracts::operations::LetterId;
 use jiff::Timestamp;
 use kafka::{AdminError, Bounds, scan, windows};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use super::letter::Letter;
-use super::letter_id::LetterId;
 use super::operations::{Act, Kind, OperationLog};
 use crate::connections::Connections;
 
 /// All dead letters of some services, and what was done about them.
-pub(crate) struct Archive {
+pub struct Archive {
     /// Oldest first.
     letters: Vec<Letter>,
-    pub(crate) log: OperationLog,
+    /// What was done about them.
+    pub log: OperationLog,
     /// The letters that came back, by the redrive that they came back from.
     came_back: HashMap<Uuid, LetterId>,
     /// The first of each letter's copies, by their redrive id.
@@ -24,11 +25,16 @@ pub(crate) struct Archive {
 
 /// What is to be said of a letter.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum State<'a> {
+pub enum State<'a> {
     /// Nothing was done about it so far.
     Open,
     /// It was put back. The log need not say so, if it came back.
-    Redriven { act: Option<Act<'a>>, came_back: Option<&'a LetterId> },
+    Redriven {
+        /// Who did it, if the log says so.
+        act: Option<Act<'a>>,
+        /// The letter that it has become again.
+        came_back: Option<&'a LetterId>,
+    },
     /// Somebody has decided that it is to stay dead.
     Discarded(Act<'a>),
     /// It is another letter once more.
@@ -36,7 +42,8 @@ pub(crate) enum State<'a> {
 }
 
 impl State<'_> {
-    pub(crate) fn name(&self) -> &'static str {
+    /// A word for it.
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Redriven { .. } => "redriven",
@@ -45,7 +52,8 @@ impl State<'_> {
         }
     }
 
-    pub(crate) fn is_open(&self) -> bool {
+    /// Whether something is to be done about it.
+    pub fn is_open(&self) -> bool {
         matches!(self, Self::Open)
     }
 }
@@ -53,7 +61,7 @@ impl State<'_> {
 impl Archive {
     /// Reads the dead letters that came `since`, without their payloads, and the whole log of
     /// operations.
-    pub(crate) async fn read(
+    pub async fn read(
         connections: &Connections,
         services: &[String],
         since: Option<Timestamp>,
@@ -66,7 +74,7 @@ impl Archive {
     }
 
     /// Reads all dead letters, some of them with their payloads.
-    pub(crate) async fn read_payloads(
+    pub async fn read_payloads(
         connections: &Connections,
         services: &[String],
         wanted: impl Fn(&LetterId) -> bool + Send + 'static,
@@ -101,11 +109,12 @@ impl Archive {
     }
 
     /// All letters and their states, oldest first.
-    pub(crate) fn letters(&self) -> impl Iterator<Item = (&Letter, State<'_>)> {
+    pub fn letters(&self) -> impl Iterator<Item = (&Letter, State<'_>)> {
         self.letters.iter().map(|letter| (letter, self.state(letter)))
     }
 
-    pub(crate) fn find(&self, id: &LetterId) -> Option<(&Letter, State<'_>)> {
+    /// The letter with this id.
+    pub fn find(&self, id: &LetterId) -> Option<(&Letter, State<'_>)> {
         self.letters().find(|(letter, _)| letter.id == *id)
     }
 
@@ -128,7 +137,7 @@ impl Archive {
 
 /// What the services' dead-letter topics hold, with the payloads of those that are wanted: they are
 /// most of what there is, and may be many.
-pub(crate) async fn letters(
+pub async fn letters(
     connections: &Connections,
     services: &[String],
     bounds: Bounds,

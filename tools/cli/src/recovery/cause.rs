@@ -7,7 +7,7 @@ const UUID: usize = 36;
 
 /// An error's text without what differs from one record to the next: UUIDs and other ids, and
 /// numbers. Errors that are alike then have the same text.
-pub(crate) fn normalised(error: &str) -> String {
+pub fn normalised(error: &str) -> String {
     let mut rest = error;
     let mut out = String::with_capacity(error.len());
     while let Some(first) = rest.chars().next() {

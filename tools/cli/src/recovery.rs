@@ -1,0 +1,18 @@
+//! What becomes of dead letters: read with all that was done about them, selected, and followed to their
+//! outcome. The command line and the console are two faces of this.
+
+mod archive;
+mod cause;
+pub(crate) mod letter;
+mod operations;
+mod outcome;
+mod selection;
+
+pub use contracts::operations::LetterId;
+
+pub use self::archive::{Archive, State, letters};
+pub use self::cause::normalised;
+pub use self::letter::{Letter, Redriven, Source};
+pub use self::operations::{Act, Began, Handled, Kind, Operation, OperationLog, Recorder};
+pub use self::outcome::{Observer, Outcome};
+pub use self::selection::{Chosen, Filter, Selection, letter_id};
