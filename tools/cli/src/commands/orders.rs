@@ -7,17 +7,15 @@ mod undo;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use futures::future::try_join_all;
-
+use crate::OrderId;
 use crate::commands::exit;
 use crate::connections::Connections;
-use crate::databases::{Databases, NoDatabase};
+use crate::databases::Databases;
 use crate::decisions::Decisions;
 use crate::outcomes::{Outcomes, find_causes, outcomes};
 use crate::print::{print, print_json, remark};
-use crate::recovery::OperationLog;
+use crate::story::{connect, decisions};
 use crate::stuck::{self, Filter, Letters, Stuck, find, read_letters};
-use crate::{OrderId, services};
 
 /// How far back it is told how many orders lapsed.
 const RECENT: Duration = Duration::from_mins(10);
@@ -92,11 +90,6 @@ pub(crate) async fn run(
     }
 }
 
-async fn connect(databases: &Databases) -> Result<stuck::Databases, NoDatabase> {
-    let all = services().map(|service| databases.connect(service));
-    Ok(stuck::Databases::new(try_join_all(all).await?))
-}
-
 /// The orders that hang, counted by what they wait for, for who looks again and again.
 pub(crate) async fn groups(
     filter: Filter,
@@ -148,21 +141,6 @@ async fn stuck(
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Missing(&'static str);
-
-/// What operators have decided, as far as Kafka tells, and why it does not.
-async fn decisions(connections: &Connections) -> (Decisions, Option<String>) {
-    let read = async {
-        connections.kafka().await?;
-        OperationLog::read(connections).await
-    };
-    match read.await {
-        Ok(log) => (log.decisions(), None),
-        Err(error) => {
-            let why = format!("cannot tell what was discarded or acknowledged: {error}");
-            (Decisions::default(), Some(why))
-        }
-    }
-}
 
 /// How many orders have lapsed lately, and what they waited for.
 async fn lapsed(databases: &mut stuck::Databases) -> Option<Outcomes> {

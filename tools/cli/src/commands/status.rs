@@ -1,15 +1,9 @@
 //! One look at everything, from outside.
 
-mod facts;
-mod health;
-mod judge;
-mod look;
 mod text;
 
 use std::process::ExitCode;
 
-pub(crate) use facts::{Group, Health, Seen};
-pub(crate) use look::{group, health_of};
 use serde_json::json;
 
 use crate::ServiceUrls;
@@ -17,6 +11,7 @@ use crate::commands::exit;
 use crate::connections::Connections;
 use crate::databases::Databases;
 use crate::print::{print_json, print_lines};
+use crate::status::{judge, look};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -32,8 +27,8 @@ pub(crate) async fn run(
     connections: &Connections,
     databases: &Databases,
 ) -> anyhow::Result<ExitCode> {
-    let facts = look::look(&arguments.urls, connections, databases).await;
-    let verdict = judge::judge(&facts);
+    let facts = look(&arguments.urls, connections, databases).await;
+    let verdict = judge(&facts);
     if arguments.json {
         print_json(&json!({
             "well": verdict.is_well(),

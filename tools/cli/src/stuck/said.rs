@@ -25,6 +25,12 @@ pub struct Said {
     pub event: Option<String>,
     /// The service that emits it, as the topic tells.
     pub service: &'static str,
+    /// When it happened, by the clock of the service.
+    pub time: Option<Timestamp>,
+    /// Its id.
+    pub id: Option<String>,
+    /// The id of the event or the request that caused it.
+    pub cause: Option<String>,
     /// Its number in the service's stream about the order.
     pub sequence: Option<String>,
     /// Where it is: topic, partition, offset.
@@ -63,6 +69,9 @@ pub fn said_by(
         at: record.timestamp,
         event: record.header(headers::TYPE).map(text),
         service,
+        time: record.header(headers::TIME).and_then(|time| text(time).parse().ok()),
+        id: record.header(headers::ID).map(text),
+        cause: record.header(headers::CAUSATION_ID).map(text),
         sequence: record.header(headers::SEQUENCE).map(text),
         place: (record.topic.to_owned(), record.partition, record.offset),
         redriven_for: record.header(TARGET_GROUP).map(text),

@@ -12,7 +12,6 @@ use meter::GaugeMetric;
 
 use super::compensations::undoing;
 use crate::commands::graph::{self as dance, Extent};
-use crate::commands::status::{self, Group, Health, Seen};
 use crate::commands::{audit, orders};
 use crate::connections::Connections;
 use crate::databases::Databases;
@@ -21,6 +20,7 @@ use crate::instruments::{
     LETTERS, LETTERS_AGE, MEMBERS, READY, STUCK, VIOLATIONS,
 };
 use crate::recovery::Archive;
+use crate::status::{self, Group, Health, Seen};
 use crate::stuck::{Awaited, Filter, Stuck};
 use crate::{ServiceUrls, services};
 

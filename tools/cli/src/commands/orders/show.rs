@@ -1,29 +1,16 @@
 //! All there is to know of one order.
 
 use std::process::ExitCode;
-use std::time::Duration;
-
-use futures::future::join_all;
-use jiff::{SignedDuration, Timestamp};
-use kafka::AdminError;
-use serde_json::json;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use super::text::of_service;
-use super::{connect, decisions};
+use crate::OrderId;
 use crate::age::ago;
 use crate::commands::exit;
 use crate::connections::Connections;
 use crate::databases::Databases;
 use crate::print::{one_line, print, print_json};
-use crate::stuck::{About, DeadLetter, Found, Said, about, letters_of, said_by};
-use crate::{OrderId, services};
-
-/// How long the topics may take.
-const TOPICS_LIMIT: Duration = Duration::from_secs(8);
-/// How long after an order's status has changed last others speak of it, as a rule.
-const AFTERMATH: SignedDuration = SignedDuration::from_mins(10);
+use crate::story::{Story, story};
+use crate::stuck::{DeadLetter, Said};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -35,182 +22,59 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// What was found.
-struct Findings {
-    about: About,
-    events: Vec<Said>,
-    /// With whether it was discarded.
-    letters: Vec<(DeadLetter, bool)>,
-    unknown: Vec<String>,
-}
-
 pub(super) async fn run(
     Arguments { order, json }: Arguments,
     connections: &Connections,
     databases: &Databases,
 ) -> anyhow::Result<ExitCode> {
-    let mut databases = connect(databases).await?;
-    let ((decisions, trouble), letters, about) = tokio::join!(
-        decisions(connections),
-        letters(connections, order),
-        about(&mut databases, order),
-    );
-    let about = about?;
-    let to = about.placed.as_ref().filter(|placed| placed.is_over);
-    let to = to.and_then(|placed| placed.since.checked_add(AFTERMATH).ok());
-    let events = events(connections, order, to).await;
-    let mut unknown = about.unknown.clone();
-    unknown.extend(trouble);
-    let mut letters = gather(letters, "dead letters", &mut unknown);
-    letters.sort_by(|a, b| a.id.cmp(&b.id));
-    let mut events = gather(events, "events", &mut unknown);
-    events.sort_by_key(|said| said.at);
-    let letters = letters.into_iter().map(|letter| {
-        let discarded = decisions.has_discarded(&letter.id);
-        (letter, discarded)
-    });
-    let letters = letters.collect();
-    let findings = Findings { about, events, letters, unknown };
+    let story = story(order, connections, databases).await?;
     if json {
-        print_json(&findings.as_json())?;
+        print_json(&story.as_json())?;
     } else {
-        print(&findings.as_text())?;
+        print(&as_text(&story))?;
     }
-    Ok(exit::of(!findings.is_known(), !findings.unknown.is_empty()))
+    Ok(exit::of(!story.is_known(), !story.unknown.is_empty()))
 }
 
-type InTopics<T> = Vec<(&'static str, Result<Found<T>, String>)>;
-
-async fn letters(connections: &Connections, order: OrderId) -> InTopics<DeadLetter> {
-    let (brokers, topics) = (&connections.kafka_brokers, &connections.topic_prefix);
-    join_all(services().map(|service| {
-        let (brokers, topics) = (brokers.clone(), topics.clone());
-        aside(service, move || letters_of(&brokers, &topics, service, order))
-    }))
-    .await
-}
-
-async fn events(
-    connections: &Connections,
-    order: OrderId,
-    to: Option<Timestamp>,
-) -> InTopics<Said> {
-    let (brokers, topics) = (&connections.kafka_brokers, &connections.topic_prefix);
-    join_all(services().map(|service| {
-        let (brokers, topics) = (brokers.clone(), topics.clone());
-        aside(service, move || said_by(&brokers, &topics, service, order, to))
-    }))
-    .await
-}
-
-/// Has a thread look, for the client blocks; who is late is not waited for.
-async fn aside<T: Send + 'static>(
-    service: &'static str,
-    look: impl FnOnce() -> Result<T, AdminError> + Send + 'static,
-) -> (&'static str, Result<T, String>) {
-    let (sender, answer) = oneshot::channel();
-    std::thread::spawn(move || sender.send(look()));
-    let found = match timeout(TOPICS_LIMIT, answer).await {
-        Ok(Ok(Ok(found))) => Ok(found),
-        Ok(Ok(Err(error))) => Err(error.to_string()),
-        _ => Err(format!("Kafka gave no answer within {TOPICS_LIMIT:?}")),
+fn as_text(story: &Story) -> String {
+    let mut lines = head(story);
+    let known_by = story.about.known_by.iter();
+    lines.extend(known_by.map(|(service, status)| format!("  {service:<12} {status}")));
+    let mut part = |title: &str, items: Vec<String>| {
+        if !items.is_empty() {
+            lines.extend([String::new(), format!("{title}:")]);
+            lines.extend(items);
+        }
     };
-    (service, found)
+    part("Open", story.about.services.iter().flat_map(of_service).collect());
+    part("Dead letters", story.letters.iter().map(letter).collect());
+    part("Events", story.events.iter().map(event).collect());
+    part("Not seen", story.unknown.iter().map(|why| format!("  {why}")).collect());
+    if story.about.placed.is_none() && story.is_known() {
+        lines.push(String::new());
+        lines.extend(ORPHANED.map(str::to_owned));
+    }
+    let lines: Vec<_> = lines.iter().map(|line| one_line(line)).collect();
+    lines.join("\n")
 }
 
-/// What was found in all topics. What could not be seen is said once.
-fn gather<T>(found: InTopics<T>, what: &str, unknown: &mut Vec<String>) -> Vec<T> {
-    let mut items = Vec::new();
-    for (service, found) in found {
-        match found {
-            Ok(found) => {
-                if !found.complete {
-                    unknown
-                        .push(format!("{service}'s later {what}: there are too many to look at"));
-                }
-                items.extend(found.items);
-            }
-            Err(why) => {
-                let why = format!("{what}: {why}");
-                if !unknown.contains(&why) {
-                    unknown.push(why);
-                }
-            }
-        }
-    }
-    items
-}
-
-impl Findings {
-    /// Whether anybody knows the order.
-    fn is_known(&self) -> bool {
-        let About { placed, known_by, services, .. } = &self.about;
-        placed.is_some()
-            || !known_by.is_empty()
-            || !services.is_empty()
-            || !self.events.is_empty()
-            || !self.letters.is_empty()
-    }
-
-    fn as_json(&self) -> serde_json::Value {
-        let letters: Vec<_> = self
-            .letters
-            .iter()
-            .map(|(letter, discarded)| json!({"letter": letter, "discarded": discarded}))
-            .collect();
-        json!({
-            "order_id": self.about.order_id,
-            "placed": self.about.placed,
-            "orphan": self.is_known() && self.about.placed.is_none(),
-            "known_by": self.about.known_by.iter().cloned()
-                .collect::<std::collections::BTreeMap<_, _>>(),
-            "open": self.about.services,
-            "dead_letters": letters,
-            "events": self.events,
-            "unknown": self.unknown,
-        })
-    }
-
-    fn as_text(&self) -> String {
-        let mut lines = self.head();
-        let known_by = self.about.known_by.iter();
-        lines.extend(known_by.map(|(service, status)| format!("  {service:<12} {status}")));
-        let mut part = |title: &str, items: Vec<String>| {
-            if !items.is_empty() {
-                lines.extend([String::new(), format!("{title}:")]);
-                lines.extend(items);
-            }
-        };
-        part("Open", self.about.services.iter().flat_map(of_service).collect());
-        part("Dead letters", self.letters.iter().map(letter).collect());
-        part("Events", self.events.iter().map(event).collect());
-        part("Not seen", self.unknown.iter().map(|why| format!("  {why}")).collect());
-        if self.about.placed.is_none() && self.is_known() {
-            lines.push(String::new());
-            lines.extend(ORPHANED.map(str::to_owned));
-        }
-        let lines: Vec<_> = lines.iter().map(|line| one_line(line)).collect();
-        lines.join("\n")
-    }
-
-    fn head(&self) -> Vec<String> {
-        let id = self.about.order_id;
-        let Some(placed) = &self.about.placed else {
-            return vec![if self.is_known() {
-                format!("{id} is unknown to the order service, and others know it: an orphan.")
-            } else {
-                format!("Nobody knows order {id}.")
-            }];
-        };
-        let reason = placed.cancel_reason.as_ref().map(|reason| format!(": {reason}"));
-        vec![format!(
-            "{id} {}{} for {}, placed at {:.0}",
-            placed.status,
-            reason.unwrap_or_default(),
-            ago(placed.since),
-            placed.placed_at
-        )]
-    }
+fn head(story: &Story) -> Vec<String> {
+    let id = story.about.order_id;
+    let Some(placed) = &story.about.placed else {
+        return vec![if story.is_known() {
+            format!("{id} is unknown to the order service, and others know it: an orphan.")
+        } else {
+            format!("Nobody knows order {id}.")
+        }];
+    };
+    let reason = placed.cancel_reason.as_ref().map(|reason| format!(": {reason}"));
+    vec![format!(
+        "{id} {}{} for {}, placed at {:.0}",
+        placed.status,
+        reason.unwrap_or_default(),
+        ago(placed.since),
+        placed.placed_at
+    )]
 }
 
 /// How an order may come to be without the order service.

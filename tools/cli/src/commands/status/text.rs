@@ -1,9 +1,8 @@
 use jiff::Timestamp;
 
-use super::facts::{Calls, Facts, Health, Seen, Service};
-use super::judge::{Verdict, waited};
 use crate::age::ago;
 use crate::print::{Line, Weight};
+use crate::status::{Calls, Facts, Health, Seen, Service, Verdict, waited};
 
 /// How wide the columns are: name, answer, what it has read.
 const NAME: usize = 14;

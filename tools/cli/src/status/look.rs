@@ -10,7 +10,6 @@ use tokio::time::timeout;
 
 use super::facts::{Calls, Database, Facts, Group, Health, Letters, Outbox, Seen, Service};
 use super::health;
-use crate::commands::retries::queue;
 use crate::connections::Connections;
 use crate::database::{Limits, ask, connect};
 use crate::databases::Databases;
@@ -18,6 +17,7 @@ use crate::decisions::Decisions;
 use crate::gaps::gaps;
 use crate::outcomes::{Outcomes, find_causes, outcomes};
 use crate::recovery::Archive;
+use crate::retries::queue;
 use crate::sessions::sessions;
 use crate::{ServiceUrls, Unreadable, followed, services, sources, stuck};
 
@@ -31,11 +31,7 @@ const RECENT: Duration = Duration::from_mins(10);
 const GAPS_MAX: i64 = 1_000;
 
 /// Looks at everything at once, for two seconds at most.
-pub(super) async fn look(
-    urls: &ServiceUrls,
-    connections: &Connections,
-    databases: &Databases,
-) -> Facts {
+pub async fn look(urls: &ServiceUrls, connections: &Connections, databases: &Databases) -> Facts {
     let looks = join_all(urls.all().map(|(name, url)| async move {
         let (health, group, database) = tokio::join!(
             health::ask(url, GLANCE),
@@ -72,7 +68,7 @@ fn forget(services: &mut [Service], decisions: &Decisions) {
 }
 
 /// How a service is, as far as it says so.
-pub(crate) async fn health_of(url: &str) -> Health {
+pub async fn health_of(url: &str) -> Health {
     health::ask(url, GLANCE).await
 }
 
@@ -81,7 +77,7 @@ async fn in_time<T>(look: impl Future<Output = Seen<T>>) -> Seen<T> {
 }
 
 /// A service's consumer group, which the brokers know.
-pub(crate) async fn group(connections: &Connections, service: &str) -> Seen<Group> {
+pub async fn group(connections: &Connections, service: &str) -> Seen<Group> {
     let brokers = connections.kafka_brokers.clone();
     let topics = &connections.topic_prefix;
     let read: Vec<String> = sources(service).into_iter().map(|name| topics.events(name)).collect();

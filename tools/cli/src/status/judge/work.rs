@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{UNDER_WAY, Verdict, old, some};
 use crate::age::ago;
-use crate::commands::status::facts::{Database, Health, Seen, Service};
 use crate::database::{lock, variable};
 use crate::gaps::Verdict as GapVerdict;
+use crate::status::{Database, Health, Seen, Service};
 
 /// How long a call may have no outcome before a person should know: providers have bad minutes.
 const CALL_PATIENCE: Duration = Duration::from_mins(10);

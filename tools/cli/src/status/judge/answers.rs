@@ -2,8 +2,8 @@
 
 use super::{Verdict, some};
 use crate::age::ago;
-use crate::commands::status::facts::{Facts, Group, Health, Service};
 use crate::database;
+use crate::status::{Facts, Group, Health, Service};
 
 /// What all have in common is said once.
 pub(super) fn nobody_answers(facts: &Facts) -> bool {

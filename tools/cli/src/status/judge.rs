@@ -6,7 +6,7 @@ mod work;
 
 use std::time::Duration;
 
-pub(super) use fleet::waited;
+pub(crate) use fleet::waited;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -17,27 +17,29 @@ const UNDER_WAY: Duration = Duration::from_secs(30);
 
 /// What is to be made of what was seen.
 #[derive(Debug, Default)]
-pub(super) struct Verdict {
+pub struct Verdict {
     /// What needs a person, what is likely to be the cause of the rest first.
-    pub(super) findings: Vec<Finding>,
+    pub findings: Vec<Finding>,
     /// What is worth knowing.
-    pub(super) notes: Vec<String>,
+    pub notes: Vec<String>,
     /// What could not be seen, and why.
-    pub(super) unknown: Vec<String>,
+    pub unknown: Vec<String>,
 }
 
 /// Something that needs a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Finding {
-    pub(super) service: Option<&'static str>,
-    pub(super) what: String,
+pub struct Finding {
+    /// The service that it is about, if it is about one.
+    pub service: Option<&'static str>,
+    /// What is wrong.
+    pub what: String,
     /// What to do.
-    pub(super) next: Vec<String>,
+    pub next: Vec<String>,
 }
 
 impl Finding {
     /// With whose it is.
-    pub(super) fn sentence(&self) -> String {
+    pub fn sentence(&self) -> String {
         match self.service {
             Some(service) => format!("{service}: {}", self.what),
             None => self.what.clone(),
@@ -46,12 +48,13 @@ impl Finding {
 }
 
 impl Verdict {
-    pub(super) fn is_well(&self) -> bool {
+    /// Whether nothing was found.
+    pub fn is_well(&self) -> bool {
         self.findings.is_empty()
     }
 
     /// One sentence for all of it.
-    pub(super) fn summary(&self) -> String {
+    pub fn summary(&self) -> String {
         match (self.findings.as_slice(), self.unknown.len()) {
             ([], 0) => "All is well: the services are ready and up to date.".to_owned(),
             ([], _) => {
@@ -85,7 +88,8 @@ impl Verdict {
     }
 }
 
-pub(super) fn judge(facts: &Facts) -> Verdict {
+/// What is wrong, by these facts.
+pub fn judge(facts: &Facts) -> Verdict {
     let mut verdict = Verdict::default();
     for service in &facts.services {
         work::locks(service, &mut verdict);

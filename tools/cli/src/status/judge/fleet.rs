@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Verdict, old};
 use crate::age::ago;
-use crate::commands::status::facts::{Facts, Letters, Seen};
 use crate::database::variable;
+use crate::status::{Facts, Letters, Seen};
 
 /// From so many orders, and so much of all that ended, it is trouble that their time was up.
 const LAPSED_MIN: i64 = 5;
@@ -40,7 +40,7 @@ pub(super) fn orders(facts: &Facts, verdict: &mut Verdict) {
 }
 
 /// What lapsed orders waited for.
-pub(in crate::commands::status) fn waited(causes: &[(String, usize)]) -> String {
+pub(crate) fn waited(causes: &[(String, usize)]) -> String {
     match causes {
         [] => String::new(),
         [(one, _)] => format!(", all waited for {one}"),

@@ -1,0 +1,179 @@
+//! All there is to know of one order.
+
+use std::time::Duration;
+
+use futures::future::{join_all, try_join_all};
+use jiff::{SignedDuration, Timestamp};
+use kafka::AdminError;
+use serde_json::json;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::connections::Connections;
+use crate::databases::{self, NoDatabase};
+use crate::decisions::Decisions;
+use crate::recovery::OperationLog;
+use crate::stuck::{About, Databases, DeadLetter, Found, Said, about, letters_of, said_by};
+use crate::{OrderId, services};
+
+/// How long the topics may take.
+const TOPICS_LIMIT: Duration = Duration::from_secs(8);
+/// How long after an order's status has changed last others speak of it, as a rule.
+const AFTERMATH: SignedDuration = SignedDuration::from_mins(10);
+
+/// What is known of an order.
+#[derive(Debug, Clone)]
+pub struct Story {
+    /// What the databases say.
+    pub about: About,
+    /// What was said, in the order of time.
+    pub events: Vec<Said>,
+    /// What could not be processed, with whether it was discarded.
+    pub letters: Vec<(DeadLetter, bool)>,
+    /// What could not be looked at, and why.
+    pub unknown: Vec<String>,
+}
+
+/// Looks for all of it: in the databases of all services, and in the topics since the order was placed.
+pub async fn story(
+    order: OrderId,
+    connections: &Connections,
+    databases: &databases::Databases,
+) -> anyhow::Result<Story> {
+    let mut databases = connect(databases).await?;
+    let ((decisions, trouble), letters, about) = tokio::join!(
+        decisions(connections),
+        letters(connections, order),
+        about(&mut databases, order),
+    );
+    let about = about?;
+    let to = about.placed.as_ref().filter(|placed| placed.is_over);
+    let to = to.and_then(|placed| placed.since.checked_add(AFTERMATH).ok());
+    let events = events(connections, order, to).await;
+    let mut unknown = about.unknown.clone();
+    unknown.extend(trouble);
+    let mut letters = gather(letters, "dead letters", &mut unknown);
+    letters.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut events = gather(events, "events", &mut unknown);
+    events.sort_by_key(|said| said.at);
+    let letters = letters.into_iter().map(|letter| {
+        let discarded = decisions.has_discarded(&letter.id);
+        (letter, discarded)
+    });
+    Ok(Story { about, events, letters: letters.collect(), unknown })
+}
+
+/// Connections to all services' databases.
+pub(crate) async fn connect(databases: &databases::Databases) -> Result<Databases, NoDatabase> {
+    let all = services().map(|service| databases.connect(service));
+    Ok(Databases::new(try_join_all(all).await?))
+}
+
+/// What operators have decided, as far as Kafka tells, and why it does not.
+pub(crate) async fn decisions(connections: &Connections) -> (Decisions, Option<String>) {
+    let read = async {
+        connections.kafka().await?;
+        OperationLog::read(connections).await
+    };
+    match read.await {
+        Ok(log) => (log.decisions(), None),
+        Err(error) => {
+            let why = format!("cannot tell what was discarded or acknowledged: {error}");
+            (Decisions::default(), Some(why))
+        }
+    }
+}
+
+type InTopics<T> = Vec<(&'static str, Result<Found<T>, String>)>;
+
+async fn letters(connections: &Connections, order: OrderId) -> InTopics<DeadLetter> {
+    let (brokers, topics) = (&connections.kafka_brokers, &connections.topic_prefix);
+    join_all(services().map(|service| {
+        let (brokers, topics) = (brokers.clone(), topics.clone());
+        aside(service, move || letters_of(&brokers, &topics, service, order))
+    }))
+    .await
+}
+
+async fn events(
+    connections: &Connections,
+    order: OrderId,
+    to: Option<Timestamp>,
+) -> InTopics<Said> {
+    let (brokers, topics) = (&connections.kafka_brokers, &connections.topic_prefix);
+    join_all(services().map(|service| {
+        let (brokers, topics) = (brokers.clone(), topics.clone());
+        aside(service, move || said_by(&brokers, &topics, service, order, to))
+    }))
+    .await
+}
+
+/// Has a thread look, for the client blocks; who is late is not waited for.
+async fn aside<T: Send + 'static>(
+    service: &'static str,
+    look: impl FnOnce() -> Result<T, AdminError> + Send + 'static,
+) -> (&'static str, Result<T, String>) {
+    let (sender, answer) = oneshot::channel();
+    std::thread::spawn(move || sender.send(look()));
+    let found = match timeout(TOPICS_LIMIT, answer).await {
+        Ok(Ok(Ok(found))) => Ok(found),
+        Ok(Ok(Err(error))) => Err(error.to_string()),
+        _ => Err(format!("Kafka gave no answer within {TOPICS_LIMIT:?}")),
+    };
+    (service, found)
+}
+
+/// What was found in all topics. What could not be seen is said once.
+fn gather<T>(found: InTopics<T>, what: &str, unknown: &mut Vec<String>) -> Vec<T> {
+    let mut items = Vec::new();
+    for (service, found) in found {
+        match found {
+            Ok(found) => {
+                if !found.complete {
+                    unknown
+                        .push(format!("{service}'s later {what}: there are too many to look at"));
+                }
+                items.extend(found.items);
+            }
+            Err(why) => {
+                let why = format!("{what}: {why}");
+                if !unknown.contains(&why) {
+                    unknown.push(why);
+                }
+            }
+        }
+    }
+    items
+}
+
+impl Story {
+    /// Whether anybody knows the order.
+    pub fn is_known(&self) -> bool {
+        let About { placed, known_by, services, .. } = &self.about;
+        placed.is_some()
+            || !known_by.is_empty()
+            || !services.is_empty()
+            || !self.events.is_empty()
+            || !self.letters.is_empty()
+    }
+
+    /// As programs read it.
+    pub fn as_json(&self) -> serde_json::Value {
+        let letters: Vec<_> = self
+            .letters
+            .iter()
+            .map(|(letter, discarded)| json!({"letter": letter, "discarded": discarded}))
+            .collect();
+        json!({
+            "order_id": self.about.order_id,
+            "placed": self.about.placed,
+            "orphan": self.is_known() && self.about.placed.is_none(),
+            "known_by": self.about.known_by.iter().cloned()
+                .collect::<std::collections::BTreeMap<_, _>>(),
+            "open": self.about.services,
+            "dead_letters": letters,
+            "events": self.events,
+            "unknown": self.unknown,
+        })
+    }
+}
