@@ -12,8 +12,8 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # features whichever is built, so that none is compiled twice.
 BUILD := cargo build --release --workspace
 SERVICES := $(notdir $(wildcard services/*))
-# What `make demo` runs: the services, the operator's tool, and the demo itself.
-FLEET := $(addprefix --bin ,$(SERVICES) farandole farandole-demo)
+# What `make demo` runs: the services, the operator's tool, the console, and the demo itself.
+FLEET := $(addprefix --bin ,$(SERVICES) farandole farandole-console farandole-demo)
 
 .PHONY: help
 help: ## Show this help

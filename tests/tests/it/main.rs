@@ -10,6 +10,7 @@ mod calls;
 mod catalogue;
 mod chaos;
 mod conformance;
+mod console;
 mod contracts;
 mod crash_points;
 mod dead_letters;

@@ -3,8 +3,10 @@
 
 mod facts;
 mod moves;
+mod next;
 mod rules;
 
 pub use facts::{Fact, Facts, Service, Services, Wanted};
 pub use moves::{Awaited, Move, NOT_ASKED, States, UNKNOWN, fate, moves};
+pub use next::next;
 pub use rules::{Rule, end_of, number, rule, status};

@@ -53,6 +53,13 @@ impl Rule {
     }
 }
 
+impl Service {
+    /// What each of its statuses means.
+    pub fn rules(self) -> impl Iterator<Item = &'static Rule> {
+        RULES[self.place()].0.iter()
+    }
+}
+
 /// The number of a status in a service's rules; `None` if it is none of them.
 pub fn number(service: Service, status: &str) -> Option<u16> {
     RULES[service.place()].1.get(status).copied()

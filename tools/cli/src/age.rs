@@ -1,9 +1,11 @@
+//! Times as people write and read them.
+
 use std::time::Duration;
 
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
 /// A time as people write it.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+pub fn parse(text: &str) -> Result<Duration, String> {
     text.parse::<Span>()
         .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
         .and_then(Duration::try_from)
@@ -11,17 +13,17 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
 }
 
 /// How long ago something was, in whole seconds.
-pub(crate) fn ago(since: Timestamp) -> String {
+pub fn ago(since: Timestamp) -> String {
     spell(Timestamp::now().duration_since(since))
 }
 
 /// In which time something will be.
-pub(crate) fn within(due: Timestamp) -> String {
+pub fn within(due: Timestamp) -> String {
     let left = due.duration_since(Timestamp::now());
     if left.is_positive() { format!("in {}", spell(left)) } else { "now".to_owned() }
 }
 
 /// A duration in whole seconds, as people write it.
-pub(crate) fn spell(duration: SignedDuration) -> String {
+pub fn spell(duration: SignedDuration) -> String {
     format!("{:#}", SignedDuration::from_secs(duration.as_secs().max(0)))
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use compatibility::InvalidTree;
 use declarations::{Fleet, look_at};
@@ -177,12 +178,18 @@ enum Command {
 /// Where the declarations of another fleet are than the one that this was built with.
 const DECLARATIONS: &str = "FARANDOLE_DECLARATIONS";
 
+/// Has this process look at the fleet whose declarations are in the directory `FARANDOLE_DECLARATIONS`, if
+/// that is set.
+pub fn given_fleet() -> anyhow::Result<()> {
+    let Some(directory) = std::env::var_os(DECLARATIONS) else { return Ok(()) };
+    let given = Fleet::read(Path::new(&directory)).and_then(look_at);
+    given.with_context(|| DECLARATIONS.to_owned())
+}
+
 /// Does what the command line says, and returns the program's exit code.
 pub fn main() -> ExitCode {
-    if let Some(directory) = std::env::var_os(DECLARATIONS)
-        && let Err(error) = Fleet::read(Path::new(&directory)).and_then(look_at)
-    {
-        remark(&format!("error: {DECLARATIONS}: {error}"));
+    if let Err(error) = given_fleet() {
+        remark(&format!("error: {error:#}"));
         return ExitCode::from(USAGE);
     }
     let arguments = match Arguments::try_parse() {

@@ -5,11 +5,12 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 #![expect(clippy::doc_markdown, reason = "clap shows the comments as they stand")]
 
-mod age;
+pub mod age;
 mod audit;
 mod command_line;
 mod commands;
 pub mod connections;
+pub mod dance;
 pub mod database;
 pub mod databases;
 pub mod decisions;
@@ -36,7 +37,7 @@ mod unreadable;
 mod urls;
 
 pub use audit::{AuditError, AuditOptions, AuditReport, AuditTargets, Check, audit, audit_at_rest};
-pub use command_line::main;
+pub use command_line::{given_fleet, main};
 pub use declarations::{InvalidSchemas, Schemas};
 pub use schemas::{SchemaReport, SchemaState, check_schemas, register_schemas};
 pub use state::followed;

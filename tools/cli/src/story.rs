@@ -1,4 +1,4 @@
-//! All there is to know of one order.
+//! All there is to know of one order, and of those that hang.
 
 use std::time::Duration;
 
@@ -13,7 +13,10 @@ use crate::connections::Connections;
 use crate::databases::{self, NoDatabase};
 use crate::decisions::Decisions;
 use crate::recovery::OperationLog;
-use crate::stuck::{About, Databases, DeadLetter, Found, Said, about, letters_of, said_by};
+use crate::stuck::{
+    About, Databases, DeadLetter, Filter, Found, Letters, Said, Stuck, about, find, letters_of,
+    read_letters, said_by,
+};
 use crate::{OrderId, services};
 
 /// How long the topics may take.
@@ -63,6 +66,26 @@ pub async fn story(
     Ok(Story { about, events, letters: letters.collect(), unknown })
 }
 
+/// The orders that hang, counted by what they wait for, and of the newest `limit` all there is to know and
+/// what to do. `None` if a single order was asked for, and the order service has none of that id.
+pub async fn hanging(
+    filter: Filter,
+    limit: usize,
+    connections: &Connections,
+    databases: &databases::Databases,
+) -> anyhow::Result<Option<Stuck>> {
+    let mut databases = connect(databases).await?;
+    let (decisions, blind) = decisions(connections).await;
+    let Some(mut stuck) = find(&mut databases, filter, &decisions, limit).await? else {
+        return Ok(None);
+    };
+    // Where nothing hangs, nothing was decided on either.
+    stuck.unknown.extend(blind.filter(|_| !stuck.orders.is_empty()));
+    let blind = dead_letters(connections, &mut stuck, &decisions).await;
+    stuck.unknown.extend(blind);
+    Ok(Some(stuck))
+}
+
 /// Connections to all services' databases.
 pub(crate) async fn connect(databases: &databases::Databases) -> Result<Databases, NoDatabase> {
     let all = services().map(|service| databases.connect(service));
@@ -82,6 +105,33 @@ pub(crate) async fn decisions(connections: &Connections) -> (Decisions, Option<S
             (Decisions::default(), Some(why))
         }
     }
+}
+
+/// Adds the orders' dead letters, and what to do; or says why that cannot be told. Kafka may be
+/// away, which may be why orders hang.
+async fn dead_letters(
+    connections: &Connections,
+    stuck: &mut Stuck,
+    decisions: &Decisions,
+) -> Option<String> {
+    let (mut letters, mut trouble) = (Letters::default(), None);
+    if !stuck.orders.is_empty() {
+        let (brokers, topics) =
+            (connections.kafka_brokers.clone(), connections.topic_prefix.clone());
+        let about = stuck.clone();
+        let reading = tokio::task::spawn_blocking(move || read_letters(&brokers, &topics, &about));
+        let why = match reading.await {
+            Ok(Ok(read)) => {
+                letters = read;
+                None
+            }
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        trouble = why.map(|why| format!("cannot tell which events are dead letters: {why}"));
+    }
+    stuck.advise(&letters, decisions);
+    trouble
 }
 
 type InTopics<T> = Vec<(&'static str, Result<Found<T>, String>)>;

@@ -3,7 +3,7 @@
 use console::style;
 use declarations::variable;
 
-use crate::exporter;
+use crate::beside;
 use crate::local::Local;
 use crate::shop::Request;
 
@@ -12,6 +12,8 @@ pub(crate) fn print(local: &Local) {
     let at = local.endpoints();
     let (order, inventory) = (at.services.of("order"), at.services.of("inventory"));
     println!("{}", style("The fleet is running. In another terminal:").bold());
+    part("See the dance in a browser: how the fleet is, whose move it is, what to do:");
+    println!("http://{}/", beside::CONSOLE);
     part("What is for sale, and what is there:");
     println!("{CURL} {order}/products");
     println!("{CURL} {inventory}/stock/ribbon");
@@ -43,7 +45,7 @@ pub(crate) fn print(local: &Local) {
     println!("{farandole} events tail --from-start");
     part("Watch it, with Prometheus, its alerts and dashboards:");
     println!("make observe      # in the project's directory");
-    println!("{CURL} http://{}/metrics", exporter::ADDRESS);
+    println!("{CURL} http://{}/metrics", beside::EXPORTER);
     println!("\nData and logs are in {}.", local.directory().display());
     println!("{}", style("Ctrl-C stops everything.").bold());
 }

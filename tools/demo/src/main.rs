@@ -1,7 +1,7 @@
 //! Starts a whole fleet and shows, order by order, how the services dance.
 
+mod beside;
 mod endpoints;
-mod exporter;
 mod guide;
 mod journal;
 mod local;
@@ -20,8 +20,8 @@ use clap::Parser;
 use tokio::select;
 use tokio::time::timeout;
 
+use crate::beside::Beside;
 use crate::endpoints::Endpoints;
-use crate::exporter::Exporter;
 use crate::local::Local;
 use crate::perform::{Score, perform};
 use crate::signals::{Interrupted, Signals};
@@ -130,7 +130,7 @@ async fn play_and_stay(local: &Local, signals: &mut Signals, stay: bool) -> anyh
             eprintln!("the charges that never end could not be parked: {error:#}");
         }
         println!("{score}\n");
-        let _exporter = Exporter::start(local)?;
+        let _beside = Beside::start(local)?;
         guide::print(local);
         select! {
             error = local.until_broken() => return Err(error.into()),

@@ -15,7 +15,7 @@ use graph::{Difference, Finding, Graph, Observed};
 use jiff::Zoned;
 use serde_json::json;
 
-pub(crate) use self::observe::Extent;
+pub use self::observe::Extent;
 use crate::ServiceUrls;
 use crate::age;
 use crate::commands::exit;
@@ -109,7 +109,7 @@ pub(crate) async fn run(
 
 /// In what the topics differ from what the running services declare, without what is accepted and what
 /// is only good to know.
-pub(crate) async fn differences(
+pub async fn differences(
     extent: Extent,
     urls: &ServiceUrls,
     connections: &Connections,

@@ -11,11 +11,10 @@ use crate::OrderId;
 use crate::commands::exit;
 use crate::connections::Connections;
 use crate::databases::Databases;
-use crate::decisions::Decisions;
 use crate::outcomes::{Outcomes, find_causes, outcomes};
 use crate::print::{print, print_json, remark};
-use crate::story::{connect, decisions};
-use crate::stuck::{self, Filter, Letters, Stuck, find, read_letters};
+use crate::story::{connect, decisions, hanging};
+use crate::stuck::{self, Filter, Stuck, find};
 
 /// How far back it is told how many orders lapsed.
 const RECENT: Duration = Duration::from_mins(10);
@@ -107,21 +106,15 @@ async fn stuck(
     databases: &Databases,
 ) -> anyhow::Result<ExitCode> {
     let Arguments { older_than, placed_within, order, limit, json } = arguments;
-    let mut databases = connect(databases).await?;
     let filter = order.map_or(Filter::Late { older_than, placed_within }, Filter::Order);
-    let (decisions, blind) = decisions(connections).await;
-    let Some(mut stuck) = find(&mut databases, filter, &decisions, limit.into()).await? else {
+    let Some(stuck) = hanging(filter, limit.into(), connections, databases).await? else {
         let why = "the order service has no such order; farandole orders show ORDER tells whether \
                    others know it, and farandole orders undo ORDER has them undo what they did";
         return Err(Missing(why).into());
     };
-    // Where nothing hangs, nothing was decided on either.
-    stuck.unknown.extend(blind.filter(|_| !stuck.orders.is_empty()));
-    let blind = dead_letters(connections, &mut stuck, &decisions).await;
-    stuck.unknown.extend(blind);
     let lapsed = match filter {
         Filter::Order(_) => None,
-        Filter::Late { .. } => lapsed(&mut databases).await,
+        Filter::Late { .. } => lapsed(&mut connect(databases).await?).await,
     };
     if json {
         let mut value = serde_json::to_value(&stuck)?;
@@ -148,31 +141,4 @@ async fn lapsed(databases: &mut stuck::Databases) -> Option<Outcomes> {
     // That they cannot be read hides the causes only.
     let _ = find_causes(&mut found, databases).await;
     (found.timed_out() > 0).then_some(found)
-}
-
-/// Adds the orders' dead letters, and what to do; or says why that cannot be told. Kafka may be
-/// away, which may be why orders hang.
-async fn dead_letters(
-    connections: &Connections,
-    stuck: &mut Stuck,
-    decisions: &Decisions,
-) -> Option<String> {
-    let (mut letters, mut trouble) = (Letters::default(), None);
-    if !stuck.orders.is_empty() {
-        let (brokers, topics) =
-            (connections.kafka_brokers.clone(), connections.topic_prefix.clone());
-        let about = stuck.clone();
-        let reading = tokio::task::spawn_blocking(move || read_letters(&brokers, &topics, &about));
-        let why = match reading.await {
-            Ok(Ok(read)) => {
-                letters = read;
-                None
-            }
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(error) => Some(error.to_string()),
-        };
-        trouble = why.map(|why| format!("cannot tell which events are dead letters: {why}"));
-    }
-    stuck.advise(&letters, decisions);
-    trouble
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use contracts::{TARGET_GROUP, Topics, headers};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kafka::{AdminError, Bounds, Scanned, scan, windows};
 use serde::Serialize;
 
@@ -15,6 +15,8 @@ use crate::outcomes::CLOCKS_DIFFER;
 
 /// How long to look. Events come in the order of time, so the first are found first.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
+/// How far apart clocks are as a rule, at most.
+const CLOCKS_AGREE: SignedDuration = SignedDuration::from_secs(5);
 
 /// An event of an order, as its headers tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -48,11 +50,15 @@ pub struct Found<T> {
     pub complete: bool,
 }
 
+/// When an order was placed, to the second before, as its id tells.
+fn placed_at(order: OrderId) -> Option<Timestamp> {
+    let (seconds, _) = order.0.get_timestamp()?.to_unix();
+    Timestamp::from_second(i64::try_from(seconds).ok()?).ok()
+}
+
 /// When an order was placed at the earliest, as its id tells.
 pub fn placed_after(order: OrderId) -> Option<Timestamp> {
-    let (seconds, _) = order.0.get_timestamp()?.to_unix();
-    let at = Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
-    at.checked_sub(CLOCKS_DIFFER).ok()
+    placed_at(order)?.checked_sub(CLOCKS_DIFFER).ok()
 }
 
 /// The events that a service has emitted about an order.
@@ -76,7 +82,7 @@ pub fn said_by(
         place: (record.topic.to_owned(), record.partition, record.offset),
         redriven_for: record.header(TARGET_GROUP).map(text),
     };
-    find(brokers, topics.events(service), order, to, said)
+    find(brokers, &topics.events(service), order, to, said)
 }
 
 /// The dead letters of a service about an order.
@@ -88,19 +94,41 @@ pub fn letters_of(
     service: &'static str,
     order: OrderId,
 ) -> Result<Found<DeadLetter>, AdminError> {
-    find(brokers, topics.dead_letters(service), order, None, |record| letter(service, record))
+    find(brokers, &topics.dead_letters(service), order, None, |record| letter(service, record))
 }
 
 fn find<T>(
     brokers: &str,
-    topic: String,
+    topic: &str,
     order: OrderId,
     to: Option<Timestamp>,
     read: impl Fn(&Scanned<'_>) -> T,
 ) -> Result<Found<T>, AdminError> {
-    let windows = windows(brokers, &[topic], Bounds::Times { from: placed_after(order), to })?;
-    let (key, deadline) = (order.to_string(), Instant::now() + LOOK_LIMIT);
+    let deadline = Instant::now() + LOOK_LIMIT;
     let mut found = Found { items: Vec::new(), complete: true };
+    // As a rule clocks agree, and then what comes at a high rate before the order was placed need not be
+    // looked through.
+    let placed = placed_at(order);
+    let soon = placed.and_then(|at| at.checked_sub(CLOCKS_AGREE).ok());
+    look(brokers, topic, order, (soon, to), deadline, &mut found, &read)?;
+    if found.items.is_empty() && found.complete && soon.is_some() {
+        look(brokers, topic, order, (placed_after(order), soon), deadline, &mut found, &read)?;
+    }
+    Ok(found)
+}
+
+/// Looks through a stretch of time of a topic.
+fn look<T>(
+    brokers: &str,
+    topic: &str,
+    order: OrderId,
+    (from, to): (Option<Timestamp>, Option<Timestamp>),
+    deadline: Instant,
+    found: &mut Found<T>,
+    read: &impl Fn(&Scanned<'_>) -> T,
+) -> Result<(), AdminError> {
+    let windows = windows(brokers, &[topic.to_owned()], Bounds::Times { from, to })?;
+    let key = order.to_string();
     scan(brokers, &windows, |record| {
         let subject = record.header(headers::SUBJECT).or(record.key);
         if subject.is_some_and(|subject| subject == key.as_bytes()) {
@@ -112,6 +140,5 @@ fn find<T>(
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
-    })?;
-    Ok(found)
+    })
 }

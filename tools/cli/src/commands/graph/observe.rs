@@ -26,11 +26,11 @@ const DECISIONS_MAX: usize = 1_000_000;
 
 /// How much of the topics is read.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Extent {
+pub struct Extent {
     /// The most records of each, the newest.
-    pub(crate) limit: u32,
+    pub limit: u32,
     /// How long ago they were written, at most.
-    pub(crate) since: Option<Duration>,
+    pub since: Option<Duration>,
 }
 
 /// Holds what the topics have against what these services declare. `running` are those that were asked.

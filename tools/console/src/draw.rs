@@ -1,0 +1,5 @@
+//! Pictures, as SVG made here: deterministic, with links and titles, and readable without colours.
+
+mod lanes;
+
+pub(crate) use lanes::{Awaiting, Expected, Lanes, Moment, color};

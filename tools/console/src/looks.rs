@@ -1,0 +1,149 @@
+//! What is looked at again and again, so that a page is answered at once: by what was seen last, which says
+//! when that was.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cli::connections::Connections;
+use cli::dance::{Extent, differences};
+use cli::databases::Databases;
+use cli::recovery::Archive;
+use cli::status::{Facts, Verdict, judge, look};
+use cli::stuck::{Filter, Stuck};
+use cli::{ServiceUrls, services, story};
+use graph::Difference;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// Orders that have not changed for so long hang.
+const HANGS_AFTER: Duration = Duration::from_mins(1);
+/// Orders that were placed longer ago are looked at only if anything of them is open.
+const PLACED_WITHIN: Duration = Duration::from_hours(24);
+/// How many orders that hang are told of one by one.
+const HANGING_MAX: usize = 50;
+/// No look may take longer, whatever hangs.
+const LIMIT: Duration = Duration::from_mins(2);
+/// A look that gives the databases or the brokers work takes no more than this share of the time, unless
+/// that made it too rare.
+const SHARE: u32 = 20;
+/// The longest rest between two looks.
+const REST_MAX: Duration = Duration::from_mins(3);
+/// How much rarer than the services' health the rest is looked at.
+const RARER: u32 = 3;
+/// How much rarer the topics are held against the declarations.
+const MUCH_RARER: u32 = 60;
+/// How many records of each topic are held against the declarations, the newest.
+const RECORDS_MAX: u32 = 200_000;
+/// How long ago they were written, at most.
+const RECORDS_SINCE: Duration = Duration::from_hours(1);
+
+/// Where everything is.
+#[derive(Debug)]
+pub(crate) struct Places {
+    pub(crate) urls: ServiceUrls,
+    pub(crate) connections: Connections,
+    pub(crate) databases: Databases,
+}
+
+/// What was seen, and when. What could not be seen is told with what was before.
+#[derive(Debug)]
+pub(crate) struct Glance<T> {
+    pub(crate) seen: Option<Arc<T>>,
+    pub(crate) at: Timestamp,
+    /// Why the last look saw nothing.
+    pub(crate) trouble: Option<String>,
+}
+
+impl<T> Clone for Glance<T> {
+    fn clone(&self) -> Self {
+        Self { seen: self.seen.clone(), at: self.at, trouble: self.trouble.clone() }
+    }
+}
+
+impl<T> Glance<T> {
+    fn nothing_yet() -> Self {
+        Self { seen: None, at: Timestamp::now(), trouble: None }
+    }
+
+    fn after(&self, seen: Result<T, String>) -> Self {
+        match seen {
+            Ok(seen) => Self { seen: Some(Arc::new(seen)), at: Timestamp::now(), trouble: None },
+            Err(trouble) => Self { seen: self.seen.clone(), at: self.at, trouble: Some(trouble) },
+        }
+    }
+}
+
+/// How the fleet is.
+pub(crate) struct Fleet {
+    pub(crate) facts: Facts,
+    pub(crate) verdict: Verdict,
+}
+
+/// What was seen last.
+#[derive(Clone)]
+pub(crate) struct Looks {
+    pub(crate) fleet: watch::Receiver<Glance<Fleet>>,
+    pub(crate) hanging: watch::Receiver<Glance<Stuck>>,
+    pub(crate) letters: watch::Receiver<Glance<Archive>>,
+    pub(crate) dance: watch::Receiver<Glance<Vec<Difference>>>,
+}
+
+/// Looks until it is dropped.
+pub(crate) fn start(places: Arc<Places>, every: Duration) -> (Looks, impl Future<Output = ()>) {
+    let (fleet_in, fleet) = watch::channel(Glance::nothing_yet());
+    let (hanging_in, hanging) = watch::channel(Glance::nothing_yet());
+    let (letters_in, letters) = watch::channel(Glance::nothing_yet());
+    let (dance_in, dance) = watch::channel(Glance::nothing_yet());
+    let looking = async move {
+        tokio::join!(
+            keep_looking(fleet_in, every, 0, async || Ok(fleet_of(&places).await)),
+            keep_looking(hanging_in, every * RARER, SHARE, async || hanging_of(&places).await),
+            keep_looking(letters_in, every * RARER, SHARE, async || letters_of(&places).await),
+            keep_looking(dance_in, every * MUCH_RARER, SHARE, async || dance_of(&places).await),
+        );
+    };
+    (Looks { fleet, hanging, letters, dance }, looking)
+}
+
+async fn keep_looking<T>(
+    to: watch::Sender<Glance<T>>,
+    every: Duration,
+    rest: u32,
+    look: impl AsyncFn() -> anyhow::Result<T>,
+) {
+    loop {
+        let began = Instant::now();
+        let seen = match timeout(LIMIT, look()).await {
+            Ok(Ok(seen)) => Ok(seen),
+            Ok(Err(error)) => Err(format!("{error:#}")),
+            Err(_) => Err(format!("it took longer than {} s", LIMIT.as_secs())),
+        };
+        to.send_modify(|glance| *glance = glance.after(seen));
+        let took = began.elapsed();
+        let rest = (took * rest).min(REST_MAX);
+        tokio::time::sleep(every.saturating_sub(took).max(rest)).await;
+    }
+}
+
+async fn fleet_of(places: &Places) -> Fleet {
+    let facts = look(&places.urls, &places.connections, &places.databases).await;
+    let verdict = judge(&facts);
+    Fleet { facts, verdict }
+}
+
+async fn hanging_of(places: &Places) -> anyhow::Result<Stuck> {
+    let filter = Filter::Late { older_than: HANGS_AFTER, placed_within: PLACED_WITHIN };
+    let found = story::hanging(filter, HANGING_MAX, &places.connections, &places.databases).await?;
+    Ok(found.unwrap_or_default())
+}
+
+async fn letters_of(places: &Places) -> anyhow::Result<Archive> {
+    let all: Vec<String> = services().map(str::to_owned).collect();
+    Ok(Archive::read(&places.connections, &all, None).await?)
+}
+
+async fn dance_of(places: &Places) -> anyhow::Result<Vec<Difference>> {
+    let extent = Extent { limit: RECORDS_MAX, since: Some(RECORDS_SINCE) };
+    differences(extent, &places.urls, &places.connections).await
+}

@@ -1,0 +1,41 @@
+//! The console: the dance in a browser. It only reads; the fleet does not know of it.
+
+mod draw;
+mod live;
+mod looks;
+mod pages;
+mod settings;
+mod site;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use cli::given_fleet;
+
+use crate::settings::Settings;
+
+fn main() -> ExitCode {
+    if let Err(error) = given_fleet() {
+        eprintln!("console: {error}");
+        return ExitCode::FAILURE;
+    }
+    let settings = Settings::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("console: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = runtime.block_on(site::run(settings));
+    // Questions that nobody waits for any more are not waited for.
+    runtime.shutdown_background();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("console: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

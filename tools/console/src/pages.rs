@@ -1,0 +1,126 @@
+//! The pages: each is a function of what was seen, and has a twin in JSON and one on the command line.
+
+pub(crate) mod dance;
+pub(crate) mod letters;
+pub(crate) mod now;
+pub(crate) mod order;
+pub(crate) mod orders;
+pub(crate) mod said;
+pub(crate) mod services;
+
+use jiff::Timestamp;
+
+use crate::looks::{Glance, Looks};
+use crate::words::{ago, clock};
+
+/// The pages that are always at hand, by their paths.
+pub(crate) const PAGES: [(&str, &str); 5] = [
+    ("/", "Now"),
+    ("/orders", "Orders"),
+    ("/dance", "Dance"),
+    ("/dead-letters", "Dead letters"),
+    ("/services", "Services"),
+];
+
+/// What was seen longer ago than this is old, and said to be, in seconds: looks rest for up to three
+/// minutes.
+const OLD_AFTER_S: i64 = 300;
+
+/// What stands around each page.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    pub(crate) fleet: String,
+    pub(crate) version: &'static str,
+    /// The path of the page among [`PAGES`] that it belongs to.
+    pub(crate) page: &'static str,
+    /// How many dead letters are open.
+    pub(crate) letters: usize,
+    /// How many orders hang.
+    pub(crate) hanging: usize,
+    /// In how many ways the dance differs from what is declared.
+    pub(crate) differences: usize,
+    pub(crate) as_of: String,
+    /// What could not be looked at of late.
+    pub(crate) troubles: Vec<String>,
+    /// The command that tells the same.
+    pub(crate) command: String,
+    /// Where the same is as JSON.
+    pub(crate) json: String,
+    /// The path by which the page is kept up to date; empty if it is not.
+    pub(crate) live: String,
+}
+
+impl Frame {
+    /// Of a page by what was looked at in the background.
+    pub(crate) fn new(fleet: &str, looks: &Looks, page: &'static str, command: &str) -> Self {
+        let (of_fleet, hanging) = (looks.fleet.borrow(), looks.hanging.borrow());
+        let (letters, dance) = (looks.letters.borrow(), looks.dance.borrow());
+        let mut troubles = Vec::new();
+        troubles.extend(trouble(&of_fleet, "how the services are"));
+        troubles.extend(trouble(&hanging, "which orders hang"));
+        troubles.extend(trouble(&letters, "dead letters"));
+        troubles.extend(dance.trouble.as_ref().map(|why| {
+            format!("It cannot be seen in what the dance differs from what is declared: {why}.")
+        }));
+        Self {
+            fleet: fleet.to_owned(),
+            version: env!("CARGO_PKG_VERSION"),
+            page,
+            letters: letters.seen.as_ref().map_or(0, |archive| letters::open(archive)),
+            hanging: hanging.seen.as_ref().map_or(0, |stuck| stuck.all()),
+            differences: dance.seen.as_ref().map_or(0, |differences| differences.len()),
+            as_of: match of_fleet.seen {
+                Some(_) => format!("{} · {} ago", clock(of_fleet.at), ago(of_fleet.at)),
+                None => String::new(),
+            },
+            troubles,
+            command: command.to_owned(),
+            json: if page == "/" { "/now.json".to_owned() } else { format!("{page}.json") },
+            live: String::new(),
+        }
+    }
+
+    /// The same, of a page that is kept up to date.
+    pub(crate) fn kept_up(self, path: &str) -> Self {
+        Self { live: path.to_owned(), ..self }
+    }
+
+    /// Whether the page is kept up to date.
+    pub(crate) fn is_live(&self) -> bool {
+        !self.live.is_empty()
+    }
+
+    /// The same, with another twin in JSON; empty if there is none.
+    pub(crate) fn with_json(self, json: impl Into<String>) -> Self {
+        Self { json: json.into(), ..self }
+    }
+}
+
+/// What is to be said of a look that has failed, or has not come for long.
+fn trouble<T>(glance: &Glance<T>, what: &str) -> Option<String> {
+    let since = match glance.seen {
+        Some(_) => format!("this is of {} ago", ago(glance.at)),
+        None => "nothing is known yet".to_owned(),
+    };
+    if let Some(why) = &glance.trouble {
+        return Some(format!("It cannot be seen {what}: {why}. So {since}."));
+    }
+    let age = Timestamp::now().duration_since(glance.at).as_secs();
+    (age > OLD_AFTER_S).then(|| format!("It takes long to see {what}: {since}."))
+}
+
+/// The last characters of an id, by which people tell it apart.
+pub(crate) fn short(id: &str) -> &str {
+    id.get(id.len().saturating_sub(6)..).unwrap_or(id)
+}
+
+/// What a service waits for, in words.
+pub(crate) fn awaited(awaits: &cli::stuck::Awaited) -> String {
+    use cli::stuck::Awaited;
+    match awaits {
+        Awaited::Event { event, from } => format!("to read {event} from {from}"),
+        Awaited::Call { step } => format!("the answer to its call {step}"),
+        Awaited::Deadline => "to cancel it: its time is up".to_owned(),
+        Awaited::Unclear => "nothing that can be seen: the states contradict each other".to_owned(),
+    }
+}

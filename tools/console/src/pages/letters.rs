@@ -1,0 +1,195 @@
+//! Dead letters: what services could not process, by cause.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use askama::Template;
+use cli::recovery::{Archive, Letter, State};
+use jiff::Timestamp;
+
+use super::Frame;
+use crate::words::{ago, clock, some};
+
+/// How many letters of a group are listed.
+const LISTED_MAX: usize = 50;
+/// How much of a cause stands in a command line.
+const CAUSE_WORDS: usize = 60;
+
+/// How many are open.
+pub(crate) fn open(archive: &Archive) -> usize {
+    archive.letters().filter(|(_, state)| state.is_open()).count()
+}
+
+pub(crate) struct GroupSheet {
+    service: String,
+    types: String,
+    cause: String,
+    counts: String,
+    first: String,
+    last: String,
+    command: String,
+    shown: String,
+    letters: Vec<(String, String, String, &'static str, String)>,
+    open: usize,
+    newest: Timestamp,
+}
+
+#[derive(Template)]
+#[template(path = "letters.html")]
+pub(crate) struct LettersPage {
+    pub(crate) frame: Frame,
+    sentence: String,
+    open: usize,
+    groups: Vec<GroupSheet>,
+}
+
+impl LettersPage {
+    pub(crate) fn new(frame: Frame, archive: Option<&Archive>) -> Self {
+        let Some(archive) = archive else {
+            let sentence = "Reading the dead letters …".to_owned();
+            return Self { frame, sentence, open: 0, groups: Vec::new() };
+        };
+        let mut by_cause: BTreeMap<(String, String), Vec<(&Letter, State<'_>)>> = BTreeMap::new();
+        for (letter, state) in archive.letters() {
+            let key = (letter.id.service.clone(), letter.cause());
+            by_cause.entry(key).or_default().push((letter, state));
+        }
+        let mut groups: Vec<GroupSheet> = by_cause
+            .into_iter()
+            .map(|((service, cause), all)| sheet(service, cause, &all))
+            .collect();
+        groups.sort_by_key(|group| std::cmp::Reverse((group.open > 0, group.newest)));
+        let open = groups.iter().map(|group| group.open).sum();
+        let sentence = match (open, groups.len()) {
+            (0, 0) => "There are no dead letters: whatever came was processed.".to_owned(),
+            (0, _) => "No dead letter is open: something was done about each.".to_owned(),
+            (1, _) => "1 dead letter is open.".to_owned(),
+            (open, _) => format!("{} are open.", some(open, "dead letter")),
+        };
+        Self { frame, sentence, open, groups }
+    }
+}
+
+fn sheet(service: String, cause: String, all: &[(&Letter, State<'_>)]) -> GroupSheet {
+    let open = all.iter().filter(|(_, state)| state.is_open()).count();
+    let died = || all.iter().map(|(letter, _)| letter.died_at);
+    let types: BTreeSet<&str> = all
+        .iter()
+        .map(|(letter, _)| letter.event_type().unwrap_or("a record without a type"))
+        .collect();
+    let (first, newest) = (died().min().unwrap_or_default(), died().max().unwrap_or_default());
+    let words: String = cause.chars().take(CAUSE_WORDS).collect();
+    let quoted = words.replace('\'', r"'\''");
+    let listed = all.iter().rev().take(LISTED_MAX).map(|(letter, state)| {
+        (
+            letter.id.to_string(),
+            letter.event_type().unwrap_or("a record without a type").to_owned(),
+            letter.order().map(|order| order.to_string()).unwrap_or_default(),
+            if state.is_open() { "stuck" } else { "open" },
+            ago(letter.died_at),
+        )
+    });
+    let shown = if all.len() > LISTED_MAX {
+        format!("The newest {LISTED_MAX} of {}", all.len())
+    } else {
+        some(all.len(), "letter")
+    };
+    GroupSheet {
+        types: types.into_iter().collect::<Vec<_>>().join(", "),
+        counts: format!("{open} open of {}", all.len()),
+        first: ago(first),
+        last: ago(newest),
+        command: format!("farandole dlq redrive --service {service} --cause '{quoted}' --dry-run"),
+        shown,
+        letters: listed.collect(),
+        service,
+        cause,
+        open,
+        newest,
+    }
+}
+
+#[derive(Template)]
+#[template(path = "letter.html")]
+pub(crate) struct LetterPage {
+    pub(crate) frame: Frame,
+    id: String,
+    sentence: String,
+    is_open: bool,
+    advice: String,
+    command: String,
+    facts: Vec<(&'static str, String)>,
+    order: String,
+    errors: Vec<String>,
+    headers: Vec<(String, String)>,
+}
+
+impl LetterPage {
+    pub(crate) fn new(frame: Frame, letter: &Letter, state: &State<'_>) -> Self {
+        let id = letter.id.to_string();
+        let event = letter.event_type().unwrap_or("a record without a type");
+        let service = &letter.id.service;
+        let (advice, command) = match state {
+            State::Open => (
+                "Mend what the errors say, then put it back: the service processes it once more, and \
+                 once only. Try it first: the dry run says what would be done."
+                    .to_owned(),
+                format!("farandole dlq redrive {id} --dry-run"),
+            ),
+            State::Redriven { came_back: Some(again), .. } => (
+                format!("It was put back, and has failed again: it is {again} now."),
+                format!("farandole dlq show {again}"),
+            ),
+            State::Redriven { act, .. } => (
+                match act {
+                    Some(act) => format!(
+                        "It was put back by {} at {}.",
+                        act.operation.began.by,
+                        clock(act.at)
+                    ),
+                    None => "It was put back.".to_owned(),
+                },
+                format!("farandole dlq show {id}"),
+            ),
+            State::Discarded(act) => (
+                format!(
+                    "{} has decided that it stays dead, at {}: {}",
+                    act.operation.began.by,
+                    clock(act.at),
+                    act.operation.began.reason.as_deref().unwrap_or("no reason was given")
+                ),
+                format!("farandole dlq undiscard {id} --reason …"),
+            ),
+            State::CopyOf(first) => (
+                format!("It is {first} once more: whatever is done to the one is done to both."),
+                format!("farandole dlq show {first}"),
+            ),
+        };
+        let mut facts =
+            vec![("died", format!("{} ({} ago)", clock(letter.died_at), ago(letter.died_at)))];
+        if let Some(attempts) = letter.attempts() {
+            facts.push(("tried", format!("{attempts} times")));
+        }
+        if let Some(source) = letter.source() {
+            facts.push(("came from", source.to_string()));
+        }
+        if !letter.history().is_empty() {
+            facts.push(("rounds before", letter.history().len().to_string()));
+        }
+        let headers = letter.own_headers().map(|(name, value)| {
+            let value = value.as_deref().map(|it| String::from_utf8_lossy(it).into_owned());
+            (name.clone(), value.unwrap_or_default())
+        });
+        Self {
+            frame,
+            sentence: format!("{service} could not process {event}: {}.", state.name()),
+            is_open: state.is_open(),
+            advice,
+            command,
+            facts,
+            order: letter.order().map(|order| order.to_string()).unwrap_or_default(),
+            errors: letter.errors(),
+            headers: headers.collect(),
+            id,
+        }
+    }
+}

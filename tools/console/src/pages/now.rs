@@ -1,0 +1,134 @@
+//! How the fleet is at the moment.
+
+use askama::Template;
+use cli::outcomes::Outcomes;
+use cli::status::{Finding, Seen};
+use cli::stuck::Stuck;
+
+use super::services::{Row, row};
+use super::{Frame, awaited, short};
+use crate::looks::Fleet;
+use crate::words::{ago, some, thousands};
+
+/// One sentence for all of it.
+pub(crate) enum Sentence {
+    /// Nothing is known yet.
+    Asking,
+    Well(String),
+    /// Nothing is wrong, as far as can be seen.
+    Blind(String),
+    Wrong(String),
+}
+
+/// Orders that hang for the same.
+pub(crate) struct Hanging {
+    count: String,
+    what: String,
+    since: String,
+    example: String,
+    short: String,
+}
+
+/// How orders have ended lately.
+pub(crate) struct Ends {
+    minutes: u64,
+    ends: Vec<End>,
+}
+
+/// One way to end.
+pub(crate) struct End {
+    name: String,
+    count: String,
+    state: &'static str,
+    /// In twentieths of all.
+    share: usize,
+}
+
+#[derive(Template)]
+#[template(path = "now.html")]
+pub(crate) struct NowPage {
+    pub(crate) frame: Frame,
+    sentence: Sentence,
+    findings: Vec<Finding>,
+    hanging: Vec<Hanging>,
+    outcomes: Option<Ends>,
+    rows: Vec<Row>,
+    notes: Vec<String>,
+    unknown: Vec<String>,
+}
+
+impl NowPage {
+    pub(crate) fn new(frame: Frame, fleet: Option<&Fleet>, stuck: Option<&Stuck>) -> Self {
+        let Some(Fleet { facts, verdict }) = fleet else {
+            return Self {
+                frame,
+                sentence: Sentence::Asking,
+                findings: Vec::new(),
+                hanging: Vec::new(),
+                outcomes: None,
+                rows: Vec::new(),
+                notes: Vec::new(),
+                unknown: Vec::new(),
+            };
+        };
+        let hanging: Vec<Hanging> =
+            stuck.iter().flat_map(|stuck| &stuck.groups).map(hanging).collect();
+        let summary = verdict.summary();
+        let hang = stuck.map_or(0, Stuck::all);
+        let sentence = match (verdict.is_well(), hang) {
+            (false, _) => Sentence::Wrong(summary),
+            (true, 1..) => Sentence::Blind(format!("{} not go on.", hangs(hang))),
+            (true, 0) if verdict.unknown.is_empty() => Sentence::Well(summary),
+            (true, 0) => Sentence::Blind(summary),
+        };
+        Self {
+            frame,
+            sentence,
+            findings: verdict.findings.clone(),
+            hanging,
+            outcomes: match &facts.orders {
+                Seen::Known(outcomes) => Some(ends(outcomes)),
+                _ => None,
+            },
+            rows: facts.services.iter().map(row).collect(),
+            notes: verdict.notes.clone(),
+            unknown: verdict.unknown.clone(),
+        }
+    }
+}
+
+fn hangs(orders: usize) -> String {
+    format!("{} {}", some(orders, "order"), if orders == 1 { "does" } else { "do" })
+}
+
+fn hanging(group: &cli::stuck::Group) -> Hanging {
+    let example = group.example.to_string();
+    let waits = if group.orders == 1 { "waits" } else { "wait" };
+    Hanging {
+        count: some(group.orders, "order"),
+        what: format!("{waits} for {}: it is {}'s move", awaited(&group.awaits), group.service),
+        since: ago(group.since),
+        short: short(&example).to_owned(),
+        example,
+    }
+}
+
+fn ends(outcomes: &Outcomes) -> Ends {
+    let all = outcomes.completed + outcomes.cancelled.values().sum::<i64>();
+    let end = |name: String, count: i64, state| End {
+        name,
+        count: thousands(usize::try_from(count).unwrap_or_default()),
+        state,
+        share: usize::try_from(count * 20 / all.max(1))
+            .unwrap_or_default()
+            .max(usize::from(count > 0)),
+    };
+    let mut ends = vec![end("completed".to_owned(), outcomes.completed, "good")];
+    let mut reasons: Vec<(&String, &i64)> = outcomes.cancelled.iter().collect();
+    reasons.sort_by_key(|(reason, count)| (std::cmp::Reverse(**count), (*reason).clone()));
+    for (reason, count) in reasons {
+        let state = if reason == "timed_out" { "late" } else { "open" };
+        ends.push(end(format!("cancelled: {}", reason.replace('_', " ")), *count, state));
+    }
+    Ends { minutes: outcomes.within_s / 60, ends }
+}

@@ -1,0 +1,67 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Parser;
+use cli::ServiceUrls;
+use cli::age;
+use cli::connections::Connections;
+use cli::databases::Databases;
+
+#[expect(clippy::doc_markdown, reason = "clap shows the comment as it stands")]
+/// Shows a Farandole fleet in a browser: whose move it is, what hangs, and what to do
+///
+/// It reads the services' health and databases, and the topics; it writes nothing, joins no consumer
+/// group, and the fleet does not know of it. The services are those that this was built with, or those
+/// whose declarations are in the directory FARANDOLE_DECLARATIONS.
+#[derive(Debug, Parser)]
+#[command(name = "console", version, max_term_width = 100)]
+pub(crate) struct Settings {
+    /// Where to listen: on this machine only, since nobody is asked who they are. Whom others are to reach
+    /// is for a proxy in front that knows them
+    #[arg(long, env = "CONSOLE_ADDR", value_name = "HOST:PORT", default_value = "127.0.0.1:8080",
+          value_parser = loopback)]
+    pub(crate) listen: SocketAddr,
+    /// What the fleet is called, such as production; it stands on every page
+    #[arg(long, env = "CONSOLE_FLEET", value_name = "NAME", default_value = "")]
+    pub(crate) fleet: String,
+    /// How often the services are asked how they are, such as 5s; orders that hang, and dead letters, are
+    /// looked for a third as often
+    #[arg(long, env = "CONSOLE_EVERY", value_name = "TIME", default_value = "5s",
+          value_parser = age::parse)]
+    pub(crate) every: Duration,
+    #[command(flatten)]
+    pub(crate) connections: Connections,
+    #[command(flatten)]
+    pub(crate) databases: Databases,
+    #[command(flatten, next_help_heading = "Services")]
+    pub(crate) urls: ServiceUrls,
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr =
+        text.parse().map_err(|_| "expected an address such as 127.0.0.1:8080".to_owned())?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err(format!(
+        "{} can be reached from elsewhere, and the console asks nobody who they are: listen on \
+         127.0.0.1, and let a proxy that knows its users be in front",
+        address.ip()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_listens_on_this_machine_only() {
+        for address in ["127.0.0.1:8080", "127.3.2.1:1", "[::1]:8080"] {
+            assert!(loopback(address).is_ok(), "{address}");
+        }
+        for address in ["0.0.0.0:8080", "192.0.2.1:8080", "[::]:8080", "[::ffff:10.0.0.1]:1"] {
+            assert!(loopback(address).unwrap_err().contains("proxy"), "{address}");
+        }
+        assert!(loopback("8080").is_err());
+    }
+}
