@@ -33,6 +33,27 @@ pub(crate) fn clock(at: Timestamp) -> String {
     if day == today { time.to_string() } else { format!("{day} {time}") }
 }
 
+/// A status as a service calls it, with the names of its parts: `address: forgotten, cancelled: sent`. The
+/// first part stands for itself if it is what the service calls its status.
+pub(crate) fn status(service: &str, word: &str) -> String {
+    let declared = declarations::fleet().service(service);
+    let paths: Vec<&str> =
+        declared.into_iter().flat_map(|it| &it.status).map(String::as_str).collect();
+    let parts: Vec<&str> = word.split(' ').collect();
+    if parts.len() > paths.len() {
+        return word.replace('_', " ");
+    }
+    let named = parts.iter().zip(paths).filter(|(part, _)| **part != "-").map(|(part, path)| {
+        let name = path.split('.').rev().find(|name| *name != "status");
+        let part = part.replace('_', " ");
+        match name {
+            Some(name) if name != part => format!("{}: {part}", name.replace('_', " ")),
+            _ => part,
+        }
+    });
+    named.collect::<Vec<_>>().join(", ")
+}
+
 /// `1 order`, `2 orders`.
 pub(crate) fn some(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{} {what}s", thousands(count)) }
@@ -71,6 +92,20 @@ mod tests {
             (187_200_000, "2 d 4 h"),
         ] {
             assert_eq!(spell(SignedDuration::from_millis(millis)), expected);
+        }
+    }
+
+    #[test]
+    fn a_status_is_told_with_the_names_of_its_parts() {
+        for (service, word, expected) in [
+            ("order", "placed", "placed"),
+            ("order", "cancelled timed_out", "cancelled, reason: timed out"),
+            ("payment", "charging cancelled", "charging, cancelled"),
+            ("notification", "forgotten - - sent", "address: forgotten, cancelled: sent"),
+            ("shipping", "awaiting_confirmation", "awaiting confirmation"),
+            ("nobody", "odd_one", "odd one"),
+        ] {
+            assert_eq!(status(service, word), expected);
         }
     }
 

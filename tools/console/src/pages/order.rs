@@ -331,7 +331,10 @@ fn state_rows(known_by: &[(&'static str, String)], works: &[Work]) -> Vec<StateR
         }
         StateRow {
             service,
-            status: status.map_or_else(|| "has not heard of it".to_owned(), |(_, it)| it.clone()),
+            status: status.map_or_else(
+                || "has not heard of it".to_owned(),
+                |(_, it)| crate::words::status(service, it),
+            ),
             waits: waits.collect(),
             more,
         }
