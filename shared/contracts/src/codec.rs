@@ -23,13 +23,18 @@ const MAX_SEQUENCE: usize = 10_000;
 /// leads to is a quarter of that.
 const MAX_PAYLOAD: usize = 256 * 1024;
 
+/// A first byte, if there is one, as it is said in an error.
+fn first_of(first: Option<u8>) -> String {
+    first.map_or_else(String::new, |byte| format!(", the first 0x{byte:02x}"))
+}
+
 /// Why a payload could not be written or read.
 #[derive(Debug, Error)]
 pub enum CodecError {
     /// The payload is not in Confluent's wire format.
     #[error(
         "the payload is not in Confluent's wire format (0x00, 4-byte schema id, Avro): {length} \
-         bytes, first {first:?}"
+         bytes{}", first_of(*first)
     )]
     Unframed {
         /// How long the payload is, in bytes.

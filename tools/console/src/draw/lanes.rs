@@ -292,9 +292,11 @@ impl Lanes {
             );
         }
         if !self.awaiting.is_empty() {
+            let late = self.awaiting.iter().any(|awaiting| awaiting.late);
+            let class = if late { "wait late" } else { "wait" };
             let _ = write!(
                 svg,
-                "<text class=\"wait late\" x=\"{:.0}\" y=\"{:.0}\">{}, now</text>",
+                "<text class=\"{class}\" x=\"{:.0}\" y=\"{:.0}\">{}, now</text>",
                 last + 40.0,
                 height - 6.0,
                 spell(self.now)

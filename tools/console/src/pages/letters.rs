@@ -167,7 +167,8 @@ impl LetterPage {
         let mut facts =
             vec![("died", format!("{} ({} ago)", clock(letter.died_at), ago(letter.died_at)))];
         if let Some(attempts) = letter.attempts() {
-            facts.push(("tried", format!("{attempts} times")));
+            let times = usize::try_from(attempts).unwrap_or(usize::MAX);
+            facts.push(("tried", some(times, "time")));
         }
         if let Some(source) = letter.source() {
             facts.push(("came from", source.to_string()));

@@ -142,9 +142,9 @@ pub(super) fn calls(service: &Service, verdict: &mut Verdict) {
         }
         if calls.followed > 0 {
             let what = format!(
-                "the call {} of {} cancelled orders is followed until the provider answers: \
-                 farandole calls list",
-                calls.step, calls.followed
+                "the call {} of {} is followed until the provider answers: farandole calls list",
+                calls.step,
+                some(calls.followed, "cancelled order")
             );
             verdict.notes(name, &what);
         }
