@@ -136,7 +136,7 @@ alerts-check: prometheus ## Have things happen to a fleet, and see that the righ
 	@cargo test --workspace --test it -- --ignored --nocapture alerts::
 
 .PHONY: rules-check
-rules-check: prometheus ## Try the rules for Prometheus, and whether their tests would see a wrong one (some minutes)
+rules-check: prometheus ## Try the rules for Prometheus, and whether their tests would see a wrong one (half an hour)
 	cargo test --quiet --package farandole-observability -- --include-ignored
 
 .PHONY: fuzz
