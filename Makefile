@@ -153,6 +153,10 @@ check: prerequisites ## Check formatting, lints and the crates' documentation, a
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps --document-private-items
 
+.PHONY: deny
+deny: prerequisites ## Check the licences, the sources and the versions of all dependencies (a minute at first)
+	@tools/deny
+
 .PHONY: fmt
 fmt: ## Format all code
 	cargo fmt --all

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::schemas::sample_of;
 use crate::{Sandbox, StatementLog, api, eventually};
 
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Sagas whose events come at once.
 const MANY: usize = 100;
 /// Where every service's process can die that takes in events. Of points that only some get to, such as
