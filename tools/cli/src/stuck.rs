@@ -34,6 +34,9 @@ use crate::decisions::Decisions;
 use crate::unreadable::Unreadable;
 use crate::{OrderId, services as services_of_fleet};
 
+/// For whoever looks again and again: orders whose status has not changed for so long hang.
+pub const HANGS_AFTER: Duration = Duration::from_mins(1);
+
 /// Which orders are wanted.
 #[derive(Debug, Clone, Copy)]
 pub enum Filter {

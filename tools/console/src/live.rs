@@ -39,8 +39,10 @@ pub(crate) async fn live(
     let looks = console.looks.clone();
     let shown = content(&console, &view).unwrap_or_default();
     let screen = Screen { console, looks, path: view, shown };
+    // A screen that is looked at must not hold up who stops the console.
     let news = stream::unfold(screen, |mut screen| async {
-        let content = screen.next().await?;
+        let stop = screen.console.stop.clone();
+        let content = stop.run_until_cancelled(screen.next()).await??;
         Some((Ok::<_, Infallible>(Event::default().data(content)), screen))
     });
     Sse::new(news).keep_alive(KeepAlive::new().interval(BEAT)).into_response()

@@ -9,15 +9,13 @@ use cli::dance::{Extent, differences};
 use cli::databases::Databases;
 use cli::recovery::Archive;
 use cli::status::{Facts, Verdict, judge, look};
-use cli::stuck::{Filter, Stuck};
+use cli::stuck::{Filter, HANGS_AFTER, Stuck};
 use cli::{ServiceUrls, services, story};
 use graph::Difference;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// Orders that have not changed for so long hang.
-const HANGS_AFTER: Duration = Duration::from_mins(1);
 /// Orders that were placed longer ago are looked at only if anything of them is open.
 const PLACED_WITHIN: Duration = Duration::from_hours(24);
 /// How many orders that hang are told of one by one.
@@ -33,10 +31,6 @@ const REST_MAX: Duration = Duration::from_mins(3);
 const RARER: u32 = 3;
 /// How much rarer the topics are held against the declarations.
 const MUCH_RARER: u32 = 60;
-/// How many records of each topic are held against the declarations, the newest.
-const RECORDS_MAX: u32 = 200_000;
-/// How long ago they were written, at most.
-const RECORDS_SINCE: Duration = Duration::from_hours(1);
 
 /// Where everything is.
 #[derive(Debug)]
@@ -144,6 +138,5 @@ async fn letters_of(places: &Places) -> anyhow::Result<Archive> {
 }
 
 async fn dance_of(places: &Places) -> anyhow::Result<Vec<Difference>> {
-    let extent = Extent { limit: RECORDS_MAX, since: Some(RECORDS_SINCE) };
-    differences(extent, &places.urls, &places.connections).await
+    differences(Extent::RECENT, &places.urls, &places.connections).await
 }

@@ -16,7 +16,7 @@ use axum::middleware::map_response;
 use axum::response::{Html, IntoResponse, Json, Redirect, Response};
 use axum::routing::get;
 use cli::OrderId;
-use cli::recovery::{State as LetterState, letter_id};
+use cli::recovery::letter_id;
 use cli::story::{hanging, story};
 use cli::stuck::Filter;
 use runtime::http::{HttpLimits, serve};
@@ -27,6 +27,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::live::live;
 use crate::looks::{Looks, Places, start};
@@ -55,6 +56,7 @@ pub(crate) struct Console {
     fleet: Arc<str>,
     places: Arc<Places>,
     pub(crate) looks: Looks,
+    pub(crate) stop: CancellationToken,
 }
 
 /// Serves the pages until it is told to stop.
@@ -67,7 +69,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let stop = shutdown::signals()?;
     let places = Arc::new(Places { urls, connections, databases });
     let (looks, looking) = start(places.clone(), every);
-    let console = Console { fleet: fleet.into(), places, looks };
+    let console = Console { fleet: fleet.into(), places, looks, stop: stop.clone() };
     tokio::select! {
         () = serve(listener, router(console), stop, HttpLimits::default()) => {}
         () = looking => {}
@@ -317,7 +319,6 @@ async fn letter(
         };
         return console.says(StatusCode::NOT_FOUND, "No such letter", sentence, reasons);
     };
-    let state: LetterState<'_> = state;
     let frame = console.frame("/dead-letters", &format!("farandole dlq show {id}")).with_json("");
     page(StatusCode::OK, &LetterPage::new(frame, letter, &state))
 }

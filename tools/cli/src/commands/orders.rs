@@ -13,8 +13,8 @@ use crate::connections::Connections;
 use crate::databases::Databases;
 use crate::outcomes::{Outcomes, find_causes, outcomes};
 use crate::print::{print, print_json, remark};
-use crate::story::{connect, decisions, hanging};
-use crate::stuck::{self, Filter, Stuck, find};
+use crate::story::{connect, hanging};
+use crate::stuck::{self, Filter};
 
 /// How far back it is told how many orders lapsed.
 const RECENT: Duration = Duration::from_mins(10);
@@ -87,17 +87,6 @@ pub(crate) async fn run(
         Command::Show(arguments) => show::run(arguments, connections, databases).await,
         Command::Undo(undo) => undo::run(&undo, connections, databases).await,
     }
-}
-
-/// The orders that hang, counted by what they wait for, for who looks again and again.
-pub(crate) async fn groups(
-    filter: Filter,
-    connections: &Connections,
-    databases: &Databases,
-) -> anyhow::Result<Stuck> {
-    let mut databases = connect(databases).await?;
-    let (decisions, _) = decisions(connections).await;
-    Ok(find(&mut databases, filter, &decisions, 0).await?.unwrap_or_default())
 }
 
 async fn stuck(

@@ -10,6 +10,8 @@ use crate::words::spell;
 /// Where the lanes begin: the services' names are left of that.
 const LEFT: f64 = 118.0;
 const TOP: f64 = 56.0;
+/// Where the first moment is.
+const FIRST: f64 = LEFT + 18.0;
 const LANE: f64 = 50.0;
 /// The least distance between two moments, and the most.
 const STEP_MIN: f64 = 44.0;
@@ -62,6 +64,13 @@ pub(crate) struct Awaiting {
     pub(crate) late: bool,
 }
 
+impl Awaiting {
+    /// Where its line ends, after the last moment.
+    fn end(&self, last: f64) -> f64 {
+        last + 40.0 + width_of(&self.what).max(90.0)
+    }
+}
+
 /// What a service may say next.
 #[derive(Debug, Clone)]
 pub(crate) struct Expected {
@@ -83,19 +92,18 @@ impl Lanes {
         let far = |last: f64, ahead: &[(f64, f64)]| {
             ahead.iter().map(|(x, label)| x + label).fold(last + 130.0, f64::max)
         };
-        let first = LEFT + 18.0;
         let unstretched = far(end(&places), &self.ahead(end(&places)));
         let room = (WIDTH_MIN - unstretched).max(0.0);
-        let span = (end(&places) - first).max(1.0);
+        let span = (end(&places) - FIRST).max(1.0);
         let stretch = (1.0 + room / span).min(STRETCH_MAX);
         for place in &mut places {
-            place.x = first + (place.x - first) * stretch;
+            place.x = FIRST + (place.x - FIRST) * stretch;
         }
         let last = end(&places);
         let ahead = self.ahead(last);
         let far = far(last, &ahead);
-        let (width, lanes) = (far.max(WIDTH_MIN), lane_count(self.services.len()));
-        let height = TOP + LANE * (lanes - 1.0) + 58.0;
+        let width = far.max(WIDTH_MIN);
+        let height = lane_y(self.services.len().saturating_sub(1)) + 58.0;
         let mut svg = format!(
             "<svg class=\"lanes\" viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" \
              aria-label=\"{}\" width=\"{:.0}\">",
@@ -142,7 +150,7 @@ impl Lanes {
         let mut ends = vec![f64::MIN; self.services.len()];
         let mut places: Vec<Place> = Vec::new();
         for (moment, gap) in self.moments.iter().zip(gaps) {
-            let before = places.last().map_or(LEFT + 18.0 - STEP_MIN, |place| place.x);
+            let before = places.last().map_or(FIRST - STEP_MIN, |place| place.x);
             let share = gap.as_secs_f64() / usual.as_secs_f64();
             let step = (STEP_MIN * (0.6 + share.sqrt() * 0.7)).clamp(STEP_MIN, STEP_MAX);
             let broken = (gap > usual * BREAK && gap > SignedDuration::from_secs(2)).then_some(gap);
@@ -158,7 +166,7 @@ impl Lanes {
     fn ahead(&self, last: f64) -> Vec<(f64, f64)> {
         let mut ends = vec![last + 60.0; self.services.len()];
         for awaiting in &self.awaiting {
-            ends[awaiting.service] = last + 40.0 + width_of(&awaiting.what).max(90.0);
+            ends[awaiting.service] = awaiting.end(last);
         }
         let place = |expected: &Expected| {
             let (x, label) = (ends[expected.service] + 24.0, width_of(&expected.event));
@@ -267,7 +275,7 @@ impl Lanes {
         for awaiting in &self.awaiting {
             let y = lane_y(awaiting.service);
             let class = if awaiting.late { "wait late" } else { "wait" };
-            let end = last + 40.0 + width_of(&awaiting.what).max(90.0);
+            let end = awaiting.end(last);
             let _ = write!(
                 svg,
                 "<path class=\"{class} {}\" d=\"M{:.0} {y:.0}H{end:.0}\"/><text class=\"{class}\" \
@@ -308,11 +316,6 @@ impl Lanes {
 #[expect(clippy::cast_precision_loss, reason = "there are few")]
 fn lane_y(lane: usize) -> f64 {
     TOP + LANE * lane as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "there are few")]
-fn lane_count(lanes: usize) -> f64 {
-    lanes as f64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "labels are short")]

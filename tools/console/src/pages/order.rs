@@ -63,7 +63,7 @@ impl OrderPage {
     pub(crate) fn new(frame: Frame, story: &Story, stuck: Option<&Stuck>) -> Self {
         let About { order_id, placed, .. } = &story.about;
         let id = order_id.to_string();
-        let events: Vec<&Said> = story.events.iter().collect();
+        let events = by_cause(&story.events);
         let last = events.iter().filter_map(|said| at(said)).max();
         let since = last.or(placed.as_ref().map(|placed| placed.since));
         let works = works(story, stuck);
@@ -108,6 +108,24 @@ impl OrderPage {
 /// When it happened: by the clock of its service, or else when Kafka took it.
 fn at(said: &Said) -> Option<Timestamp> {
     said.time.or(said.at)
+}
+
+/// By cause, and not by clock alone: whatever the clocks say, an effect comes after what it follows from.
+fn by_cause(events: &[Said]) -> Vec<&Said> {
+    let caused = |said: &Said| {
+        let cause = said.cause.as_deref()?;
+        events.iter().find(|other| other.id.as_deref() == Some(cause))
+    };
+    // Its own time or that of the latest it goes back to, and how many those are. An id may be forged, and
+    // go back to itself.
+    let place = |said: &&Said| {
+        let before = std::iter::successors(Some(*said), |said| caused(said)).take(events.len());
+        let times = before.map(at).collect::<Vec<_>>();
+        (times.iter().max().copied(), times.len())
+    };
+    let mut sorted: Vec<&Said> = events.iter().collect();
+    sorted.sort_by_cached_key(place);
+    sorted
 }
 
 /// What each service has to do: with advice where there is any.
@@ -269,31 +287,28 @@ fn awaiting(works: &[Work], since: Option<Timestamp>) -> Vec<(Service, Awaiting)
     movers.filter_map(of).collect()
 }
 
+/// The dots lead to the rows of the table, so both have the events in the same order.
 fn picture(events: &[&Said], states: &States, awaiting: &[(Service, Awaiting)]) -> String {
     let Some(first) = events.iter().filter_map(|said| at(said)).min() else {
         return String::new();
     };
     let fleet = declarations::fleet();
-    let mut sorted: Vec<&Said> = events.to_vec();
-    // By cause, not by clock: an effect is never left of what it follows from, whatever the clocks say.
-    sorted.sort_by_key(|said| (at(said), said.event.as_deref().map(|event| fleet.depth(event))));
-    let place = |cause: &str| sorted.iter().position(|said| said.id.as_deref() == Some(cause));
+    let place = |cause: &str| events.iter().position(|said| said.id.as_deref() == Some(cause));
     let undone = |said: &Said| {
         let declared = fleet.service(said.service)?;
         let undoes =
             declared.compensates.iter().find(|it| Some(&it.event) == said.event.as_ref())?;
-        sorted.iter().position(|other| {
+        events.iter().position(|other| {
             other.service == said.service && other.event.as_ref() == Some(&undoes.undoes)
         })
     };
-    let moments = sorted.iter().filter_map(|said| {
-        Some(Moment {
-            service: Service::named(said.service)?.place(),
-            event: said.event.clone().unwrap_or_else(|| "without a type".to_owned()),
-            at: at(said).unwrap_or(first).duration_since(first),
-            cause: said.cause.as_deref().and_then(place),
-            undoes: undone(said),
-        })
+    let lane = |service| fleet.names().position(|name| name == service);
+    let moments = events.iter().map(|said| Moment {
+        service: lane(said.service).unwrap_or_default(),
+        event: said.event.clone().unwrap_or_else(|| "without a type".to_owned()),
+        at: at(said).unwrap_or(first).duration_since(first),
+        cause: said.cause.as_deref().and_then(place),
+        undoes: undone(said),
     });
     let expected = awaiting.iter().flat_map(|(service, _)| {
         next(states, *service)
@@ -501,6 +516,39 @@ mod tests {
             ),
         ] {
             assert_eq!(said(&story), (expected.to_owned(), kinds.to_vec()));
+        }
+    }
+
+    fn event(id: &str, cause: &str, at_s: i64) -> Said {
+        Said {
+            at: None,
+            event: Some(id.to_owned()),
+            service: "order",
+            time: Some(Timestamp::from_second(at_s).unwrap()),
+            id: Some(id.to_owned()),
+            cause: Some(cause.to_owned()),
+            sequence: None,
+            place: ("order.events".to_owned(), 0, 0),
+            redriven_for: None,
+        }
+    }
+
+    #[test]
+    fn an_effect_comes_after_its_cause_whatever_the_clocks_say() {
+        // The second's clock is behind, and the last two go back to each other.
+        let events = [
+            event("third", "second", 12),
+            event("second", "first", 3),
+            event("first", "request", 10),
+            event("one", "other", 40),
+            event("other", "one", 40),
+        ];
+        let sorted: Vec<_> = by_cause(&events).iter().map(|it| it.id.clone().unwrap()).collect();
+        assert_eq!(sorted, ["first", "second", "third", "one", "other"]);
+        let svg = picture(&by_cause(&events), &States::unseen(), &[]);
+        for (at, row) in event_rows(&by_cause(&events)).iter().enumerate() {
+            let of = svg.split(&format!("href=\"#e{at}\"")).nth(1).unwrap();
+            assert!(of.starts_with(&format!("><title>{},", row.name)), "{at} {}", row.name);
         }
     }
 

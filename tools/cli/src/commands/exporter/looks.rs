@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use meter::GaugeMetric;
 
 use super::compensations::undoing;
+use crate::commands::audit;
 use crate::commands::graph::{self as dance, Extent};
-use crate::commands::{audit, orders};
 use crate::connections::Connections;
 use crate::databases::Databases;
 use crate::instruments::{
@@ -21,17 +21,12 @@ use crate::instruments::{
 };
 use crate::recovery::Archive;
 use crate::status::{self, Group, Health, Seen};
-use crate::stuck::{Awaited, Filter, Stuck};
+use crate::story::hanging;
+use crate::stuck::{Awaited, Filter, HANGS_AFTER, Stuck};
 use crate::{ServiceUrls, services};
 
-/// Orders that have not changed for so long hang.
-const HANGS_AFTER: Duration = Duration::from_mins(1);
 /// Orders that were placed longer ago are looked at only if anything of them is open.
 const PLACED_WITHIN: Duration = Duration::from_mins(30);
-/// How many records of each topic are held against the declarations, the newest.
-const RECORDS_MAX: u32 = 200_000;
-/// How long ago they were written, at most.
-const RECORDS_SINCE: Duration = Duration::from_hours(1);
 
 /// Where everything is.
 pub(super) struct Fleet<'a> {
@@ -150,7 +145,8 @@ async fn letters(fleet: &Fleet<'_>) -> anyhow::Result<()> {
 
 async fn stuck(fleet: &Fleet<'_>) -> anyhow::Result<()> {
     let filter = Filter::Late { older_than: HANGS_AFTER, placed_within: PLACED_WITHIN };
-    let stuck = orders::groups(filter, fleet.connections, fleet.databases).await?;
+    let found = hanging(filter, 0, fleet.connections, fleet.databases).await?;
+    let stuck = found.unwrap_or_default();
     tell_stuck(Some(&stuck));
     if stuck.unknown.is_empty() { Ok(()) } else { bail!(stuck.unknown.join("; ")) }
 }
@@ -215,8 +211,7 @@ async fn audited(fleet: &Fleet<'_>) -> anyhow::Result<()> {
 }
 
 async fn differences(fleet: &Fleet<'_>) -> anyhow::Result<()> {
-    let extent = Extent { limit: RECORDS_MAX, since: Some(RECORDS_SINCE) };
-    let found = dance::differences(extent, fleet.urls, fleet.connections).await?;
+    let found = dance::differences(Extent::RECENT, fleet.urls, fleet.connections).await?;
     for kind in kinds() {
         let of_kind = found.iter().filter(|difference| difference.rule.name() == kind);
         DIFFERENCES.count([&kind], of_kind.count() as u64);

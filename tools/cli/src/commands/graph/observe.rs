@@ -33,6 +33,11 @@ pub struct Extent {
     pub since: Option<Duration>,
 }
 
+impl Extent {
+    /// As much as may be read again and again: the newest records of the last hour.
+    pub const RECENT: Self = Self { limit: 200_000, since: Some(Duration::from_hours(1)) };
+}
+
 /// Holds what the topics have against what these services declare. `running` are those that were asked.
 pub(super) async fn observe(
     extent: Extent,
