@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::schemas::{newest, root};
+use crate::schemas::{assert_no_others, assert_reads, assert_writes, newest, root};
 
 /// The variable that has what is committed written anew, instead of compared.
 const RENDER: &str = "FARANDOLE_RENDER";
@@ -29,7 +29,9 @@ const SITUATIONS_MAX: usize = 200_000;
 /// [`check`](Self::check) finds out of each status what the service must have read and emitted by then,
 /// and which calls it waits for; holds that against what it declares; and against
 /// `services/<name>/declaration.json`, from which the tools know the service. On the way, whatever is
-/// stored is read back, no call is made twice, and what is personal shows in no log.
+/// stored is read back, no call is made twice, and what is personal shows in no log; every event that is
+/// emitted is what the newest schema in `schemas/<name>/` says; and the types that are read have the
+/// fields of their schemas in `reads/`, and read whatever any version of the writer's schemas can write.
 #[must_use = "end with check()"]
 pub struct Conformance<S: App> {
     starts: Vec<(S::State, Vec<S::Event>)>,
@@ -37,6 +39,8 @@ pub struct Conformance<S: App> {
     personal: Vec<&'static str>,
     for_good: Vec<&'static str>,
     outcomes: Vec<Outcomes>,
+    /// Event types whose reader was held against its schema.
+    readers: BTreeSet<&'static str>,
 }
 
 /// What may have been said once these events, and no others, were read.
@@ -86,6 +90,7 @@ impl<S: App> Conformance<S> {
             personal: Vec::new(),
             for_good: Vec::new(),
             outcomes: Vec::new(),
+            readers: BTreeSet::new(),
         }
     }
 
@@ -95,8 +100,14 @@ impl<S: App> Conformance<S> {
         self
     }
 
-    /// An event of this type may be read. Where it matters what it says, give several.
-    pub fn reads(mut self, event: &'static str, input: S::Input) -> Self {
+    /// An event of this type may be read, as a `T`. Where it matters what it says, give several.
+    pub fn reads<T>(mut self, event: &'static str, input: S::Input) -> Self
+    where
+        T: DeserializeOwned + PartialEq + Debug,
+    {
+        if self.readers.insert(event) {
+            assert_reads::<T>(S::declaration().service, event);
+        }
         self.inputs.push((Cause::Event(event), input));
         self
     }
@@ -149,7 +160,7 @@ impl<S: App> Conformance<S> {
             let situation = Situation {
                 state: stored(state),
                 read: BTreeSet::new(),
-                said: events.iter().map(|event| found.fact(event)).collect(),
+                said: events.iter().map(|event| found.says(event)).collect(),
                 said_again: BTreeSet::new(),
                 calls: BTreeSet::new(),
                 called: BTreeSet::new(),
@@ -237,6 +248,8 @@ struct Exploration {
     unseen: String,
     /// Statuses that something changes.
     changing: BTreeSet<String>,
+    /// The events that were held against their schemas.
+    written: BTreeSet<String>,
     /// Which events were seen to lead to which.
     led: BTreeSet<(&'static str, String)>,
 }
@@ -257,6 +270,7 @@ impl Exploration {
             situations: BTreeSet::new(),
             unseen,
             changing: BTreeSet::new(),
+            written: BTreeSet::new(),
             led: BTreeSet::new(),
         }
     }
@@ -272,6 +286,14 @@ impl Exploration {
             panic!("{event_type} is told apart by {field}, which is no text: {value}")
         });
         format!("{event_type}:{value}")
+    }
+
+    /// The same, and that it is what its schema says.
+    fn says(&mut self, event: &impl contracts::Event) -> String {
+        if self.written.insert(stored(event)) {
+            assert_writes(self.service, event);
+        }
+        self.fact(event)
     }
 
     /// Whether it is new.
@@ -315,7 +337,7 @@ impl Exploration {
                 at.state
             );
             self.led.extend(by.into_iter().map(|by| (by, event_type.to_owned())));
-            let fact = self.fact(event);
+            let fact = self.says(event);
             if !next.said.insert(fact.clone()) {
                 next.said_again.insert(fact);
             }
@@ -381,9 +403,10 @@ impl Exploration {
         for consumed in &self.consumed {
             assert!(
                 read.contains(consumed),
-                "give a sample of {consumed}, by reads({consumed:?}, …)"
+                "give a sample of {consumed}, by reads::<reads::{consumed}>({consumed:?}, …)"
             );
         }
+        assert_no_others(service, &said, &read);
         for (event, leads_to) in &self.leads_to {
             for led in *leads_to {
                 assert!(

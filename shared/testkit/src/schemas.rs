@@ -17,100 +17,88 @@ use serde::forward_to_deserialize_any;
 use serde_avro_fast::ser::SerializerConfig;
 use serde_json::{Value as Json, json};
 
-/// Checks that `events`, one sample of each, are what the newest schemas in `schemas/<service>/`
-/// say: no event more or less, and of each no field more or less.
-pub fn assert_writes<E: Event>(service: &str, events: &[E]) {
-    let folder = root().join("schemas").join(service);
-    let released = names(&folder, |file| Some(file.split_once(".v")?.0));
-    let written: BTreeSet<_> = events.iter().map(|event| event.event_type().to_owned()).collect();
-    assert_eq!(written, released, "the events of {service}, and the schemas it has");
+/// Checks that an event is what the newest schema in `schemas/<service>/` says: no field more or less.
+pub(crate) fn assert_writes(service: &str, event: &impl Event) {
+    let name = event.event_type();
+    let newest = newest(service, name)
+        .unwrap_or_else(|| panic!("{service} emits {name}, and schemas/{service}/ has no {name}"));
+    assert_eq!(full_name(&newest), format!("farandole.{service}.{name}"), "the record's full name");
+    assert_round_trip(event, &newest);
+}
 
-    for event in events {
-        let name = event.event_type();
-        let (_, newest) = versions(service, name).pop().expect("listed above");
-        let full_name = full_name(&newest);
-        assert_eq!(full_name, format!("farandole.{service}.{name}"));
-        assert_round_trip(event, &newest);
-    }
+/// Checks that a service has schemas of what it writes and of what it reads, and no others.
+pub(crate) fn assert_no_others(service: &str, emits: &BTreeSet<&str>, reads: &BTreeSet<&str>) {
+    let schemas = root().join("schemas").join(service);
+    let released = names(&schemas, |file| Some(file.split_once(".v")?.0));
+    assert_eq!(emits, &as_texts(&released), "what {service} emits, and the schemas it has");
+    let readers = names(&reader_schemas(service), |file| file.strip_suffix(".avsc"));
+    assert_eq!(reads, &as_texts(&readers), "what {service} reads, and the reader schemas it has");
+}
+
+fn as_texts(names: &BTreeSet<String>) -> BTreeSet<&str> {
+    names.iter().map(String::as_str).collect()
 }
 
 /// Written by one implementation and read by another, the event is what its type says: a field
 /// that only the type or only the schema has would make a difference.
 fn assert_round_trip(event: &impl Serialize, schema: &str) {
     let fast = schema.parse().unwrap();
-    let bytes = serde_avro_fast::to_datum_vec(event, &mut SerializerConfig::new(&fast)).unwrap();
+    let bytes = serde_avro_fast::to_datum_vec(event, &mut SerializerConfig::new(&fast))
+        .unwrap_or_else(|error| {
+            panic!("{} is not what its schema says: {error}", full_name(schema))
+        });
     let read_back = resolve(&bytes, &Schema::parse_str(schema).unwrap(), None);
     assert_eq!(read_back, serde_json::to_value(event).unwrap(), "{}", full_name(schema));
 }
 
-/// Checks what a service reads: begin with [`Reads::of`], name each type, end with
-/// [`Reads::and_nothing_else`].
-#[must_use = "end with and_nothing_else()"]
-pub struct Reads {
-    service: String,
-    folder: PathBuf,
-    checked: BTreeSet<String>,
+fn reader_schemas(service: &str) -> PathBuf {
+    root().join("services").join(service).join("reads")
 }
 
-impl Reads {
-    /// The reader schemas of `service`.
-    pub fn of(service: &str) -> Self {
-        let folder = root().join("services").join(service).join("reads");
-        Self { service: service.to_owned(), folder, checked: BTreeSet::new() }
-    }
+/// Checks that `T` has exactly the fields of `reads/<event_type>.avsc` of the service, and that this
+/// schema and `T` read whatever any version of the writer's schema can write, to the same. Texts,
+/// numbers and the like that no event has, `T` may refuse.
+pub(crate) fn assert_reads<T>(reader_of: &str, event_type: &str)
+where
+    T: DeserializeOwned + PartialEq + Debug,
+{
+    let path = reader_schemas(reader_of).join(format!("{event_type}.avsc"));
+    let reader_text =
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let full_name = full_name(&reader_text);
+    let reader = Schema::parse_str(&reader_text).unwrap();
+    let (service, name) =
+        full_name.strip_prefix("farandole.").and_then(|rest| rest.split_once('.')).unwrap();
+    assert_eq!(name, event_type, "the record's name, and the file's");
 
-    /// Checks that `T` has exactly the fields of `reads/<event_type>.avsc`, and that this schema
-    /// and `T` read whatever any version of the writer's schema can write, to the same. Texts, numbers
-    /// and the like that no event has, `T` may refuse.
-    pub fn event<T>(mut self, event_type: &str) -> Self
-    where
-        T: DeserializeOwned + PartialEq + Debug,
-    {
-        let reader_text =
-            fs::read_to_string(self.folder.join(format!("{event_type}.avsc"))).unwrap();
-        let full_name = full_name(&reader_text);
-        let reader = Schema::parse_str(&reader_text).unwrap();
-        let (service, name) =
-            full_name.strip_prefix("farandole.").and_then(|rest| rest.split_once('.')).unwrap();
-        assert_eq!(name, event_type, "the record's name, and the file's");
+    let versions = versions(service, name);
+    assert!(!versions.is_empty(), "{service} writes no {name}");
+    for (version, text) in versions {
+        let writer = Schema::parse_str(&text).unwrap();
+        WriterSchema::parse(&text)
+            .and_then(|writer| writer.check_readable_as(&reader_text))
+            .unwrap_or_else(|error| panic!("{full_name}.v{version}: {error}"));
 
-        let versions = versions(service, name);
-        assert!(!versions.is_empty(), "{service} writes no {name}");
-        for (version, text) in versions {
-            let writer = Schema::parse_str(&text).unwrap();
-            WriterSchema::parse(&text)
-                .and_then(|writer| writer.check_readable_as(&reader_text))
-                .unwrap_or_else(|error| panic!("{full_name}.v{version}: {error}"));
-
-            let generated = generated_values(&writer);
-            assert!(!generated.is_empty(), "{full_name}.v{version} has no values");
-            for GeneratedValue { value, is_extreme } in generated {
-                let what = format!("{full_name}.v{version} as {value:?}");
-                let bytes = write(&writer, value);
-                let resolved = T::deserialize(Exact(resolve(&bytes, &writer, Some(&reader))));
-                let read: Result<T, _> =
-                    serde_avro_fast::from_datum_slice(&bytes, &text.parse().unwrap());
-                match (read, resolved) {
-                    (Ok(read), Ok(resolved)) => assert_eq!(read, resolved, "{what}"),
-                    // What a schema can hold and no event does, a type may refuse: in both ways.
-                    (Err(_), Err(_)) if is_extreme => {}
-                    (_, Err(error)) => panic!("{what}: {error}"),
-                    (Err(error), _) => panic!(
-                        "{} reads {what}, which its type does not decode: {error}. Events are \
-                         decoded by the schema that wrote them, so a default of the reader schema is \
-                         not applied: give the field #[serde(default = …)] with the same value",
-                        self.service
-                    ),
-                }
+        let generated = generated_values(&writer);
+        assert!(!generated.is_empty(), "{full_name}.v{version} has no values");
+        for GeneratedValue { value, is_extreme } in generated {
+            let what = format!("{full_name}.v{version} as {value:?}");
+            let bytes = write(&writer, value);
+            let resolved = T::deserialize(Exact(resolve(&bytes, &writer, Some(&reader))));
+            let read: Result<T, _> =
+                serde_avro_fast::from_datum_slice(&bytes, &text.parse().unwrap());
+            match (read, resolved) {
+                (Ok(read), Ok(resolved)) => assert_eq!(read, resolved, "{what}"),
+                // What a schema can hold and no event does, a type may refuse: in both ways.
+                (Err(_), Err(_)) if is_extreme => {}
+                (_, Err(error)) => panic!("{what}: {error}"),
+                (Err(error), _) => panic!(
+                    "{reader_of} reads {what}, which its type does not decode: {error}. Events are \
+                     decoded by the schema that wrote them, so a default of the reader schema is \
+                     not applied: give the field #[serde(default = …)] with the same value"
+                ),
             }
         }
-        self.checked.insert(name.to_owned());
-        self
-    }
-
-    /// Checks that no reader schema was left out.
-    pub fn and_nothing_else(self) {
-        assert_eq!(self.checked, names(&self.folder, |file| file.strip_suffix(".avsc")));
     }
 }
 

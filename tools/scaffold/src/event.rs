@@ -1,6 +1,6 @@
-use crate::names::{EventRef, snake};
+use crate::names::EventRef;
 use crate::rust::{at_end_of_macro, before_reads, in_list, input_match, insert, parse};
-use crate::service::{add_schema, event_type, told_function};
+use crate::service::{add_schema, event_type};
 use crate::{Changes, ScaffoldError, Tree};
 
 /// A further event that a service emits.
@@ -40,19 +40,6 @@ pub fn new_event(tree: &Tree, new: &NewEvent) -> Result<Changes, ScaffoldError> 
         let at = in_list(&parse(text)?, "emits")?;
         let text = insert(text, vec![(at, format!("emits!({service:?}, {name}, 1).ends(), "))]);
         leading(&text, name, on)
-    })?;
-    changes.edit(tree, &path("tests/it/main.rs"), |text| {
-        let at = text.find("\nfn ").ok_or("there is no function to put another beside")?;
-        let told = told_function(name).replace(
-            &format!("Event::from({name}"),
-            &format!("Event::from({service}::events::{name}"),
-        );
-        Ok(insert(text, vec![(at + 1, told)]))
-    })?;
-    changes.edit(tree, &path("tests/it/schemas.rs"), |text| {
-        let call = text.find("assert_writes(").ok_or("there is no assert_writes(…)")?;
-        let at = text[call..].find('[').ok_or("assert_writes has no list")? + call + 1;
-        Ok(insert(text, vec![(at, format!("crate::told_{}(), ", snake(name)))]))
     })?;
     Ok(changes)
 }

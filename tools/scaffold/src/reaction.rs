@@ -55,11 +55,8 @@ pub fn new_reaction(tree: &Tree, new: &NewReaction) -> Result<Changes, ScaffoldE
     })?;
     changes.edit(tree, &path("tests/it/declaration.rs"), |text| {
         let at = text.find(".check(").ok_or("there is no .check(…)")?;
-        Ok(insert(text, vec![(at, format!(".reads({event:?}, crate::{name})\n        "))]))
-    })?;
-    changes.edit(tree, &path("tests/it/schemas.rs"), |text| {
-        let at = text.find(".and_nothing_else()").ok_or("there is no .and_nothing_else()")?;
-        Ok(insert(text, vec![(at, format!(".event::<reads::{event}>({event:?})\n        "))]))
+        let sample = format!(".reads::<reads::{event}>({event:?}, crate::{name})\n        ");
+        Ok(insert(text, vec![(at, sample)]))
     })?;
     Ok(changes)
 }

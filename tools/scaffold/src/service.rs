@@ -103,7 +103,6 @@ impl Draft {
             ),
             ("tests/it/main.rs", include_str!("templates/tests_main.rs.txt")),
             ("tests/it/declaration.rs", include_str!("templates/tests_declaration.rs.txt")),
-            ("tests/it/schemas.rs", include_str!("templates/tests_schemas.rs.txt")),
             (
                 "tests/it/domain.rs",
                 either(
@@ -188,11 +187,10 @@ impl Draft {
             ("input_consts", each(input_constant)),
             (
                 "reads_calls",
-                each(|event| format!("        .reads({event:?}, {})\n", constant(event))),
-            ),
-            (
-                "reads_checks",
-                each(|event| format!("        .event::<reads::{event}>({event:?})\n")),
+                each(|event| {
+                    let name = constant(event);
+                    format!("        .reads::<reads::{event}>({event:?}, {name})\n")
+                }),
             ),
         ]
     }
@@ -286,7 +284,7 @@ pub(crate) fn input_constant(event: &str) -> String {
 }
 
 /// The event that tests expect.
-pub(crate) fn told_function(event: &str) -> String {
+fn told_function(event: &str) -> String {
     let name = snake(event);
     format!("fn told_{name}() -> Event {{\n    Event::from({event} {{ order_id: ORDER }})\n}}\n\n")
 }

@@ -1,5 +1,6 @@
 use notification::Notification;
 use notification::events::Outcome::{Cancelled, Completed, Confirmed};
+use notification::events::reads;
 use testkit::Conformance;
 
 use crate::{CANCELLED, COMPLETED, CONFIRMED, decide_messages, given_up, placed, retried, sent};
@@ -7,10 +8,10 @@ use crate::{CANCELLED, COMPLETED, CONFIRMED, decide_messages, given_up, placed, 
 #[test]
 fn what_it_does_is_what_it_declares() {
     let mut conformance = Conformance::<Notification>::new()
-        .reads("OrderPlaced", placed())
-        .reads("OrderConfirmed", CONFIRMED)
-        .reads("OrderCompleted", COMPLETED)
-        .reads("OrderCancelled", CANCELLED)
+        .reads::<reads::OrderPlaced>("OrderPlaced", placed())
+        .reads::<reads::OrderConfirmed>("OrderConfirmed", CONFIRMED)
+        .reads::<reads::OrderCompleted>("OrderCompleted", COMPLETED)
+        .reads::<reads::OrderCancelled>("OrderCancelled", CANCELLED)
         .personal(&["Ada", "ada@"]);
     for (step, outcome) in [
         ("mail-confirmed", Confirmed),

@@ -1,4 +1,5 @@
 use payment::Payment;
+use payment::events::reads;
 use testkit::Conformance;
 
 use crate::{CANCELLED, STOCK_RESERVED, charged, decide_payment, declined, placed, refunded};
@@ -6,9 +7,9 @@ use crate::{CANCELLED, STOCK_RESERVED, charged, decide_payment, declined, placed
 #[test]
 fn what_it_does_is_what_it_declares() {
     Conformance::<Payment>::new()
-        .reads("OrderPlaced", placed())
-        .reads("StockReserved", STOCK_RESERVED)
-        .reads("OrderCancelled", CANCELLED)
+        .reads::<reads::OrderPlaced>("OrderPlaced", placed())
+        .reads::<reads::StockReserved>("StockReserved", STOCK_RESERVED)
+        .reads::<reads::OrderCancelled>("OrderCancelled", CANCELLED)
         .outcome("charge", charged())
         .outcome("charge", declined())
         .outcome("refund", refunded())

@@ -1,4 +1,5 @@
 use shipping::Shipping;
+use shipping::events::reads;
 use testkit::Conformance;
 
 use crate::{CANCELLED, CONFIRMED, booked, decide_shipment, placed, refused};
@@ -6,9 +7,9 @@ use crate::{CANCELLED, CONFIRMED, booked, decide_shipment, placed, refused};
 #[test]
 fn what_it_does_is_what_it_declares() {
     Conformance::<Shipping>::new()
-        .reads("OrderPlaced", placed())
-        .reads("OrderConfirmed", CONFIRMED)
-        .reads("OrderCancelled", CANCELLED)
+        .reads::<reads::OrderPlaced>("OrderPlaced", placed())
+        .reads::<reads::OrderConfirmed>("OrderConfirmed", CONFIRMED)
+        .reads::<reads::OrderCancelled>("OrderCancelled", CANCELLED)
         .outcome("book", booked())
         .outcome("book", refused())
         .personal(&["Ada", "London"])

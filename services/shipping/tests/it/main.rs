@@ -4,7 +4,6 @@
 
 mod declaration;
 mod domain;
-mod schemas;
 
 use kernel::{Decision, StateMachine as _};
 use shipping::domain::{Effect, Input, Shipment, State};
