@@ -1,9 +1,8 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use contracts::{Envelope, WriterSchema, frame_schema_id};
+use contracts::Envelope;
 use kernel::error_chain;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
@@ -15,7 +14,8 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use crate::error::{AdminError, sort, stays, unavailable};
-use crate::registry::{Registry, RegistryError};
+use crate::payloads::{PayloadError, Payloads};
+use crate::registry::Registry;
 use crate::standalone::{ASK_LIMIT, Standalone, Window, config, create, windows_of};
 
 /// How soon the reading thread notices that nobody reads any more.
@@ -77,7 +77,7 @@ pub struct EventReader {
     polled: mpsc::Receiver<Result<OwnedMessage, Trouble>>,
     /// Taken from Kafka, not yet given out; kept while the registry is away.
     pending: Option<OwnedMessage>,
-    schemas: Schemas,
+    payloads: Payloads,
     ahead: Ahead,
 }
 
@@ -100,8 +100,8 @@ impl EventReader {
         // Polling blocks, and so does closing the consumer: both happen over there, and end soon
         // after this reader is dropped.
         spawn_blocking(move || poll(&consumer, &sender));
-        let schemas = Schemas { registry, known: HashMap::new() };
-        Ok(Self { brokers: brokers.to_owned(), polled, pending: None, schemas, ahead })
+        let payloads = Payloads::new(registry);
+        Ok(Self { brokers: brokers.to_owned(), polled, pending: None, payloads, ahead })
     }
 
     /// Whether everything that the topics held at opening was given out.
@@ -128,10 +128,12 @@ impl EventReader {
             })?);
         }
         let Some(record) = &self.pending else { return Ok(None) };
-        let event = match self.schemas.read(record).await {
+        let event = match read(&mut self.payloads, record).await {
             Ok(event) => Ok(event),
-            Err(Unreadable::Garbage(reason)) => Err(reason),
-            Err(Unreadable::RegistryAway(reason)) => return Err(ReadError::RegistryAway(reason)),
+            Err(PayloadError::Garbage(reason)) => Err(reason),
+            Err(PayloadError::Registry(error)) => {
+                return Err(ReadError::RegistryAway(error.to_string()));
+            }
         };
         let (topic, partition) = (record.topic().to_owned(), record.partition());
         let offset = record.offset();
@@ -144,50 +146,17 @@ impl EventReader {
     }
 }
 
-/// Why a record gives no event.
-enum Unreadable {
-    /// It can never be decoded, or its schema is not registered.
-    Garbage(String),
-    /// The registry is needed and away.
-    RegistryAway(String),
-}
-
-/// The schemas that were met, by id.
-struct Schemas {
-    registry: Registry,
-    known: HashMap<i32, Arc<WriterSchema>>,
-}
-
-impl Schemas {
-    async fn read(&mut self, record: &OwnedMessage) -> Result<ReadEvent, Unreadable> {
-        let garbage = |error: &dyn ToString| Unreadable::Garbage(error.to_string());
-        // The client panics at a header whose name is not UTF-8. One record must not do that to us.
-        let envelope = catch_unwind(AssertUnwindSafe(|| {
-            let headers = record.headers().into_iter().flat_map(|all| all.iter());
-            Envelope::parse(headers.map(|header| (header.key, header.value)))
-        }))
-        .map_err(|_| garbage(&"a header's name is not UTF-8"))?
-        .map_err(|error| garbage(&error))?;
-        let payload = record.payload().ok_or_else(|| garbage(&"the record has no payload"))?;
-        let id = frame_schema_id(payload).map_err(|error| garbage(&error))?;
-        let payload = self.writer(id).await?.decode(payload).map_err(|error| garbage(&error))?;
-        Ok(ReadEvent { envelope, payload })
-    }
-
-    async fn writer(&mut self, id: i32) -> Result<Arc<WriterSchema>, Unreadable> {
-        if let Some(known) = self.known.get(&id) {
-            return Ok(known.clone());
-        }
-        let text = self.registry.schema(id).await.map_err(|error| match error {
-            RegistryError::Unavailable(_) => Unreadable::RegistryAway(error.to_string()),
-            other => Unreadable::Garbage(other.to_string()),
-        })?;
-        let writer = WriterSchema::parse(&text)
-            .map_err(|error| Unreadable::Garbage(format!("schema id {id}: {error}")))?;
-        let writer = Arc::new(writer);
-        self.known.insert(id, writer.clone());
-        Ok(writer)
-    }
+/// The event that a record is.
+async fn read(payloads: &mut Payloads, record: &OwnedMessage) -> Result<ReadEvent, PayloadError> {
+    let garbage = |error: &dyn ToString| PayloadError::Garbage(error.to_string());
+    // The client panics at a header whose name is not UTF-8. One record must not do that to us.
+    let envelope = catch_unwind(AssertUnwindSafe(|| {
+        let headers = record.headers().into_iter().flat_map(|all| all.iter());
+        Envelope::parse(headers.map(|header| (header.key, header.value)))
+    }))
+    .map_err(|_| garbage(&"a header's name is not UTF-8"))?
+    .map_err(|error| garbage(&error))?;
+    Ok(ReadEvent { envelope, payload: payloads.read(record.payload()).await? })
 }
 
 /// A consumer of all partitions, and what lies ahead of it.

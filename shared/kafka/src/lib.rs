@@ -5,7 +5,7 @@
 //! loop in `messaging` uses; [`Publisher`] is the same for tools. [`Admin`] and [`set_quotas`] look
 //! after topics and clients, [`Registry`] after schemas. Reading without belonging to a consumer
 //! group is what standalone consumers do: [`scan()`] reads stretches of topics, [`follow()`] also
-//! what comes, [`EventReader`] events by their writers' schemas; [`committed()`] and
+//! what comes, [`Tail`] goes on where one left off, [`EventReader`] reads events by their writers' schemas, as [`Payloads`] does; [`committed()`] and
 //! [`group()`] tell how far a group is and who is in it, [`groups()`] which there are, [`unread()`] what lies ahead of it. None of
 //! them commits anything. Consumers that belong to a group, and what is done with the records, are
 //! the business of `messaging`.
@@ -28,7 +28,9 @@ mod committed;
 mod event_reader;
 mod follow;
 mod group;
+mod payloads;
 mod scan;
+mod tail;
 
 mod unread;
 
@@ -42,6 +44,7 @@ pub use error::AdminError;
 pub use event_reader::{EventReader, EventRecord, ReadError, ReadEvent, ReadFrom};
 pub use follow::{Followed, follow};
 pub use group::{Group, Member, group, groups};
+pub use payloads::{PayloadError, Payloads};
 pub use publisher::{PlainRecord, Publisher};
 pub use quotas::{ClientQuota, Limit, Quota, quotas, set_quotas};
 pub use refusals::{AUTH_FAILURES, note_refusal};
@@ -49,6 +52,7 @@ pub use registry::{InvalidRegistryUrl, Registry, RegistryError, RegistrySettings
 pub use scan::{Bounds, Header, Scanned, partitions, scan, windows};
 pub use secret::Secret;
 pub use standalone::Window;
+pub use tail::Tail;
 pub use throttle::Throttle;
 pub use topic::{Topic, TopicPlan};
 pub use unread::{Unread, unread};

@@ -19,6 +19,7 @@ mod graph;
 mod independent;
 mod load;
 mod metrics;
+mod projection;
 mod rolling;
 mod secrets;
 mod status;

@@ -262,7 +262,7 @@ impl Fact {
 }
 
 /// Some of the facts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Facts(u128);
 
 impl Facts {

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use choreography::Service;
 use contracts::Topics;
 use jiff::SignedDuration;
-use kafka::{Admin, Registry};
+use kafka::{Admin, Payloads, Registry};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
@@ -121,11 +121,10 @@ async fn log(
         let scribe = Scribe {
             brokers: &kafka_brokers,
             topics: &topics,
-            registry: &registry,
             before: &before,
             aside: &books::aside(&ledgers),
             retention: retention.and_then(|kept| SignedDuration::try_from(kept).ok()),
-            schemas: HashMap::new(),
+            payloads: Payloads::new(registry),
             runtime,
         };
         Ok((scribe.read()?, ledgers))

@@ -2,11 +2,11 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::ControlFlow;
 
-use choreography::{Fact, Service, Services};
+use choreography::{Essentials, Fact, Service, Services};
 use contracts::dead_letter_headers;
-use contracts::{REDRIVE, TARGET_GROUP, Topics, WriterSchema, frame_schema_id, headers};
+use contracts::{REDRIVE, TARGET_GROUP, Topics, headers};
 use jiff::{SignedDuration, Timestamp};
-use kafka::{Registry, RegistryError, Scanned, Window, committed, partitions, scan};
+use kafka::{PayloadError, Payloads, Scanned, Window, committed, partitions, scan};
 use serde_json::Value;
 use tokio::runtime::Handle;
 use uuid::Uuid;
@@ -135,14 +135,12 @@ impl Log {
 pub(crate) struct Scribe<'s> {
     pub(crate) brokers: &'s str,
     pub(crate) topics: &'s Topics,
-    pub(crate) registry: &'s Registry,
     pub(crate) before: &'s Before,
     /// By place, who has set the record aside or given it up.
     pub(crate) aside: &'s HashMap<Place, Services>,
     /// For how long the topics keep events, if not for ever.
     pub(crate) retention: Option<SignedDuration>,
-    /// By id, those that were met, if they can be read.
-    pub(crate) schemas: HashMap<i32, Option<WriterSchema>>,
+    pub(crate) payloads: Payloads,
     pub(crate) runtime: Handle,
 }
 
@@ -179,7 +177,7 @@ impl Scribe<'_> {
             }
         })?;
         if let Some(error) = failure {
-            return Err(error.into());
+            return Err(error);
         }
         let horizon = horizons.into_iter().max();
         log.horizon = horizon.map(|at| at.checked_add(CLOCKS_DIFFER).unwrap_or(Timestamp::MAX));
@@ -198,8 +196,10 @@ impl Scribe<'_> {
         self.retention.and_then(|kept| now.checked_sub(kept).ok()).unwrap_or(now)
     }
 
-    fn take(&mut self, record: &Scanned<'_>, log: &mut Log) -> Result<(), RegistryError> {
-        let Some((order, id, sequence, fact)) = essentials(record) else {
+    fn take(&mut self, record: &Scanned<'_>, log: &mut Log) -> Result<(), AuditError> {
+        let Some(Essentials { order, id, sequence, fact }) =
+            Essentials::of(|name| record.header(name))
+        else {
             log.unreadable += 1;
             log.strangers.extend(uuid(record, headers::ID));
             return Ok(());
@@ -246,7 +246,7 @@ impl Scribe<'_> {
         record: &Scanned<'_>,
         (order, id, fact): (Uuid, Uuid, Fact),
         log: &mut Log,
-    ) -> Result<(Fact, u32), RegistryError> {
+    ) -> Result<(Fact, u32), AuditError> {
         let wanted = fact.wanted();
         if wanted.is_nothing() {
             return Ok((fact, call_of(&Value::Null, id)));
@@ -282,22 +282,14 @@ impl Scribe<'_> {
         self.aside.get(&Place { topic, partition, offset }).copied().unwrap_or_default()
     }
 
-    /// What a record says, by the schema that it was written with; nothing if it cannot be read.
-    fn payload(&mut self, record: &Scanned<'_>) -> Result<Value, RegistryError> {
-        let Some(payload) = record.payload else { return Ok(Value::Null) };
-        let Ok(id) = frame_schema_id(payload) else { return Ok(Value::Null) };
-        if !self.schemas.contains_key(&id) {
-            let writer = match self.runtime.block_on(self.registry.schema(id)) {
-                Ok(text) => WriterSchema::parse(&text).ok(),
-                // Somebody else's record, which the services cannot read either.
-                Err(RegistryError::Missing(_)) => None,
-                Err(error) => return Err(error),
-            };
-            self.schemas.insert(id, writer);
+    /// What a record says, by the schema that it was written with; nothing if it cannot be read: it is
+    /// somebody else's, which the services cannot read either.
+    fn payload(&mut self, record: &Scanned<'_>) -> Result<Value, AuditError> {
+        match self.runtime.block_on(self.payloads.read(record.payload)) {
+            Ok(value) => Ok(value),
+            Err(PayloadError::Garbage(_)) => Ok(Value::Null),
+            Err(PayloadError::Registry(error)) => Err(error.into()),
         }
-        let writer = self.schemas.get(&id).and_then(Option::as_ref);
-        let value = writer.and_then(|writer| writer.decode(payload).ok());
-        Ok(value.unwrap_or_default())
     }
 
     fn letter(&self, record: &Scanned<'_>) -> Letter {
@@ -323,16 +315,6 @@ impl Scribe<'_> {
             order: text(record, headers::SUBJECT).unwrap_or("no order").to_owned(),
         }
     }
-}
-
-/// An event's order, id, number and fact; `None` if it is none that a service of this fleet says.
-fn essentials(record: &Scanned<'_>) -> Option<(Uuid, Uuid, u16, Fact)> {
-    let sequence = text(record, headers::SEQUENCE)?.parse().ok()?;
-    let fact = Fact::of_type(text(record, headers::TYPE)?)?;
-    let source = text(record, headers::SOURCE)?;
-    let known = source.strip_prefix('/') == Some(fact.source().name());
-    known.then_some(())?;
-    Some((uuid(record, headers::SUBJECT)?, uuid(record, headers::ID)?, sequence, fact))
 }
 
 fn uuid(record: &Scanned<'_>, name: &str) -> Option<Uuid> {

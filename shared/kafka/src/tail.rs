@@ -1,0 +1,69 @@
+use std::time::{Duration, Instant};
+
+use kernel::error_chain;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::error::{AdminError, sort, stays, unavailable};
+use crate::scan::{Scanned, scanned};
+use crate::standalone::{ASK_LIMIT, Standalone, Window, config, create, windows_of};
+
+/// Reads topics from where one left off, and goes on with what comes. For who keeps, together with what
+/// was made of the records, how far it has read: it belongs to no consumer group and commits nothing.
+///
+/// Partitions that are added after opening are not read.
+pub struct Tail {
+    brokers: String,
+    consumer: Standalone,
+    held: Vec<Window>,
+}
+
+impl Tail {
+    /// Opens all partitions of these topics, each at the offset that `next` tells, or else, and where
+    /// records are forgotten from there on, at the oldest record.
+    ///
+    /// Blocks, for ten seconds at most.
+    pub fn open(
+        brokers: &str,
+        topics: &[String],
+        next: impl Fn(&str, i32) -> Option<i64>,
+    ) -> Result<Self, AdminError> {
+        let refused = |error: KafkaError| sort(brokers, &error);
+        let consumer = create(&config(brokers), brokers)?;
+        let held = windows_of(&consumer, brokers, topics, Instant::now() + ASK_LIMIT)?;
+        let mut start = TopicPartitionList::with_capacity(held.len());
+        for Window { topic, partition, from, .. } in &held {
+            let first = next(topic, *partition).map_or(*from, |next| next.max(*from));
+            start
+                .add_partition_offset(topic, *partition, Offset::Offset(first))
+                .map_err(refused)?;
+        }
+        consumer.assign(&start).map_err(refused)?;
+        Ok(Self { brokers: brokers.to_owned(), consumer, held })
+    }
+
+    /// The partitions, with what each held at opening.
+    pub fn held(&self) -> &[Window] {
+        &self.held
+    }
+
+    /// Shows `each` the next record, and tells whether there was one within this long.
+    ///
+    /// Blocks. Brokers that are away are found again: who is told that Kafka is away tries again.
+    pub fn poll(
+        &self,
+        within: Duration,
+        each: impl FnOnce(&Scanned<'_>),
+    ) -> Result<bool, AdminError> {
+        match self.consumer.poll(within) {
+            Some(Ok(record)) => {
+                each(&scanned(&record));
+                Ok(true)
+            }
+            Some(Err(error)) if stays(&error) => Err(AdminError::Unreadable(error_chain(&error))),
+            Some(Err(error)) => Err(unavailable(&self.brokers, error_chain(&error))),
+            None => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Keeps one generation up.
+
+use std::time::{Duration, Instant};
+
+use choreography::Service;
+use jiff::Timestamp;
+use kafka::{Payloads, Tail};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::batch::Known;
+use super::{Settings, Trouble};
+use crate::event::{Arrived, Event};
+use crate::store::{AllProgress, Writer};
+
+/// How many records are taken at once.
+const BATCH_MAX: usize = 20_000;
+/// How long it is waited for more of them.
+const GATHER: Duration = Duration::from_millis(300);
+/// How soon it is noticed that there is nothing more.
+const POLL: Duration = Duration::from_millis(100);
+/// How often it is written that there was nothing.
+const BEAT: Duration = Duration::from_secs(1);
+/// The pause after something went wrong, and before it is looked whether another has ended.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often the topics are opened anew, for they may have got partitions; and days that are past
+/// forgotten.
+const RENEW: Duration = Duration::from_mins(5);
+
+/// One who keeps a generation up.
+pub(super) struct Keeper {
+    settings: Settings,
+    number: i32,
+    stop: CancellationToken,
+}
+
+impl Keeper {
+    pub(super) fn new(settings: Settings, number: i32, stop: CancellationToken) -> Self {
+        Self { settings, number, stop }
+    }
+
+    /// Reads and writes until it is told to stop, or the generation is not wanted any more. Blocks.
+    pub(super) fn keep(&self, runtime: &Handle) {
+        while !self.stop.is_cancelled() {
+            match runtime.block_on(Writer::open(&self.settings.database_url, self.number)) {
+                Ok(Some(mut writer)) => loop {
+                    match self.project(&mut writer, runtime) {
+                        Ok(true) if !self.stop.is_cancelled() => {}
+                        Ok(_) => return,
+                        Err(trouble) => {
+                            tracing::warn!(error = %trouble, generation = self.number, "not read");
+                            let noted = runtime.block_on(writer.trouble(&trouble.to_string()));
+                            self.rest(runtime);
+                            if noted.is_err() || matches!(trouble, Trouble::Database(_)) {
+                                break;
+                            }
+                        }
+                    }
+                },
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "the read model cannot be written"),
+            }
+            self.rest(runtime);
+        }
+    }
+
+    fn rest(&self, runtime: &Handle) {
+        let _ = runtime.block_on(tokio::time::timeout(PAUSE, self.stop.cancelled()));
+    }
+
+    /// Reads on for some minutes. Tells whether it is to go on.
+    fn project(&self, writer: &mut Writer, runtime: &Handle) -> Result<bool, Trouble> {
+        let Settings { brokers, registry, topics, retention, .. } = &self.settings;
+        if !runtime.block_on(writer.is_wanted())? {
+            return Ok(false);
+        }
+        runtime.block_on(writer.forget(*retention))?;
+        let names: Vec<String> = Service::all()
+            .filter(|service| !service.declared().emits.is_empty())
+            .map(|service| topics.events(service.name()))
+            .collect();
+        let mut progress = runtime.block_on(writer.progress())?;
+        let next =
+            |topic: &str, partition| progress.get(&(topic.to_owned(), partition)).map(|at| at.next);
+        let tail = Tail::open(brokers, &names, next)?;
+        if is_another(&tail, &progress) {
+            runtime.block_on(writer.begin_anew())?;
+            let why = "the topics hold less than was read of them: they were made anew, and are read again";
+            return Err(Trouble::BrokenOff(why.to_owned()));
+        }
+        let forgotten = begin(&tail, &mut progress);
+        let mut payloads = Payloads::new(registry.clone());
+        let mut known = Known::default();
+        let (opened, mut beat) = (Instant::now(), None::<Instant>);
+        let mut forgotten = Some(forgotten);
+        while !self.stop.is_cancelled() && opened.elapsed() < RENEW {
+            let (arrived, is_end) = gather(&tail, &mut progress)?;
+            let is_quiet = arrived.is_empty() && forgotten.is_none();
+            if is_quiet && beat.is_some_and(|beat| beat.elapsed() < BEAT) {
+                continue;
+            }
+            beat = Some(Instant::now());
+            if is_end {
+                progress.values_mut().for_each(|at| at.behind = 0);
+            }
+            runtime.block_on(async {
+                let mut events = Vec::with_capacity(arrived.len());
+                for one in arrived {
+                    events.push(one.read(&mut payloads).await?);
+                }
+                let as_of = is_end.then(|| {
+                    Timestamp::now() - jiff::SignedDuration::try_from(POLL).unwrap_or_default()
+                });
+                let forgotten = forgotten.take().unwrap_or_default();
+                write(writer, &mut known, events, &progress, forgotten, as_of).await?;
+                if is_end {
+                    writer.is_ready().await?;
+                }
+                Ok::<_, Trouble>(())
+            })?;
+        }
+        Ok(true)
+    }
+}
+
+/// Whether what was read is not what is there: topics that were deleted and made again begin at 0.
+fn is_another(tail: &Tail, progress: &AllProgress) -> bool {
+    tail.held().iter().any(|window| {
+        let at = progress.get(&(window.topic.clone(), window.partition));
+        at.is_some_and(|at| at.next > window.to)
+    })
+}
+
+/// Notes how far behind each partition is. Returns how many records were forgotten before they were read.
+fn begin(tail: &Tail, progress: &mut AllProgress) -> i64 {
+    let mut forgotten = 0;
+    for window in tail.held() {
+        let at = progress.entry((window.topic.clone(), window.partition)).or_default();
+        forgotten += (window.from - at.next).max(0);
+        at.next = at.next.max(window.from);
+        at.behind = window.to - at.next;
+    }
+    forgotten
+}
+
+/// The records that are there, a batch at most; and whether there are no more.
+fn gather(tail: &Tail, progress: &mut AllProgress) -> Result<(Vec<Arrived>, bool), Trouble> {
+    let mut arrived = Vec::new();
+    let (began, mut taken) = (Instant::now(), 0);
+    let mut place = (String::new(), -1);
+    while taken < BATCH_MAX && began.elapsed() < GATHER {
+        let there = tail.poll(POLL, |record| {
+            if place.0 != record.topic || place.1 != record.partition {
+                place = (record.topic.to_owned(), record.partition);
+            }
+            if let Some(at) = progress.get_mut(&place) {
+                at.next = record.offset + 1;
+                at.behind = (at.behind - 1).max(0);
+            }
+            arrived.extend(Arrived::of(record));
+        })?;
+        if !there {
+            return Ok((arrived, true));
+        }
+        taken += 1;
+    }
+    Ok((arrived, false))
+}
+
+async fn write(
+    writer: &mut Writer,
+    known: &mut Known,
+    events: Vec<Event>,
+    progress: &AllProgress,
+    forgotten: i64,
+    as_of: Option<Timestamp>,
+) -> Result<(), Trouble> {
+    let missing = known.missing(&events);
+    if !missing.is_empty() {
+        known.learn(writer.orders(&missing).await?);
+    }
+    let (orders, changes) = known.fold(events);
+    let rows: Vec<_> = orders.iter().collect();
+    writer.write(&rows, &changes, progress, forgotten, as_of).await?;
+    known.learn(orders);
+    known.shrink();
+    Ok(())
+}
