@@ -104,12 +104,23 @@ pub(crate) fn windows_of(
     topics: &[String],
     deadline: Instant,
 ) -> Result<Vec<Window>, AdminError> {
-    let window = |(topic, partition): (&String, i32)| {
-        let ask = |left| consumer.fetch_watermarks(topic, partition, left);
-        let (from, to) = repeat(deadline, ask).map_err(away(brokers))?;
-        Ok(Window { topic: topic.clone(), partition, from, to })
-    };
-    partitions_of(consumer, brokers, topics)?.into_iter().map(window).collect()
+    let partitions = partitions_of(consumer, brokers, topics)?.into_iter();
+    partitions
+        .map(|(topic, partition)| window_of(consumer, brokers, topic, partition, deadline))
+        .collect()
+}
+
+/// A partition, from the oldest record that it holds to the newest.
+pub(crate) fn window_of(
+    consumer: &Standalone,
+    brokers: &str,
+    topic: &str,
+    partition: i32,
+    deadline: Instant,
+) -> Result<Window, AdminError> {
+    let ask = |left| consumer.fetch_watermarks(topic, partition, left);
+    let (from, to) = repeat(deadline, ask).map_err(away(brokers))?;
+    Ok(Window { topic: topic.to_owned(), partition, from, to })
 }
 
 /// Asks again until the deadline: while a partition gets a leader, as after its creation, brokers

@@ -7,7 +7,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::error::{AdminError, sort, stays, unavailable};
 use crate::scan::{Scanned, scanned};
-use crate::standalone::{ASK_LIMIT, Standalone, Window, config, create, windows_of};
+use crate::standalone::{ASK_LIMIT, Standalone, Window, config, create, window_of, windows_of};
 
 /// Reads topics from where one left off, and goes on with what comes. For who keeps, together with what
 /// was made of the records, how far it has read: it belongs to no consumer group and commits nothing.
@@ -46,6 +46,17 @@ impl Tail {
     /// The partitions, with what each held at opening.
     pub fn held(&self) -> &[Window] {
         &self.held
+    }
+
+    /// The same, with what each holds now.
+    ///
+    /// Blocks, for ten seconds at most.
+    pub fn holds_now(&self) -> Result<Vec<Window>, AdminError> {
+        let deadline = Instant::now() + ASK_LIMIT;
+        let windows = self.held.iter().map(|Window { topic, partition, .. }| {
+            window_of(&self.consumer, &self.brokers, topic, *partition, deadline)
+        });
+        windows.collect()
     }
 
     /// Shows `each` the next record, and tells whether there was one within this long.

@@ -51,9 +51,14 @@ impl Connections {
         Duration::from_secs(self.wait)
     }
 
+    /// The registry, whether or not it answers.
+    pub fn registry_at(&self) -> Result<Registry, RegistryError> {
+        Registry::new(&self.schema_registry)
+    }
+
     /// The registry, once it answers.
     pub async fn registry(&self) -> Result<Registry, RegistryError> {
-        let registry = Registry::new(&self.schema_registry)?;
+        let registry = self.registry_at()?;
         self.reach("the schema registry", async || registry.answers(TRY).await).await?;
         Ok(registry)
     }

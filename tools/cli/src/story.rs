@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::future::{join_all, try_join_all};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use kafka::AdminError;
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -14,10 +14,12 @@ use crate::databases::{self, NoDatabase};
 use crate::decisions::Decisions;
 use crate::recovery::OperationLog;
 use crate::stuck::{
-    About, Databases, DeadLetter, Filter, Found, Letters, Said, Stuck, about, find, letters_of,
-    read_letters, said_by,
+    About, Databases, DeadLetter, Filter, Found, Letters, Said, Stuck, Where, about, find,
+    letters_of, read_letters, said_by,
 };
 use crate::{OrderId, services};
+
+pub use crate::stuck::EventPlace;
 
 /// How long the topics may take.
 const TOPICS_LIMIT: Duration = Duration::from_secs(8);
@@ -37,9 +39,12 @@ pub struct Story {
     pub unknown: Vec<String>,
 }
 
-/// Looks for all of it: in the databases of all services, and in the topics since the order was placed.
+/// Looks for all of it: in the databases of all services, and in the topics since the order was placed, or
+/// where its events are known to be. An order with a dead letter may have other events beside: those that
+/// were put back.
 pub async fn story(
     order: OrderId,
+    places: Option<Vec<EventPlace>>,
     connections: &Connections,
     databases: &databases::Databases,
 ) -> anyhow::Result<Story> {
@@ -52,7 +57,11 @@ pub async fn story(
     let about = about?;
     let to = about.placed.as_ref().filter(|placed| placed.is_over);
     let to = to.and_then(|placed| placed.since.checked_add(AFTERMATH).ok());
-    let events = events(connections, order, to).await;
+    let has_letters = letters.iter().any(|(_, found)| {
+        found.as_ref().is_ok_and(|found| !found.items.is_empty()) || found.is_err()
+    });
+    let places = places.filter(|places| !places.is_empty() && !has_letters);
+    let events = events(connections, order, &places.map_or(Where::UpTo(to), Where::At)).await;
     let mut unknown = about.unknown.clone();
     unknown.extend(trouble);
     let mut letters = gather(letters, "dead letters", &mut unknown);
@@ -145,15 +154,12 @@ async fn letters(connections: &Connections, order: OrderId) -> InTopics<DeadLett
     .await
 }
 
-async fn events(
-    connections: &Connections,
-    order: OrderId,
-    to: Option<Timestamp>,
-) -> InTopics<Said> {
+async fn events(connections: &Connections, order: OrderId, places: &Where) -> InTopics<Said> {
     let (brokers, topics) = (&connections.kafka_brokers, &connections.topic_prefix);
     join_all(services().map(|service| {
         let (brokers, topics) = (brokers.clone(), topics.clone());
-        aside(service, move || said_by(&brokers, &topics, service, order, to))
+        let places = places.clone();
+        aside(service, move || said_by(&brokers, &topics, service, order, &places))
     }))
     .await
 }

@@ -24,7 +24,7 @@ pub use choreography::{Awaited, Move, States, moves};
 pub use databases::Databases;
 pub use letters::{Letters, read as read_letters};
 pub use order::{Group, Orphan, Stuck, StuckOrder};
-pub use said::{Found, Said, letters_of, placed_after, said_by};
+pub use said::{EventPlace, Found, Said, Where, letters_of, placed_after, said_by};
 use uuid::Uuid;
 pub use work::{DeadLetter, Parked, PendingCall, Work};
 

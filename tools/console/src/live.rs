@@ -1,13 +1,16 @@
 //! A page that is on a screen goes on: what has changed of it is sent.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::extract::{Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use serde::Deserialize;
+use tokio::sync::Mutex;
 use tokio::time::sleep;
 
 use crate::looks::Looks;
@@ -17,6 +20,31 @@ use crate::site::Console;
 const BEAT: Duration = Duration::from_secs(5);
 /// The least pause between two pieces of news.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Screens that show the same within this share one rendering.
+const SHARED: Duration = Duration::from_millis(900);
+/// How many pages' renderings are kept for that.
+const SHARED_MAX: usize = 64;
+
+/// What screens show, by address: one rendering for all that show the same.
+#[derive(Default)]
+pub(crate) struct Renderings(std::sync::Mutex<HashMap<String, Arc<Mutex<Rendering>>>>);
+
+/// A page's content, and when it was made.
+type Rendering = Option<(Instant, Option<Arc<str>>)>;
+
+impl Renderings {
+    /// That of a page; one of its own, if too many pages are looked at.
+    fn of(&self, address: &str) -> Arc<Mutex<Rendering>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= SHARED_MAX {
+            all.retain(|_, rendering| Arc::strong_count(rendering) > 1);
+        }
+        if all.len() >= SHARED_MAX {
+            return Arc::default();
+        }
+        all.entry(address.to_owned()).or_default().clone()
+    }
+}
 
 #[derive(Deserialize)]
 pub(crate) struct View {
@@ -27,8 +55,8 @@ pub(crate) struct View {
 struct Screen {
     console: Console,
     looks: Looks,
-    path: String,
-    shown: String,
+    address: String,
+    shown: Arc<str>,
 }
 
 /// Server-sent events: the page's content, whenever it is another than before.
@@ -37,8 +65,8 @@ pub(crate) async fn live(
     Query(View { view }): Query<View>,
 ) -> Response {
     let looks = console.looks.clone();
-    let shown = content(&console, &view).unwrap_or_default();
-    let screen = Screen { console, looks, path: view, shown };
+    let shown = content(&console, &view).await.unwrap_or_default();
+    let screen = Screen { console, looks, address: view, shown };
     // A screen that is looked at must not hold up who stops the console.
     let news = stream::unfold(screen, |mut screen| async {
         let stop = screen.console.stop.clone();
@@ -50,29 +78,45 @@ pub(crate) async fn live(
 
 impl Screen {
     /// The next content that is another; `None` once nobody looks any more.
-    async fn next(&mut self) -> Option<String> {
+    async fn next(&mut self) -> Option<Arc<str>> {
         loop {
             sleep(PAUSE).await;
-            let Looks { fleet, hanging, letters, dance } = &mut self.looks;
+            let Looks { board, fleet, hanging, letters, dance } = &mut self.looks;
             let seen = tokio::select! {
+                seen = board.changed() => seen,
                 seen = fleet.changed() => seen,
                 seen = hanging.changed() => seen,
                 seen = letters.changed() => seen,
                 seen = dance.changed() => seen,
             };
             seen.ok()?;
-            let content = content(&self.console, &self.path)?;
+            let content = content(&self.console, &self.address).await?;
             if content != self.shown {
-                self.shown.clone_from(&content);
+                self.shown = content.clone();
                 return Some(content);
             }
         }
     }
 }
 
+/// The content of a page as it is now, or was just now.
+async fn content(console: &Console, address: &str) -> Option<Arc<str>> {
+    let rendering = console.renderings.of(address);
+    // Who comes meanwhile waits for what is being made, and has it then.
+    let mut rendering = rendering.lock().await;
+    if let Some((at, content)) = &*rendering
+        && at.elapsed() < SHARED
+    {
+        return content.clone();
+    }
+    let content = render(console, address).await.map(Arc::from);
+    *rendering = Some((Instant::now(), content.clone()));
+    content
+}
+
 /// What changes of a page: its content, and of its head the links with their counts, and when that was.
-fn content(console: &Console, path: &str) -> Option<String> {
-    let html = console.known(path)?.ok()?;
+async fn render(console: &Console, address: &str) -> Option<String> {
+    let html = console.known(address).await?.ok()?;
     let main = between(&html, "<main id=\"main\"", "</main>")?;
     let main = main.split_once('>')?.1;
     let pages = between(&html, "<nav id=\"pages\"", "</nav>")?;

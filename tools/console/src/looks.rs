@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::anyhow;
 use cli::connections::Connections;
 use cli::dance::{Extent, differences};
 use cli::databases::Databases;
@@ -16,6 +17,8 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::model::{Board, Model};
+
 /// Orders that were placed longer ago are looked at only if anything of them is open.
 const PLACED_WITHIN: Duration = Duration::from_hours(24);
 /// How many orders that hang are told of one by one.
@@ -27,6 +30,8 @@ const LIMIT: Duration = Duration::from_mins(2);
 const SHARE: u32 = 20;
 /// The longest rest between two looks.
 const REST_MAX: Duration = Duration::from_mins(3);
+/// How often it is looked how many orders there are.
+const COUNTED_EVERY: Duration = Duration::from_secs(1);
 /// How much rarer than the services' health the rest is looked at.
 const RARER: u32 = 3;
 /// How much rarer the topics are held against the declarations.
@@ -77,6 +82,7 @@ pub(crate) struct Fleet {
 /// What was seen last.
 #[derive(Clone)]
 pub(crate) struct Looks {
+    pub(crate) board: watch::Receiver<Glance<Board>>,
     pub(crate) fleet: watch::Receiver<Glance<Fleet>>,
     pub(crate) hanging: watch::Receiver<Glance<Stuck>>,
     pub(crate) letters: watch::Receiver<Glance<Archive>>,
@@ -84,20 +90,27 @@ pub(crate) struct Looks {
 }
 
 /// Looks until it is dropped.
-pub(crate) fn start(places: Arc<Places>, every: Duration) -> (Looks, impl Future<Output = ()>) {
+pub(crate) fn start(
+    places: Arc<Places>,
+    model: Arc<Model>,
+    every: Duration,
+) -> (Looks, impl Future<Output = ()>) {
+    let (board_in, board) = watch::channel(Glance::nothing_yet());
     let (fleet_in, fleet) = watch::channel(Glance::nothing_yet());
     let (hanging_in, hanging) = watch::channel(Glance::nothing_yet());
     let (letters_in, letters) = watch::channel(Glance::nothing_yet());
     let (dance_in, dance) = watch::channel(Glance::nothing_yet());
     let looking = async move {
+        let counting = async || model.look().await.map_err(|missing| anyhow!(missing.sentence()));
         tokio::join!(
+            keep_looking(board_in, COUNTED_EVERY, 1, counting),
             keep_looking(fleet_in, every, 0, async || Ok(fleet_of(&places).await)),
             keep_looking(hanging_in, every * RARER, SHARE, async || hanging_of(&places).await),
             keep_looking(letters_in, every * RARER, SHARE, async || letters_of(&places).await),
             keep_looking(dance_in, every * MUCH_RARER, SHARE, async || dance_of(&places).await),
         );
     };
-    (Looks { fleet, hanging, letters, dance }, looking)
+    (Looks { board, fleet, hanging, letters, dance }, looking)
 }
 
 async fn keep_looking<T>(

@@ -3,6 +3,7 @@
 mod draw;
 mod live;
 mod looks;
+mod model;
 mod pages;
 mod settings;
 mod site;

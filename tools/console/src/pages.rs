@@ -1,12 +1,15 @@
 //! The pages: each is a function of what was seen, and has a twin in JSON and one on the command line.
 
+pub(crate) mod compare;
 pub(crate) mod dance;
 pub(crate) mod letters;
 pub(crate) mod now;
 pub(crate) mod order;
 pub(crate) mod orders;
+pub(crate) mod query;
 pub(crate) mod said;
 pub(crate) mod services;
+pub(crate) mod ways;
 
 use jiff::Timestamp;
 
@@ -14,9 +17,10 @@ use crate::looks::{Glance, Looks};
 use crate::words::{ago, clock};
 
 /// The pages that are always at hand, by their paths.
-pub(crate) const PAGES: [(&str, &str); 5] = [
+pub(crate) const PAGES: [(&str, &str); 6] = [
     ("/", "Now"),
     ("/orders", "Orders"),
+    ("/ways", "Ways"),
     ("/dance", "Dance"),
     ("/dead-letters", "Dead letters"),
     ("/services", "Services"),
@@ -46,7 +50,7 @@ pub(crate) struct Frame {
     pub(crate) command: String,
     /// Where the same is as JSON.
     pub(crate) json: String,
-    /// The path by which the page is kept up to date; empty if it is not.
+    /// The query by which the page is kept up to date; empty if it is not.
     pub(crate) live: String,
 }
 
@@ -81,8 +85,9 @@ impl Frame {
     }
 
     /// The same, of a page that is kept up to date.
-    pub(crate) fn kept_up(self, path: &str) -> Self {
-        Self { live: path.to_owned(), ..self }
+    pub(crate) fn kept_up(self, address: &str) -> Self {
+        let live = serde_urlencoded::to_string([("view", address)]).unwrap_or_default();
+        Self { live, ..self }
     }
 
     /// Whether the page is kept up to date.
@@ -114,6 +119,19 @@ pub(crate) fn short(id: &str) -> &str {
     id.get(id.len().saturating_sub(6)..).unwrap_or(id)
 }
 
+/// A share, such as `12 %`, `0.8 %`, `under 0.1 %`.
+pub(crate) fn percent(part: i64, of: i64) -> String {
+    #[allow(clippy::cast_precision_loss, reason = "a share")]
+    let share = part as f64 * 100.0 / of.max(1) as f64;
+    match share {
+        _ if part == of => "100 %".to_owned(),
+        share if share < 0.1 => "under 0.1 %".to_owned(),
+        share if (10.0..=99.0).contains(&share) => format!("{share:.0} %"),
+        // Never told as more than it is: 99.97 of 100 are not all.
+        share => format!("{:.1} %", (share * 10.0).floor() / 10.0),
+    }
+}
+
 /// What a service waits for, in words.
 pub(crate) fn awaited(awaits: &cli::stuck::Awaited) -> String {
     use cli::stuck::Awaited;
@@ -122,5 +140,24 @@ pub(crate) fn awaited(awaits: &cli::stuck::Awaited) -> String {
         Awaited::Call { step } => format!("the answer to its call {step}"),
         Awaited::Deadline => "to cancel it: its time is up".to_owned(),
         Awaited::Unclear => "nothing that can be seen: the states contradict each other".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_never_told_as_more_than_it_is() {
+        for (part, of, expected) in [
+            (1, 10_000, "under 0.1 %"),
+            (8, 1_000, "0.8 %"),
+            (33, 1_000, "3.3 %"),
+            (839, 1_000, "84 %"),
+            (9_997, 10_000, "99.9 %"),
+            (7, 7, "100 %"),
+        ] {
+            assert_eq!(percent(part, of), expected, "{part} of {of}");
+        }
     }
 }

@@ -29,6 +29,22 @@ pub(crate) struct Settings {
     #[arg(long, env = "CONSOLE_EVERY", value_name = "TIME", default_value = "5s",
           value_parser = age::parse)]
     pub(crate) every: Duration,
+    /// A database of the console's own, in which orders are counted and listed; whatever is in it is made
+    /// from the topics. Without one there is no board, no list and no ways
+    #[arg(
+        long = "database-url",
+        env = "CONSOLE_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub(crate) database_url: Option<String>,
+    /// For how long orders are kept there, such as 30d; those that are under way are kept on
+    #[arg(long, env = "CONSOLE_RETENTION", value_name = "TIME", default_value = "30d",
+          value_parser = age::parse)]
+    pub(crate) retention: Duration,
+    /// Make what is in the database anew from the topics, beside what is there, and show that from then on
+    #[arg(long)]
+    pub(crate) rebuild: bool,
     #[command(flatten)]
     pub(crate) connections: Connections,
     #[command(flatten)]

@@ -1,43 +1,53 @@
 //! The addresses, and what is answered there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use askama::Template;
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query as QueryOf, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
 use axum::middleware::map_response;
 use axum::response::{Html, IntoResponse, Json, Redirect, Response};
 use axum::routing::get;
 use cli::OrderId;
 use cli::recovery::letter_id;
-use cli::story::{hanging, story};
-use cli::stuck::Filter;
+use cli::story::{EventPlace, hanging, story};
+use cli::stuck;
+use projection::{Filter, Order, Projector, Step, Store, stage};
 use runtime::http::{HttpLimits, serve};
 use runtime::shutdown;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use crate::live::live;
+use crate::live::{Renderings, live};
 use crate::looks::{Looks, Places, start};
+use crate::model::{Board, Missing, Model};
+use crate::pages::compare::{self, ComparePage};
 use crate::pages::dance::{self, DancePage};
 use crate::pages::letters::{LetterPage, LettersPage};
 use crate::pages::now::NowPage;
-use crate::pages::order::OrderPage;
-use crate::pages::orders::OrdersPage;
+use crate::pages::order::{Known, OrderPage};
+use crate::pages::orders::{LISTED, List, NEWER_MAX, OrdersPage, as_json};
+use crate::pages::query::Query as PageQuery;
 use crate::pages::said::SaidPage;
 use crate::pages::services::ServicePage;
+use crate::pages::ways::{self, WaysPage};
 use crate::pages::{Frame, short};
 use crate::settings::Settings;
 
@@ -49,30 +59,79 @@ const HTMX: &str = include_str!("../assets/vendor/htmx-4.0.1.min.js");
 const HX_SSE: &str = include_str!("../assets/vendor/hx-sse-4.0.1.min.js");
 /// How long a page that asks databases and topics may take.
 const PAGE_LIMIT: Duration = Duration::from_secs(20);
+/// How many orders are told of that end with the same.
+const FOUND_MAX: u16 = 20;
+/// How many of these there are at once, and how long one waits for its turn.
+const AT_ONCE: usize = 8;
+const TURN_LIMIT: Duration = Duration::from_secs(5);
+/// How long what is being written may take once the console is to stop.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// What the pages are made of.
 #[derive(Clone)]
 pub(crate) struct Console {
     fleet: Arc<str>,
     places: Arc<Places>,
+    model: Arc<Model>,
     pub(crate) looks: Looks,
+    pub(crate) renderings: Arc<Renderings>,
+    /// Orders that are looked at, each by some threads for some seconds.
+    turns: Arc<Semaphore>,
     pub(crate) stop: CancellationToken,
 }
 
 /// Serves the pages until it is told to stop.
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
-    let Settings { listen, fleet, every, connections, databases, urls } = settings;
+    let Settings {
+        listen,
+        fleet,
+        every,
+        database_url,
+        retention,
+        rebuild,
+        connections,
+        databases,
+        urls,
+    } = settings;
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("cannot listen on {listen} (--listen)"))?;
     println!("http://{}/ shows the fleet", listener.local_addr()?);
     let stop = shutdown::signals()?;
+    let projector = database_url.clone().map(|database_url| {
+        Ok::<_, anyhow::Error>(Projector::new(projection::Settings {
+            brokers: connections.kafka_brokers.clone(),
+            registry: connections.registry_at()?,
+            topics: connections.topic_prefix.clone(),
+            database_url,
+            retention,
+        }))
+    });
+    let projector = projector.transpose()?;
+    if let Some(projector) = projector.as_ref().filter(|_| rebuild) {
+        projector.rebuild().await.context("cannot make the read model anew")?;
+    }
+    let trouble = projector.as_ref().map(Projector::trouble);
+    let model =
+        Arc::new(Model::new(database_url, trouble.unwrap_or_else(|| watch::channel(None).1)));
     let places = Arc::new(Places { urls, connections, databases });
-    let (looks, looking) = start(places.clone(), every);
-    let console = Console { fleet: fleet.into(), places, looks, stop: stop.clone() };
+    let (looks, looking) = start(places.clone(), model.clone(), every);
+    let console = Console {
+        fleet: fleet.into(),
+        places,
+        model,
+        looks,
+        renderings: Arc::default(),
+        turns: Arc::new(Semaphore::new(AT_ONCE)),
+        stop: stop.clone(),
+    };
+    let projecting = projector.map(|projector| tokio::spawn(projector.run(stop.clone())));
     tokio::select! {
         () = serve(listener, router(console), stop, HttpLimits::default()) => {}
         () = looking => {}
+    }
+    if let Some(projecting) = projecting {
+        let _ = timeout(STOP_LIMIT, projecting).await;
     }
     Ok(())
 }
@@ -84,6 +143,10 @@ fn router(console: Console) -> Router {
         .route("/orders", get(known))
         .route("/orders.json", get(orders_json))
         .route("/orders/{id}", get(order))
+        .route("/ways", get(known))
+        .route("/ways.json", get(ways_json))
+        .route("/compare", get(compare))
+        .route("/compare.json", get(compare_json))
         .route("/dead-letters", get(known))
         .route("/dead-letters.json", get(letters_json))
         .route("/dead-letters/{service}/{partition}/{offset}", get(letter))
@@ -145,19 +208,76 @@ impl Console {
         Frame::new(&self.fleet, &self.looks, page, command)
     }
 
-    /// A page by what was looked at in the background, by its path; `None` if there is none.
-    pub(crate) fn known(&self, path: &str) -> Option<askama::Result<String>> {
+    /// What was counted last.
+    fn board(&self) -> Result<Arc<Board>, Missing> {
+        let board = self.looks.board.borrow().clone();
+        board.seen.ok_or_else(|| {
+            if self.model.is_wanted() {
+                let why = board.trouble.unwrap_or_else(|| "they are being looked at".to_owned());
+                Missing::Trouble(why)
+            } else {
+                Missing::NotWanted
+            }
+        })
+    }
+
+    /// The orders that an address asks for.
+    async fn list(&self, query: &PageQuery, board: Option<&Board>) -> anyhow::Result<List> {
+        let Ok(store) = self.model.store().await else { return Ok(List::default()) };
+        let ways = store.ways().await?;
+        let filter = query.filter(&ways, board);
+        let mut rows = store.list(&filter, query.after, LISTED + 1).await?;
+        let goes_on = rows.len() > usize::from(LISTED);
+        rows.truncate(usize::from(LISTED));
+        let mut newer = 0;
+        if let Some(upto) = query.upto.filter(|_| query.after.is_none()) {
+            let filter = Filter { upto: None, newer: Some(upto), ..filter };
+            newer = store.list(&filter, None, NEWER_MAX).await?.len();
+        }
+        Ok(List { rows, newer, goes_on })
+    }
+
+    /// The board, and the orders that an address asks for. While it is on a screen what came since does not
+    /// push them away.
+    async fn orders_page(&self, address: &str) -> askama::Result<String> {
+        let query = PageQuery::of(address);
+        let board = self.board();
+        let known = board.as_deref();
+        let list = self.list(&query, known.ok()).await;
+        let trouble = list.as_ref().err().map(|error| Missing::Trouble(format!("{error:#}")));
+        let list = list.unwrap_or_default();
+        let upto = query.upto.or(list.rows.first().map(|row| row.id)).unwrap_or(Uuid::nil());
+        let kept_up = PageQuery { upto: Some(upto), ..query.clone() };
+        let json = query.address().replacen("/orders", "/orders.json", 1);
+        let frame = self.frame("/orders", "farandole orders stuck").with_json(json);
+        let frame = frame.kept_up(&kept_up.address());
+        let stuck = self.looks.hanging.borrow().clone();
+        let shown = match &trouble {
+            Some(trouble) => Err(trouble),
+            None => known,
+        };
+        OrdersPage::new(frame, stuck.seen.as_deref(), shown, &list, &kept_up).render()
+    }
+
+    /// A page by what was looked at in the background, by its address; `None` if there is none.
+    pub(crate) async fn known(&self, address: &str) -> Option<askama::Result<String>> {
+        let path = address.split_once('?').map_or(address, |(path, _)| path);
+        if path == "/orders" {
+            return Some(self.orders_page(address).await);
+        }
         let frame = |page, command| self.frame(page, command).kept_up(path);
         let stuck = self.looks.hanging.borrow().clone();
         let fleet = self.looks.fleet.borrow().clone();
         Some(match path {
             "/" | "/services" => {
                 let frame = frame(if path == "/" { "/" } else { "/services" }, "farandole status");
-                NowPage::new(frame, fleet.seen.as_deref(), stuck.seen.as_deref()).render()
+                let board = self.board().ok();
+                let (fleet, stuck) = (fleet.seen.as_deref(), stuck.seen.as_deref());
+                NowPage::new(frame, fleet, stuck, board.as_deref()).render()
             }
-            "/orders" => {
-                let frame = frame("/orders", "farandole orders stuck");
-                OrdersPage::new(frame, stuck.seen.as_deref()).render()
+            "/ways" => {
+                let command = "curl -s http://127.0.0.1:8080/ways.json";
+                WaysPage::new(frame("/ways", command), self.board().as_deref()).render()
             }
             "/dance" => {
                 let frame = frame("/dance", "farandole graph --running --observed");
@@ -194,7 +314,8 @@ impl Console {
 
 /// A page by what was looked at in the background: it is there at once, and is kept up to date.
 async fn known(State(console): State<Console>, uri: Uri) -> Response {
-    match console.known(uri.path()) {
+    let address = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    match console.known(address).await {
         Some(Ok(html)) => (StatusCode::OK, Html(html)).into_response(),
         Some(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
         None => {
@@ -221,9 +342,100 @@ async fn now_json(State(console): State<Console>) -> Json<Value> {
     })
 }
 
-async fn orders_json(State(console): State<Console>) -> Json<Value> {
+async fn orders_json(State(console): State<Console>, uri: Uri) -> Json<Value> {
     let stuck = console.looks.hanging.borrow().clone();
-    Json(json!({"as_of": stuck.at, "trouble": stuck.trouble, "hanging": stuck.seen.as_deref()}))
+    let query = PageQuery::of(uri.path_and_query().map_or("", PathAndQuery::as_str));
+    let board = console.board();
+    let list = console.list(&query, board.as_deref().ok()).await;
+    let orders = list.as_ref().map(|list| list.rows.iter().map(as_json).collect::<Vec<_>>());
+    let counted = board.as_ref().map(|board| {
+        json!({
+            "as_of": board.reading.as_of,
+            "doubt": board.doubt(),
+            "under_way": board.under_way(),
+            "late": board.late_orders(),
+            "waiting": board.waiting(),
+            "ended_within_a_day": board.ends(),
+        })
+    });
+    Json(json!({
+        "as_of": stuck.at,
+        "trouble": stuck.trouble,
+        "hanging": stuck.seen.as_deref(),
+        "counted": counted.as_ref().ok(),
+        "missing": board.as_ref().err().map(Missing::sentence),
+        "orders": orders.as_ref().ok(),
+        "not_listed": list.as_ref().err().map(|error| format!("{error:#}")),
+    }))
+}
+
+async fn ways_json(State(console): State<Console>) -> Json<Value> {
+    Json(match console.board() {
+        Ok(board) => ways::as_json(&board),
+        Err(missing) => json!({"as_of": null, "missing": missing.sentence()}),
+    })
+}
+
+#[derive(Deserialize)]
+struct Compared {
+    a: Uuid,
+    /// Without, the newest of those that went the most usual way to the same end.
+    b: Option<Uuid>,
+}
+
+impl Console {
+    /// Two orders; or in one sentence why not.
+    async fn compared(&self, Compared { a, b }: Compared) -> Result<[Order; 2], String> {
+        let store = self.model.store().await.map_err(|missing| missing.sentence())?;
+        let find = async |id| {
+            let found = store.order(id).await.map_err(|error| error.to_string())?;
+            found.ok_or_else(|| format!("No event of order {id} was seen in the topics."))
+        };
+        let first = find(a).await?;
+        let second = match b {
+            Some(second) => Some(second),
+            None => self.usual(&store).await?,
+        };
+        let second = second.ok_or("No order has come to its end within a day.")?;
+        Ok([first, find(second).await?])
+    }
+
+    /// The newest order of those that went the most usual way to a good end, or else to any.
+    async fn usual(&self, store: &Store) -> Result<Option<Uuid>, String> {
+        let board = self.board().map_err(|missing| missing.sentence())?;
+        let good = board.at_rest().find(|count| stage(count.way.said).end() != "cancelled");
+        let Some(usual) = good.or_else(|| board.at_rest().next()) else { return Ok(None) };
+        store.newest(usual.way.number).await.map_err(|error| error.to_string())
+    }
+}
+
+async fn compare(
+    State(console): State<Console>,
+    query: Result<QueryOf<Compared>, QueryRejection>,
+) -> Response {
+    let compared = match query {
+        Ok(QueryOf(query)) => console.compared(query).await,
+        Err(_) => Err("Two orders are compared by their ids: /compare?a=ID&b=ID.".to_owned()),
+    };
+    match compared {
+        Ok([a, b]) => {
+            let address = format!("/compare.json?a={}&b={}", a.id, b.id);
+            let command = format!("curl -s 'http://127.0.0.1:8080{address}'");
+            let frame = console.frame("/orders", &command).with_json(address);
+            page(StatusCode::OK, &ComparePage::new(frame, [&a, &b]))
+        }
+        Err(why) => console.says(StatusCode::NOT_FOUND, "Two orders", why, Vec::new()),
+    }
+}
+
+async fn compare_json(
+    State(console): State<Console>,
+    QueryOf(query): QueryOf<Compared>,
+) -> Response {
+    match console.compared(query).await {
+        Ok([a, b]) => Json(compare::as_json([&a, &b])).into_response(),
+        Err(why) => (StatusCode::NOT_FOUND, Json(json!({"missing": why}))).into_response(),
+    }
 }
 
 async fn order(State(console): State<Console>, Path(id): Path<String>) -> Response {
@@ -238,14 +450,21 @@ async fn order(State(console): State<Console>, Path(id): Path<String>) -> Respon
             vec![reason.to_owned()],
         );
     };
+    let Ok(Ok(_turn)) = timeout(TURN_LIMIT, console.turns.acquire()).await else {
+        let sentence = "Too many orders are being looked at: try again in a moment.".to_owned();
+        return console.says(StatusCode::SERVICE_UNAVAILABLE, "Not seen", sentence, Vec::new());
+    };
+    let known = console.known_order(order).await;
+    let events =
+        known.as_ref().map(|known| known.order.steps.iter().map(place).collect::<Vec<_>>());
     let places = console.places.clone();
     // The look goes on on a thread of its own: what it is made of is not to be moved between threads.
     let looking = spawn_blocking(move || {
         let Places { connections, databases, .. } = &*places;
         let asking = async {
             tokio::join!(
-                story(order, connections, databases),
-                hanging(Filter::Order(order), 1, connections, databases),
+                story(order, events, connections, databases),
+                hanging(stuck::Filter::Order(order), 1, connections, databases),
             )
         };
         Handle::current().block_on(timeout(PAGE_LIMIT, asking))
@@ -268,7 +487,22 @@ async fn order(State(console): State<Console>, Path(id): Path<String>) -> Respon
     let command = format!("farandole orders show {order}");
     let frame = console.frame("/orders", &command).with_json(format!("/orders/{order}.json"));
     let status = if story.is_known() { StatusCode::OK } else { StatusCode::NOT_FOUND };
-    page(status, &OrderPage::new(frame, &story, stuck.as_ref()))
+    page(status, &OrderPage::new(frame, &story, stuck.as_ref(), known.as_ref()))
+}
+
+/// Where an event is.
+fn place(step: &Step) -> EventPlace {
+    let service = step.fact.source().name();
+    EventPlace { service, partition: step.partition, offset: step.offset }
+}
+
+impl Console {
+    /// What the read model tells of an order, if all that is in the topics was read.
+    async fn known_order(&self, order: OrderId) -> Option<Known> {
+        let board = self.board().ok().filter(|board| board.doubt().is_none())?;
+        let order = self.model.store().await.ok()?.order(order.0).await.ok()??;
+        Some(Known { order, board })
+    }
 }
 
 async fn dance_json(State(console): State<Console>) -> Json<Value> {
@@ -323,6 +557,19 @@ async fn letter(
     page(StatusCode::OK, &LetterPage::new(frame, letter, &state))
 }
 
+impl Console {
+    /// The orders of today and yesterday whose ids end with this.
+    async fn ending(&self, wanted: &str) -> Vec<String> {
+        let end = wanted.trim_start_matches('…').to_lowercase();
+        if end.len() != 6 || !end.bytes().all(|c| c.is_ascii_hexdigit()) {
+            return Vec::new();
+        }
+        let Ok(store) = self.model.store().await else { return Vec::new() };
+        let found = store.ending(&end, FOUND_MAX).await.unwrap_or_default();
+        found.into_iter().map(|id| id.to_string()).collect()
+    }
+}
+
 #[derive(Deserialize)]
 struct Wanted {
     #[serde(default)]
@@ -330,7 +577,7 @@ struct Wanted {
 }
 
 /// Finds by what people have at hand: an id, or the end of one.
-async fn find(State(console): State<Console>, Query(Wanted { q }): Query<Wanted>) -> Response {
+async fn find(State(console): State<Console>, QueryOf(Wanted { q }): QueryOf<Wanted>) -> Response {
     let wanted = q.trim();
     if let Ok(order) = wanted.parse::<OrderId>() {
         return Redirect::to(&format!("/orders/{order}")).into_response();
@@ -341,12 +588,17 @@ async fn find(State(console): State<Console>, Query(Wanted { q }): Query<Wanted>
     if declarations::fleet().service(wanted).is_some() {
         return Redirect::to(&format!("/services/{wanted}")).into_response();
     }
+    let found = console.ending(wanted).await;
+    if let [one] = found.as_slice() {
+        return Redirect::to(&format!("/orders/{one}")).into_response();
+    }
     let stuck = console.looks.hanging.borrow().clone();
     let end = wanted.trim_start_matches('…').to_lowercase();
     let hanging =
         stuck.seen.iter().flat_map(|stuck| &stuck.orders).map(|it| it.order_id.to_string());
-    let found: Vec<String> =
-        hanging.filter(|id| end.len() >= short(id).len() && id.ends_with(&end)).collect();
+    let hanging = hanging.filter(|id| end.len() >= short(id).len() && id.ends_with(&end));
+    let found: BTreeSet<String> = hanging.chain(found).collect();
+    let found: Vec<String> = found.into_iter().collect();
     if let [one] = found.as_slice() {
         return Redirect::to(&format!("/orders/{one}")).into_response();
     }
@@ -359,7 +611,7 @@ async fn find(State(console): State<Console>, Query(Wanted { q }): Query<Wanted>
     };
     let reasons = if links.is_empty() {
         vec![
-            "An order is found by its whole id; one that hangs, by the last six characters."
+            "An order is found by its whole id; one of today or yesterday, by the last six characters."
                 .to_owned(),
             "A dead letter is found by SERVICE/PARTITION/OFFSET, such as payment/0/17.".to_owned(),
         ]

@@ -22,7 +22,8 @@ pub(crate) struct Beside {
 
 impl Beside {
     /// Starts them beside a fleet. Their logs are beside the others.
-    pub(crate) fn start(local: &Local) -> anyhow::Result<Self> {
+    pub(crate) async fn start(local: &Local) -> anyhow::Result<Self> {
+        local.create_database("console").await?;
         Ok(Self {
             _watches: [
                 program(local, "exporter", "farandole", &["exporter", "--listen", EXPORTER])?,
@@ -52,6 +53,7 @@ fn program(
         .args(arguments)
         .env("KAFKA_BROKERS", &at.kafka_brokers)
         .env("SCHEMA_REGISTRY_URL", &at.schema_registry_url)
+        .env("CONSOLE_DATABASE_URL", local.database_url("console"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)

@@ -75,6 +75,11 @@ impl Local {
         self.stack.connections().postgres_url(service)
     }
 
+    /// Makes a database that none of the services has, unless it is there.
+    pub(crate) async fn create_database(&self, name: &str) -> anyhow::Result<()> {
+        Ok(self.stack.create_database(name).await?)
+    }
+
     /// Where the programs are that were built together with this one.
     pub(crate) fn programs(&self) -> &Path {
         &self.programs

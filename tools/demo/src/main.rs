@@ -130,7 +130,7 @@ async fn play_and_stay(local: &Local, signals: &mut Signals, stay: bool) -> anyh
             eprintln!("the charges that never end could not be parked: {error:#}");
         }
         println!("{score}\n");
-        let _beside = Beside::start(local)?;
+        let _beside = Beside::start(local).await?;
         guide::print(local);
         select! {
             error = local.until_broken() => return Err(error.into()),

@@ -49,7 +49,7 @@ impl Changes {
     fn count(&mut self, order: &Order, times: i64) {
         let said = order.said();
         let (total, currency) = match &order.total {
-            Some(money) => (money.amount, money.code().to_owned()),
+            Some(money) => (money.amount, money.currency.to_string()),
             None => (0, String::new()),
         };
         let hour = rounded(order.began(), HOUR);

@@ -4,10 +4,10 @@ use choreography::{Essentials, Fact};
 use contracts::{TARGET_GROUP, headers};
 use jiff::Timestamp;
 use kafka::{PayloadError, Payloads, Scanned};
-use serde_json::Value;
+use kernel::Money;
 use uuid::Uuid;
 
-use crate::order::{Money, Step};
+use crate::order::Step;
 
 /// How long a reason may be. Those that services give are words.
 const REASON_MAX: usize = 60;
@@ -49,7 +49,7 @@ impl Arrived {
     /// if the registry does not give the schema.
     pub(crate) async fn read(self, payloads: &mut Payloads) -> Result<Event, PayloadError> {
         let Self { mut event, payload: Some(payload) } = self else { return Ok(self.event) };
-        let said = match payloads.read(Some(&payload)).await {
+        let mut said = match payloads.read(Some(&payload)).await {
             Ok(said) => said,
             Err(PayloadError::Garbage(_)) => return Ok(event),
             Err(error) => return Err(error),
@@ -58,7 +58,7 @@ impl Arrived {
         let apart = fact.wanted().apart.as_ref().and_then(|field| said[field].as_str());
         event.step.fact = apart.and_then(|value| fact.told_apart(value)).unwrap_or(fact);
         if begins(fact) {
-            event.total = money(&said["total"]);
+            event.total = serde_json::from_value(said["total"].take()).ok();
         } else {
             event.reason = said["reason"].as_str().map(word);
         }
@@ -74,12 +74,6 @@ fn wants_payload(fact: Fact) -> bool {
 fn begins(fact: Fact) -> bool {
     let begins = fact.source().declared().begins.as_ref();
     begins.is_some_and(|begins| begins.event == fact.event_type())
-}
-
-fn money(said: &Value) -> Option<Money> {
-    let currency: [u8; 3] = said["currency"].as_str()?.as_bytes().try_into().ok()?;
-    let is_code = currency.iter().all(u8::is_ascii_uppercase);
-    Some(Money { amount: said["amount"].as_i64()?, currency }).filter(|_| is_code)
 }
 
 /// A text from outside as a label: short, and without what no database takes.

@@ -20,7 +20,7 @@ mod stage;
 mod store;
 
 pub use buckets::Durations;
-pub use order::{Money, Order, Step};
+pub use order::{Order, Step};
 pub use projector::{Projector, Settings};
 pub use stage::{Stage, reaction_to, stage};
 pub use store::{

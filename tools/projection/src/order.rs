@@ -2,6 +2,7 @@
 
 use choreography::{Fact, Facts, Service};
 use jiff::Timestamp;
+use kernel::Money;
 use uuid::Uuid;
 
 use crate::event::Event;
@@ -29,22 +30,6 @@ impl Step {
     /// By what it is known if it is published again.
     fn number(&self) -> (Service, u16) {
         (self.fact.source(), self.sequence)
-    }
-}
-
-/// An amount in minor units of an ISO 4217 currency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Money {
-    /// In minor units.
-    pub amount: i64,
-    /// Three capital letters.
-    pub currency: [u8; 3],
-}
-
-impl Money {
-    /// The currency's code.
-    pub fn code(&self) -> &str {
-        std::str::from_utf8(&self.currency).unwrap_or("???")
     }
 }
 
@@ -99,8 +84,8 @@ impl Order {
 
     /// How long it took until it was decided: to the last that the service which decides said of it.
     pub fn took(&self) -> Option<i64> {
-        let decides = |step: &&Step| step.fact.source().begins();
-        let decided = self.steps.iter().rev().find(decides)?;
+        let is_own = |step: &&Step| step.fact.source().begins();
+        let decided = self.steps.iter().rev().find(is_own)?;
         stage(self.said()).is_at_rest.then(|| decided.at - self.began())
     }
 
@@ -108,14 +93,14 @@ impl Order {
     pub fn reactions(&self) -> impl Iterator<Item = (Fact, i64)> {
         self.steps.iter().enumerate().filter_map(|(place, step)| {
             let causes = reaction_to(step.fact);
-            let before = self.steps[..place].iter().rev();
-            let cause = before.filter(|it| causes.has(it.fact)).next()?;
+            let mut before = self.steps[..place].iter().rev();
+            let cause = before.find(|it| causes.has(it.fact))?;
             Some((step.fact, step.at - cause.at))
         })
     }
 }
 
-/// The hour of a time, in milliseconds since 1970; that of 1970 for what is out of bounds.
+/// A time in milliseconds since 1970, cut to so many seconds; 1970 for what is out of bounds.
 pub(crate) fn rounded(milliseconds: i64, to_seconds: i64) -> Timestamp {
     let to = to_seconds * 1_000;
     Timestamp::from_millisecond(milliseconds - milliseconds.rem_euclid(to)).unwrap_or_default()
@@ -125,10 +110,14 @@ pub(crate) fn rounded(milliseconds: i64, to_seconds: i64) -> Timestamp {
 pub(crate) mod tests {
     use super::*;
 
+    fn five() -> Money {
+        Money { amount: 500, currency: "EUR".parse().unwrap() }
+    }
+
     pub(crate) fn event(order: Uuid, name: &str, sequence: u16, at: i64) -> Event {
         let fact = Fact::named(name).unwrap();
         let step = Step { fact, sequence, at, partition: 0, offset: at };
-        let total = (name == "OrderPlaced").then_some(Money { amount: 500, currency: *b"EUR" });
+        let total = (name == "OrderPlaced").then(five);
         let reason = (name == "OrderCancelled").then(|| "out_of_stock".to_owned());
         Event { order, step, total, reason }
     }
@@ -158,7 +147,7 @@ pub(crate) mod tests {
         };
         let events = all(id);
         let expected = fold(&events);
-        assert_eq!(expected.total, Some(Money { amount: 500, currency: *b"EUR" }));
+        assert_eq!(expected.total, Some(five()));
         assert_eq!(expected.took(), Some(180));
         let mut turned = events.clone();
         for _ in 0..events.len() {

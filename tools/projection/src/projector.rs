@@ -9,6 +9,7 @@ use std::time::Duration;
 use contracts::Topics;
 use kafka::{AdminError, PayloadError, Registry, RegistryError};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
@@ -57,15 +58,21 @@ impl From<PayloadError> for Trouble {
 
 /// Keeps the read model up: the generation that is shown, and one that is made anew beside it. Of several
 /// projectors on a database, one writes, and another takes over when that ends.
-#[derive(Debug)]
 pub struct Projector {
     settings: Settings,
+    trouble: watch::Sender<Option<String>>,
 }
 
 impl Projector {
     /// With these settings.
     pub fn new(settings: Settings) -> Self {
-        Self { settings }
+        Self { settings, trouble: watch::Sender::default() }
+    }
+
+    /// Why the database cannot be written, as it goes. What keeps the topics from being read stands in the
+    /// database: [`Reading`](crate::Reading).
+    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
+        self.trouble.subscribe()
     }
 
     /// Has a generation made anew from the topics, which takes the place of the one that is shown once it has
@@ -81,6 +88,7 @@ impl Projector {
             keepers.retain(|_, keeper| !keeper.is_finished());
             match kept_up(&self.settings.database_url).await {
                 Ok(generations) => {
+                    self.trouble.send_replace(None);
                     for generation in generations {
                         keepers.entry(generation.number).or_insert_with(|| {
                             let keeper =
@@ -91,7 +99,10 @@ impl Projector {
                         });
                     }
                 }
-                Err(error) => tracing::warn!(%error, "the read model cannot be kept up"),
+                Err(error) => {
+                    tracing::warn!(%error, "the read model cannot be kept up");
+                    self.trouble.send_replace(Some(error.to_string()));
+                }
             }
             let _ = tokio::time::timeout(LOOK, stop.cancelled()).await;
         }

@@ -62,6 +62,12 @@ impl Store {
         Ok(Some(Self { pool, generation, dictionary: RwLock::default() }))
     }
 
+    /// Whether this is still the one to show, as it was when it was opened.
+    pub async fn is_shown(&self) -> Result<bool, Error> {
+        let mut database = self.pool.acquire().await?;
+        Ok(generations::shown(&mut database).await? == Some(self.generation))
+    }
+
     /// Which it is, as of when it was opened.
     pub fn generation(&self) -> Generation {
         self.generation

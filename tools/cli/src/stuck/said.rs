@@ -1,11 +1,12 @@
 //! What services have said of one order, and what they could not process of it: in the topics.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use contracts::{TARGET_GROUP, Topics, headers};
 use jiff::{SignedDuration, Timestamp};
-use kafka::{AdminError, Bounds, Scanned, scan, windows};
+use kafka::{AdminError, Bounds, Scanned, Window, scan, windows};
 use serde::Serialize;
 
 use super::letters::letter;
@@ -41,6 +42,17 @@ pub struct Said {
     pub redriven_for: Option<String>,
 }
 
+/// Where an event is known to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventPlace {
+    /// The service that emits it, whose topic it is in.
+    pub service: &'static str,
+    /// Its partition there.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: i64,
+}
+
 /// What was found in a topic.
 #[derive(Debug, Clone)]
 pub struct Found<T> {
@@ -61,6 +73,15 @@ pub fn placed_after(order: OrderId) -> Option<Timestamp> {
     placed_at(order)?.checked_sub(CLOCKS_DIFFER).ok()
 }
 
+/// Where to look for the events of an order.
+#[derive(Debug, Clone)]
+pub enum Where {
+    /// Wherever they may be, up to this time.
+    UpTo(Option<Timestamp>),
+    /// At these places, and nowhere else.
+    At(Vec<EventPlace>),
+}
+
 /// The events that a service has emitted about an order.
 ///
 /// Blocks, for some seconds at most.
@@ -69,7 +90,7 @@ pub fn said_by(
     topics: &Topics,
     service: &'static str,
     order: OrderId,
-    to: Option<Timestamp>,
+    places: &Where,
 ) -> Result<Found<Said>, AdminError> {
     let said = |record: &Scanned<'_>| Said {
         at: record.timestamp,
@@ -82,7 +103,30 @@ pub fn said_by(
         place: (record.topic.to_owned(), record.partition, record.offset),
         redriven_for: record.header(TARGET_GROUP).map(text),
     };
-    find(brokers, &topics.events(service), order, to, said)
+    let topic = topics.events(service);
+    match places {
+        Where::UpTo(to) => find(brokers, &topic, order, *to, said),
+        Where::At(places) => {
+            let own = places.iter().filter(|place| place.service == service);
+            let mut found = Found { items: Vec::new(), complete: true };
+            let deadline = Instant::now() + LOOK_LIMIT;
+            search(brokers, &stretches(&topic, own), order, deadline, &mut found, &said)?;
+            Ok(found)
+        }
+    }
+}
+
+/// What is to be read of a topic to come by all of these: of each partition, from the first to the last.
+fn stretches<'p>(topic: &str, places: impl Iterator<Item = &'p EventPlace>) -> Vec<Window> {
+    let mut stretches: BTreeMap<i32, Window> = BTreeMap::new();
+    for EventPlace { partition, offset, .. } in places {
+        let (topic, partition) = (topic.to_owned(), *partition);
+        let window = Window { topic, partition, from: *offset, to: offset + 1 };
+        let stretch = stretches.entry(partition).or_insert(window);
+        stretch.from = stretch.from.min(*offset);
+        stretch.to = stretch.to.max(offset + 1);
+    }
+    stretches.into_values().collect()
 }
 
 /// The dead letters of a service about an order.
@@ -128,8 +172,20 @@ fn look<T>(
     read: &impl Fn(&Scanned<'_>) -> T,
 ) -> Result<(), AdminError> {
     let windows = windows(brokers, &[topic.to_owned()], Bounds::Times { from, to })?;
+    search(brokers, &windows, order, deadline, found, read)
+}
+
+/// Looks through stretches of a topic.
+fn search<T>(
+    brokers: &str,
+    windows: &[Window],
+    order: OrderId,
+    deadline: Instant,
+    found: &mut Found<T>,
+    read: &impl Fn(&Scanned<'_>) -> T,
+) -> Result<(), AdminError> {
     let key = order.to_string();
-    scan(brokers, &windows, |record| {
+    scan(brokers, windows, |record| {
         let subject = record.header(headers::SUBJECT).or(record.key);
         if subject.is_some_and(|subject| subject == key.as_bytes()) {
             found.items.push(read(record));

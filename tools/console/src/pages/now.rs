@@ -7,7 +7,9 @@ use cli::stuck::Stuck;
 
 use super::services::{Row, row};
 use super::{Frame, awaited, short};
+use crate::draw::spark;
 use crate::looks::Fleet;
+use crate::model::Board;
 use crate::words::{ago, some, thousands};
 
 /// One sentence for all of it.
@@ -51,20 +53,55 @@ pub(crate) struct NowPage {
     sentence: Sentence,
     findings: Vec<Finding>,
     hanging: Vec<Hanging>,
+    flow: Option<Flow>,
     outcomes: Option<Ends>,
     rows: Vec<Row>,
     notes: Vec<String>,
     unknown: Vec<String>,
 }
 
+/// How orders go, as the read model counts them.
+pub(crate) struct Flow {
+    under_way: String,
+    late: i64,
+    doubt: String,
+    /// What is said in each minute, and by whom: how often in the last whole one, and a picture of the hour.
+    rates: Vec<(String, &'static str, String, String)>,
+}
+
+fn flow(board: &Board) -> Flow {
+    let mut facts: Vec<&str> = board.flow.iter().map(|it| it.fact.event_type()).collect();
+    facts.sort_by_key(|event| (declarations::fleet().depth(event), *event));
+    facts.dedup();
+    let rate = |event: &str| {
+        let rates = board.per_minute(event);
+        let last = rates.iter().rev().nth(1).copied().unwrap_or_default();
+        let service = choreography::Fact::of_type(event).map_or("", |fact| fact.source().name());
+        let last = thousands(usize::try_from(last).unwrap_or_default());
+        (event.to_owned(), service, last, spark(event, &rates))
+    };
+    Flow {
+        under_way: some(usize::try_from(board.under_way()).unwrap_or_default(), "order"),
+        late: board.late_orders(),
+        doubt: board.doubt().unwrap_or_default(),
+        rates: facts.into_iter().map(rate).collect(),
+    }
+}
+
 impl NowPage {
-    pub(crate) fn new(frame: Frame, fleet: Option<&Fleet>, stuck: Option<&Stuck>) -> Self {
+    pub(crate) fn new(
+        frame: Frame,
+        fleet: Option<&Fleet>,
+        stuck: Option<&Stuck>,
+        board: Option<&Board>,
+    ) -> Self {
         let Some(Fleet { facts, verdict }) = fleet else {
             return Self {
                 frame,
                 sentence: Sentence::Asking,
                 findings: Vec::new(),
                 hanging: Vec::new(),
+                flow: None,
                 outcomes: None,
                 rows: Vec::new(),
                 notes: Vec::new(),
@@ -86,6 +123,7 @@ impl NowPage {
             sentence,
             findings: verdict.findings.clone(),
             hanging,
+            flow: board.map(flow),
             outcomes: match &facts.orders {
                 Seen::Known(outcomes) => Some(ends(outcomes)),
                 _ => None,

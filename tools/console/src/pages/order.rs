@@ -1,16 +1,19 @@
 //! One order: whose move it is, since when, what to do, and how it came to that.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use askama::Template;
-use choreography::{Service, States, next};
+use choreography::{Fact, Service, States, next};
 use cli::OrderId;
 use cli::story::Story;
 use cli::stuck::{About, Awaited, Said, Stuck, Work};
 use jiff::{SignedDuration, Timestamp};
+use projection::{Order, stage};
 
-use super::{Frame, awaited, short};
+use super::{Frame, awaited, percent, short};
 use crate::draw::{Awaiting, Expected, Lanes, Moment};
+use crate::model::Board;
 use crate::words::{ago, clock, spell};
 
 /// A move that takes longer than this is late, unless its service says how long it may take.
@@ -40,6 +43,41 @@ pub(crate) struct EventRow {
     place: String,
 }
 
+/// What the read model tells of an order.
+pub(crate) struct Known {
+    pub(crate) order: Order,
+    pub(crate) board: Arc<Board>,
+}
+
+impl Known {
+    /// Where its way and others are to be seen.
+    fn links(&self) -> Vec<(String, String)> {
+        let id = self.order.id;
+        let way = self.board.day.iter().find(|count| count.way.said == self.order.said());
+        let share = way.and_then(|count| self.board.share(count.way.number));
+        let mut links = Vec::new();
+        if let (Some(count), Some(share)) = (way, share) {
+            #[allow(clippy::cast_possible_truncation, reason = "a share")]
+            let share = percent((share * 1_000_000.0) as i64, 1_000_000);
+            let way = count.way.number;
+            links.push((
+                format!("/orders?way={way}"),
+                format!("{share} of the last day’s went this way"),
+            ));
+        }
+        links.push((format!("/compare?a={id}"), "Compare with a usual one".to_owned()));
+        links
+    }
+
+    /// What 99 of 100 take until what comes next is said.
+    fn usual(&self) -> Option<(String, String)> {
+        let next = stage(self.order.said()).next;
+        let usual = SignedDuration::try_from(self.board.usual_p99(next.iter())?).ok()?;
+        let names: Vec<&str> = next.iter().map(Fact::event_type).collect();
+        Some((format!("99 of 100 take less than {}", spell(usual)), names.join(" or ")))
+    }
+}
+
 #[derive(Template)]
 #[template(path = "order.html")]
 pub(crate) struct OrderPage {
@@ -51,6 +89,7 @@ pub(crate) struct OrderPage {
     is_late: bool,
     advice: Vec<(&'static str, String)>,
     facts: Vec<(&'static str, String, String)>,
+    links: Vec<(String, String)>,
     picture: String,
     states: Vec<StateRow>,
     events: Vec<EventRow>,
@@ -60,7 +99,12 @@ pub(crate) struct OrderPage {
 
 impl OrderPage {
     /// `stuck` is what is to be done about the order, as far as that could be seen.
-    pub(crate) fn new(frame: Frame, story: &Story, stuck: Option<&Stuck>) -> Self {
+    pub(crate) fn new(
+        frame: Frame,
+        story: &Story,
+        stuck: Option<&Stuck>,
+        known: Option<&Known>,
+    ) -> Self {
         let About { order_id, placed, .. } = &story.about;
         let id = order_id.to_string();
         let events = by_cause(&story.events);
@@ -87,8 +131,15 @@ impl OrderPage {
         if let Some(last) = last {
             facts.push(("last event", clock(last), format!("{} ago", ago(last))));
         }
+        if let Some(total) = known.and_then(|known| known.order.total.as_ref()) {
+            facts.push(("total", total.to_string(), String::new()));
+        }
+        if let Some((usual, events)) = known.and_then(Known::usual) {
+            facts.push(("usually", usual, format!("until {events}")));
+        }
         Self {
             frame,
+            links: known.map(Known::links).unwrap_or_default(),
             sentence: sentence(story, &works, since),
             is_stuck,
             is_late: awaiting.iter().any(|(_, awaiting)| awaiting.late),

@@ -1,26 +1,77 @@
-//! The orders that hang, by whose move it is.
+//! All orders: whose move it is, how they ended, which hang; and a list.
+
+use std::time::Duration;
 
 use askama::Template;
-use cli::stuck::{Stuck, StuckOrder};
+use cli::stuck::Stuck;
+use jiff::SignedDuration;
+use projection::{Row, stage};
+use serde_json::{Value, json};
 
+use super::query::Query;
 use super::{Frame, awaited, short};
-use crate::words::{ago, clock, some, thousands};
+use crate::model::{Board, Missing, Waiting};
+use crate::words::{ago, clock, some, spell, thousands};
 
+/// How many orders a page lists.
+pub(crate) const LISTED: u16 = 50;
+/// How many newer ones are counted.
+pub(crate) const NEWER_MAX: u16 = 100;
+
+/// Orders that hang for the same.
 pub(crate) struct GroupRow {
     service: &'static str,
     awaits: String,
     orders: String,
     since: String,
     last: String,
+    example: String,
+    short: String,
 }
 
+/// The orders whose move is a service's.
+pub(crate) struct Column {
+    name: &'static str,
+    href: String,
+    orders: String,
+    late: i64,
+    oldest: String,
+    /// Widths in twentieths: of those who wait less than 1 s, 10 s, 1 min, 10 min, and longer.
+    ages: Vec<(usize, &'static str)>,
+}
+
+/// One way to end.
+pub(crate) struct End {
+    href: String,
+    name: String,
+    orders: String,
+    state: &'static str,
+    share: usize,
+}
+
+/// An order in the list.
 pub(crate) struct OrderRow {
     id: String,
     short: String,
-    status: String,
+    placed: String,
+    state: &'static str,
+    stage: String,
     moves: Vec<(&'static str, String)>,
     since: String,
-    placed: String,
+    usual: String,
+    is_late: bool,
+    total: String,
+    way: i32,
+}
+
+/// What the list shows.
+#[derive(Default)]
+pub(crate) struct List {
+    pub(crate) rows: Vec<Row>,
+    /// How many came since the first of them.
+    pub(crate) newer: usize,
+    /// Whether there are more.
+    pub(crate) goes_on: bool,
 }
 
 #[derive(Template)]
@@ -28,34 +79,30 @@ pub(crate) struct OrderRow {
 pub(crate) struct OrdersPage {
     pub(crate) frame: Frame,
     sentence: String,
+    is_late: bool,
+    missing: String,
+    doubt: String,
     groups: Vec<GroupRow>,
+    columns: Vec<Column>,
+    ends: Vec<End>,
+    tabs: Vec<(&'static str, String, bool)>,
+    chips: Vec<(String, String)>,
     orders: Vec<OrderRow>,
-    more: usize,
+    newer: String,
+    older: String,
+    newest: String,
     orphans: Vec<(String, String)>,
 }
 
 impl OrdersPage {
-    pub(crate) fn new(frame: Frame, stuck: Option<&Stuck>) -> Self {
-        let nothing = Stuck::default();
-        let known = stuck.is_some();
-        let stuck = stuck.unwrap_or(&nothing);
-        let all = stuck.all();
-        let sentence = match (known, all) {
-            (false, _) => "Looking for orders that hang …".to_owned(),
-            (true, 0) => "No order hangs: each has changed within the last minute, or waits for \
-                          nothing."
-                .to_owned(),
-            (true, 1) => "1 order has not changed for a minute.".to_owned(),
-            (true, _) => format!("{} have not changed for a minute.", some(all, "order")),
-        };
-        let groups = stuck.groups.iter().map(|group| GroupRow {
-            service: group.service,
-            awaits: awaited(&group.awaits),
-            orders: thousands(group.orders),
-            since: ago(group.since),
-            last: ago(group.last),
-        });
-        let orphans = stuck.orphans.iter().map(|orphan| {
+    pub(crate) fn new(
+        frame: Frame,
+        stuck: Option<&Stuck>,
+        board: Result<&Board, &Missing>,
+        list: &List,
+        query: &Query,
+    ) -> Self {
+        let orphans = stuck.into_iter().flat_map(|stuck| &stuck.orphans).map(|orphan| {
             let known: Vec<String> = orphan
                 .known_by
                 .iter()
@@ -63,31 +110,215 @@ impl OrdersPage {
                 .collect();
             (orphan.order_id.to_string(), known.join(", "))
         });
+        let known = board.ok();
+        let late = known.map_or(0, Board::late_orders);
+        let first = Query { after: None, upto: None, ..query.clone() };
+        let older = list.rows.last().filter(|_| list.goes_on);
+        let older = older.map(|row| Query { after: Some(row.id), ..query.clone() }.address());
+        let newest = query.after.is_some().then(|| first.address());
         Self {
             frame,
-            sentence,
-            groups: groups.collect(),
-            orders: stuck.orders.iter().map(order).collect(),
-            more: stuck.more,
+            sentence: sentence(known, stuck),
+            is_late: late > 0 || stuck.is_some_and(|stuck| stuck.all() > 0),
+            missing: board.err().map(Missing::sentence).unwrap_or_default(),
+            doubt: known.and_then(Board::doubt).unwrap_or_default(),
+            groups: stuck.into_iter().flat_map(groups).collect(),
+            columns: known.map(columns).unwrap_or_default(),
+            ends: known.map(ends).unwrap_or_default(),
+            tabs: tabs(query),
+            chips: query.chips(),
+            orders: list.rows.iter().map(|row| order(row, known)).collect(),
+            newer: match list.newer {
+                0 => String::new(),
+                newer if newer >= usize::from(NEWER_MAX) => format!("more than {newer} new orders"),
+                newer => some(newer, "new order"),
+            },
+            older: older.unwrap_or_default(),
+            newest: newest.unwrap_or_else(|| first.address()),
             orphans: orphans.collect(),
         }
     }
 }
 
-fn order(order: &StuckOrder) -> OrderRow {
-    let id = order.order_id.to_string();
-    let reason =
-        order.cancel_reason.as_ref().map(|reason| format!(": {}", reason.replace('_', " ")));
-    let moves = order.services.iter().filter(|work| !work.awaits.is_empty()).map(|work| {
-        let waits: Vec<String> = work.awaits.iter().map(awaited).collect();
-        (work.service, waits.join(", and "))
+fn sentence(board: Option<&Board>, stuck: Option<&Stuck>) -> String {
+    let hang = stuck.map_or(0, Stuck::all);
+    let hangs = match hang {
+        0 => String::new(),
+        1 => " 1 has not changed for a minute.".to_owned(),
+        _ => format!(" {} have not changed for a minute.", thousands(hang)),
+    };
+    let Some(board) = board else {
+        return match (stuck, hang) {
+            (None, _) => "Looking for orders that hang …".to_owned(),
+            (Some(_), 0) => {
+                "No order hangs: each has changed within the last minute, or waits for \
+                             nothing."
+                    .to_owned()
+            }
+            (Some(_), 1) => "1 order has not changed for a minute.".to_owned(),
+            (Some(_), _) => format!("{} have not changed for a minute.", some(hang, "order")),
+        };
+    };
+    let count = |count: i64| usize::try_from(count).unwrap_or_default();
+    let (under_way, late) = (count(board.under_way()), count(board.late_orders()));
+    match (under_way, late) {
+        (0, _) => format!("No order is under way.{hangs}"),
+        (1, 0) => format!("1 order is under way, and not late.{hangs}"),
+        (_, 0) => format!("{} are under way, and none is late.{hangs}", some(under_way, "order")),
+        (1, _) => format!("1 order is under way, and late.{hangs}"),
+        (_, _) => {
+            let late = thousands(late);
+            format!("{} are under way, {late} of them late.{hangs}", some(under_way, "order"))
+        }
+    }
+}
+
+fn groups(stuck: &Stuck) -> impl Iterator<Item = GroupRow> {
+    stuck.groups.iter().map(|group| {
+        let example = group.example.to_string();
+        GroupRow {
+            service: group.service,
+            awaits: awaited(&group.awaits),
+            orders: thousands(group.orders),
+            since: ago(group.since),
+            last: ago(group.last),
+            short: short(&example).to_owned(),
+            example,
+        }
+    })
+}
+
+/// How many twentieths that is of all; one at least if it is any.
+fn twentieths(part: i64, of: i64) -> usize {
+    let share = usize::try_from(part * 20 / of.max(1)).unwrap_or_default();
+    share.max(usize::from(part > 0)).min(20)
+}
+
+fn columns(board: &Board) -> Vec<Column> {
+    let waiting = board.waiting();
+    let fleet = declarations::fleet().names().filter(|name| {
+        choreography::Service::named(name).is_some_and(choreography::Service::is_awaited)
+            || waiting.contains_key(name)
     });
+    let nothing = Waiting::default();
+    let column = |name: &'static str| {
+        let Waiting { orders, late, oldest_s, ages } = waiting.get(name).unwrap_or(&nothing);
+        let states = ["fresh", "fresh", "soft", "aged", "old"];
+        let ages = ages.iter().zip(states).map(|(age, state)| (twentieths(*age, *orders), state));
+        let query = Query { service: Some(name.to_owned()), ..Query::default() };
+        Column {
+            name,
+            href: query.address(),
+            orders: thousands(usize::try_from(*orders).unwrap_or_default()),
+            late: *late,
+            oldest: if *orders > 0 { seconds(*oldest_s) } else { String::new() },
+            ages: ages.filter(|(width, _)| *width > 0).collect(),
+        }
+    };
+    fleet.chain(waiting.contains_key("nobody").then_some("nobody")).map(column).collect()
+}
+
+fn seconds(seconds: f64) -> String {
+    spell(SignedDuration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default())
+}
+
+/// How orders of the last day ended.
+pub(crate) fn ends(board: &Board) -> Vec<End> {
+    let all = board.ends();
+    let total: i64 = all.iter().map(|(_, _, orders)| orders).sum();
+    let end = |(end, reason, orders): (String, String, i64)| {
+        let state = match (end.as_str(), reason.as_str()) {
+            ("completed", _) => "good",
+            (_, "timed_out") => "late",
+            _ => "open",
+        };
+        let name = match reason.as_str() {
+            "" => end.clone(),
+            reason => format!("{end}: {}", reason.replace('_', " ")),
+        };
+        let reason = Some(reason).filter(|reason| !reason.is_empty());
+        End {
+            href: Query { end: Some(end), reason, ..Query::default() }.address(),
+            name,
+            orders: thousands(usize::try_from(orders).unwrap_or_default()),
+            state,
+            share: twentieths(orders, total),
+        }
+    };
+    all.into_iter().map(end).collect()
+}
+
+fn tabs(query: &Query) -> Vec<(&'static str, String, bool)> {
+    let only = |only: Option<&str>, end: Option<&str>| Query {
+        only: only.map(str::to_owned),
+        end: end.map(str::to_owned),
+        ..Query::default()
+    };
+    let current = Query { after: None, upto: None, ..query.clone() };
+    let mut tabs = vec![
+        ("All", only(None, None)),
+        ("Under way", only(Some("open"), None)),
+        ("Late", only(Some("late"), None)),
+    ];
+    tabs.extend(
+        [("Completed", "completed"), ("Cancelled", "cancelled")]
+            .map(|(name, end)| (name, only(None, Some(end)))),
+    );
+    tabs.into_iter().map(|(name, tab)| (name, tab.address(), tab == current)).collect()
+}
+
+fn order(row: &Row, board: Option<&Board>) -> OrderRow {
+    let id = row.id.to_string();
+    let stage = stage(row.way.said);
+    let reason = row.reason.as_ref().map(|reason| format!(": {}", reason.replace('_', " ")));
+    // As far as the topics were read: who is behind does not take others to be late.
+    let as_of = board.and_then(|board| board.reading.as_of).unwrap_or(row.moved);
+    let waited = as_of.duration_since(row.moved);
+    let usual = board.and_then(|board| board.usual_p99(stage.next.iter()));
+    let late = board.into_iter().flat_map(Board::late_after);
+    let late: Option<Duration> =
+        late.filter(|late| late.way == row.way.number).map(|late| late.after).next();
+    let is_late = !stage.is_at_rest
+        && late.is_some_and(|late| waited > SignedDuration::try_from(late).unwrap_or_default());
+    let moves = stage.moves.iter().map(|it| (it.service, super::awaited(&it.awaits)));
+    let mark = match (stage.is_at_rest, stage.end(), is_late) {
+        (true, "completed", _) => "good",
+        (false, _, true) => "late",
+        _ => "open",
+    };
     OrderRow {
         short: short(&id).to_owned(),
         id,
-        status: format!("{}{}", order.status, reason.unwrap_or_default()),
+        placed: clock(row.began),
+        state: mark,
+        stage: format!("{}{}", stage.end(), reason.unwrap_or_default()),
         moves: moves.collect(),
-        since: ago(order.since),
-        placed: clock(order.placed_at),
+        since: if stage.is_at_rest { String::new() } else { spell(waited) },
+        usual: match usual {
+            Some(usual) if !stage.is_at_rest => {
+                format!("usually {}", spell(SignedDuration::try_from(usual).unwrap_or_default()))
+            }
+            _ => String::new(),
+        },
+        is_late,
+        total: row.total.as_ref().map(ToString::to_string).unwrap_or_default(),
+        way: row.way.number,
     }
+}
+
+/// An order in the list, for programs.
+pub(crate) fn as_json(row: &Row) -> Value {
+    let stage = stage(row.way.said);
+    json!({
+        "order_id": row.id,
+        "placed_at": row.began,
+        "moved_at": row.moved,
+        "stage": stage.end(),
+        "reason": row.reason,
+        "is_at_rest": stage.is_at_rest,
+        "moves": stage.moves.iter().map(|it| json!({"service": it.service, "awaits": it.awaits}))
+            .collect::<Vec<_>>(),
+        "way": row.way.number,
+        "total": row.total.as_ref().map(ToString::to_string),
+    })
 }

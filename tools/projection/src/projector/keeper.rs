@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use choreography::Service;
 use jiff::Timestamp;
-use kafka::{Payloads, Tail};
+use kafka::{Payloads, Tail, Window};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,8 @@ const GATHER: Duration = Duration::from_millis(300);
 const POLL: Duration = Duration::from_millis(100);
 /// How often it is written that there was nothing.
 const BEAT: Duration = Duration::from_secs(1);
+/// Where the topics end is asked again if it takes so long to come there.
+const ENDS_OLD: Duration = Duration::from_secs(30);
 /// The pause after something went wrong, and before it is looked whether another has ended.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often the topics are opened anew, for they may have got partitions; and days that are past
@@ -91,29 +93,29 @@ impl Keeper {
         let forgotten = begin(&tail, &mut progress);
         let mut payloads = Payloads::new(registry.clone());
         let mut known = Known::default();
+        let mut ends = Ends::now(&tail)?;
         let (opened, mut beat) = (Instant::now(), None::<Instant>);
         let mut forgotten = Some(forgotten);
         while !self.stop.is_cancelled() && opened.elapsed() < RENEW {
-            let (arrived, is_end) = gather(&tail, &mut progress)?;
+            let arrived = gather(&tail, &mut progress)?;
+            let as_of = ends.reached(&progress);
             let is_quiet = arrived.is_empty() && forgotten.is_none();
             if is_quiet && beat.is_some_and(|beat| beat.elapsed() < BEAT) {
                 continue;
             }
             beat = Some(Instant::now());
-            if is_end {
-                progress.values_mut().for_each(|at| at.behind = 0);
+            if ends.age() > BEAT && (as_of.is_some() || ends.age() > ENDS_OLD) {
+                ends = Ends::now(&tail)?;
+                ends.note(&mut progress);
             }
             runtime.block_on(async {
                 let mut events = Vec::with_capacity(arrived.len());
                 for one in arrived {
                     events.push(one.read(&mut payloads).await?);
                 }
-                let as_of = is_end.then(|| {
-                    Timestamp::now() - jiff::SignedDuration::try_from(POLL).unwrap_or_default()
-                });
                 let forgotten = forgotten.take().unwrap_or_default();
                 write(writer, &mut known, events, &progress, forgotten, as_of).await?;
-                if is_end {
+                if as_of.is_some() {
                     writer.is_ready().await?;
                 }
                 Ok::<_, Trouble>(())
@@ -143,8 +145,44 @@ fn begin(tail: &Tail, progress: &mut AllProgress) -> i64 {
     forgotten
 }
 
-/// The records that are there, a batch at most; and whether there are no more.
-fn gather(tail: &Tail, progress: &mut AllProgress) -> Result<(Vec<Arrived>, bool), Trouble> {
+/// Where the topics ended at a time.
+struct Ends {
+    asked: Instant,
+    at: Timestamp,
+    windows: Vec<Window>,
+}
+
+impl Ends {
+    fn now(tail: &Tail) -> Result<Self, Trouble> {
+        let (asked, at) = (Instant::now(), Timestamp::now());
+        Ok(Self { asked, at, windows: tail.holds_now()? })
+    }
+
+    fn age(&self) -> Duration {
+        self.asked.elapsed()
+    }
+
+    /// The time, once all that was there then was read.
+    fn reached(&self, progress: &AllProgress) -> Option<Timestamp> {
+        let is_read = |window: &Window| {
+            let at = progress.get(&(window.topic.clone(), window.partition));
+            at.is_some_and(|at| at.next >= window.to)
+        };
+        self.windows.iter().all(is_read).then_some(self.at)
+    }
+
+    /// Notes how far behind each partition is.
+    fn note(&self, progress: &mut AllProgress) {
+        for Window { topic, partition, to, .. } in &self.windows {
+            if let Some(at) = progress.get_mut(&(topic.clone(), *partition)) {
+                at.behind = (to - at.next).max(0);
+            }
+        }
+    }
+}
+
+/// The records that come within a moment, a batch at most.
+fn gather(tail: &Tail, progress: &mut AllProgress) -> Result<Vec<Arrived>, Trouble> {
     let mut arrived = Vec::new();
     let (began, mut taken) = (Instant::now(), 0);
     let mut place = (String::new(), -1);
@@ -160,11 +198,11 @@ fn gather(tail: &Tail, progress: &mut AllProgress) -> Result<(Vec<Arrived>, bool
             arrived.extend(Arrived::of(record));
         })?;
         if !there {
-            return Ok((arrived, true));
+            break;
         }
         taken += 1;
     }
-    Ok((arrived, false))
+    Ok(arrived)
 }
 
 async fn write(

@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use choreography::{Fact, Facts};
 use jiff::Timestamp;
-use jiff_sqlx::{Timestamp as SqlTime, ToSqlx as _};
+use jiff_sqlx::{Timestamp as SqlTime, ToSqlx};
+use kernel::Money;
 use tokio::sync::RwLockReadGuard;
 use uuid::Uuid;
 
-use super::dictionary::{Dictionary, OrderRow, facts_of};
+use super::dictionary::{Dictionary, OrderRow, facts_of, money};
 use super::partitions::first_id_at;
 use super::{Error, Store};
 use crate::buckets::Durations;
-use crate::order::{Money, Order};
+use crate::order::Order;
 
 /// How far the topics were read.
 #[derive(Debug, Clone, Default)]
@@ -58,7 +59,8 @@ pub struct WayCount {
     pub took: Durations,
 }
 
-/// Orders that are open, of a way.
+/// Orders that are open, of a way. How long they wait is told by how far the topics were read: who is behind
+/// does not take others to be late.
 #[derive(Debug, Clone, Copy)]
 pub struct Open {
     /// The way that they have gone so far.
@@ -102,10 +104,10 @@ pub struct Filter {
     pub reason: Option<String>,
     /// Only those that wait longer than this.
     pub late: Option<Vec<Late>>,
-    /// Only those that began at this time or later.
-    pub since: Option<Timestamp>,
-    /// Only those that began before this time.
-    pub until: Option<Timestamp>,
+    /// Only those whose ids are this or smaller: those that are as old, or older.
+    pub upto: Option<Uuid>,
+    /// Only those whose ids are larger than this: those that are newer.
+    pub newer: Option<Uuid>,
 }
 
 /// Where a list goes on: after this order.
@@ -129,6 +131,11 @@ pub struct Row {
 }
 
 type RowOf = (Uuid, SqlTime, SqlTime, i32, Option<String>, Option<i64>, Option<String>);
+
+/// Their ways, and seconds.
+fn arrays(late: &[Late]) -> (Vec<i32>, Vec<f64>) {
+    late.iter().map(|it| (it.way, it.after.as_secs_f64())).unzip()
+}
 
 impl Store {
     /// How far the topics were read.
@@ -160,7 +167,7 @@ impl Store {
     /// The orders that began at this time or later, counted by the way that they went, by the hour; all of
     /// them without.
     pub async fn counts(&self, since: Option<Timestamp>) -> Result<Vec<WayCount>, Error> {
-        let since = since.map(|at| at.to_sqlx());
+        let since = since.map(ToSqlx::to_sqlx);
         let rows: Vec<(i32, String, String, i64, i64)> = sqlx::query_as(
             "SELECT way, reason, currency, sum(orders)::bigint, sum(total)::bigint FROM counts
              WHERE $1::timestamptz IS NULL OR hour >= date_trunc('hour', $1)
@@ -204,14 +211,31 @@ impl Store {
         Ok(counts)
     }
 
+    /// How many orders are late, by the way that they have gone so far.
+    pub async fn late(&self, late: &[Late]) -> Result<HashMap<i32, i64>, Error> {
+        let (ways, after) = arrays(late);
+        let rows: Vec<(i32, i64)> = sqlx::query_as(
+            "SELECT way, count(*) FROM orders JOIN unnest($1::int[], $2::float8[])
+               AS late(of_way, seconds) ON way = of_way
+             WHERE open AND moved < (SELECT as_of FROM reading) - seconds * interval '1 second'
+             GROUP BY way",
+        )
+        .bind(ways)
+        .bind(after)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().collect())
+    }
+
     /// The orders that are open, by the way that they have gone so far.
     pub async fn open_orders(&self) -> Result<Vec<Open>, Error> {
         let rows: Vec<(i32, i64, f64, Vec<i64>)> = sqlx::query_as(
-            "SELECT way, count(*), max(age)::float8, ARRAY[
+            "SELECT way, count(*), coalesce(max(age), 0)::float8, ARRAY[
                count(*) FILTER (WHERE age < 1), count(*) FILTER (WHERE age >= 1 AND age < 10),
                count(*) FILTER (WHERE age >= 10 AND age < 60),
                count(*) FILTER (WHERE age >= 60 AND age < 600), count(*) FILTER (WHERE age >= 600)]
-             FROM (SELECT way, extract(epoch FROM now() - moved) AS age FROM orders WHERE open) AS o
+             FROM (SELECT way, extract(epoch FROM (SELECT as_of FROM reading) - moved) AS age
+               FROM orders WHERE open) AS o
              GROUP BY way",
         )
         .fetch_all(&self.pool)
@@ -263,24 +287,23 @@ impl Store {
         after: Option<Cursor>,
         limit: u16,
     ) -> Result<Vec<Row>, Error> {
-        let Filter { ways, is_open, reason, late, since, until } = filter;
-        let late_ways: Option<Vec<i32>> =
-            late.as_ref().map(|late| late.iter().map(|it| it.way).collect());
-        let late_after: Option<Vec<f64>> =
-            late.as_ref().map(|late| late.iter().map(|it| it.after.as_secs_f64()).collect());
+        let Filter { ways, is_open, reason, late, upto, newer } = filter;
+        let (late_ways, late_after) = late.as_deref().map(arrays).unzip();
         // Ids go up with time: so the days that need not be looked at are left out.
-        let first = since.map_or(Uuid::nil(), first_id_at);
-        let end = until.map(first_id_at).into_iter().chain(after).min().unwrap_or(Uuid::max());
+        let beyond = newer.unwrap_or(Uuid::nil());
+        let next = |id: Uuid| Uuid::from_u128(id.as_u128().saturating_add(1));
+        let end = upto.map(next).into_iter().chain(after).min().unwrap_or(Uuid::max());
         let rows: Vec<RowOf> = sqlx::query_as(
             "SELECT id, began, moved, way, reason, total, currency FROM orders
-             WHERE id >= $1 AND id < $2 AND ($3::int[] IS NULL OR way = ANY($3))
+             WHERE id > $1 AND id < $2 AND ($3::int[] IS NULL OR way = ANY($3))
                AND (NOT $4 OR open) AND ($5::text IS NULL OR reason = $5)
                AND ($6::int[] IS NULL OR open AND EXISTS (
                  SELECT FROM unnest($6, $7::float8[]) AS late(of_way, seconds)
-                 WHERE of_way = way AND moved < now() - seconds * interval '1 second'))
+                 WHERE of_way = way
+                   AND moved < (SELECT as_of FROM reading) - seconds * interval '1 second'))
              ORDER BY id DESC LIMIT $8",
         )
-        .bind(first)
+        .bind(beyond)
         .bind(end)
         .bind(ways)
         .bind(is_open)
@@ -292,9 +315,7 @@ impl Store {
         .await?;
         let dictionary = self.known(rows.iter().map(|row| row.3)).await?;
         let row = |(id, began, moved, number, reason, amount, currency): RowOf| {
-            let total = amount.zip(currency).and_then(|(amount, currency)| {
-                Some(Money { amount, currency: currency.as_bytes().try_into().ok()? })
-            });
+            let total = money(amount, currency);
             let way = Way { number, said: dictionary.way(number)? };
             Some(Row { id, began: began.to_jiff(), moved: moved.to_jiff(), way, reason, total })
         };

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use choreography::{Fact, Facts};
+use kernel::Money;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Error;
-use crate::order::{Money, Order, Step};
+use crate::order::{Order, Step};
 
 /// How many bytes a step takes.
 const STEP: usize = 1 + 2 + 8 + 4 + 8;
@@ -24,6 +25,11 @@ pub(super) struct Dictionary {
 
 /// A row as it is asked for: id, reason, total, currency, steps.
 pub(super) type OrderRow = (Uuid, Option<String>, Option<i64>, Option<String>, Vec<u8>);
+
+/// The amount of a row.
+pub(super) fn money(amount: Option<i64>, currency: Option<String>) -> Option<Money> {
+    Some(Money { amount: amount?, currency: currency?.parse().ok()? })
+}
 
 /// The numbers of the facts that a row tells of.
 pub(super) fn facts_of(row: &OrderRow) -> Vec<i16> {
@@ -156,9 +162,6 @@ impl Dictionary {
                 offset: i64::from_be_bytes(*offset),
             });
         }
-        let total = total.zip(currency).and_then(|(amount, currency)| {
-            Some(Money { amount, currency: currency.as_bytes().try_into().ok()? })
-        });
-        Ok(Order { id, steps, total, reason })
+        Ok(Order { id, steps, total: money(total, currency), reason })
     }
 }

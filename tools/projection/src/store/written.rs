@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff_sqlx::ToSqlx as _;
+use jiff_sqlx::ToSqlx;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -105,7 +105,7 @@ impl Writer {
                 "UPDATE reading SET as_of = coalesce($1, as_of), looked_at = now(), trouble = NULL,
                    forgotten = forgotten + $2",
             )
-            .bind(as_of.map(|at| at.to_sqlx()))
+            .bind(as_of.map(ToSqlx::to_sqlx))
             .bind(forgotten)
             .execute(&mut *transaction)
             .await?;
@@ -172,7 +172,7 @@ async fn put_orders(
         open.push(!stage(said).is_at_rest);
         reasons.push(order.reason.as_deref());
         totals.push(order.total.map(|total| total.amount));
-        currencies.push(order.total.as_ref().map(|total| total.code()));
+        currencies.push(order.total.as_ref().map(|total| total.currency.as_str()));
         steps.push(dictionary.encode(order));
     }
     sqlx::query(

@@ -27,7 +27,7 @@ pub(super) async fn run(
     connections: &Connections,
     databases: &Databases,
 ) -> anyhow::Result<ExitCode> {
-    let story = story(order, connections, databases).await?;
+    let story = story(order, None, connections, databases).await?;
     if json {
         print_json(&story.as_json())?;
     } else {
