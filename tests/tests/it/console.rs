@@ -2,6 +2,7 @@
 //! elsewhere.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::time::Duration;
@@ -172,4 +173,36 @@ async fn what_stops_is_told_within_seconds_and_the_rest_stays() {
     assert!(service.body.contains("shipping is not there"), "{}", service.body);
     fleet.fleet.service("shipping").start().await.unwrap();
     console.until_says("/", "All is well").await;
+}
+
+/// Of the alerts in the rules that ship, with any service where one is named by a label.
+fn addresses_in_alerts() -> BTreeSet<String> {
+    let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/observability");
+    let files = ["rules", "optional"].map(|part| fs::read_dir(format!("{deploy}/{part}")).unwrap());
+    let files = files.into_iter().flatten().map(|entry| entry.unwrap().path());
+    let texts = files.filter(|it| it.is_file()).map(|it| fs::read_to_string(it).unwrap());
+    let lines = texts.flat_map(|it| it.lines().map(str::to_owned).collect::<Vec<_>>());
+    let urls = lines.filter_map(|line| {
+        let url = line.trim().strip_prefix("console_url: \"http://localhost:8080")?;
+        let path = url.strip_suffix('"')?;
+        Some(
+            path.split_once("{{").map_or(path.to_owned(), |(before, _)| format!("{before}payment")),
+        )
+    });
+    urls.collect()
+}
+
+#[tokio::test]
+async fn where_alerts_lead_to_there_is_a_page() {
+    let fleet = TestFleet::start(Sandbox::new(), &[]).await;
+    let console = Console::start(&fleet).await;
+    console.until_says("/", "All is well").await;
+    let addresses = addresses_in_alerts();
+    for expected in ["/", "/orders", "/dead-letters", "/dance", "/services/payment"] {
+        assert!(addresses.contains(expected), "{addresses:?}");
+    }
+    for path in addresses {
+        let page = console.page(&path).await;
+        assert_eq!(page.status, 200, "{path}: {}", page.body);
+    }
 }

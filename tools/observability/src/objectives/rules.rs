@@ -10,6 +10,8 @@ use super::table::{Objective, Sli};
 
 /// Where the chapter is that says what to do.
 const RUNBOOK: &str = "https://github.com/farandole/farandole/blob/main/docs/operations.md#the-budget-of-an-objective-burns";
+/// Where the console shows each service.
+const CONSOLE: &str = "http://localhost:8080/services";
 
 /// Windows that are counted by the services' own counters.
 const SHORT: [&str; 5] = ["5m", "30m", "1h", "2h", "6h"];
@@ -200,6 +202,7 @@ fn alerts(text: &mut String, objective: &Objective) {
             alert.burns.iter().map(|it| burns(objective, it, alert.unless)).collect();
         let Alert { severity, wait, .. } = alert;
         let service = objective.service.map_or(String::new(), |it| format!(", service: {it}"));
+        let page = objective.service.unwrap_or("{{ $labels.service }}");
         let whose = objective.service.map_or(" by {{ $labels.service }}", |_| "");
         let Objective { name, promise, percent, .. } = objective;
         let _ = write!(
@@ -215,6 +218,7 @@ fn alerts(text: &mut String, objective: &Objective) {
             Promised for {percent} %: {promise}. Lately {{{{ humanizePercentage $value }}}} were not so, and no other
             alert says why. Going on like that, the budget of 28 days is used up {}.
           runbook_url: \"{RUNBOOK}\"
+          console_url: \"{CONSOLE}/{page}\"
 ",
             burns.join("\n          or\n          "),
             if *severity == "page" { "within days" } else { "before they are over" },
