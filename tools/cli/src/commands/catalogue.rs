@@ -9,7 +9,8 @@ use catalogue::{Catalogue, Examples, files};
 use declarations::Schemas;
 
 use crate::ServiceUrls;
-use crate::commands::{exit, graph};
+use crate::commands::exit;
+use crate::dance;
 use crate::print::{print, remark};
 use crate::running::{Asked, ask};
 
@@ -35,7 +36,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     for why in &silent {
         remark(why);
     }
-    let services = graph::services(as_they_run, &running);
+    let services = dance::services(as_they_run, &running);
     let catalogue = Catalogue::of(&services, &Schemas::embedded(), &Examples::default());
     let files = files(&catalogue);
     for (path, text) in &files {

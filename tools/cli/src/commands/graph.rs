@@ -1,7 +1,5 @@
 //! Who says what to whom.
 
-mod accepted;
-mod observe;
 mod text;
 
 use std::collections::BTreeSet;
@@ -9,17 +7,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use contracts::Declared;
-use declarations::{Schemas, fleet, sorted};
+use declarations::Schemas;
 use graph::{Difference, Finding, Graph, Observed};
 use jiff::Zoned;
 use serde_json::json;
 
-pub use self::observe::Extent;
 use crate::ServiceUrls;
 use crate::age;
 use crate::commands::exit;
 use crate::connections::Connections;
+use crate::dance::{Extent, accepted, observe, services};
 use crate::print::{print, print_json, print_lines, remark};
 use crate::running::{Asked, ask};
 
@@ -95,7 +92,7 @@ pub(crate) async fn run(
     findings.extend(without_counterpart(graph));
     let observed = if arguments.observed {
         let extent = Extent { limit: arguments.limit, since: arguments.since };
-        let mut observed = observe::observe(extent, &services, running, connections).await?;
+        let mut observed = observe(extent, &services, running, connections).await?;
         accepted::accept(&accepted, &mut observed, Zoned::now().date());
         Some(observed)
     } else {
@@ -105,41 +102,6 @@ pub(crate) async fn run(
     let is_wrong = findings.iter().any(Finding::is_wrong)
         || observed.iter().flat_map(|it| &it.differences).any(Difference::is_wrong);
     Ok(exit::of(arguments.check && is_wrong, !silent.is_empty()))
-}
-
-/// In what the topics differ from what the running services declare, without what is accepted and what
-/// is only good to know.
-pub async fn differences(
-    extent: Extent,
-    urls: &ServiceUrls,
-    connections: &Connections,
-) -> anyhow::Result<Vec<Difference>> {
-    let accepted = accepted::read(None)?;
-    let running = ask(Some(urls), &[]).await.running;
-    let services = services(true, &running);
-    let mut observed = observe::observe(extent, &services, running, connections).await?;
-    accepted::accept(&accepted, &mut observed, Zoned::now().date());
-    observed.differences.retain(Difference::is_wrong);
-    Ok(observed.differences)
-}
-
-/// The services of the graph: those of the fleet, as they run or as the tool knows them, and others.
-pub(crate) fn services(as_they_run: bool, running: &[Declared]) -> Vec<Declared> {
-    let instance = |name: &str| running.iter().find(|it| it.service == name);
-    let mut services: Vec<Declared> = fleet().services().to_vec();
-    if as_they_run {
-        for service in &mut services {
-            if let Some(instance) = instance(&service.service) {
-                instance.clone_into(service);
-            }
-        }
-    }
-    for other in running {
-        if !services.iter().any(|it| it.service == other.service) {
-            services.push(other.clone());
-        }
-    }
-    sorted(services)
 }
 
 /// Events without a schema, and schemas without an event, of the services of which the tool has any.

@@ -12,8 +12,8 @@ use meter::GaugeMetric;
 
 use super::compensations::undoing;
 use crate::commands::audit;
-use crate::commands::graph::{self as dance, Extent};
 use crate::connections::Connections;
+use crate::dance::{self, Extent};
 use crate::databases::Databases;
 use crate::instruments::{
     ANSWERS, AUDITED, COMPENSATION_AGE, COMPENSATIONS, DIFFERENCES, GROUP_LAG, GROUP_LAG_SECONDS,

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use crate::command_line::Misused;
 
 /// What is accepted by this file, or by that of the tree that this was built from.
-pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Vec<Accepted>> {
+pub(crate) fn read(file: Option<&Path>) -> anyhow::Result<Vec<Accepted>> {
     let Some(file) = file else { return Ok(Accepted::embedded()) };
     let name = file.display();
     let text =
@@ -19,7 +19,7 @@ pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Vec<Accepted>> {
 
 /// Makes notes of the differences that are accepted today. What has expired is wrong again, and says so;
 /// that an entry matches nothing is said, too, for it would hide the next difference of its kind.
-pub(super) fn accept(accepted: &[Accepted], observed: &mut Observed, today: Date) {
+pub(crate) fn accept(accepted: &[Accepted], observed: &mut Observed, today: Date) {
     for Accepted { rule, path, reason, until } in accepted.iter().filter(|it| is_difference(it)) {
         let differences = observed.differences.iter_mut();
         let mut found =

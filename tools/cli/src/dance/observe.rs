@@ -39,7 +39,7 @@ impl Extent {
 }
 
 /// Holds what the topics have against what these services declare. `running` are those that were asked.
-pub(super) async fn observe(
+pub(crate) async fn observe(
     extent: Extent,
     services: &[Declared],
     running: Vec<Declared>,
