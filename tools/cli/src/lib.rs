@@ -17,6 +17,7 @@ pub mod decisions;
 pub mod gaps;
 mod http;
 pub mod instruments;
+pub mod looking;
 pub mod outcomes;
 mod print;
 mod progress;

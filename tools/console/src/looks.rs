@@ -2,12 +2,13 @@
 //! when that was.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::anyhow;
 use cli::connections::Connections;
 use cli::dance::{Extent, differences};
 use cli::databases::Databases;
+use cli::looking::{Pace, keep_looking};
 use cli::recovery::Archive;
 use cli::status::{Facts, Verdict, judge, look};
 use cli::stuck::{Filter, HANGS_AFTER, Stuck};
@@ -15,7 +16,6 @@ use cli::{ServiceUrls, services, story};
 use graph::Difference;
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::time::timeout;
 
 use crate::model::{Board, Model};
 
@@ -103,34 +103,25 @@ pub(crate) fn start(
     let looking = async move {
         let counting = async || model.look().await.map_err(|missing| anyhow!(missing.sentence()));
         tokio::join!(
-            keep_looking(board_in, COUNTED_EVERY, 1, counting),
-            keep_looking(fleet_in, every, 0, async || Ok(fleet_of(&places).await)),
-            keep_looking(hanging_in, every * RARER, SHARE, async || hanging_of(&places).await),
-            keep_looking(letters_in, every * RARER, SHARE, async || letters_of(&places).await),
-            keep_looking(dance_in, every * MUCH_RARER, SHARE, async || dance_of(&places).await),
+            look_for(board_in, COUNTED_EVERY, 1, counting),
+            look_for(fleet_in, every, 0, async || Ok(fleet_of(&places).await)),
+            look_for(hanging_in, every * RARER, SHARE, async || hanging_of(&places).await),
+            look_for(letters_in, every * RARER, SHARE, async || letters_of(&places).await),
+            look_for(dance_in, every * MUCH_RARER, SHARE, async || dance_of(&places).await),
         );
     };
     (Looks { board, fleet, hanging, letters, dance }, looking)
 }
 
-async fn keep_looking<T>(
+async fn look_for<T>(
     to: watch::Sender<Glance<T>>,
     every: Duration,
     rest: u32,
     look: impl AsyncFn() -> anyhow::Result<T>,
 ) {
-    loop {
-        let began = Instant::now();
-        let seen = match timeout(LIMIT, look()).await {
-            Ok(Ok(seen)) => Ok(seen),
-            Ok(Err(error)) => Err(format!("{error:#}")),
-            Err(_) => Err(format!("it took longer than {} s", LIMIT.as_secs())),
-        };
-        to.send_modify(|glance| *glance = glance.after(seen));
-        let took = began.elapsed();
-        let rest = (took * rest).min(REST_MAX);
-        tokio::time::sleep(every.saturating_sub(took).max(rest)).await;
-    }
+    let pace = Pace { every, limit: LIMIT, rest, rest_max: REST_MAX };
+    let tell = |seen, _| to.send_modify(|glance| *glance = glance.after(seen));
+    keep_looking(pace, look, tell).await;
 }
 
 async fn fleet_of(places: &Places) -> Fleet {

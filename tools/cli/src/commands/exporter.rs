@@ -7,7 +7,7 @@ mod page;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use runtime::http::{HttpLimits, serve};
@@ -20,6 +20,7 @@ use crate::ServiceUrls;
 use crate::connections::Connections;
 use crate::databases::Databases;
 use crate::instruments::{LOOK_DURATION, LOOK_SUCCESS, instruments};
+use crate::looking::{Pace, keep_looking};
 use crate::print::remark;
 
 /// A look that gives the databases or the brokers work takes no more than this share of the time: after
@@ -64,27 +65,22 @@ pub(crate) async fn run(
     let stop = shutdown::signals()?;
     tokio::select! {
         () = serve(listener, page::page(metrics), stop, HttpLimits::default()) => {}
-        () = keep_looking(&fleet, Look::Services, often) => {}
-        () = keep_looking(&fleet, Look::Letters, often) => {}
-        () = keep_looking(&fleet, Look::Orders, 4 * often) => {}
-        () = keep_looking(&fleet, Look::Audit, audit), if !audit.is_zero() => {}
-        () = keep_looking(&fleet, Look::Dance, audit), if !audit.is_zero() => {}
+        () = look(&fleet, Look::Services, often) => {}
+        () = look(&fleet, Look::Letters, often) => {}
+        () = look(&fleet, Look::Orders, 4 * often) => {}
+        () = look(&fleet, Look::Audit, audit), if !audit.is_zero() => {}
+        () = look(&fleet, Look::Dance, audit), if !audit.is_zero() => {}
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Looks again and again, so often at most.
-async fn keep_looking(fleet: &Fleet<'_>, look: Look, every: Duration) {
+/// Looks again and again, so often at most, and tells how that went.
+async fn look(fleet: &Fleet<'_>, look: Look, every: Duration) {
+    let rest = if look.is_work() { SHARE } else { 0 };
+    let pace = Pace { every, limit: LOOK_LIMIT, rest, rest_max: Duration::MAX };
     let mut told = None;
-    loop {
-        let began = Instant::now();
-        let looked = tokio::time::timeout(LOOK_LIMIT, looks::look(fleet, look));
-        let trouble = match looked.await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(format!("{error:#}")),
-            Err(_) => Some(format!("it took longer than {LOOK_LIMIT:?}")),
-        };
-        let took = began.elapsed();
+    let tell = |seen: Result<(), String>, took: Duration| {
+        let trouble = seen.err();
         if trouble.is_some() {
             looks::unknown(look);
         }
@@ -98,7 +94,6 @@ async fn keep_looking(fleet: &Fleet<'_>, look: Look, every: Duration) {
             }
             told = trouble;
         }
-        let rest = if look.is_work() { took * SHARE } else { Duration::ZERO };
-        tokio::time::sleep(every.saturating_sub(took).max(rest)).await;
-    }
+    };
+    keep_looking(pace, async || looks::look(fleet, look).await, tell).await;
 }
