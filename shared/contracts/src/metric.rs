@@ -73,6 +73,14 @@ pub enum Buckets {
 }
 
 impl Buckets {
+    /// What the values are measured in.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Seconds | Self::LongSeconds => "seconds",
+            Self::Size => "items",
+        }
+    }
+
     /// The upper bounds, without the infinite one.
     pub const fn bounds(self) -> &'static [f64] {
         match self {

@@ -75,9 +75,12 @@ fn key<'v>(name: &'static str, labels: &[Label], values: impl Iterator<Item = &'
     Key::from_parts(name, labels.collect::<Vec<_>>())
 }
 
-/// Defines a kind of metric with `N` labels.
+/// Defines a kind of metric with `N` labels, and what a new one is made of: it has a unit or buckets.
 macro_rules! instrument {
-    ($(#[$meta:meta])* $instrument:ident, $kind:expr, $handle:ident, $register:ident) => {
+    (
+        $(#[$meta:meta])* $instrument:ident: $kind:ident by $register:ident;
+        $(#[$made:meta])* $given:ident: $type:ty => $unit:expr, $buckets:expr
+    ) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy)]
         pub struct $instrument<const N: usize = 0> {
@@ -85,12 +88,15 @@ macro_rules! instrument {
         }
 
         impl<const N: usize> $instrument<N> {
-            const fn define(
-                [name, unit, help]: [&'static str; 3],
+            $(#[$made])*
+            pub const fn new(
+                name: &'static str,
+                $given: $type,
+                help: &'static str,
                 labels: &'static [Label; N],
-                buckets: Option<Buckets>,
             ) -> Self {
-                Self { metric: Metric { name, kind: $kind, unit, help, labels, buckets } }
+                let (kind, unit, buckets) = (MetricKind::$kind, $unit, $buckets);
+                Self { metric: Metric { name, kind, unit, help, labels, buckets } }
             }
 
             /// Its definition.
@@ -100,7 +106,7 @@ macro_rules! instrument {
 
             /// The series with these values of the labels, in their order. To be kept where it is
             /// used for each event.
-            pub fn of(&self, values: [&str; N]) -> metrics::$handle {
+            pub fn of(&self, values: [&str; N]) -> metrics::$kind {
                 let key = key(self.metric.name, self.metric.labels, values.into_iter());
                 metrics::with_recorder(|recorder| recorder.$register(&key, &METADATA))
             }
@@ -110,59 +116,27 @@ macro_rules! instrument {
 
 instrument! {
     /// A number that only grows.
-    CounterMetric, MetricKind::Counter, Counter, register_counter
+    CounterMetric: Counter by register_counter;
+    /// Counts `unit`, such as `events`. The name ends with `_total`.
+    unit: &'static str => unit, None
 }
 instrument! {
     /// A number as it is now.
-    GaugeMetric, MetricKind::Gauge, Gauge, register_gauge
+    GaugeMetric: Gauge by register_gauge;
+    /// Measures in `unit`, such as `seconds`; `0 or 1` if it says whether.
+    unit: &'static str => unit, None
 }
 instrument! {
     /// How often values were how large.
-    HistogramMetric, MetricKind::Histogram, Histogram, register_histogram
-}
-
-impl<const N: usize> CounterMetric<N> {
-    /// Counts `unit`, such as `events`. The name ends with `_total`.
-    pub const fn new(
-        name: &'static str,
-        unit: &'static str,
-        help: &'static str,
-        labels: &'static [Label; N],
-    ) -> Self {
-        Self::define([name, unit, help], labels, None)
-    }
+    HistogramMetric: Histogram by register_histogram;
+    /// Values in the unit of their buckets.
+    buckets: Buckets => buckets.unit(), Some(buckets)
 }
 
 impl<const N: usize> GaugeMetric<N> {
-    /// Measures in `unit`, such as `seconds`; `0 or 1` if it says whether.
-    pub const fn new(
-        name: &'static str,
-        unit: &'static str,
-        help: &'static str,
-        labels: &'static [Label; N],
-    ) -> Self {
-        Self::define([name, unit, help], labels, None)
-    }
-
     /// Sets the series with these values to a count.
     #[allow(clippy::cast_precision_loss)] // Counts are far below 2^52.
     pub fn count(&self, values: [&str; N], count: u64) {
         self.of(values).set(count as f64);
-    }
-}
-
-impl<const N: usize> HistogramMetric<N> {
-    /// Values in the unit of their buckets.
-    pub const fn new(
-        name: &'static str,
-        buckets: Buckets,
-        help: &'static str,
-        labels: &'static [Label; N],
-    ) -> Self {
-        let unit = match buckets {
-            Buckets::Size => "items",
-            Buckets::Seconds | Buckets::LongSeconds => "seconds",
-        };
-        Self::define([name, unit, help], labels, Some(buckets))
     }
 }
