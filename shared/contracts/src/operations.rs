@@ -52,6 +52,20 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All there are.
+    pub const ALL: [Self; 10] = [
+        Self::Redrive,
+        Self::Discard,
+        Self::Undiscard,
+        Self::Acknowledge,
+        Self::Retry,
+        Self::Park,
+        Self::Unpark,
+        Self::Settle,
+        Self::Undo,
+        Self::SetQuotas,
+    ];
+
     /// Its name, as it is in the log.
     pub fn name(self) -> &'static str {
         match self {

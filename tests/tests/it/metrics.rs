@@ -10,9 +10,11 @@ use contracts::{DeclaredMetric, MetricKind};
 use declarations::{fleet, variable};
 use stack::fleet::SERVICES;
 use testkit::http::Api;
+use testkit::raw::{RawRecord, publish};
 use testkit::{Sandbox, eventually, programs};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
+use uuid::Uuid;
 
 use crate::test_fleet::{PATIENCE, TestFleet, shared};
 
@@ -293,6 +295,50 @@ async fn from_outside_it_is_seen_what_a_service_that_hangs_cannot_tell() {
     shipping.resume();
     until("it answers again", "farandole_service_answers", &of("shipping"), 1.0).await;
     until("it has caught up", "farandole_group_lag_records", &of("shipping"), 0.0).await;
+    exporter.stop().await;
+}
+
+#[tokio::test]
+async fn what_waits_among_the_dead_letters_and_what_became_of_the_others_is_told() {
+    let fleet = TestFleet::start(Sandbox::new(), &[]).await;
+    let exporter = Exporter::start(&fleet).await;
+    let until = async |what: &str, name: &str, labels: &[(&str, &str)], expected: f64| {
+        eventually(what, PATIENCE, async || {
+            let value = exporter.page().await.value(name, labels)?;
+            (value.to_bits() == expected.to_bits()).then_some(())
+        })
+        .await;
+    };
+    let open = "farandole_dead_letters_open_by_type";
+    let shipment = [("service", "inventory"), ("type", "ShipmentCreated")];
+    until("nothing is open", open, &shipment, 0.0).await;
+    for headers in [vec![(b"ce_type".to_vec(), Some(b"ShipmentCreated".to_vec()))], Vec::new()] {
+        let poison = RawRecord {
+            topic: fleet.sandbox.topics.events("shipping"),
+            partition: 0,
+            key: Some(Uuid::now_v7().to_string().into_bytes()),
+            payload: Some(b"poison".to_vec()),
+            headers,
+        };
+        publish(&fleet.sandbox.stack.kafka_brokers, &poison).await.unwrap();
+    }
+    until("one names its type", open, &shipment, 1.0).await;
+    let other = [("service", "inventory"), ("type", "other")];
+    until("one names none", open, &other, 1.0).await;
+    let all = [("service", "inventory")];
+    until("together they are two", "farandole_dead_letters_open", &all, 2.0).await;
+
+    let with_reason = ["--service", "inventory", "--yes", "--reason", "a test"];
+    let (said, code) = fleet.tool(&[["dlq", "redrive"].as_slice(), &with_reason].concat()).await;
+    assert_eq!(code, 1, "neither can be processed: {said}");
+    let handled = "farandole_dead_letters_handled";
+    let became = |became| [("service", "inventory"), ("became", became)];
+    until("one was put back, and is dead again", handled, &became("came_back"), 1.0).await;
+    fleet.tool_does(&[["dlq", "discard"].as_slice(), &with_reason].concat()).await;
+    until("both stay dead", handled, &became("discarded"), 2.0).await;
+    until("nothing is open any more", "farandole_dead_letters_open", &all, 0.0).await;
+    let discards = [("kind", "discard"), ("state", "ended")];
+    until("that was an operation", "farandole_operations_logged", &discards, 1.0).await;
     exporter.stop().await;
 }
 

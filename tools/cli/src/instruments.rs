@@ -11,6 +11,20 @@ const KIND: Label = Label::new(
     "kind",
     Values::These(&["D1", "D2", "D3", "D4", "D5", "D6", "D7", "D8", "D9", "D10", "D11", "D12"]),
 );
+const TYPE: Label = Label::new(
+    "type",
+    Values::Open("a type that the service reads; other for what names none of these"),
+);
+const BECAME: Label = Label::new("became", Values::These(&HANDLED));
+/// What became of a dead letter that somebody has seen to.
+pub const HANDLED: [&str; 3] = ["redriven", "came_back", "discarded"];
+const OPERATION: Label = Label::new(
+    "kind",
+    Values::Open("what is done, such as redrive or discard, as farandole dlq log has it"),
+);
+const STATE: Label = Label::new("state", Values::These(&STATES));
+/// Whether an operation has ended.
+pub const STATES: [&str; 2] = ["ended", "open"];
 const LOOK: Label = Label::new("look", Values::These(&LOOKS));
 /// What is looked at, each for itself.
 pub const LOOKS: [&str; 5] = ["services", "letters", "orders", "audit", "dance"];
@@ -63,6 +77,29 @@ pub static LETTERS_AGE: GaugeMetric<1> = GaugeMetric::new(
     "seconds",
     "How long ago the oldest of these died.",
     &[SERVICE],
+);
+/// Of the open ones. What they failed with is text, and of texts there may be ever more.
+pub static LETTERS_BY_TYPE: GaugeMetric<2> = GaugeMetric::new(
+    "farandole_dead_letters_open_by_type",
+    "letters",
+    "The same by the event's type. By their causes farandole dlq list has them: these are no labels, for \
+     there may be ever more of them.",
+    &[SERVICE, TYPE],
+);
+/// Those that are not open.
+pub static LETTERS_HANDLED: GaugeMetric<2> = GaugeMetric::new(
+    "farandole_dead_letters_handled",
+    "letters",
+    "Dead letters of a service that somebody has seen to, as far back as their topic goes: put back, put \
+     back and dead again, or discarded.",
+    &[SERVICE, BECAME],
+);
+/// As `farandole dlq log` tells.
+pub static OPERATIONS: GaugeMetric<2> = GaugeMetric::new(
+    "farandole_operations_logged",
+    "operations",
+    "What operators have done, of all time; open is what goes on, or was interrupted.",
+    &[OPERATION, STATE],
 );
 /// As `farandole orders stuck` tells.
 pub static STUCK: GaugeMetric<2> = GaugeMetric::new(
@@ -131,6 +168,9 @@ pub fn instruments() -> Vec<Metric> {
         GROUP_LAG_SECONDS.metric(),
         LETTERS.metric(),
         LETTERS_AGE.metric(),
+        LETTERS_BY_TYPE.metric(),
+        LETTERS_HANDLED.metric(),
+        OPERATIONS.metric(),
         STUCK.metric(),
         COMPENSATIONS.metric(),
         COMPENSATION_AGE.metric(),

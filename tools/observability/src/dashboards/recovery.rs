@@ -81,6 +81,46 @@ fn dead_letters(colours: &Colours) -> Vec<Panel> {
             Unit::Count,
             "round(sum by (job, topic) (increase(farandole_dead_letters_total[$__range]))) > 0",
         ),
+        Panel::table(
+            "Open now, by event",
+            "By the service that gave them up and the event's type; other is what names none that the \
+             service reads.",
+            &[
+                Column { label: "service", title: "Service" },
+                Column { label: "type", title: "Event" },
+            ],
+        )
+        .width(8)
+        .column(
+            "Letters",
+            Unit::Count,
+            "max by (service, type) (farandole_dead_letters_open_by_type) > 0",
+        ),
+        Panel::table(
+            "What became of the others",
+            "Of all letters that are still in their topics: put back, put back and dead again, or discarded.",
+            &[
+                Column { label: "service", title: "Service" },
+                Column { label: "became", title: "Became" },
+            ],
+        )
+        .width(8)
+        .column(
+            "Letters",
+            Unit::Count,
+            "max by (service, became) (farandole_dead_letters_handled) > 0",
+        ),
+        Panel::table(
+            "Operations",
+            "What operators have done, of all time. Open is what goes on, or was interrupted: the same \
+             command goes on with it.",
+            &[
+                Column { label: "kind", title: "Operation" },
+                Column { label: "state", title: "State" },
+            ],
+        )
+        .width(8)
+        .column("Operations", Unit::Count, "max by (kind, state) (farandole_operations_logged) > 0"),
     ]
 }
 

@@ -17,9 +17,10 @@ use crate::dance::{self, Extent};
 use crate::databases::Databases;
 use crate::instruments::{
     ANSWERS, AUDITED, COMPENSATION_AGE, COMPENSATIONS, DIFFERENCES, GROUP_LAG, GROUP_LAG_SECONDS,
-    LETTERS, LETTERS_AGE, MEMBERS, READY, STUCK, VIOLATIONS,
+    HANDLED, LETTERS, LETTERS_AGE, LETTERS_BY_TYPE, LETTERS_HANDLED, MEMBERS, OPERATIONS, READY,
+    STATES, STUCK, VIOLATIONS,
 };
-use crate::recovery::Archive;
+use crate::recovery::{Archive, Kind, OperationLog, State};
 use crate::status::{self, Group, Health, Seen};
 use crate::story::hanging;
 use crate::stuck::{Awaited, Filter, HANGS_AFTER, Stuck};
@@ -27,6 +28,8 @@ use crate::{ServiceUrls, services};
 
 /// Orders that were placed longer ago are looked at only if anything of them is open.
 const PLACED_WITHIN: Duration = Duration::from_mins(30);
+/// The type of a dead letter that names none that its service reads.
+const OTHER: &str = "other";
 
 /// Where everything is.
 pub(super) struct Fleet<'a> {
@@ -76,15 +79,10 @@ pub(super) async fn look(fleet: &Fleet<'_>, look: Look) -> anyhow::Result<()> {
 
 /// Tells that what this look is about is not known.
 pub(super) fn unknown(look: Look) {
-    let of_each = |gauges: &[&GaugeMetric<1>]| {
-        for gauge in gauges {
-            services().for_each(|service| gauge.of([service]).set(f64::NAN));
-        }
-    };
     match look {
         // Each of these is told for itself.
         Look::Services => {}
-        Look::Letters => of_each(&[&LETTERS, &LETTERS_AGE]),
+        Look::Letters => tell_letters(None),
         Look::Orders => tell_stuck(None),
         Look::Audit => VIOLATIONS.of([]).set(f64::NAN),
         Look::Dance => kinds().for_each(|kind| DIFFERENCES.of([&kind]).set(f64::NAN)),
@@ -131,16 +129,72 @@ fn tell_group(service: &str, group: Option<&Group>) {
 async fn letters(fleet: &Fleet<'_>) -> anyhow::Result<()> {
     let all: Vec<String> = services().map(str::to_owned).collect();
     let archive = Archive::read(fleet.connections, &all, None).await?;
-    for service in services() {
-        let open = || {
-            let of_service = archive.letters().filter(|(letter, _)| letter.id.service == service);
-            of_service.filter(|(_, state)| state.is_open())
-        };
-        LETTERS.count([service], open().count() as u64);
-        let oldest = open().map(|(letter, _)| letter.died_at).min();
-        LETTERS_AGE.of([service]).set(oldest.map_or(0.0, age_s));
-    }
+    tell_letters(Some(&archive));
     Ok(())
+}
+
+/// The series of dead letters, and of what was done about them. All that there can be are told each time,
+/// so that none stays as it was; without `archive` it is not known.
+fn tell_letters(archive: Option<&Archive>) {
+    let nothing = if archive.is_some() { 0.0 } else { f64::NAN };
+    let (mut open, mut handled) = (BTreeMap::new(), BTreeMap::new());
+    let mut oldest: BTreeMap<&str, f64> = services().map(|service| (service, nothing)).collect();
+    for declared in fleet().services() {
+        let service = declared.service.as_str();
+        let types = declared.consumes.iter().map(|it| it.event.as_str()).chain([OTHER]);
+        open.extend(types.map(|event| ((service, event), nothing)));
+        handled.extend(HANDLED.map(|became| ((service, became), nothing)));
+    }
+    for (letter, state) in archive.iter().flat_map(|it| it.letters()) {
+        let service = letter.id.service.as_str();
+        if state.is_open() {
+            let named = letter.event_type().map(|event| (service, event));
+            let series = named.filter(|it| open.contains_key(it)).unwrap_or((service, OTHER));
+            *open.entry(series).or_default() += 1.0;
+            let age = oldest.entry(service).or_default();
+            *age = age.max(age_s(letter.died_at));
+        } else if let Some(became) = became(&state) {
+            *handled.entry((service, became)).or_default() += 1.0;
+        }
+    }
+    for (service, age) in oldest {
+        let of_service = open.iter().filter(|((of, _), _)| *of == service);
+        let letters: f64 = of_service.map(|(_, letters)| letters).sum();
+        LETTERS.of([service]).set(letters);
+        LETTERS_AGE.of([service]).set(age);
+    }
+    tell(&LETTERS_BY_TYPE, open);
+    tell(&LETTERS_HANDLED, handled);
+    tell_operations(archive.map(|it| &it.log));
+}
+
+/// What became of a letter that is not open; nothing of a copy, for another stands for it.
+fn became(state: &State<'_>) -> Option<&'static str> {
+    match state {
+        State::Redriven { came_back: None, .. } => Some("redriven"),
+        State::Redriven { came_back: Some(_), .. } => Some("came_back"),
+        State::Discarded(_) => Some("discarded"),
+        State::Open | State::CopyOf(_) => None,
+    }
+}
+
+/// The series of what operators have done, likewise.
+fn tell_operations(log: Option<&OperationLog>) {
+    let nothing = if log.is_some() { 0.0 } else { f64::NAN };
+    let states = |kind: Kind| STATES.map(|state| ((kind.name(), state), nothing));
+    let mut series: BTreeMap<(&str, &str), f64> = Kind::ALL.into_iter().flat_map(states).collect();
+    for operation in log.iter().flat_map(|it| it.operations()) {
+        let [ended, open] = STATES;
+        let state = if operation.ended.is_some() { ended } else { open };
+        *series.entry((operation.began.kind.name(), state)).or_default() += 1.0;
+    }
+    tell(&OPERATIONS, series);
+}
+
+fn tell(gauge: &GaugeMetric<2>, series: BTreeMap<(&str, &str), f64>) {
+    for ((one, other), value) in series {
+        gauge.of([one, other]).set(value);
+    }
 }
 
 async fn stuck(fleet: &Fleet<'_>) -> anyhow::Result<()> {
