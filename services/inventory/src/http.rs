@@ -2,11 +2,11 @@
 
 mod stock;
 
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use kernel::{Quantity, Sku};
 use messaging::Pool;
-use runtime::Problem;
 use runtime::http::{Id, Json, Path, schema};
+use runtime::{AppContext, Problem};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::domain::State as Reservation;
 use crate::events::OrderId;
 use crate::store::RESERVATIONS;
+use crate::{Inventory, reserved};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,7 +31,24 @@ use crate::store::RESERVATIONS;
 )]
 struct Description;
 
-pub(crate) fn routes() -> OpenApiRouter<Pool> {
+/// What requests are answered with.
+#[derive(Debug, Clone)]
+pub struct Api(Pool);
+
+impl From<AppContext<Inventory>> for Api {
+    fn from(context: AppContext<Inventory>) -> Self {
+        reserved::watch(&context);
+        Self(context.pool)
+    }
+}
+
+impl FromRef<Api> for Pool {
+    fn from_ref(Api(pool): &Api) -> Self {
+        pool.clone()
+    }
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(get_reservation))
         .merge(stock::routes())

@@ -4,22 +4,28 @@
 pub mod domain;
 pub mod events;
 mod http;
+mod instruments;
 mod levels;
+mod reserved;
 mod store;
 
 use contracts::{Book, Compensates, Declaration, Holds, consumes, emits};
 use kernel::NoEffect;
-use messaging::{Counters, DecisionOf, Failure, NoGateway, Pool, Service, StateTable};
+use messaging::{Counters, DecisionOf, Failure, NoGateway, Service, StateTable};
 use runtime::{App, Migrator, NoSettings};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::domain::{Input, State};
+use crate::domain::{Action, Input, State};
 use crate::events::{Event, OrderId, reads};
+use crate::http::Api;
+use crate::reserved::Earliest;
 use crate::store::RESERVATIONS;
 
 /// The inventory service.
 #[derive(Debug, Default)]
-pub struct Inventory;
+pub struct Inventory {
+    reserved_for: Earliest,
+}
 
 impl Service for Inventory {
     type Input = Input;
@@ -56,6 +62,7 @@ impl Service for Inventory {
                 )
                 .next("stop the inventory service, and compare its tables stock and reservations"),
             ],
+            metrics: instruments::instruments(),
             ..Declaration::of(
                 "inventory",
                 "reserves all lines of an order or none, releases, ships",
@@ -73,6 +80,9 @@ impl Service for Inventory {
     ) -> Result<DecisionOf<Self>, Failure> {
         let stock = store::stock(counters, input)?;
         let (decision, movements) = domain::decide(order, state, &stock, input);
+        if movements.iter().any(|it| it.action == Action::Reserve) {
+            self.reserved_for.note(order);
+        }
         for movement in &movements {
             let moved = counters.add(movement.sku.as_str(), store::change(movement));
             moved.map_err(|error| Failure::Poison(format!("{}: {error}", movement.sku)))?;
@@ -84,8 +94,8 @@ impl Service for Inventory {
 impl App for Inventory {
     type Gateway = NoGateway;
     type Settings = NoSettings;
-    type Api = Pool;
+    type Api = Api;
     const PORT: u16 = 8082;
     const MIGRATIONS: Migrator = sqlx::migrate!();
-    const ROUTES: fn() -> OpenApiRouter<Pool> = http::routes;
+    const ROUTES: fn() -> OpenApiRouter<Api> = http::routes;
 }

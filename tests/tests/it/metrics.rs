@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::Stdio;
 
 use contracts::{DeclaredMetric, MetricKind};
 use declarations::{fleet, variable};
+use serde_json::json;
 use stack::fleet::SERVICES;
 use testkit::http::Api;
 use testkit::raw::{RawRecord, publish};
@@ -340,6 +342,32 @@ async fn what_waits_among_the_dead_letters_and_what_became_of_the_others_is_told
     let discards = [("kind", "discard"), ("state", "ended")];
     until("that was an operation", "farandole_operations_logged", &discards, 1.0).await;
     exporter.stop().await;
+}
+
+#[tokio::test]
+async fn it_is_told_how_much_stock_is_reserved_and_since_when() {
+    let fleet = TestFleet::start(Sandbox::new(), &[("ORDER_DEADLINE_S", "600")]).await;
+    let api = fleet.api("inventory");
+    let reserved = async |pieces: f64, age_s: RangeInclusive<f64>| {
+        eventually(&format!("{pieces} pieces are reserved"), PATIENCE, async || {
+            let page = Page::of(&api).await;
+            let value = |name| page.value(name, &[]).unwrap();
+            let is_so_much = value("farandole_stock_reserved_pieces").to_bits() == pieces.to_bits();
+            let is_so_old = age_s.contains(&value("farandole_stock_reserved_age_seconds"));
+            (is_so_much && is_so_old).then_some(())
+        })
+        .await;
+    };
+    let mut unpaid = testkit::http::order("rehearsal", 3);
+    unpaid["payment_method"] = json!("pm_sim_down");
+    let first = fleet.place("first", &unpaid).await;
+    reserved(3.0, 0.1..=60.0).await;
+    let second = fleet.place("second", &unpaid).await;
+    reserved(6.0, 10.0..=120.0).await;
+    for order in [first, second] {
+        fleet.api("order").post(&format!("/orders/{order}/cancel")).await.expect(200);
+    }
+    reserved(0.0, 0.0..=0.0).await;
 }
 
 /// `farandole exporter` beside a fleet.

@@ -12,13 +12,14 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::Api;
 use crate::domain::Level;
 use crate::levels::{self, Adjusted, ON_HAND_MAX};
 
 /// How often the stock is read again because it has changed before it was written over.
 const TRIES: u32 = 5;
 
-pub(super) fn routes() -> OpenApiRouter<Pool> {
+pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(put_stock, get_stock)).routes(routes!(adjust_stock))
 }
 

@@ -20,6 +20,7 @@ pub(super) fn dashboard(_: &Colours) -> Dashboard {
             Row::new("Orders", 8, orders()),
             Row::new("Money", 8, money()),
             Row::new("What customers feel", 8, customers()),
+            Row::new("Stock", 8, stock()),
         ],
     }
 }
@@ -199,5 +200,24 @@ fn customers() -> Vec<Panel> {
                 "not told",
                 r#"3600 * sum(rate(farandole_events_published_total{type="NotificationFailed"}[$__rate_interval]))"#,
             ),
+    ]
+}
+
+fn stock() -> Vec<Panel> {
+    vec![
+        Panel::lines(
+            "Pieces reserved",
+            "Set aside for orders, and neither shipped nor released: nobody else can have them.",
+        )
+        .width(12)
+        .query("pieces", "max(farandole_stock_reserved_pieces)"),
+        Panel::lines(
+            "The oldest reservation",
+            "How long ago the order was placed that has had pieces for the longest. It is not to be much \
+             older than an order may be.",
+        )
+        .unit(Unit::Seconds)
+        .width(12)
+        .query("age", "max(farandole_stock_reserved_age_seconds)"),
     ]
 }
