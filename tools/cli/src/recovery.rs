@@ -2,17 +2,23 @@
 //! outcome. The command line and the console are two faces of this.
 
 mod archive;
+mod author;
 mod cause;
 pub(crate) mod letter;
 mod operations;
 mod outcome;
+mod redriving;
+mod report;
 mod selection;
 
 pub use contracts::operations::LetterId;
 
 pub use self::archive::{Archive, State, letters};
+pub use self::author::me;
 pub use self::cause::normalised;
 pub use self::letter::{Letter, Redriven, Source};
 pub use self::operations::{Act, Began, Handled, Kind, Operation, OperationLog, Recorder};
 pub use self::outcome::{Observer, Outcome};
+pub use self::redriving::{Manner, Phase, feasible, note, redrive};
+pub use self::report::Report;
 pub use self::selection::{Chosen, Filter, Selection, letter_id};

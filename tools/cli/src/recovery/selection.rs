@@ -1,7 +1,9 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use contracts::operations::LetterId;
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::archive::{Archive, State};
 use super::letter::Letter;
@@ -126,7 +128,34 @@ pub struct Chosen<'a> {
     pub left_out: Vec<(LetterId, String)>,
 }
 
+impl Chosen<'_> {
+    /// What was left out, for programs.
+    pub fn left_out_as_json(&self) -> Vec<Value> {
+        self.left_out.iter().map(|(id, why)| json!({"letter": id, "why": why})).collect()
+    }
+
+    /// The services whose letters they are.
+    pub fn services(&self) -> BTreeSet<&str> {
+        self.letters.iter().map(|letter| letter.id.service.as_str()).collect()
+    }
+}
+
 impl Selection {
+    /// Of these letters.
+    pub fn of(ids: Vec<LetterId>) -> Self {
+        Self { ids, all_open: false, filter: Filter::default() }
+    }
+
+    /// Of those of a service that failed for this cause.
+    pub fn of_cause(service: &str, cause: &str) -> Self {
+        let filter = Filter {
+            services: vec![service.to_owned()],
+            cause: Some(cause.to_owned()),
+            ..Filter::default()
+        };
+        Self { ids: Vec::new(), all_open: false, filter }
+    }
+
     /// The services whose letters are to be read for it.
     pub fn services(&self) -> Vec<String> {
         self.filter.services()

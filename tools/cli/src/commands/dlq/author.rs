@@ -1,11 +1,7 @@
-use std::env;
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::recovery::{Began, Kind};
+use crate::recovery::{Began, Kind, me};
 
 /// Who does something.
 #[derive(Debug, clap::Args)]
@@ -22,16 +18,6 @@ pub(crate) fn words(text: &str) -> Result<String, String> {
         "" => Err("it must not be empty".to_owned()),
         words => Ok(words.to_owned()),
     }
-}
-
-/// `user@machine`.
-fn me() -> String {
-    let user = env::var("USER").or_else(|_| env::var("LOGNAME")).ok();
-    let machine = fs::read_to_string("/proc/sys/kernel/hostname");
-    let number = || fs::metadata("/proc/self").map(|own| format!("user {}", own.uid()));
-    let user = user.filter(|name| !name.is_empty()).or_else(|| number().ok());
-    let user = user.unwrap_or_else(|| "somebody".to_owned());
-    format!("{user}@{}", machine.as_deref().unwrap_or("somewhere").trim())
 }
 
 impl Author {

@@ -1,17 +1,16 @@
 use std::process::ExitCode;
 
 use jiff::Timestamp;
-use kafka::Publisher;
 use serde_json::json;
 
 use super::author::words;
-use super::left_out::{left_out, left_out_json};
+use super::left_out::left_out;
 use super::request::Request;
 use super::text::letters;
 use crate::commands::exit;
 use crate::connections::Connections;
 use crate::print::{print, print_json};
-use crate::recovery::{Archive, Chosen, Handled, Kind, Recorder};
+use crate::recovery::{Archive, Chosen, Kind, note};
 
 #[derive(clap::Args)]
 pub(crate) struct Discard {
@@ -76,18 +75,12 @@ impl Act {
             return Ok(exit::of(true, false));
         }
         if !dry && count > 0 {
-            let publisher = Publisher::new(&connections.kafka_brokers)?;
-            let topic = connections.topic_prefix.operations();
             let began = request.begins(self.kind, count, reason);
-            let recorder = Recorder::begin(&publisher, topic, began).await?;
-            let handled: Vec<Handled> =
-                chosen.letters.iter().map(|letter| letter.handled()).collect();
-            recorder.done(&handled).await?;
-            recorder.end(self.done.to_owned()).await?;
+            note(connections, &chosen, began, self.done).await?;
         }
         if request.json {
             let ids: Vec<_> = chosen.letters.iter().map(|letter| &letter.id).collect();
-            let left_out = left_out_json(&chosen);
+            let left_out = chosen.left_out_as_json();
             print_json(
                 &json!({"dry_run": dry, self.done: count, "letters": ids, "left_out": left_out}),
             )?;

@@ -1,5 +1,3 @@
-use serde_json::{Value, json};
-
 use crate::print::one_line;
 use crate::recovery::{Chosen, LetterId};
 
@@ -15,8 +13,4 @@ pub(super) fn left_out(chosen: &Chosen<'_>) -> String {
         0 => named,
         more => format!("{named}and {more} more are left out\n"),
     }
-}
-
-pub(super) fn left_out_json(chosen: &Chosen<'_>) -> Vec<Value> {
-    chosen.left_out.iter().map(|(id, why)| json!({"letter": id, "why": why})).collect()
 }

@@ -1,25 +1,20 @@
-mod report;
-mod work;
-
 use std::collections::{BTreeSet, HashMap};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
-use kafka::{Admin, AdminError, Publisher};
 use serde_json::json;
 
-use self::report::Report;
-use self::work::Work;
 use super::author::words;
-use super::left_out::{left_out, left_out_json};
+use super::left_out::left_out;
 use super::request::Request;
 use super::text::letters;
 use crate::commands::exit;
 use crate::connections::Connections;
-use crate::databases::{Databases, NoDatabase};
+use crate::databases::Databases;
 use crate::print::{print, print_json};
-use crate::recovery::{Archive, Chosen, Kind, Letter, Observer, Recorder, Redriven};
+use crate::recovery::{Archive, Chosen, Kind, Letter, Manner, Redriven, Report, feasible, redrive};
 use crate::table::table;
 
 #[derive(clap::Args)]
@@ -69,17 +64,21 @@ pub(crate) async fn run(
         print("Nothing was redriven.")?;
         return Ok(exit::of(true, false));
     }
-    let observer = Observer::new(connections, databases, services(&chosen)).await?;
-    if let Some(blind) = services(&chosen).into_iter().find(|name| !observer.sees(name))
-        && arguments.canary.is_some()
-    {
-        let variable = Databases::variable(blind);
-        let why = format!("a canary is watched in the {blind} service's database: set {variable}");
-        return Err(NoDatabase(why).into());
-    }
-    let report = match count {
-        0 => Report::default(),
-        _ => redrive(arguments, connections, &chosen, how, observer).await?,
+    let report = if count == 0 {
+        Report::default()
+    } else {
+        let Redrive { request, reason, canary, rate, outcome_wait, .. } = arguments;
+        let patience = Duration::from_secs(*outcome_wait);
+        let manner = Manner { canary: *canary, rate: *rate, patience };
+        let began = request.begins(Kind::Redrive, count, reason.as_deref());
+        let bar = bar(count);
+        let tell = |phase: crate::recovery::Phase, put_back: usize| {
+            bar.set_message(phase.words());
+            bar.set_position(put_back as u64);
+        };
+        let report = redrive(connections, databases, &chosen, began, manner, &tell).await;
+        bar.finish_and_clear();
+        report?
     };
     if arguments.request.json {
         print_json(&report.as_json(&chosen))?;
@@ -88,54 +87,6 @@ pub(crate) async fn run(
     }
     let wrong = !chosen.left_out.is_empty() || report.has_failed();
     Ok(exit::of(wrong, report.is_unknown()))
-}
-
-/// Leaves out what cannot be put back.
-async fn feasible<'a>(
-    chosen: Chosen<'a>,
-    how: &Redriven<'_>,
-    connections: &Connections,
-) -> Result<Chosen<'a>, AdminError> {
-    let admin = connections.kafka().await?;
-    let Chosen { letters: all, mut left_out } = chosen;
-    let mut topics: HashMap<String, bool> = HashMap::new();
-    let mut letters = Vec::new();
-    for letter in all {
-        let group = connections.topic_prefix.group(&letter.id.service);
-        if let Some(other) = letter.group().filter(|other| *other != group) {
-            let why = format!("it failed in the group {other}, and TOPIC_PREFIX says {group}");
-            left_out.push((letter.id.clone(), why));
-            continue;
-        }
-        let topic = match letter.redriven(how) {
-            Ok(record) => record.topic,
-            Err(why) => {
-                left_out.push((letter.id.clone(), why.to_owned()));
-                continue;
-            }
-        };
-        if !topics.contains_key(&topic) {
-            topics.insert(topic.clone(), is_there(&admin, &topic).await?);
-        }
-        if topics[&topic] {
-            letters.push(letter);
-        } else {
-            left_out.push((letter.id.clone(), format!("its topic {topic} does not exist")));
-        }
-    }
-    Ok(Chosen { letters, left_out })
-}
-
-async fn is_there(admin: &Admin, topic: &str) -> Result<bool, AdminError> {
-    match admin.inspect(&[topic.to_owned()]).await {
-        Ok(_) => Ok(true),
-        Err(AdminError::Missing(_)) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-fn services<'a>(chosen: &Chosen<'a>) -> BTreeSet<&'a str> {
-    chosen.letters.iter().map(|letter| letter.id.service.as_str()).collect()
 }
 
 /// Says what would be done.
@@ -156,7 +107,7 @@ fn plan(arguments: &Redrive, chosen: &Chosen<'_>) -> anyhow::Result<ExitCode> {
                 json!({"group": group, "topic": topic, "letters": letters.len()})
             })
             .collect();
-        let left_out = left_out_json(chosen);
+        let left_out = chosen.left_out_as_json();
         let plan = json!({"letters": count, "targets": targets, "left_out": left_out});
         print_json(&plan)?;
         return Ok(ExitCode::SUCCESS);
@@ -186,30 +137,9 @@ fn types(letters: &[&Letter]) -> String {
     types.into_iter().collect::<Vec<_>>().join(",")
 }
 
-/// Puts the letters back, and says what became of them. All of it is in the log.
-async fn redrive(
-    arguments: &Redrive,
-    connections: &Connections,
-    chosen: &Chosen<'_>,
-    how: Redriven<'_>,
-    observer: Observer<'_>,
-) -> anyhow::Result<Report> {
-    let Redrive { request, reason, .. } = arguments;
-    let publisher = Publisher::new(&connections.kafka_brokers)?;
-    let topic = connections.topic_prefix.operations();
-    let count = chosen.letters.len();
-    let began = request.begins(Kind::Redrive, count, reason.as_deref());
-    let recorder = Recorder::begin(&publisher, topic, began).await?;
-    let mut work = Work::new(&publisher, &recorder, observer, how, arguments.rate, count);
-    let patience = Duration::from_secs(arguments.outcome_wait);
-    let result = work.run(&chosen.letters, arguments.canary, patience).await;
-    let outcome = match &result {
-        Ok(report) => report.sentence(),
-        Err(error) => format!("broken off: {error:#}"),
-    };
-    // Should this fail as well, the log says that the operation was interrupted, and it was.
-    let ended = recorder.end(outcome).await;
-    let report = result?;
-    ended?;
-    Ok(report)
+/// Shows a person on a terminal how far it is; hidden elsewhere.
+fn bar(letters: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {msg:22} {bar:30} {pos}/{len} {eta}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(letters as u64).with_style(style).with_message("putting back")
 }

@@ -1,16 +1,18 @@
+use contracts::operations::LetterId;
 use serde_json::{Value, json};
 
-use super::super::left_out::left_out_json;
+use super::letter::Letter;
+use super::outcome::Outcome;
+use super::selection::Chosen;
 use crate::databases::Databases;
-use crate::print::one_line;
-use crate::recovery::{Chosen, Letter, LetterId, Outcome};
+use crate::text::one_line;
 
 /// How many letters that did not go well are named.
 const NAMED_MAX: usize = 5;
 
 /// What came of a redrive.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub struct Report {
     outcomes: Vec<(LetterId, Outcome)>,
     refused: Vec<(LetterId, String)>,
     /// Why it did not go on to the end, and how many letters were not touched.
@@ -32,7 +34,7 @@ impl Report {
     }
 
     /// Some of what was to be redriven is not applied.
-    pub(super) fn has_failed(&self) -> bool {
+    pub fn has_failed(&self) -> bool {
         let good = |outcome: &Outcome| matches!(outcome, Outcome::Applied | Outcome::Unknown);
         self.outcomes.iter().any(|(_, outcome)| !good(outcome))
             || !self.refused.is_empty()
@@ -40,12 +42,12 @@ impl Report {
     }
 
     /// Of some nobody can say what became of them.
-    pub(super) fn is_unknown(&self) -> bool {
+    pub fn is_unknown(&self) -> bool {
         self.outcomes.iter().any(|(_, outcome)| *outcome == Outcome::Unknown)
     }
 
     /// Such as `3 redriven: 2 applied, 1 dead again`.
-    pub(super) fn sentence(&self) -> String {
+    pub fn sentence(&self) -> String {
         let names = ["applied", "failing again", "dead again", "not yet read", "not checked"];
         let counts = names.map(|name| (name, self.count(name)));
         let counts = counts.iter().filter(|(_, count)| *count > 0);
@@ -63,7 +65,8 @@ impl Report {
         sentence
     }
 
-    pub(super) fn as_text(&self) -> String {
+    /// The same, with what did not go well, and what to do now.
+    pub fn as_text(&self) -> String {
         if self.outcomes.is_empty() && self.refused.is_empty() {
             return "Nothing to redrive. Next: farandole dlq list".to_owned();
         }
@@ -103,7 +106,8 @@ impl Report {
         }
     }
 
-    pub(super) fn as_json(&self, chosen: &Chosen<'_>) -> Value {
+    /// The same, for programs.
+    pub fn as_json(&self, chosen: &Chosen<'_>) -> Value {
         let outcomes: Vec<Value> = self
             .outcomes
             .iter()
@@ -125,15 +129,15 @@ impl Report {
             "letters": outcomes,
             "refused": refused,
             "stopped": self.stopped.map(|(why, _)| why),
-            "left_out": left_out_json(chosen),
+            "left_out": chosen.left_out_as_json(),
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::letter::tests::letter;
     use super::*;
-    use crate::recovery::letter::tests::letter;
 
     #[test]
     fn a_report_says_what_became_of_how_many() {
