@@ -1,7 +1,7 @@
 // Keys, and the pause. The pages work without this.
 (() => {
   "use strict";
-  const pages = { n: "/", o: "/orders", w: "/ways", t: "/dance", d: "/dead-letters", s: "/services" };
+  const pages = { n: "/", o: "/orders", w: "/ways", t: "/dance", d: "/dead-letters", s: "/services", l: "/operations" };
   let paused = sessionStorage.getItem("paused") === "yes";
   let going = false;
 

@@ -1,5 +1,8 @@
-//! The console: the dance in a browser. It only reads; the fleet does not know of it.
+//! The console: the dance in a browser. The fleet does not know of it. It reads; what an operator has done
+//! here is done by the tools' library, as on the command line.
 
+mod access;
+mod acts;
 mod draw;
 mod live;
 mod looks;

@@ -1,5 +1,6 @@
 //! The pages: each is a function of what was seen, and has a twin in JSON and one on the command line.
 
+pub(crate) mod acts;
 pub(crate) mod compare;
 pub(crate) mod dance;
 pub(crate) mod letters;

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::http::HeaderName;
 use clap::Parser;
 use cli::ServiceUrls;
 use cli::age;
@@ -10,8 +11,9 @@ use cli::databases::Databases;
 #[expect(clippy::doc_markdown, reason = "clap shows the comment as it stands")]
 /// Shows a Farandole fleet in a browser: whose move it is, what hangs, and what to do
 ///
-/// It reads the services' health and databases, and the topics; it writes nothing, joins no consumer
-/// group, and the fleet does not know of it. The services are those that this was built with, or those
+/// It reads the services' health and databases, and the topics; it joins no consumer group, and the fleet
+/// does not know of it. What it writes is a database of its own, and what operators have it do: put dead
+/// letters back, and discard them. The services are those that this was built with, or those
 /// whose declarations are in the directory FARANDOLE_DECLARATIONS.
 #[derive(Debug, Parser)]
 #[command(name = "console", version, max_term_width = 100)]
@@ -45,6 +47,19 @@ pub(crate) struct Settings {
     /// Make what is in the database anew from the topics, beside what is there, and show that from then on
     #[arg(long)]
     pub(crate) rebuild: bool,
+    /// The header in which the proxy in front says who somebody is, such as X-Forwarded-User. The proxy must
+    /// set it itself, and take away what others send. Without one, whoever is on this machine may do all
+    #[arg(long, env = "CONSOLE_USER_HEADER", value_name = "NAME")]
+    pub(crate) user_header: Option<HeaderName>,
+    /// Who may put letters back and discard them, where a proxy says who somebody is; all others look
+    #[arg(long, env = "CONSOLE_OPERATORS", value_name = "USER,…", value_delimiter = ',')]
+    pub(crate) operators: Vec<String>,
+    /// By which names browsers reach it, beside localhost: those of the proxy in front
+    #[arg(long, env = "CONSOLE_HOSTS", value_name = "HOST,…", value_delimiter = ',')]
+    pub(crate) hosts: Vec<String>,
+    /// Only show; nobody can do anything here
+    #[arg(long, env = "CONSOLE_READ_ONLY")]
+    pub(crate) read_only: bool,
     #[command(flatten)]
     pub(crate) connections: Connections,
     #[command(flatten)]

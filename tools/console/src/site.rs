@@ -7,19 +7,20 @@ use std::time::Duration;
 use anyhow::Context as _;
 use askama::Template;
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query as QueryOf, State};
+use axum::extract::{Path, Query as QueryOf, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
-use axum::middleware::map_response;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{Html, IntoResponse, Json, Redirect, Response};
 use axum::routing::get;
 use cli::OrderId;
-use cli::recovery::letter_id;
+use cli::recovery::{Archive, Operation, letter_id};
 use cli::story::{EventPlace, hanging, story};
 use cli::stuck;
 use projection::{Filter, Order, Projector, Step, Store, stage};
@@ -35,9 +36,12 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::access::{Access, Refused};
+use crate::acts::{Acts, Wanted as ToDo, begin, objection, plan};
 use crate::live::{Renderings, live};
 use crate::looks::{Looks, Places, start};
 use crate::model::{Board, Missing, Model};
+use crate::pages::acts::{ActPage, OperationPage, OperationsPage, operation_as_json};
 use crate::pages::compare::{self, ComparePage};
 use crate::pages::dance::{self, DancePage};
 use crate::pages::letters::{LetterPage, LettersPage};
@@ -77,6 +81,8 @@ pub(crate) struct Console {
     pub(crate) renderings: Arc<Renderings>,
     /// Orders that are looked at, each by some threads for some seconds.
     turns: Arc<Semaphore>,
+    access: Arc<Access>,
+    acts: Arc<Acts>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -89,6 +95,10 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         database_url,
         retention,
         rebuild,
+        user_header,
+        operators,
+        hosts,
+        read_only,
         connections,
         databases,
         urls,
@@ -123,6 +133,8 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         looks,
         renderings: Arc::default(),
         turns: Arc::new(Semaphore::new(AT_ONCE)),
+        access: Arc::new(Access { user_header, operators, hosts, read_only }),
+        acts: Arc::default(),
         stop: stop.clone(),
     };
     let projecting = projector.map(|projector| tokio::spawn(projector.run(stop.clone())));
@@ -150,6 +162,10 @@ fn router(console: Console) -> Router {
         .route("/dead-letters", get(known))
         .route("/dead-letters.json", get(letters_json))
         .route("/dead-letters/{service}/{partition}/{offset}", get(letter))
+        .route("/act", get(act).post(do_act))
+        .route("/operations", get(known))
+        .route("/operations.json", get(operations_json))
+        .route("/operations/{id}", get(operation))
         .route("/dance", get(known))
         .route("/dance.json", get(dance_json))
         .route("/dance.svg", get(picture))
@@ -165,6 +181,7 @@ fn router(console: Console) -> Router {
         .route("/assets/icon.svg", get(async || asset("image/svg+xml", ICON)))
         .route("/health/live", get(|| async { "live" }))
         .fallback(no_such_page)
+        .layer(from_fn_with_state(console.clone(), admitted))
         .with_state(console)
         .layer(map_response(guarded))
 }
@@ -181,6 +198,16 @@ const GUARDS: [(HeaderName, &str); 4] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (X_FRAME_OPTIONS, "DENY"),
 ];
+
+/// Answers only whom it may.
+async fn admitted(State(console): State<Console>, request: Request, next: Next) -> Response {
+    match console.access.admit(request.headers()) {
+        Ok(()) => next.run(request).await,
+        // Whether it lives is asked by address.
+        Err(_) if request.uri().path() == "/health/live" => next.run(request).await,
+        Err(Refused { status, why }) => (status, why).into_response(),
+    }
+}
 
 async fn guarded(mut response: Response) -> Response {
     let headers = response.headers_mut();
@@ -289,6 +316,24 @@ impl Console {
                 let frame = frame("/dead-letters", "farandole dlq list");
                 let archive = self.looks.letters.borrow().clone();
                 LettersPage::new(frame, archive.seen.as_deref()).render()
+            }
+            "/operations" => {
+                let frame = frame("/dead-letters", "farandole dlq log");
+                let archive = self.looks.letters.borrow().clone();
+                let page = OperationsPage::new(
+                    frame.with_json("/operations.json"),
+                    archive.seen.as_deref(),
+                );
+                page.render()
+            }
+            _ if path.starts_with("/operations/") => {
+                let id: Uuid = path.strip_prefix("/operations/")?.parse().ok()?;
+                let frame = frame("/dead-letters", "farandole dlq log");
+                let frame = frame.with_json(format!("{path}.json"));
+                let archive = self.looks.letters.borrow().clone();
+                let doing = self.acts.find(id);
+                let logged = archive.seen.as_deref().and_then(|archive| logged(archive, id));
+                OperationPage::new(frame, doing.as_ref(), logged)?.render()
             }
             _ => {
                 let name = path.strip_prefix("/services/")?;
@@ -626,4 +671,104 @@ async fn find(State(console): State<Console>, QueryOf(Wanted { q }): QueryOf<Wan
 async fn no_such_page(State(console): State<Console>) -> Response {
     let sentence = "There is no such page.".to_owned();
     console.says(StatusCode::NOT_FOUND, "Not found", sentence, Vec::new())
+}
+
+/// An operation in the log.
+fn logged(archive: &Archive, id: Uuid) -> Option<&Operation> {
+    archive.log.operations().iter().find(|operation| operation.began.operation == id)
+}
+
+/// A form for what is to be done about some letters, with what that would come to.
+async fn act(
+    State(console): State<Console>,
+    headers: HeaderMap,
+    query: Result<QueryOf<ToDo>, QueryRejection>,
+) -> Response {
+    let wanted = query.map(|QueryOf(wanted)| wanted).unwrap_or_default();
+    console.form(&headers, wanted, None).await
+}
+
+impl Console {
+    async fn form(&self, headers: &HeaderMap, wanted: ToDo, objection: Option<String>) -> Response {
+        if wanted.kind().is_none() || wanted.selection().is_none() {
+            let sentence = "It is not said what is to be done, and to which letters.".to_owned();
+            let reason = "Begin at the dead letters: each group and each letter leads here.";
+            let (status, reasons) = (StatusCode::BAD_REQUEST, vec![reason.to_owned()]);
+            return self.says(status, "Dead letters", sentence, reasons);
+        }
+        let planned = timeout(PAGE_LIMIT, plan(self.places.clone(), wanted.clone())).await;
+        let plan = match planned {
+            Ok(Ok(plan)) => plan,
+            Ok(Err(error)) => return self.unseen(format!("{error:#}")),
+            Err(_) => return self.unseen(format!("no answer within {} s", PAGE_LIMIT.as_secs())),
+        };
+        let frame = self.frame("/dead-letters", &wanted.command()).with_json("");
+        let status =
+            if objection.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+        let forbidden = self.access.operator(headers).err();
+        page(status, &ActPage::new(frame, wanted, plan, objection, forbidden))
+    }
+
+    fn unseen(&self, why: String) -> Response {
+        let sentence = "The dead letters could not be looked at.".to_owned();
+        self.says(StatusCode::SERVICE_UNAVAILABLE, "Not seen", sentence, vec![why])
+    }
+}
+
+/// Does it, if all holds, and leads to where it is seen how far it is.
+async fn do_act(State(console): State<Console>, headers: HeaderMap, body: Bytes) -> Response {
+    let forbidden = |why: &str| {
+        let sentence = format!("This is not done: {why}.");
+        console.says(StatusCode::FORBIDDEN, "Not done", sentence, Vec::new())
+    };
+    if !Access::is_own_form(&headers) {
+        return forbidden("the form did not come from a page of this console");
+    }
+    let by = match console.access.operator(&headers) {
+        Ok(by) => by,
+        Err(why) => return forbidden(why),
+    };
+    let wanted: ToDo = serde_urlencoded::from_bytes(&body).unwrap_or_default();
+    // The same form once more.
+    if let Some(doing) = wanted.operation.and_then(|operation| console.acts.find(operation)) {
+        return Redirect::to(&format!("/operations/{}", doing.began.operation)).into_response();
+    }
+    if wanted.kind().is_none() || wanted.selection().is_none() {
+        return console.form(&headers, wanted, None).await;
+    }
+    let plan = match timeout(PAGE_LIMIT, plan(console.places.clone(), wanted.clone())).await {
+        Ok(Ok(plan)) => plan,
+        Ok(Err(error)) => return console.unseen(format!("{error:#}")),
+        Err(_) => return console.unseen(format!("no answer within {} s", PAGE_LIMIT.as_secs())),
+    };
+    if let Some(objection) = objection(&wanted, &plan) {
+        return console.form(&headers, wanted, Some(objection)).await;
+    }
+    match begin(&console.acts, console.places.clone(), wanted.clone(), by, &plan) {
+        Ok(operation) => Redirect::to(&format!("/operations/{operation}")).into_response(),
+        Err(why) => console.form(&headers, wanted, Some(format!("{why}."))).await,
+    }
+}
+
+async fn operation(State(console): State<Console>, Path(id): Path<String>, uri: Uri) -> Response {
+    if let Some(id) = id.strip_suffix(".json").and_then(|id| id.parse().ok()) {
+        let archive = console.looks.letters.borrow().clone();
+        let logged = archive.seen.as_deref().and_then(|archive| logged(archive, id));
+        let doing = console.acts.find(id);
+        return match operation_as_json(doing.as_ref(), logged) {
+            Some(operation) => Json(operation).into_response(),
+            None => (StatusCode::NOT_FOUND, Json(json!({"missing": "no such operation"})))
+                .into_response(),
+        };
+    }
+    known(State(console), uri).await
+}
+
+async fn operations_json(State(console): State<Console>) -> Json<Value> {
+    let archive = console.looks.letters.borrow().clone();
+    let operations = archive.seen.as_deref().map(|archive| {
+        let all = archive.log.operations().iter().rev();
+        all.filter_map(|operation| operation_as_json(None, Some(operation))).collect::<Vec<_>>()
+    });
+    Json(json!({"as_of": archive.at, "trouble": archive.trouble, "operations": operations}))
 }

@@ -27,6 +27,8 @@ pub(crate) struct GroupSheet {
     first: String,
     last: String,
     command: String,
+    /// What can be done about it, and where.
+    acts: Vec<(String, &'static str)>,
     shown: String,
     letters: Vec<(String, String, String, &'static str, String)>,
     open: usize,
@@ -98,6 +100,7 @@ fn sheet(service: String, cause: String, all: &[(&Letter, State<'_>)]) -> GroupS
         counts: format!("{open} open of {}", all.len()),
         first: ago(first),
         last: ago(newest),
+        acts: if open > 0 { of_cause(&service, &cause) } else { Vec::new() },
         command: format!("farandole dlq redrive --service {service} --cause '{quoted}' --dry-run"),
         shown,
         letters: listed.collect(),
@@ -106,6 +109,29 @@ fn sheet(service: String, cause: String, all: &[(&Letter, State<'_>)]) -> GroupS
         open,
         newest,
     }
+}
+
+/// Where letters are put back, or left dead.
+fn of_cause(service: &str, cause: &str) -> Vec<(String, &'static str)> {
+    [("redrive", "Put back …"), ("discard", "Leave dead …")]
+        .map(|(what, words)| {
+            (address(&[("do", what), ("service", service), ("cause", cause)]), words)
+        })
+        .to_vec()
+}
+
+fn address(query: &[(&str, &str)]) -> String {
+    format!("/act?{}", serde_urlencoded::to_string(query).unwrap_or_default())
+}
+
+/// What can be done about a letter in this state, and where.
+fn of_letter(id: &str, state: &State<'_>) -> Vec<(String, &'static str)> {
+    let acts: &[(&str, &'static str)] = match state {
+        State::Open => &[("redrive", "Put back …"), ("discard", "Leave dead …")],
+        State::Discarded(_) => &[("undiscard", "Open again …")],
+        State::Redriven { .. } | State::CopyOf(_) => &[],
+    };
+    acts.iter().map(|(what, words)| (address(&[("do", what), ("letter", id)]), *words)).collect()
 }
 
 #[derive(Template)]
@@ -117,6 +143,7 @@ pub(crate) struct LetterPage {
     is_open: bool,
     advice: String,
     command: String,
+    acts: Vec<(String, &'static str)>,
     facts: Vec<(&'static str, String)>,
     order: String,
     errors: Vec<String>,
@@ -186,6 +213,7 @@ impl LetterPage {
             is_open: state.is_open(),
             advice,
             command,
+            acts: of_letter(&id, state),
             facts,
             order: letter.order().map(|order| order.to_string()).unwrap_or_default(),
             errors: letter.errors(),
