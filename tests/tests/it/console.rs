@@ -7,12 +7,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::time::Duration;
 
-use declarations::variable;
+use reqwest::Method;
 use serde_json::{Value, json};
-use stack::fleet::SERVICES;
-use testkit::http::{Answer, Api, order};
-use testkit::{Sandbox, eventually, programs};
-use tokio::process::{Child, Command};
+use testkit::http::{Answer, Api, order, send};
+use testkit::raw::{RawRecord, publish};
+use testkit::{Sandbox, eventually};
+use tokio::process::Child;
 use uuid::Uuid;
 
 use crate::test_fleet::{PATIENCE, TestFleet, fresh};
@@ -25,20 +25,18 @@ struct Console {
 
 impl Console {
     async fn start(to: &TestFleet) -> Self {
+        Self::with(to, &[]).await
+    }
+
+    /// The same, with more settings.
+    async fn with(to: &TestFleet, settings: &[&str]) -> Self {
         let address: SocketAddr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut command = Command::new(programs().join("farandole-console"));
+        let mut command = to.command_with_urls("farandole-console");
         command
             .args(["--every", "1s", "--fleet", "<b>test", "--listen", &address.to_string()])
-            .env("KAFKA_BROKERS", &to.sandbox.stack.kafka_brokers)
-            .env("SCHEMA_REGISTRY_URL", &to.sandbox.stack.schema_registry_url)
-            .env("TOPIC_PREFIX", &to.sandbox.prefix)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .kill_on_drop(true);
-        for service in SERVICES {
-            command.env(variable(service, "URL"), to.fleet.url(service));
-            command.env(variable(service, "DATABASE_URL"), to.sandbox.database_url(service));
-        }
+            .args(settings)
+            .env("CONSOLE_DATABASE_URL", to.sandbox.database("console").await)
+            .stdout(Stdio::null());
         let console =
             Self { _child: command.spawn().unwrap(), api: Api::new(format!("http://{address}")) };
         eventually("the console listens", PATIENCE, async || {
@@ -106,7 +104,7 @@ async fn every_page(console: &Console) -> BTreeSet<String> {
         }
         let links = attributes(&page.body, " href=\"").filter(|href| href.starts_with('/'));
         let links = links.filter(|href| !href.starts_with("/assets/"));
-        open.extend(links.map(str::to_owned));
+        open.extend(links.map(|href| href.replace("&#38;", "&").replace("&amp;", "&")));
     }
     seen
 }
@@ -151,8 +149,22 @@ async fn the_pages_say_what_is_so() {
     let nothing = console.page("/go?q=%3Cb%3Etest").await;
     assert!(nothing.body.contains("Nothing is found"), "{}", nothing.body);
 
+    // All orders: whose move it is, how they ended, the ways that they went; two of them compared.
+    let board = console.until_says("/orders?move=payment", &hanging.to_string()).await;
+    assert!(board.body.contains("payment’s move") && !board.body.contains(&good.to_string()));
+    let list = console.until_says("/orders", &good.to_string()).await;
+    assert!(list.body.contains("completed") && list.body.contains("2.50 EUR"), "{}", list.body);
+    let ways = console.until_says("/ways", "went one way").await;
+    assert!(ways.body.contains("PaymentCharged"), "{}", ways.body);
+    let two = console.page(&format!("/compare?a={hanging}")).await;
+    assert!(two.body.contains("They went apart"), "{}", two.body);
+    assert_eq!(console.page("/compare?a=nobody").await.status, 404);
+    let end = good.to_string().split_off(30);
+    let found = console.api.get(&format!("/go?q={end}")).await;
+    assert!(found.body.contains(&format!("<b>{end}</b>")), "{}", found.body);
+
     let pages = every_page(&console).await;
-    for expected in ["/orders", "/dead-letters", "/services/payment", "/now.json"] {
+    for expected in ["/orders", "/ways", "/dead-letters", "/services/payment", "/now.json"] {
         assert!(pages.contains(expected), "{pages:?}");
     }
 }
@@ -173,6 +185,143 @@ async fn what_stops_is_told_within_seconds_and_the_rest_stays() {
     assert!(service.body.contains("shipping is not there"), "{}", service.body);
     fleet.fleet.service("shipping").start().await.unwrap();
     console.until_says("/", "All is well").await;
+}
+
+/// A form, as a browser sends it.
+async fn send_form(console: &Console, fields: &[(&str, &str)], headers: &[(&str, &str)]) -> Answer {
+    let mut request = console.api.request(Method::POST, "/act").body(form(fields));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    send(request).await
+}
+
+fn form(fields: &[(&str, &str)]) -> String {
+    let mut url = reqwest::Url::parse("http://x/").unwrap();
+    url.query_pairs_mut().extend_pairs(fields);
+    url.query().unwrap().to_owned()
+}
+
+/// Records that inventory cannot read.
+async fn poison(fleet: &TestFleet, count: usize) {
+    for _ in 0..count {
+        let record = RawRecord {
+            topic: fleet.sandbox.topics.events("shipping"),
+            partition: 0,
+            key: Some(Uuid::now_v7().to_string().into_bytes()),
+            payload: Some(b"poison".to_vec()),
+            headers: vec![(b"ce_type".to_vec(), Some(b"ShipmentCreated".to_vec()))],
+        };
+        publish(&fleet.sandbox.stack.kafka_brokers, &record).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_operator_puts_letters_back_and_nobody_else_does() {
+    let fleet = TestFleet::start(Sandbox::new(), &[]).await;
+    let by_proxy = ["--user-header", "x-user", "--operators", "ada,grace"];
+    let console = Console::with(&fleet, &by_proxy).await;
+    let (ada, bob) = (("x-user", "ada"), ("x-user", "bob"));
+    let get = async |path: &str, headers: &[(&str, &str)]| {
+        let mut request = console.api.request(Method::GET, path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        send(request).await
+    };
+    assert_eq!(get("/", &[]).await.status, 401);
+    assert_eq!(
+        get("/", &[bob, ada]).await.status,
+        401,
+        "the proxy says who it is, and says it once"
+    );
+    assert_eq!(get("/", &[bob, ("host", "elsewhere.example")]).await.status, 421);
+    assert_eq!(get("/health/live", &[]).await.status, 200);
+
+    poison(&fleet, 3).await;
+    let letters = eventually("the letters are told of", PATIENCE, async || {
+        let page = get("/dead-letters", &[bob]).await;
+        page.body.contains("3 open of 3").then_some(page)
+    })
+    .await;
+    let links = attributes(&letters.body, " href=\"").map(|href| href.replace("&#38;", "&"));
+    let link = links.filter(|href| href.starts_with("/act?do=redrive")).collect::<Vec<_>>();
+    let form = get(&link[0], &[bob]).await;
+    assert!(
+        form.status == 200 && form.body.contains("3 letters would be put back"),
+        "{}",
+        form.body
+    );
+    assert!(form.body.contains("disabled") && form.body.contains("role operator"), "{}", form.body);
+    is_sound("/act", &form.body);
+    let address = reqwest::Url::parse(&format!("http://x{}", link[0])).unwrap();
+    let cause = address.query_pairs().find(|(name, _)| name == "cause").unwrap().1.into_owned();
+
+    let operation = Uuid::now_v7().to_string();
+    let fields = |seen: &'static str, reason: &'static str| {
+        vec![
+            ("do", "redrive"),
+            ("service", "inventory"),
+            ("cause", cause.as_str()),
+            ("operation", operation.as_str()),
+            ("seen", seen),
+            ("canary", "1"),
+            ("rate", "50"),
+            ("reason", reason),
+        ]
+    };
+    let mended = fields("3", "it is mended");
+    assert_eq!(send_form(&console, &mended, &[bob]).await.status, 403);
+    let foreign = [ada, ("sec-fetch-site", "cross-site")];
+    assert_eq!(send_form(&console, &mended, &foreign).await.status, 403);
+    for (form, why) in [(fields("2", "it is mended"), "look again"), (fields("3", ""), "Say why")] {
+        let refused = send_form(&console, &form, &[ada]).await;
+        assert!(refused.status == 422 && refused.body.contains(why), "{}", refused.body);
+    }
+    let (log, _) = fleet.tool(&["dlq", "log", "--json"]).await;
+    assert!(!log.contains("redrive"), "what is refused is not noted as done: {log}");
+
+    // It stops at the first that fails again; and the same form once more does nothing.
+    for _ in 0..2 {
+        let own = [ada, ("sec-fetch-site", "same-origin")];
+        let sent = send_form(&console, &mended, &own).await;
+        assert!(sent.status < 400, "{}", sent.body);
+    }
+    let path = format!("/operations/{operation}");
+    let page = eventually("it has ended", PATIENCE, async || {
+        let page = get(&path, &[bob]).await;
+        page.body.contains("a canary failed again").then_some(page)
+    })
+    .await;
+    assert!(page.body.contains("1 dead again, 2 left as they were"), "{}", page.body);
+    let log: Value = serde_json::from_str(&fleet.tool(&["dlq", "log", "--json"]).await.0).unwrap();
+    let log = log.to_string();
+    assert_eq!(log.matches("\"redrive\"").count(), 1, "{log}");
+    assert!(log.contains("\"ada\"") && log.contains("it is mended"), "{log}");
+
+    // One by its id stays dead, and is opened again.
+    let letters: Value = get("/dead-letters.json", &[bob]).await.expect(200);
+    let open = letters["letters"].as_array().unwrap().iter().find(|it| it["state"] == "open");
+    let id = open.unwrap()["letter"].as_str().unwrap();
+    for (what, words) in [("discard", "1 discarded"), ("undiscard", "1 open again")] {
+        let operation = Uuid::now_v7().to_string();
+        let form = [
+            ("do", what),
+            ("letter", id),
+            ("operation", &*operation),
+            ("seen", "1"),
+            ("reason", "a test"),
+        ];
+        eventually("its turn comes", PATIENCE, async || {
+            (send_form(&console, &form, &[ada]).await.status < 400).then_some(())
+        })
+        .await;
+        let path = format!("/operations/{operation}");
+        eventually(words, PATIENCE, async || {
+            get(&path, &[ada]).await.body.contains(words).then_some(())
+        })
+        .await;
+    }
 }
 
 /// Of the alerts in the rules that ship, with any service where one is named by a label.

@@ -8,12 +8,12 @@ use std::path::Path;
 use std::process::Stdio;
 
 use contracts::{DeclaredMetric, MetricKind};
-use declarations::{fleet, variable};
+use declarations::fleet;
 use serde_json::json;
 use stack::fleet::SERVICES;
 use testkit::http::Api;
 use testkit::raw::{RawRecord, publish};
-use testkit::{Sandbox, eventually, programs};
+use testkit::{Sandbox, eventually};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use uuid::Uuid;
@@ -380,20 +380,11 @@ pub(crate) struct Exporter {
 impl Exporter {
     pub(crate) async fn start(to: &TestFleet) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut command = Command::new(programs().join("farandole"));
+        let mut command = to.command_with_urls("farandole");
         command
             .args(["exporter", "--every", "1s", "--audit-every", "5s", "--listen"])
             .arg(address.to_string())
-            .env("KAFKA_BROKERS", &to.sandbox.stack.kafka_brokers)
-            .env("SCHEMA_REGISTRY_URL", &to.sandbox.stack.schema_registry_url)
-            .env("TOPIC_PREFIX", &to.sandbox.prefix)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true);
-        for service in SERVICES {
-            command.env(variable(service, "URL"), to.fleet.url(service));
-            command.env(variable(service, "DATABASE_URL"), to.sandbox.database_url(service));
-        }
+            .stderr(Stdio::null());
         let child = command.spawn().unwrap();
         let api = Api::new(format!("http://{address}"));
         let exporter = Self { child, api, address };

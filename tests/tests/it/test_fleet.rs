@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::process::Stdio;
 use std::time::Duration;
 
+use declarations::variable;
 use kafka::ReadEvent;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -134,22 +135,34 @@ impl TestFleet {
         events
     }
 
-    /// What the operator's tool says, and its exit code.
-    pub(crate) async fn tool(&self, arguments: &[&str]) -> (String, i32) {
+    /// A program that looks at this fleet from outside: it knows where everything is.
+    pub(crate) fn command(&self, program: &str) -> Command {
         let stack = &self.sandbox.stack;
-        let mut command = Command::new(programs().join("farandole"));
-        for service in SERVICES {
-            let variable = format!("{}_DATABASE_URL", service.to_uppercase());
-            command.env(variable, self.sandbox.database_url(service));
-        }
-        let command = command
-            .args(arguments)
+        let mut command = Command::new(programs().join(program));
+        command
             .env("KAFKA_BROKERS", &stack.kafka_brokers)
             .env("SCHEMA_REGISTRY_URL", &stack.schema_registry_url)
             .env("TOPIC_PREFIX", &self.sandbox.prefix)
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        let output = command.output().await.unwrap();
+        for service in SERVICES {
+            command.env(variable(service, "DATABASE_URL"), self.sandbox.database_url(service));
+        }
+        command
+    }
+
+    /// The same, that also asks the services.
+    pub(crate) fn command_with_urls(&self, program: &str) -> Command {
+        let mut command = self.command(program);
+        for service in SERVICES {
+            command.env(variable(service, "URL"), self.fleet.url(service));
+        }
+        command
+    }
+
+    /// What the operator's tool says, and its exit code.
+    pub(crate) async fn tool(&self, arguments: &[&str]) -> (String, i32) {
+        let output = self.command("farandole").args(arguments).output().await.unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let errors = String::from_utf8_lossy(&output.stderr);
         (format!("{said}{errors}"), output.status.code().unwrap())
