@@ -50,7 +50,10 @@ impl Service for Order {
                 consumes!("inventory", StockReservationFailed)
                     .leads_to(&["OrderCancelled"])
                     .within_s(5),
-                consumes!("payment", PaymentCharged).leads_to(&["OrderConfirmed"]).within_s(5),
+                consumes!("payment", PaymentCharged)
+                    // The last is said at once if the shipment was read of before.
+                    .leads_to(&["OrderConfirmed", "OrderCompleted"])
+                    .within_s(5),
                 consumes!("payment", PaymentFailed).leads_to(&["OrderCancelled"]).within_s(5),
                 consumes!("shipping", ShipmentCreated).leads_to(&["OrderCompleted"]).within_s(5),
                 consumes!("shipping", ShipmentFailed).leads_to(&["OrderCancelled"]).within_s(5),

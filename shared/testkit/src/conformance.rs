@@ -15,7 +15,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::schemas::{assert_no_others, assert_reads, assert_writes, newest, root};
+use crate::schemas::{
+    assert_no_others, assert_reads, assert_writes, newest, personal_fields, root,
+};
 
 /// The variable that has what is committed written anew, instead of compared.
 const RENDER: &str = "FARANDOLE_RENDER";
@@ -69,7 +71,8 @@ struct Situation {
     said: BTreeSet<String>,
     /// Of what was said, what was said more than once.
     said_again: BTreeSet<String>,
-    calls: BTreeSet<&'static str>,
+    /// The calls that are open, each with the event that led to it.
+    calls: BTreeMap<&'static str, Option<&'static str>>,
     /// Calls that were intended, open or not.
     called: BTreeSet<&'static str>,
 }
@@ -125,7 +128,8 @@ impl<S: App> Conformance<S> {
     }
 
     /// The samples hold these, which are personal data: what is logged must not, and neither must what is
-    /// stored once a status is [for good](Self::for_good).
+    /// stored once nothing changes it any more. Needed of who reads a field that its writer says is
+    /// personal.
     pub fn personal(mut self, words: &[&'static str]) -> Self {
         self.personal.extend(words);
         self
@@ -162,7 +166,7 @@ impl<S: App> Conformance<S> {
                 read: BTreeSet::new(),
                 said: events.iter().map(|event| found.says(event)).collect(),
                 said_again: BTreeSet::new(),
-                calls: BTreeSet::new(),
+                calls: BTreeMap::new(),
                 called: BTreeSet::new(),
             };
             if found.meets(&situation) {
@@ -172,7 +176,7 @@ impl<S: App> Conformance<S> {
         while let Some((at, state)) = open.pop_front() {
             self.assert_discreet(&state);
             assert!(read_back::<S::State>(&state) == state, "is not read back: {}", at.state);
-            let is_for_good = self.is_for_good(&found.status(&at.state), &at.state);
+            let is_for_good = self.for_good.contains(&found.status(&at.state).as_str());
             for (cause, input) in &self.inputs {
                 let Some(decision) = decide(&state, input) else { continue };
                 for effect in &decision.effects {
@@ -186,9 +190,12 @@ impl<S: App> Conformance<S> {
                     || !decision.effects.is_empty();
                 assert!(
                     !(is_for_good && changes),
-                    "{} is said to be for good, and {input:?} changes something: then it is {}",
+                    "{} is said to be for good, and {input:?} changes something: then it is {}, {:?} is \
+                     said and {:?} called",
                     at.state,
-                    next.state
+                    next.state,
+                    decision.events.iter().map(contracts::Event::event_type).collect::<Vec<_>>(),
+                    decision.effects.iter().map(kernel::Effect::step).collect::<Vec<_>>()
                 );
                 if found.meets(&next) {
                     open.push_back((next, decision.state));
@@ -196,21 +203,35 @@ impl<S: App> Conformance<S> {
             }
         }
         self.outcomes.iter().for_each(|expected| found.assert_outcomes(expected));
+        self.assert_forgotten(&declaration, &found);
         found.assert_declared(&declaration);
         let declared = found.declared::<S>(&declaration);
         compare(&declared);
     }
 
-    /// Whether nothing may change this state any more, which then holds nothing personal.
-    fn is_for_good(&self, status: &str, state: &str) -> bool {
-        let is_for_good = self.for_good.contains(&status);
-        for word in self.personal.iter().filter(|_| is_for_good) {
+    /// Whoever reads what is personal says what of the samples is, and holds none of it once nothing
+    /// changes any more.
+    fn assert_forgotten(&self, declaration: &Declaration<S::Input>, found: &Exploration) {
+        let service = declaration.service;
+        for it in &declaration.consumes {
+            let fields = personal_fields(it.from, it.event_type, it.reader_schema);
             assert!(
-                !state.contains(word),
-                "{status} is for good, and still holds {word:?}: {state}"
+                fields.is_empty() || !self.personal.is_empty(),
+                "{service} reads {} of {}, which is personal: say by personal(&[…]) which words in the \
+                 samples are, so that it is seen whether they are logged, or kept for ever",
+                fields.join(" and "),
+                it.event_type
             );
         }
-        is_for_good
+        for Situation { state, .. } in &found.situations {
+            let status = found.status(state);
+            let kept = self.personal.iter().find(|word| state.contains(**word));
+            assert!(
+                found.changing.contains(&status) || kept.is_none(),
+                "nothing changes {status} any more, and it still holds {kept:?}, which is personal: \
+                 {state}"
+            );
+        }
     }
 
     fn assert_discreet(&self, logged: &impl Debug) {
@@ -315,6 +336,12 @@ impl Exploration {
         decision: &Decision<St, E, F>,
     ) -> Situation {
         let mut next = Situation { state: stored(&decision.state), ..at.clone() };
+        // That which what is said or called now follows from; nothing, if that is a command.
+        let because = match cause {
+            Cause::Event(event) => Some(event),
+            Cause::Outcome(step) => at.calls.get(step).copied().flatten(),
+            Cause::Command => None,
+        };
         match cause {
             Cause::Event(event) => {
                 assert!(self.consumed.contains(event), "{event} is not in what it consumes");
@@ -328,13 +355,16 @@ impl Exploration {
         for event in &decision.events {
             let event_type = event.event_type();
             let leads = |by: &&&'static str| self.leads_to[**by].contains(&event_type);
-            let by: Vec<&'static str> = next.read.iter().filter(leads).copied().collect();
+            let by: Vec<&'static str> = match &because {
+                Some(event) => Some(event).into_iter().filter(leads).copied().collect(),
+                None => next.read.iter().filter(leads).copied().collect(),
+            };
             assert!(
                 !by.is_empty() || cause == Cause::Command,
-                "{event_type} is emitted by {:?} in {}, and nothing that was read is said to lead to \
-                 it: add it to a leads_to(…)",
-                cause,
-                at.state
+                "{event_type} is emitted by {cause:?} in {}, and {} is not said to lead to it: add it to \
+                 its leads_to(…)",
+                at.state,
+                because.unwrap_or("nothing that was read")
             );
             self.led.extend(by.into_iter().map(|by| (by, event_type.to_owned())));
             let fact = self.says(event);
@@ -346,7 +376,7 @@ impl Exploration {
             let step = effect.step();
             let is_new = next.called.insert(step);
             assert!(
-                next.calls.insert(step) && (is_new || cause == Cause::Command),
+                next.calls.insert(step, because).is_none() && (is_new || cause == Cause::Command),
                 "{step} is called for twice: {cause:?} in {}. The saga and the step are the key by which \
                  a call that comes again is known: give the second a step of its own",
                 at.state
@@ -507,14 +537,15 @@ impl Exploration {
     }
 
     fn declared_status(&self, status: String, situations: &[&Situation]) -> DeclaredStatus {
-        let calls = situations[0].calls.clone();
-        let differs = situations.iter().find(|it| it.calls != calls);
+        let calls_of = |it: &Situation| it.calls.keys().copied().collect::<Vec<_>>();
+        let calls = calls_of(situations[0]);
+        let differs = situations.iter().find(|it| calls_of(it) != calls);
         assert!(
             differs.is_none(),
             "in the status {status:?} {} waits now for {calls:?} and now for {:?}: tell the two apart \
              by a member of the state, and name that in the declaration's `status`",
             self.service,
-            differs.map(|it| &it.calls)
+            differs.map(|it| calls_of(it))
         );
         let all = |of: fn(&Situation) -> BTreeSet<String>| -> (Vec<String>, BTreeSet<String>) {
             let sets: Vec<BTreeSet<String>> = situations.iter().map(|it| of(it)).collect();

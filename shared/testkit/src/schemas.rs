@@ -20,10 +20,51 @@ use serde_json::{Value as Json, json};
 /// Checks that an event is what the newest schema in `schemas/<service>/` says: no field more or less.
 pub(crate) fn assert_writes(service: &str, event: &impl Event) {
     let name = event.event_type();
-    let newest = newest(service, name)
+    let (version, newest) = versions(service, name)
+        .pop()
         .unwrap_or_else(|| panic!("{service} emits {name}, and schemas/{service}/ has no {name}"));
     assert_eq!(full_name(&newest), format!("farandole.{service}.{name}"), "the record's full name");
-    assert_round_trip(event, &newest);
+    let both = format!(
+        "schemas/{service}/{name}.v{version}.avsc and {name} in services/{service}/src/events.rs"
+    );
+    assert_round_trip(event, &newest, &both);
+}
+
+/// The fields of what a service reads that the writer says are personal: paths, such as `recipient`.
+pub(crate) fn personal_fields(writer: &str, event_type: &str, reader: &str) -> Vec<String> {
+    let Some(newest) = newest(writer, event_type) else { return Vec::new() };
+    let parse = |text: &str| -> Json { serde_json::from_str(text).unwrap() };
+    let mut found = Vec::new();
+    find_personal(&parse(&newest), &parse(reader), "", &mut found);
+    found
+}
+
+fn find_personal(writer: &Json, reader: &Json, path: &str, found: &mut Vec<String>) {
+    let fields =
+        |schema: &Json| record_of(schema).into_iter().flatten().cloned().collect::<Vec<_>>();
+    for field in fields(writer) {
+        let read = fields(reader).into_iter().find(|it| it["name"] == field["name"]);
+        let Some(read) = read else { continue };
+        let path = format!("{path}{}", field["name"].as_str().unwrap_or_default());
+        if field["farandole.personal"] == true {
+            found.push(path);
+        } else {
+            find_personal(&field["type"], &read["type"], &format!("{path}."), found);
+        }
+    }
+}
+
+/// The fields of a record, or of the records that an array, a map or a union has.
+fn record_of(schema: &Json) -> Option<&Vec<Json>> {
+    match schema {
+        Json::Array(branches) => branches.iter().find_map(record_of),
+        Json::Object(object) if object.contains_key("fields") => schema["fields"].as_array(),
+        Json::Object(_) => ["items", "values", "type"]
+            .into_iter()
+            .filter_map(|member| schema.get(member))
+            .find_map(|inner| if inner.is_string() { None } else { record_of(inner) }),
+        _ => None,
+    }
 }
 
 /// Checks that a service has schemas of what it writes and of what it reads, and no others.
@@ -41,14 +82,12 @@ fn as_texts(names: &BTreeSet<String>) -> BTreeSet<&str> {
 
 /// Written by one implementation and read by another, the event is what its type says: a field
 /// that only the type or only the schema has would make a difference.
-fn assert_round_trip(event: &impl Serialize, schema: &str) {
+fn assert_round_trip(event: &impl Serialize, schema: &str, both: &str) {
     let fast = schema.parse().unwrap();
     let bytes = serde_avro_fast::to_datum_vec(event, &mut SerializerConfig::new(&fast))
-        .unwrap_or_else(|error| {
-            panic!("{} is not what its schema says: {error}", full_name(schema))
-        });
+        .unwrap_or_else(|error| panic!("{both} do not have the same fields: {error}"));
     let read_back = resolve(&bytes, &Schema::parse_str(schema).unwrap(), None);
-    assert_eq!(read_back, serde_json::to_value(event).unwrap(), "{}", full_name(schema));
+    assert_eq!(read_back, serde_json::to_value(event).unwrap(), "{both} do not say the same");
 }
 
 fn reader_schemas(service: &str) -> PathBuf {
@@ -91,11 +130,16 @@ where
                 (Ok(read), Ok(resolved)) => assert_eq!(read, resolved, "{what}"),
                 // What a schema can hold and no event does, a type may refuse: in both ways.
                 (Err(_), Err(_)) if is_extreme => {}
-                (_, Err(error)) => panic!("{what}: {error}"),
+                (_, Err(error)) => panic!(
+                    "services/{reader_of}/reads/{event_type}.avsc and {event_type} in mod reads of \
+                     services/{reader_of}/src/events.rs do not have the same fields: {error} (seen with \
+                     {full_name}.v{version})"
+                ),
                 (Err(error), _) => panic!(
-                    "{reader_of} reads {what}, which its type does not decode: {error}. Events are \
-                     decoded by the schema that wrote them, so a default of the reader schema is \
-                     not applied: give the field #[serde(default = …)] with the same value"
+                    "{event_type} in mod reads of services/{reader_of}/src/events.rs does not decode \
+                     {full_name}.v{version}: {error}. Events are decoded by the schema that wrote them, \
+                     so a default of the reader schema is not applied: give the field \
+                     #[serde(default = …)] with the same value. It was {what}"
                 ),
             }
         }
@@ -245,7 +289,7 @@ impl<'de> Deserializer<'de> for Exact {
         let avro: BTreeSet<_> =
             self.0.as_object().into_iter().flat_map(|o| o.keys().map(String::as_str)).collect();
         if rust != avro {
-            let message = format!("{name} has the fields {rust:?}, and its schema {avro:?}");
+            let message = format!("{name} has {rust:?}, and the reader schema {avro:?}");
             return Err(Self::Error::custom(message));
         }
         self.deserialize_any(visitor)
@@ -311,7 +355,17 @@ mod tests {
 
     fn write(event: &impl Serialize) {
         let (_, text) = versions("order", "OrderConfirmed").remove(0);
-        assert_round_trip(event, &text);
+        assert_round_trip(event, &text, "both");
+    }
+
+    #[test]
+    fn what_is_personal_of_what_is_read_is_found() {
+        let reader = |fields: Json| json!({"type": "record", "fields": fields}).to_string();
+        let name = json!([{"name": "name", "type": "string"}]);
+        let recipient = json!({"name": "recipient", "type": {"type": "record", "fields": name}});
+        let found = |fields| personal_fields("order", "OrderPlaced", &reader(fields));
+        assert_eq!(found(json!([recipient])), ["recipient"]);
+        assert!(found(json!([{"name": "total", "type": "long"}])).is_empty());
     }
 
     const ID: &str = "00000000-0000-0000-0000-00000000000b";

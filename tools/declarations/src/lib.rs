@@ -24,6 +24,9 @@ pub const SERVICES_MAX: usize = 32;
 /// How many kinds of events it may have.
 pub const EVENTS_MAX: usize = 128;
 
+/// Ports on which something else listens beside the services, where all run on one machine.
+pub const TAKEN_PORTS: [(u16, &str); 2] = [(8080, "the console"), (8090, "the exporter")];
+
 /// The services of a fleet.
 #[derive(Debug, Clone)]
 pub struct Fleet {
@@ -102,6 +105,15 @@ impl Fleet {
     /// The services, in the order in which a saga meets them.
     pub fn services(&self) -> &[Declared] {
         &self.services
+    }
+
+    /// A port on which two want to listen, and who these are. On machines of their own they may.
+    pub fn port_twice(&self) -> Option<(u16, &str, &str)> {
+        let services = self.services.iter().map(|it| (it.port, it.service.as_str()));
+        let mut taken: BTreeMap<u16, &str> = TAKEN_PORTS.into_iter().collect();
+        services
+            .into_iter()
+            .find_map(|(port, service)| Some((port, taken.insert(port, service)?, service)))
     }
 
     /// Their names.
@@ -225,6 +237,17 @@ fn events(services: &[Declared]) -> BTreeSet<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_that_is_there_twice_is_found() {
+        let mut fleet = Fleet::embedded();
+        assert_eq!(fleet.port_twice(), None);
+        fleet.services[1].port = fleet.services[0].port;
+        let (port, one, other) = fleet.port_twice().unwrap();
+        assert_eq!((port, one, other), (8081, "order", fleet.services[1].service.as_str()));
+        fleet.services[1].port = 8080;
+        assert_eq!(fleet.port_twice().unwrap().1, "the console");
+    }
 
     #[test]
     fn what_is_embedded_is_a_fleet_in_order() {

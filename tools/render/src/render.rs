@@ -45,6 +45,12 @@ pub(crate) enum Wrong {
         margin = " ".repeat(line.to_string().len() + 6)
     )]
     Document { file: String, line: usize, is: String, to_be: String },
+    /// Two services listen on one port.
+    #[error(
+        "the port {port} is {one}'s, and {other} wants it, too: give {other} another, `const PORT` in \
+         services/{other}/src/lib.rs, and run make render"
+    )]
+    Port { port: u16, one: String, other: String },
     /// A document of what is there no more.
     #[error("{0} is not rendered any more: run make docs, and commit what it changes")]
     Left(String),
@@ -85,8 +91,15 @@ impl Region {
     }
 }
 
+/// Whether the services can run beside each other.
+fn fits(fleet: &Fleet) -> Result<(), Wrong> {
+    let Some((port, one, other)) = fleet.port_twice() else { return Ok(()) };
+    Err(Wrong::Port { port, one: one.to_owned(), other: other.to_owned() })
+}
+
 /// Writes all regions of the tree at `root`.
 pub(crate) fn write(root: &Path) -> Result<(), Wrong> {
+    fits(fleet())?;
     for region in &REGIONS {
         let (file, text) = (region.file, region.read(root)?);
         let rendered = region.apply(&text, fleet())?;
@@ -100,6 +113,7 @@ pub(crate) fn write(root: &Path) -> Result<(), Wrong> {
 
 /// Finds the first line in the regions of the tree at `root` that is not what it is to be.
 pub(crate) fn check(root: &Path) -> Result<(), Wrong> {
+    fits(fleet())?;
     for region in &REGIONS {
         let text = region.read(root)?;
         let rendered = region.apply(&text, fleet())?;

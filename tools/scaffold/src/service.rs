@@ -1,4 +1,6 @@
-use declarations::fleet;
+use std::collections::BTreeSet;
+
+use declarations::{TAKEN_PORTS, fleet};
 
 use crate::names::{EventRef, constant, event_name, pascal, sentence, service_name, snake};
 use crate::specification;
@@ -51,11 +53,12 @@ pub fn new_service(tree: &Tree, new: &NewService) -> Result<Changes, ScaffoldErr
             "what it does, and whose it is, is said in plain words, on one line".to_owned(),
         );
     }
-    let mut taken = fleet().services().iter().map(|it| it.port);
-    let next = taken.clone().max().map_or(8081, |port| port + 1);
+    let others = TAKEN_PORTS.iter().map(|(port, _)| *port);
+    let taken: BTreeSet<u16> = fleet().services().iter().map(|it| it.port).chain(others).collect();
+    let next = (8081..=u16::MAX).find(|port| !taken.contains(port)).unwrap_or(8081);
     let port = port.unwrap_or(next);
-    if taken.any(|other| other == port) {
-        return refuse(format!("the port {port} is another service's"));
+    if taken.contains(&port) {
+        return refuse(format!("the port {port} is somebody else's"));
     }
     let draft = Draft {
         about: about.clone().unwrap_or_else(|| format!("answers what {} says", reads[0].service)),

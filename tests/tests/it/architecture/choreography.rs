@@ -35,10 +35,11 @@ pub(crate) fn reads() -> Vec<(&'static str, Vec<&'static str>)> {
     all.map(|it| (it.service.as_str(), events(it).collect())).collect()
 }
 
-/// Where the declarations and the table differ.
+/// Where the declarations and the table differ: what to do about each row.
 fn deviations(participants: &[Declared]) -> Vec<String> {
     let line = |event: &str, from: &str, readers: &BTreeSet<&str>| {
-        format!("{event} by {from}, read by {readers:?}")
+        let readers: Vec<&str> = readers.iter().copied().collect();
+        format!("| {event} | {from} | {} |", readers.join(", "))
     };
     let emitted = participants.iter().flat_map(|it| it.emits.iter().map(move |event| (it, event)));
     let declared: BTreeSet<String> = emitted
@@ -52,7 +53,10 @@ fn deviations(participants: &[Declared]) -> Vec<String> {
     let specified = document(SPECIFICATION);
     let expected: BTreeSet<String> =
         table(&specified).iter().map(|(event, from, by)| line(event, from, by)).collect();
-    declared.symmetric_difference(&expected).cloned().collect()
+    let missing = declared.difference(&expected).map(|row| format!("add the row {row}"));
+    let wrong =
+        expected.difference(&declared).map(|row| format!("no service does {row}: correct it"));
+    missing.chain(wrong).collect()
 }
 
 fn schemas() -> BTreeSet<(String, String)> {

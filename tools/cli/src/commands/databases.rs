@@ -95,9 +95,11 @@ pub(crate) async fn run(command: Command, connections: &Connections) -> anyhow::
     });
     let server = server.await?;
     let mut maker = Maker { server, options: postgres_admin_url, check, notes: BTreeSet::new() };
+    let names: Vec<String> = services().map(str::to_owned).chain(also).collect();
+    maker.has_passwords(std::iter::once(OPERATOR).chain(names.iter().map(String::as_str))).await?;
     let operator = maker.role(OPERATOR, &format!("IN ROLE {OPERATOR_MAY}")).await?;
     let mut found = vec![(OPERATOR.to_owned(), operator, None)];
-    for name in services().map(str::to_owned).chain(also) {
+    for name in names {
         let role = maker.role(&name, "").await?;
         let database = maker.database(&name).await?;
         found.push((name, role, Some(database)));
@@ -130,9 +132,35 @@ struct Maker {
 }
 
 impl Maker {
+    /// Whether each role that is to be made is given a password: what is missing is told at once.
+    async fn has_passwords(&mut self, names: impl Iterator<Item = &str>) -> anyhow::Result<()> {
+        if self.check {
+            return Ok(());
+        }
+        let mut missing = Vec::new();
+        for name in names {
+            let variable = declarations::variable(name, "DATABASE_PASSWORD");
+            if password(&variable)?.is_none() && !self.has_role(name).await? {
+                missing.push(variable);
+            }
+        }
+        if let Some(one) = missing.first() {
+            anyhow::bail!(
+                "these roles are not there, and need a password each: set {}; or {one}_FILE and so on to \
+                 files that hold them",
+                missing.join(", ")
+            );
+        }
+        Ok(())
+    }
+
+    async fn has_role(&mut self, name: &str) -> anyhow::Result<bool> {
+        self.has("SELECT count(*) FROM pg_roles WHERE rolname = $1", name).await
+    }
+
     /// A role that may log in, and its password.
     async fn role(&mut self, name: &str, also: &str) -> anyhow::Result<State> {
-        let is_there = self.has("SELECT count(*) FROM pg_roles WHERE rolname = $1", name).await?;
+        let is_there = self.has_role(name).await?;
         if self.check {
             return Ok(if is_there { State::There } else { State::Missing });
         }
@@ -147,10 +175,8 @@ impl Maker {
                 let create = format!("CREATE ROLE {name:?} LOGIN PASSWORD {password} {also}");
                 self.execute(&create).await?;
             }
-            (false, None) => anyhow::bail!(
-                "the role {name} is not there, and needs a password: set {variable}, or {variable}_FILE \
-                 to a file that holds it"
-            ),
+            // It has gone since it was asked for.
+            (false, None) => anyhow::bail!("the role {name} is not there, and needs {variable}"),
         }
         Ok(if is_there { State::There } else { State::Created })
     }

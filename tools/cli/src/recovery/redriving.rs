@@ -175,7 +175,7 @@ struct Work<'a> {
     refused: Vec<(LetterId, String)>,
 }
 
-impl<'a> Work<'a> {
+impl Work<'_> {
     /// Puts all letters back, canaries first, and tells what became of them.
     async fn run(&mut self, letters: &[&Letter], manner: Manner) -> anyhow::Result<Report> {
         let Manner { canary, patience, .. } = manner;

@@ -227,8 +227,8 @@ async fn orders(databases: &Databases) -> Seen<Outcomes> {
         if found.timed_out() > 0 {
             let all = join_all(services().map(|service| glance(databases, service))).await;
             // That they are away hides the causes only.
-            if let Ok(all) = all.into_iter().collect::<Result<Vec<_>, _>>() {
-                let _ = find_causes(&mut found, &mut stuck::Databases::new(all)).await;
+            if let Ok(mut all) = stuck::Databases::new(all) {
+                let _ = find_causes(&mut found, &mut all).await;
             }
         }
         Ok::<_, String>(found)

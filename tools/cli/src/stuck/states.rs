@@ -106,11 +106,18 @@ pub(crate) async fn elsewhere(
     wanted: &Wanted<'_>,
     blind: &mut Vec<String>,
 ) -> Elsewhere {
+    let mut dark: Vec<Service> = Vec::new();
+    for (service, why) in databases.missing() {
+        dark.push(*service);
+        if !blind.contains(why) {
+            blind.push(why.clone());
+        }
+    }
     let others = databases.all().filter(|(service, _)| !service.begins());
     let known = join_all(
         others.map(async |(service, database)| (service, rows(service, database, wanted).await)),
     );
-    let (mut found, mut dark) = (Elsewhere::new(), Vec::new());
+    let mut found = Elsewhere::new();
     for (service, rows) in known.await {
         match rows {
             Ok(rows) => rows.into_iter().for_each(|(order, status)| {

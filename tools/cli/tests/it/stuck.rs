@@ -5,7 +5,7 @@ use testkit::Sandbox;
 use uuid::Uuid;
 
 use crate::books::Books;
-use crate::run;
+use crate::{output, run};
 
 const STUCK: [&str; 2] = ["orders", "stuck"];
 
@@ -249,7 +249,23 @@ async fn without_kafka_the_databases_still_tell() {
 }
 
 #[tokio::test]
-async fn all_databases_are_needed() {
+async fn without_a_service_that_is_not_there_yet_the_others_are_told_of() {
+    let books = Books::new().await;
+    books.order(id(), "placed", None).await;
+    let nowhere = books.sandbox.stack.postgres_url("not-there-yet");
+    for payment in [None, Some(nowhere.as_str())] {
+        let mut command = books.command(&STUCK);
+        match payment {
+            None => command.env_remove("PAYMENT_DATABASE_URL"),
+            Some(url) => command.env("PAYMENT_DATABASE_URL", url),
+        };
+        let run = output(command).await.says("the payment service's database");
+        run.says("awaits OrderPlaced from order");
+    }
+}
+
+#[tokio::test]
+async fn the_database_of_the_service_that_begins_is_needed() {
     let sandbox = Sandbox::new();
     run(&sandbox, &STUCK).await.exits(3).says("set ORDER_DATABASE_URL");
     run(&sandbox, &[&STUCK[..], &["--older-than", "soon"]].concat())
