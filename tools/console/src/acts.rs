@@ -332,7 +332,7 @@ async fn carry_out(
             let manner = Manner { canary, rate, patience: PATIENCE };
             let tell = |phase: Phase, put_back| {
                 told.tell(|progress| {
-                    (progress.phase, progress.put_back) = (phase.words(), put_back)
+                    (progress.phase, progress.put_back) = (phase.words(), put_back);
                 });
             };
             let report = redrive(connections, databases, chosen, began, manner, &tell).await?;

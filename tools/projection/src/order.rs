@@ -167,7 +167,9 @@ pub(crate) mod tests {
     fn a_reaction_is_counted_from_the_last_that_it_waited_for() {
         let id = Uuid::from_u128(7);
         let mut order = Order::new(id);
-        all(id).into_iter().for_each(|event| order.take(event));
+        for event in all(id) {
+            order.take(event);
+        }
         let reactions: Vec<(&str, i64)> =
             order.reactions().map(|(fact, took)| (fact.name(), took)).collect();
         assert_eq!(
