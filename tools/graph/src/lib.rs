@@ -8,6 +8,8 @@ mod checks;
 mod drawing;
 mod fate;
 mod finding;
+#[cfg(test)]
+mod fixture;
 mod history;
 mod observed;
 mod relations;

@@ -3,10 +3,10 @@ use std::collections::BTreeSet;
 use contracts::{Declared, DeclaredConsumption, DeclaredEvent};
 use declarations::{Fleet, Schemas};
 
-use crate::{Finding, Graph};
+use crate::{Finding, Graph, fixture};
 
 fn fleet() -> Vec<Declared> {
-    Fleet::embedded().services().to_vec()
+    fixture::fleet().services().to_vec()
 }
 
 fn findings(services: &[Declared]) -> Vec<Finding> {
@@ -48,6 +48,7 @@ fn forget_read(services: &mut [Declared], name: &str, event: &str) {
 
 #[test]
 fn nothing_is_found_of_the_fleet_as_it_is() {
+    assert_eq!(findings(Fleet::embedded().services()), []);
     assert_eq!(findings(&fleet()), []);
 }
 
@@ -302,7 +303,7 @@ fn events_without_schema_and_schemas_without_emitter_are_found() {
         .by_event()
         .map(|versions| (versions[0].service.clone(), versions[0].event_type.clone()))
         .collect();
-    let services = fleet();
+    let services = Fleet::embedded().services().to_vec();
     assert_eq!(Graph::of(&services).without_counterpart(&schemas), []);
 
     schemas.insert(("order".to_owned(), "OrderForgotten".to_owned()));

@@ -47,13 +47,12 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use declarations::Fleet;
-
     use super::*;
+    use crate::fixture;
 
     #[test]
     fn every_edge_is_there() {
-        let fleet = Fleet::embedded();
+        let fleet = fixture::fleet();
         let graph = Graph::of(fleet.services());
         let drawn = graph.dot();
         assert!(drawn.contains("  \"inventory\" -> \"payment\" [label=\"StockReserved, 60 s\"];"));

@@ -40,13 +40,12 @@ impl Graph<'_> {
 
 #[cfg(test)]
 mod tests {
-    use declarations::Fleet;
-
     use super::*;
+    use crate::fixture;
 
     #[test]
     fn everything_is_there() {
-        let fleet = Fleet::embedded();
+        let fleet = fixture::fleet();
         let graph = Graph::of(fleet.services());
         let json = graph.json(&[]);
         assert_eq!(json["nodes"].as_array().unwrap().len(), fleet.services().len());

@@ -93,13 +93,12 @@ fn by_pair<'e, 'a: 'e>(edges: impl Iterator<Item = &'e Edge<'a>>) -> Vec<Arrow<'
 
 #[cfg(test)]
 mod tests {
-    use declarations::Fleet;
-
     use super::*;
+    use crate::fixture;
 
     #[test]
     fn the_fleet_is_drawn_as_it_dances() {
-        let fleet = Fleet::embedded();
+        let fleet = fixture::fleet();
         let drawn = Graph::of(fleet.services()).mermaid();
         for line in [
             "    client([client]) --> order",

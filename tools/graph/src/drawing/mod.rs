@@ -127,13 +127,12 @@ impl<'a> Kinds<'a> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use declarations::Fleet;
-
     use super::*;
+    use crate::fixture;
 
     #[test]
     fn what_the_events_are_to_the_saga_follows_from_the_declarations() {
-        let fleet = Fleet::embedded();
+        let fleet = fixture::fleet();
         let mut kinds: BTreeMap<EdgeKind, BTreeSet<&str>> = BTreeMap::new();
         for edge in Graph::of(fleet.services()).edges() {
             kinds.entry(edge.kind).or_default().insert(edge.event);
@@ -146,7 +145,7 @@ mod tests {
 
     #[test]
     fn every_read_and_every_end_is_an_edge() {
-        let fleet = Fleet::embedded();
+        let fleet = fixture::fleet();
         let graph = Graph::of(fleet.services());
         let edges = graph.edges();
         let ends = graph.emitted().filter(|(_, it)| it.is_end).count();

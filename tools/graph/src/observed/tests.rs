@@ -1,14 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::{Declared, Envelope, REDRIVE, TARGET_GROUP, Topics};
-use declarations::Fleet;
 use jiff::{SignedDuration, Timestamp};
 use kernel::SagaKey;
 use uuid::{ContextV7, Uuid};
 
 use super::observer::SchemaIds;
 use super::{Difference, Observed, Observer, ReaderGroup, Reading, Rule, Seen, Surroundings};
-use crate::Graph;
+use crate::{Graph, fixture};
 
 const SCHEMA: i32 = 7;
 
@@ -91,7 +90,7 @@ const LATE: &[Step] = &[
 impl World {
     /// In which all is as declared.
     fn new() -> Self {
-        let services = Fleet::embedded().services().to_vec();
+        let services = fixture::fleet().services().to_vec();
         let group = |it: &Declared| ReaderGroup {
             name: it.service.clone(),
             reads: it.consumes.iter().map(|read| read.from.clone()).collect(),
