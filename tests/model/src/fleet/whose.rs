@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use choreography::{Move, States};
-use contracts::status_of;
+use contracts::{Declared, status_of};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -67,7 +67,13 @@ impl Statuses {
 
 impl Whose {
     /// By what `judge` says, of what the services call their states.
+    ///
+    /// # Panics
+    ///
+    /// If a saga waits for a service that the model does not have.
     pub(crate) fn new(judge: Judge, statuses: [Statuses; Service::ALL.len()]) -> Self {
+        let missing = missing(declarations::fleet().services());
+        assert!(missing.is_empty(), "{}", missing.join("\n"));
         let combinations = statuses.iter().map(|it| it.words.len()).product();
         let named = (0..combinations).map(|_| AtomicU8::new(UNASKED)).collect();
         Self { judge, statuses, named }
@@ -97,7 +103,43 @@ impl Whose {
 const NAMES: [&str; Service::ALL.len()] =
     ["order", "inventory", "payment", "shipping", "notification"];
 
+/// None for a service that the model does not have: no saga waits for it, so nothing here depends on it.
 fn bit_of(name: &str) -> Named {
     let place = NAMES.iter().position(|known| *known == name);
-    1 << place.unwrap_or_else(|| panic!("the model doesn't know the service {name}"))
+    place.map_or(0, |place| 1 << place)
+}
+
+/// Of the services that a saga waits for and that the model does not have: what to add, and where.
+fn missing(services: &[Declared]) -> Vec<String> {
+    let is_missing =
+        |it: &&Declared| !it.settles.is_empty() && !NAMES.contains(&it.service.as_str());
+    let told = |it: &Declared| {
+        format!(
+            "a saga waits for {0} (it declares `settles`), and the model does not have it. In \
+             tests/model/src/fleet, add {0} to Service and the events that it emits to Fact \
+             (vocabulary.rs), and to NAMES (whose.rs); its table (services.rs) to Fleet (model.rs), \
+             and its state to Order (world.rs); and how it ends to is_closed (properties.rs)",
+            it.service
+        )
+    };
+    services.iter().filter(is_missing).map(told).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_settles_is_to_be_in_the_model() {
+        let [mut other, mut known] = [Declared::default(), Declared::default()];
+        "other".clone_into(&mut other.service);
+        NAMES[0].clone_into(&mut known.service);
+        known.settles.insert("completed".to_owned(), vec!["done".to_owned()]);
+        assert_eq!(missing(&[other.clone(), known.clone()]), [""; 0]);
+        assert_eq!(bit_of("other"), 0);
+
+        other.settles.clone_from(&known.settles);
+        let told = missing(&[other, known]);
+        assert!(told.len() == 1 && told[0].starts_with("a saga waits for other"), "{told:?}");
+    }
 }
