@@ -231,7 +231,12 @@ impl Stage {
             sagas.extend(self.say_all(2).await);
             before += 2;
             let ended = timeout(PATIENCE, doomed.until_ended()).await;
-            let ended = ended.unwrap_or_else(|_| panic!("{name} does not die at {point}"));
+            let ended = ended.unwrap_or_else(|_| {
+                panic!(
+                    "{name} does not die at {point}; if it was built without its feature \
+                     crash-points, cargo build --workspace --all-targets builds it with it"
+                )
+            });
             assert_eq!(ended.unwrap().signal(), Some(ABORTED), "{name} at {point}: {ended:?}");
             let part = self.instance(&[]).await;
             part.start().await.unwrap();
