@@ -73,7 +73,7 @@ test: prometheus ## Run all tests, on a stack of their own
 quick: check ## Check what needs neither Kafka nor Postgres: lints, unit tests, tables, architecture, model
 	cargo test --quiet --workspace --lib --bins
 	cargo test --quiet $(addprefix --package ,$(SERVICES)) --test it -- declaration:: domain:: properties:: schemas::
-	cargo test --quiet --package farandole-tests --test it -- architecture::
+	cargo test --quiet --package farandole-tests --test it -- architecture:: catalogue::every_version
 	cargo test --quiet --package farandole-compatibility --package farandole-catalogue --package farandole-fuzz
 	cargo test --quiet --package farandole-model
 

@@ -166,6 +166,11 @@ fn finish(
             );
         }
     }
-    remark("Next: git diff, make quick, and make demo; docs/extending.md goes on from here");
+    // A reaction is none: the catalogue has an example of each version of each event.
+    let has_event = changes.paths().any(|(path, is_new)| is_new && path.starts_with("schemas/"));
+    let examples = if has_event { "make examples, " } else { "" };
+    remark(&format!(
+        "Next: git diff, {examples}make quick, and make demo; docs/extending.md goes on from here"
+    ));
     Ok(ExitCode::SUCCESS)
 }
