@@ -105,7 +105,7 @@ impl Lanes {
         let width = far.max(WIDTH_MIN);
         let height = lane_y(self.services.len().saturating_sub(1)) + 58.0;
         let mut svg = format!(
-            "<svg class=\"lanes\" viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" \
+            "<svg class=\"lanes\" viewBox=\"0 0 {width:.0} {height:.0}\" role=\"group\" \
              aria-label=\"{}\" width=\"{:.0}\">",
             escape(&self.told()),
             width * 0.8

@@ -211,7 +211,11 @@ fn columns(board: &Board) -> Vec<Column> {
             href: query.address(),
             orders: thousands(usize::try_from(*orders).unwrap_or_default()),
             late: *late,
-            oldest: if *orders > 0 { seconds(*oldest_s) } else { String::new() },
+            oldest: match orders {
+                0 => "nothing waits".to_owned(),
+                _ if *oldest_s < 1.0 => "since a moment".to_owned(),
+                _ => format!("the first for {}", seconds(*oldest_s)),
+            },
             ages: ages.filter(|(width, _)| *width > 0).collect(),
         }
     };
