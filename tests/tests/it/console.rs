@@ -237,6 +237,10 @@ async fn an_operator_puts_letters_back_and_nobody_else_does() {
     );
     assert_eq!(get("/", &[bob, ("host", "elsewhere.example")]).await.status, 421);
     assert_eq!(get("/health/live", &[]).await.status, 200);
+    eventually("it is ready", PATIENCE, async || {
+        (get("/health/ready", &[]).await.status == 200).then_some(())
+    })
+    .await;
 
     poison(&fleet, 3).await;
     let letters = eventually("the letters are told of", PATIENCE, async || {

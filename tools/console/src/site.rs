@@ -180,6 +180,7 @@ fn router(console: Console) -> Router {
         .route("/assets/hx-sse.js", get(async || asset("text/javascript", HX_SSE)))
         .route("/assets/icon.svg", get(async || asset("image/svg+xml", ICON)))
         .route("/health/live", get(|| async { "live" }))
+        .route("/health/ready", get(ready))
         .fallback(no_such_page)
         .layer(from_fn_with_state(console.clone(), admitted))
         .with_state(console)
@@ -203,8 +204,8 @@ const GUARDS: [(HeaderName, &str); 4] = [
 async fn admitted(State(console): State<Console>, request: Request, next: Next) -> Response {
     match console.access.admit(request.headers()) {
         Ok(()) => next.run(request).await,
-        // Whether it lives is asked by address.
-        Err(_) if request.uri().path() == "/health/live" => next.run(request).await,
+        // Whether it lives and is ready is asked by address, and by no person.
+        Err(_) if request.uri().path().starts_with("/health/") => next.run(request).await,
         Err(Refused { status, why }) => (status, why).into_response(),
     }
 }
@@ -355,6 +356,26 @@ impl Console {
         let (title, links) = (title.to_owned(), Vec::new());
         page(status, &SaidPage { frame, title, sentence, reasons, links })
     }
+}
+
+/// Whether the pages can say something, and what they cannot tell.
+async fn ready(State(console): State<Console>) -> Response {
+    let fleet = console.looks.fleet.borrow().clone();
+    let mut missing: Vec<String> = fleet.trouble.into_iter().collect();
+    if fleet.seen.is_none() && missing.is_empty() {
+        missing.push("the services are being asked how they are".to_owned());
+    }
+    if console.model.is_wanted() {
+        match console.board() {
+            Ok(board) => missing.extend(board.doubt()),
+            Err(why) => missing.push(why.sentence()),
+        }
+    }
+    let status = match missing.as_slice() {
+        [] => StatusCode::OK,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, Json(json!({"ready": missing.is_empty(), "missing": missing}))).into_response()
 }
 
 /// A page by what was looked at in the background: it is there at once, and is kept up to date.

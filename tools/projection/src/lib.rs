@@ -8,7 +8,7 @@
 //! topics, as far as these go back. It has nothing personal in it.
 //!
 //! What a row says of an order is the set of the facts that were said of it, which is the *way* that it went
-//! or has gone so far. Whose move it is follows from that ([`stage`]): as the topics tell it, which do not
+//! or has gone so far. Whose move it is follows from that ([`stage()`]): as the topics tell it, which do not
 //! tell what services have read.
 
 mod buckets;
