@@ -17,7 +17,7 @@ use tokio::sync::RwLock;
 pub use self::asked::{Cursor, Filter, Late, Minute, Open, Reading, Row, Way, WayCount};
 use self::dictionary::Dictionary;
 pub use self::generations::Generation;
-pub(crate) use self::written::{AllProgress, Writer};
+pub(crate) use self::written::{AllProgress, Opened, Writer};
 
 /// How many questions of pages are asked at once.
 const READERS: u32 = 4;

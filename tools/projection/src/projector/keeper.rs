@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::batch::Known;
 use super::{Settings, Trouble};
 use crate::event::{Arrived, Event};
-use crate::store::{AllProgress, Writer};
+use crate::store::{AllProgress, Opened, Writer};
 
 /// How many records are taken at once.
 const BATCH_MAX: usize = 20_000;
@@ -45,7 +45,7 @@ impl Keeper {
     pub(super) fn keep(&self, runtime: &Handle) {
         while !self.stop.is_cancelled() {
             match runtime.block_on(Writer::open(&self.settings.database_url, self.number)) {
-                Ok(Some(mut writer)) => loop {
+                Ok(Opened::Ours(mut writer)) => loop {
                     match self.project(&mut writer, runtime) {
                         Ok(true) if !self.stop.is_cancelled() => {}
                         Ok(_) => return,
@@ -59,7 +59,8 @@ impl Keeper {
                         }
                     }
                 },
-                Ok(None) => {}
+                Ok(Opened::AnOthers) => {}
+                Ok(Opened::Gone) => return,
                 Err(error) => tracing::warn!(%error, "the read model cannot be written"),
             }
             self.rest(runtime);

@@ -36,13 +36,23 @@ pub(crate) struct Writer {
     days: BTreeSet<Date>,
 }
 
+/// What comes of wanting to write a generation.
+pub(crate) enum Opened {
+    /// It is ours to write.
+    Ours(Box<Writer>),
+    /// Another console writes it.
+    AnOthers,
+    /// It is there no more.
+    Gone,
+}
+
 impl Writer {
-    /// `None` while another console writes this generation, and if it is there no more.
-    pub(crate) async fn open(url: &str, number: i32) -> Result<Option<Self>, Error> {
+    /// The writer of a generation, unless another console writes it.
+    pub(crate) async fn open(url: &str, number: i32) -> Result<Opened, Error> {
         let mut database = connect(url, Some(number), WRITE_LIMIT).await?;
         let all = generations::all(&mut database).await?;
         let Some(generation) = all.into_iter().find(|it| it.number == number) else {
-            return Ok(None);
+            return Ok(Opened::Gone);
         };
         let is_ours: bool =
             sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtext('farandole projector'), $1)")
@@ -50,10 +60,11 @@ impl Writer {
                 .fetch_one(&mut database)
                 .await?;
         if !is_ours {
-            return Ok(None);
+            return Ok(Opened::AnOthers);
         }
         let dictionary = Dictionary::read(&mut database).await?;
-        Ok(Some(Self { database, generation, dictionary, days: BTreeSet::new() }))
+        let days = BTreeSet::new();
+        Ok(Opened::Ours(Box::new(Self { database, generation, dictionary, days })))
     }
 
     /// How far the topics were read.
