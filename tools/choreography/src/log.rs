@@ -73,10 +73,14 @@ mod tests {
         names.iter().map(|name| Fact::named(name).unwrap()).collect()
     }
 
+    /// Who takes part in the stories here. Another service of the fleet may have to do as well.
+    const PARTS: [&str; 5] = ["order", "inventory", "payment", "shipping", "notification"];
+
     /// Whose move it is once these were said, and how the one that decides calls it.
     fn after(names: &[&str]) -> (String, Vec<String>) {
         let states = States::by_log(facts(names));
-        let moves = moves(&states).into_iter().map(|it| match it.awaits {
+        let moves = moves(&states).into_iter().filter(|it| PARTS.contains(&it.service));
+        let moves = moves.map(|it| match it.awaits {
             Awaited::Event { event, .. } => format!("{}: {event}", it.service),
             Awaited::Call { step } => format!("{} calls {step}", it.service),
             Awaited::Deadline | Awaited::Unclear => format!("{}: {:?}", it.service, it.awaits),

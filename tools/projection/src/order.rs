@@ -148,7 +148,8 @@ pub(crate) mod tests {
         let events = all(id);
         let expected = fold(&events);
         assert_eq!(expected.total, Some(five()));
-        assert_eq!(expected.took(), Some(180));
+        // Unless a service that says none of these events has something to do yet.
+        assert_eq!(expected.took(), stage(expected.said()).is_at_rest.then_some(180));
         let mut turned = events.clone();
         for _ in 0..events.len() {
             turned.rotate_left(1);
