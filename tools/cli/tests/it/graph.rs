@@ -89,25 +89,25 @@ async fn answering(answer: String) -> String {
 
 #[tokio::test]
 async fn a_service_that_the_tool_does_not_know_is_a_service_like_any_other() {
-    let loyalty = json!({
-        "service": "loyalty",
+    let applause = json!({
+        "service": "applause",
         "owner": "marketing",
         "consumes": [{
-            "event": "OrderCompleted", "from": "order", "leads_to": ["PointsAwarded"], "within_s": 60,
+            "event": "OrderCompleted", "from": "order", "leads_to": ["ApplauseGiven"], "within_s": 60,
         }],
-        "emits": [{"event": "PointsAwarded", "end": true, "schema": {"type": "record"}}],
+        "emits": [{"event": "ApplauseGiven", "end": true, "schema": {"type": "record"}}],
         "in_another_language": true,
     });
-    let url = answering(loyalty.to_string()).await;
+    let url = answering(applause.to_string()).await;
     let with = alone(&["--check", "--also", &url, "--format", "mermaid"], None).await.exits(0);
-    let with = with.says("    order -- OrderCompleted --> loyalty");
+    let with = with.says("    order -- OrderCompleted --> applause");
     assert_eq!(with.errors, "");
 
-    let mut misspelt = loyalty;
+    let mut misspelt = applause;
     misspelt["consumes"][0]["event"] = json!("OrderCompletd");
     let url = answering(misspelt.to_string()).await;
     let told = alone(&["--check", "--also", &url], None).await.exits(1);
-    told.says("loyalty reads OrderCompletd from order").says("Is OrderCompleted meant?");
+    told.says("applause reads OrderCompletd from order").says("Is OrderCompleted meant?");
 }
 
 #[tokio::test]
