@@ -15,18 +15,18 @@ use crate::{Run, output};
 const BALANCES: &str = "CREATE TABLE balances (saga uuid PRIMARY KEY, version integer NOT NULL,
     emitted integer NOT NULL, last_bundle bigint, seen json NOT NULL DEFAULT '{}', state json NOT NULL)";
 
-fn loyalty() -> Declared {
-    let loyalty = json!({
-        "service": "loyalty",
+fn tribute() -> Declared {
+    let tribute = json!({
+        "service": "tribute",
         "about": "awards points",
         "port": 8099,
         "table": "balances",
         "status": ["status"],
         "consumes": [
-            {"event": "OrderPlaced", "from": "order", "leads_to": ["PointsAwarded"]},
-            {"event": "OrderCompleted", "from": "order", "leads_to": ["PointsAwarded"]},
+            {"event": "OrderPlaced", "from": "order", "leads_to": ["TributePaid"]},
+            {"event": "OrderCompleted", "from": "order", "leads_to": ["TributePaid"]},
         ],
-        "emits": [{"event": "PointsAwarded"}],
+        "emits": [{"event": "TributePaid"}],
         "books": [{
             "name": "L1-points",
             "rule": "nobody has less than no points",
@@ -40,40 +40,40 @@ fn loyalty() -> Declared {
             {
                 "status": "awarded",
                 "has_read": ["OrderPlaced", "OrderCompleted"],
-                "has_said": ["PointsAwarded"],
+                "has_said": ["TributePaid"],
                 "final": true,
             },
         ],
     });
-    serde_json::from_value(loyalty).unwrap()
+    serde_json::from_value(tribute).unwrap()
 }
 
 struct AnotherFleet {
     books: Books,
     declarations: TempDir,
-    loyalty: String,
+    tribute: String,
 }
 
 impl AnotherFleet {
     async fn new() -> Self {
         let (books, declarations) = (Books::new().await, tempfile::tempdir().unwrap());
-        for service in declarations::fleet().services().iter().chain([&loyalty()]) {
+        for service in declarations::fleet().services().iter().chain([&tribute()]) {
             let file = declarations.path().join(format!("{}.json", service.service));
             std::fs::write(file, serde_json::to_string(service).unwrap()).unwrap();
         }
-        let url = books.sandbox.database("loyalty").await;
+        let url = books.sandbox.database("tribute").await;
         let mut database = PgConnection::connect(&url).await.unwrap();
         migrate(&mut database, "shared/messaging").await;
         sqlx::raw_sql(BALANCES).execute(&mut database).await.unwrap();
         long_ago(&mut database).await;
-        Self { books, declarations, loyalty: url }
+        Self { books, declarations, tribute: url }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.books.command(arguments);
         command
             .env("FARANDOLE_DECLARATIONS", self.declarations.path())
-            .env("LOYALTY_DATABASE_URL", &self.loyalty);
+            .env("TRIBUTE_DATABASE_URL", &self.tribute);
         command
     }
 
@@ -82,7 +82,7 @@ impl AnotherFleet {
     }
 
     async fn write(&self, sql: &str) {
-        let mut database = PgConnection::connect(&self.loyalty).await.unwrap();
+        let mut database = PgConnection::connect(&self.tribute).await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut database).await.unwrap();
     }
 }
@@ -91,13 +91,13 @@ impl AnotherFleet {
 async fn a_service_that_the_tool_was_not_built_with_is_looked_after() {
     let fleet = AnotherFleet::new().await;
     fleet.books.sandbox.prepare_fleet().await;
-    fleet.books.sandbox.create_topics(&["loyalty"], 3).await;
+    fleet.books.sandbox.create_topics(&["tribute"], 3).await;
     let order = Uuid::now_v7();
     let sent = json!({"completed": {"status": "sent"}});
     fleet.books.order(order, "completed", None).await;
     fleet.books.states(order, ["shipped", "charged", "created"], sent).await;
 
-    fleet.ask(&["orders", "stuck"]).await.exits(1).says("loyalty awaits OrderPlaced from order");
+    fleet.ask(&["orders", "stuck"]).await.exits(1).says("tribute awaits OrderPlaced from order");
     let state = json!({"status": "awarded", "points": -1});
     let insert = format!(
         "INSERT INTO balances (saga, version, emitted, last_bundle, state)
@@ -106,25 +106,25 @@ async fn a_service_that_the_tool_was_not_built_with_is_looked_after() {
     fleet.write(&insert).await;
     fleet.ask(&["orders", "stuck"]).await.exits(0);
     let shown = fleet.ask(&["orders", "show", &order.to_string()]).await.exits(0);
-    shown.says("loyalty      awarded");
+    shown.says("tribute      awarded");
     let audit = fleet.ask(&["audit"]).await.exits(1);
     audit
         .says("L1-points     1 violation")
         .says(&format!("order {order} has too few"))
-        .says("loyalty is awarded, but has not read OrderPlaced, OrderCompleted")
-        .says("loyalty's event 1 of 1 is lost");
+        .says("tribute is awarded, but has not read OrderPlaced, OrderCompleted")
+        .says("tribute's event 1 of 1 is lost");
 
     let gap = format!(
         "INSERT INTO gaps (saga, source, sequence, partition, verdict)
          VALUES ('{order}', '/order', 1, 0, 'lost')"
     );
     fleet.write(&gap).await;
-    fleet.ask(&["gaps", "--service", "loyalty"]).await.exits(1).says(&order.to_string());
-    fleet.ask(&["dlq", "list", "--service", "loyalty"]).await.exits(0).says("No dead letter");
-    fleet.ask(&["retries", "list", "--service", "loyalty"]).await.exits(0);
+    fleet.ask(&["gaps", "--service", "tribute"]).await.exits(1).says(&order.to_string());
+    fleet.ask(&["dlq", "list", "--service", "tribute"]).await.exits(0).says("No dead letter");
+    fleet.ask(&["retries", "list", "--service", "tribute"]).await.exits(0);
     let mut unknown = fleet.command(&["audit"]);
-    unknown.env_remove("LOYALTY_DATABASE_URL");
-    output(unknown).await.exits(3).says("set LOYALTY_DATABASE_URL");
+    unknown.env_remove("TRIBUTE_DATABASE_URL");
+    output(unknown).await.exits(3).says("set TRIBUTE_DATABASE_URL");
 }
 
 /// Its database was made after the order, of which the topics know nothing any more.
@@ -132,7 +132,7 @@ async fn a_service_that_the_tool_was_not_built_with_is_looked_after() {
 async fn a_service_that_joins_later_is_not_asked_about_what_was_before() {
     let fleet = AnotherFleet::new().await;
     fleet.books.sandbox.prepare_fleet().await;
-    fleet.books.sandbox.create_topics(&["loyalty"], 3).await;
+    fleet.books.sandbox.create_topics(&["tribute"], 3).await;
     // Ids begin with the time.
     let ago =
         |minutes: u128| Uuid::from_u128(Uuid::now_v7().as_u128() - ((minutes * 60_000) << 80));
@@ -149,12 +149,12 @@ async fn a_service_that_joins_later_is_not_asked_about_what_was_before() {
     let stuck = fleet.ask(&["orders", "stuck"]).await.exits(1);
     stuck.says("1 order does not go on").says(&after.to_string());
     let shown = fleet.ask(&["orders", "show", &before.to_string()]).await.exits(0);
-    assert!(!shown.output.contains("loyalty"), "{}", shown.output);
+    assert!(!shown.output.contains("tribute"), "{}", shown.output);
     let audit = fleet.ask(&["audit"]).await;
-    let unsettled = format!("order {after} is completed, but: loyalty –");
-    let audit = audit.says("loyalty's database was made at").says(&unsettled);
+    let unsettled = format!("order {after} is completed, but: tribute –");
+    let audit = audit.says("tribute's database was made at").says(&unsettled);
     let audit = audit.says("of 1 older orders it knows nothing");
-    let asked = format!("order {before} is completed, but: loyalty");
+    let asked = format!("order {before} is completed, but: tribute");
     assert!(!audit.output.contains(&asked), "{}", audit.output);
 
     // It has heard of the end, of which the topics had forgotten the beginning.
@@ -173,11 +173,11 @@ async fn a_service_that_joins_later_is_not_asked_about_what_was_before() {
 #[tokio::test]
 async fn declarations_that_make_no_fleet_are_refused() {
     let fleet = AnotherFleet::new().await;
-    let file = fleet.declarations.path().join("loyalty.json");
-    std::fs::write(&file, r#"{"service": "loyalty", "consumes": "OrderPlaced"}"#).unwrap();
+    let file = fleet.declarations.path().join("tribute.json");
+    std::fs::write(&file, r#"{"service": "tribute", "consumes": "OrderPlaced"}"#).unwrap();
     let refused = fleet.ask(&["status"]).await.exits(2);
-    refused.says("FARANDOLE_DECLARATIONS").says("loyalty.json").says("sequence");
-    let mut two_begin = loyalty();
+    refused.says("FARANDOLE_DECLARATIONS").says("tribute.json").says("sequence");
+    let mut two_begin = tribute();
     two_begin.begins = declarations::fleet().first().0.begins.clone();
     std::fs::write(&file, serde_json::to_string(&two_begin).unwrap()).unwrap();
     fleet.ask(&["status"]).await.exits(2).says("one service is to begin the sagas, and 2 do");
