@@ -15,8 +15,10 @@ use testkit::{Sandbox, eventually};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::test_fleet::{PATIENCE, TestFleet, fresh};
+use crate::test_fleet::{TestFleet, fresh};
 
+/// Every event is read twice, on a machine that may have much else to do.
+const PATIENCE: Duration = Duration::from_mins(4);
 /// Orders of each kind that are placed.
 const EACH: usize = 25;
 

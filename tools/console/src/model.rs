@@ -14,6 +14,8 @@ use tokio::sync::{Mutex, watch};
 pub(crate) const WITHIN: SignedDuration = SignedDuration::from_hours(24);
 /// How far back rates are shown.
 pub(crate) const RATES: SignedDuration = SignedDuration::from_hours(1);
+/// What was counted longer ago is said to be old.
+const OLD_AFTER: SignedDuration = SignedDuration::from_secs(10);
 /// An order is late when nothing was said of it for so many times what 99 of 100 take; and for
 /// [`LATE_AFTER`] at least.
 const LATE_TIMES: u32 = 5;
@@ -214,6 +216,11 @@ impl Board {
 
     /// Why what is told may not be so; if it may be.
     pub(crate) fn doubt(&self) -> Option<String> {
+        self.doubt_after(OLD_AFTER)
+    }
+
+    /// The same, if what is older than this is old.
+    pub(crate) fn doubt_after(&self, old: SignedDuration) -> Option<String> {
         let Reading { as_of, trouble, read, behind, is_ready, .. } = &self.reading;
         if let Some(why) = trouble {
             return Some(format!("The topics are not read at the moment: {why}."));
@@ -226,7 +233,6 @@ impl Board {
             ));
         }
         let age = as_of.map(|at| Timestamp::now().duration_since(at))?;
-        (age > SignedDuration::from_secs(10))
-            .then(|| format!("What is counted here is of {} ago.", crate::words::spell(age)))
+        (age > old).then(|| format!("What is counted here is of {} ago.", crate::words::spell(age)))
     }
 }

@@ -23,6 +23,7 @@ use cli::OrderId;
 use cli::recovery::{Archive, Operation, letter_id};
 use cli::story::{EventPlace, hanging, story};
 use cli::stuck;
+use jiff::SignedDuration;
 use projection::{Filter, Order, Projector, Step, Store, stage};
 use runtime::http::{HttpLimits, serve};
 use runtime::shutdown;
@@ -68,6 +69,8 @@ const FOUND_MAX: u16 = 20;
 /// How many of these there are at once, and how long one waits for its turn.
 const AT_ONCE: usize = 8;
 const TURN_LIMIT: Duration = Duration::from_secs(5);
+/// Who has not read the topics for so long is not ready.
+const BEHIND: SignedDuration = SignedDuration::from_mins(1);
 /// How long what is being written may take once the console is to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
@@ -367,7 +370,7 @@ async fn ready(State(console): State<Console>) -> Response {
     }
     if console.model.is_wanted() {
         match console.board() {
-            Ok(board) => missing.extend(board.doubt()),
+            Ok(board) => missing.extend(board.doubt_after(BEHIND)),
             Err(why) => missing.push(why.sentence()),
         }
     }

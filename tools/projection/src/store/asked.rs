@@ -183,7 +183,8 @@ impl Store {
         .bind(since)
         .fetch_all(&self.pool)
         .await?;
-        let dictionary = self.known(rows.iter().map(|row| row.0)).await?;
+        let dictionary =
+            self.knowing(|known| rows.iter().all(|row| known.way(row.0).is_some())).await?;
         let mut counts: HashMap<(i32, String), WayCount> = HashMap::new();
         for (number, reason, currency, orders, total) in rows {
             let Some(said) = dictionary.way(number) else { continue };
@@ -240,7 +241,8 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        let dictionary = self.known(rows.iter().map(|row| row.0)).await?;
+        let dictionary =
+            self.knowing(|known| rows.iter().all(|row| known.way(row.0).is_some())).await?;
         let open = |(number, orders, oldest_s, ages): (i32, i64, f64, Vec<i64>)| {
             let way = Way { number, said: dictionary.way(number)? };
             Some(Open { way, orders, oldest_s, ages: ages.try_into().ok()? })
@@ -255,7 +257,8 @@ impl Store {
                 .bind(since.to_sqlx())
                 .fetch_all(&self.pool)
                 .await?;
-        let dictionary = self.known_facts(rows.iter().map(|row| row.0)).await?;
+        let dictionary =
+            self.knowing(|known| rows.iter().all(|row| known.fact(row.0).is_some())).await?;
         let mut reactions: HashMap<Fact, Durations> = HashMap::new();
         for (number, took) in rows {
             let Some(fact) = dictionary.fact(number) else { continue };
@@ -273,7 +276,8 @@ impl Store {
         .bind(since.to_sqlx())
         .fetch_all(&self.pool)
         .await?;
-        let dictionary = self.known_facts(rows.iter().map(|row| row.1)).await?;
+        let dictionary =
+            self.knowing(|known| rows.iter().all(|row| known.fact(row.1).is_some())).await?;
         let minute = |(minute, number, events): (SqlTime, i16, i64)| {
             Some(Minute { minute: minute.to_jiff(), fact: dictionary.fact(number)?, events })
         };
@@ -313,7 +317,8 @@ impl Store {
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await?;
-        let dictionary = self.known(rows.iter().map(|row| row.3)).await?;
+        let dictionary =
+            self.knowing(|known| rows.iter().all(|row| known.way(row.3).is_some())).await?;
         let row = |(id, began, moved, number, reason, amount, currency): RowOf| {
             let total = money(amount, currency);
             let way = Way { number, said: dictionary.way(number)? };
@@ -330,7 +335,9 @@ impl Store {
                 .fetch_optional(&self.pool)
                 .await?;
         let Some(row) = row else { return Ok(None) };
-        let dictionary = self.known_facts(facts_of(&row).into_iter()).await?;
+        let dictionary = self
+            .knowing(|known| facts_of(&row).into_iter().all(|fact| known.fact(fact).is_some()))
+            .await?;
         dictionary.decode(row).map(Some)
     }
 
@@ -364,26 +371,13 @@ impl Store {
         Ok(dictionary.ways().map(|(number, said)| Way { number, said }).collect())
     }
 
-    /// What numbers stand for, with these ways among them.
-    async fn known(
+    /// What numbers stand for: as it is known, or read anew where that is not enough.
+    async fn knowing(
         &self,
-        mut ways: impl Iterator<Item = i32>,
+        is_enough: impl FnOnce(&Dictionary) -> bool,
     ) -> Result<RwLockReadGuard<'_, Dictionary>, Error> {
         let known = self.dictionary.read().await;
-        if ways.all(|way| known.way(way).is_some()) {
-            return Ok(known);
-        }
-        drop(known);
-        self.look_up().await
-    }
-
-    /// The same, with these facts among them.
-    async fn known_facts(
-        &self,
-        mut facts: impl Iterator<Item = i16>,
-    ) -> Result<RwLockReadGuard<'_, Dictionary>, Error> {
-        let known = self.dictionary.read().await;
-        if facts.all(|fact| known.fact(fact).is_some()) {
+        if is_enough(&known) {
             return Ok(known);
         }
         drop(known);
