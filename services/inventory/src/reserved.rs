@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use jiff::Timestamp;
+use kernel::least_id;
 use messaging::{Failure, Pool};
 use runtime::AppContext;
 use tracing::{info, warn};
@@ -163,11 +164,6 @@ async fn pieces(pool: &Pool) -> Result<i64, Failure> {
 /// When an order was placed, in milliseconds since 1970: its id is a `UUIDv7`, made then.
 fn placed_ms(id: Uuid) -> u64 {
     u64::try_from(id.as_u128() >> 80).unwrap_or_default()
-}
-
-/// The least id that an order can have which was placed then.
-fn least_id(ms: u64) -> Uuid {
-    Uuid::from_u128(u128::from(ms) << 80)
 }
 
 /// What time it was so long ago, in milliseconds since 1970.

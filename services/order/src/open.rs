@@ -12,7 +12,7 @@ use futures::FutureExt as _;
 use jiff::Timestamp;
 use messaging::{Failure, Session};
 use tracing::{info, warn};
-use uuid::{NoContext, Uuid};
+use uuid::Uuid;
 
 use crate::instruments::{OPEN, OPEN_AGE, OPEN_LATE, OPEN_VALUE, OVERDUE, STAGES};
 
@@ -155,12 +155,8 @@ fn sums(found: Vec<Found>) -> BTreeMap<String, Sum> {
 
 /// The least id that an order can have which was placed so long ago.
 fn least_id(ago: Duration) -> Uuid {
-    let then = Timestamp::now() - ago;
-    let seconds = u64::try_from(then.as_second()).unwrap_or_default();
-    let time = uuid::Timestamp::from_unix(NoContext, seconds, 0);
-    // The part that is random in an id is 0 in the least one.
-    let least = Uuid::new_v7(time).as_u128() & (u128::MAX << 80);
-    Uuid::from_u128(least)
+    let then = (Timestamp::now() - ago).as_millisecond();
+    kernel::least_id(u64::try_from(then).unwrap_or_default())
 }
 
 /// Those of these orders that are open.
@@ -242,7 +238,7 @@ mod tests {
         let of = |ago: u64| {
             let then = (Timestamp::now() - Duration::from_secs(ago)).as_second();
             let then = u64::try_from(then).unwrap();
-            Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, then, 999_999_999))
+            Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, then, 999_999_999))
         };
         let least = least_id(Duration::from_mins(1));
         assert!(of(62) < least && least < of(58));

@@ -6,6 +6,7 @@
 
 mod decision;
 mod error_chain;
+mod id;
 pub mod iso;
 mod money;
 mod saga_key;
@@ -14,6 +15,7 @@ pub mod text;
 
 pub use decision::{Decision, Effect, NoEffect, StateMachine};
 pub use error_chain::error_chain;
+pub use id::least_id;
 pub use money::{Currency, InvalidCurrency, Money, Overflow};
 pub use saga_key::SagaKey;
 pub use sku::{InvalidQuantity, InvalidSku, MAX_QUANTITY, Quantity, Sku};

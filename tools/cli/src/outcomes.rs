@@ -56,8 +56,7 @@ pub(crate) fn began_at(order: Uuid) -> Option<Timestamp> {
 /// The smallest id that an order may have that was placed then or later: ids begin with the time.
 pub fn first_id(at: Timestamp) -> Uuid {
     let at = at.checked_sub(CLOCKS_DIFFER).unwrap_or(Timestamp::UNIX_EPOCH);
-    let milliseconds = u128::from(at.as_millisecond().max(0).unsigned_abs());
-    Uuid::from_u128(milliseconds << 80)
+    kernel::least_id(at.as_millisecond().max(0).unsigned_abs())
 }
 
 /// Status, how many, the newest of them, and when the last ended.

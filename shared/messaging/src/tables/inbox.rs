@@ -127,10 +127,9 @@ fn partition_name(date: Date) -> String {
     format!("inbox_{}", date.strftime("%Y%m%d"))
 }
 
-/// The smallest `UUIDv7` of a day: its first 48 bits are milliseconds since 1970 (RFC 9562, 5.7).
 fn first_id_of(date: Date) -> Uuid {
     let millis = date.to_zoned(TimeZone::UTC).map_or(0, |at| at.timestamp().as_millisecond());
-    Uuid::from_u128(u128::from(millis.unsigned_abs()) << 80)
+    kernel::least_id(millis.unsigned_abs())
 }
 
 #[cfg(test)]

@@ -220,7 +220,7 @@ async fn inbox_since(snapshot: &mut PgConnection) -> Result<Uuid, Error> {
     .fetch_one(snapshot)
     .await?;
     let milliseconds = oldest.unwrap_or(0);
-    Ok(Uuid::from_u128(u128::from(milliseconds.unsigned_abs()) << 80))
+    Ok(kernel::least_id(milliseconds.unsigned_abs()))
 }
 
 /// With the redrives that have passed; their ids are no events'.

@@ -89,13 +89,11 @@ fn name(day: Date) -> String {
     format!("orders_{}", day.strftime("%Y%m%d"))
 }
 
-/// The smallest `UUIDv7` of a day: its first 48 bits are milliseconds since 1970 (RFC 9562, 5.7).
 fn first_id_of(day: Date) -> Uuid {
-    let millis = day.to_zoned(TimeZone::UTC).map_or(0, |at| at.timestamp().as_millisecond());
-    Uuid::from_u128(u128::from(millis.unsigned_abs()) << 80)
+    day.to_zoned(TimeZone::UTC).map_or(Uuid::nil(), |at| first_id_at(at.timestamp()))
 }
 
 /// The smallest id that an order of this time may have.
 pub(super) fn first_id_at(at: Timestamp) -> Uuid {
-    Uuid::from_u128(u128::from(at.as_millisecond().unsigned_abs()) << 80)
+    kernel::least_id(at.as_millisecond().unsigned_abs())
 }
