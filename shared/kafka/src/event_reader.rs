@@ -1,22 +1,19 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use contracts::Envelope;
 use kernel::error_chain;
-use rdkafka::consumer::Consumer as _;
-use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers as _, Message as _, OwnedMessage};
-use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use crate::error::{AdminError, sort, stays, unavailable};
+use crate::error::{AdminError, stays, unavailable};
 use crate::payloads::{PayloadError, Payloads};
 use crate::registry::Registry;
-use crate::standalone::{ASK_LIMIT, Standalone, Window, config, create, windows_of};
+use crate::standalone::{Standalone, Window, assign, config, create};
 
 /// How soon the reading thread notices that nobody reads any more.
 const POLL: Duration = Duration::from_millis(100);
@@ -31,6 +28,16 @@ pub enum ReadFrom {
     Beginning,
     /// With what comes after opening.
     Now,
+}
+
+impl ReadFrom {
+    /// Where it begins in a partition.
+    pub(crate) fn offset_in(self, window: &Window) -> i64 {
+        match self {
+            Self::Beginning => window.from,
+            Self::Now => window.to,
+        }
+    }
 }
 
 /// One record of a topic.
@@ -165,21 +172,10 @@ fn connect(
     topics: &[String],
     from: ReadFrom,
 ) -> Result<(Standalone, Ahead), AdminError> {
-    let refused = |error: KafkaError| sort(brokers, &error);
     let consumer = create(&config(brokers), brokers)?;
-    let mut start = TopicPartitionList::new();
-    let mut ahead = Ahead::new();
-    let deadline = Instant::now() + ASK_LIMIT;
-    for Window { topic, partition, from: oldest, to } in
-        windows_of(&consumer, brokers, topics, deadline)?
-    {
-        let first = if from == ReadFrom::Beginning { oldest } else { to };
-        start.add_partition_offset(&topic, partition, Offset::Offset(first)).map_err(refused)?;
-        if first < to {
-            ahead.insert((topic, partition), to);
-        }
-    }
-    consumer.assign(&start).map_err(refused)?;
+    let held = assign(&consumer, brokers, topics, |window| from.offset_in(window))?;
+    let ahead = held.into_iter().filter(|window| from.offset_in(window) < window.to);
+    let ahead = ahead.map(|Window { topic, partition, to, .. }| ((topic, partition), to)).collect();
     Ok((consumer, ahead))
 }
 

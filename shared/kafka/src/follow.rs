@@ -1,16 +1,14 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kernel::error_chain;
-use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{Offset, TopicPartitionList};
 
-use crate::error::{AdminError, sort, unavailable};
+use crate::error::{AdminError, unavailable};
 use crate::event_reader::ReadFrom;
 use crate::scan::{Scanned, scanned};
-use crate::standalone::{ASK_LIMIT, Window, config, windows_of, with_consumer};
+use crate::standalone::{assign, config, with_consumer};
 
 /// How soon it is noticed that nobody wants to know more.
 const POLL: Duration = Duration::from_millis(100);
@@ -43,16 +41,7 @@ pub fn follow(
     // The end of a partition is told.
     config.set("enable.partition.eof", "true");
     with_consumer(&config, brokers, |consumer| {
-        let refused = |error: KafkaError| sort(brokers, &error);
-        let mut start = TopicPartitionList::new();
-        let windows = windows_of(consumer, brokers, &topics, Instant::now() + ASK_LIMIT)?;
-        for Window { topic, partition, from: oldest, to } in &windows {
-            let first = if from == ReadFrom::Beginning { *oldest } else { *to };
-            start
-                .add_partition_offset(topic, *partition, Offset::Offset(first))
-                .map_err(refused)?;
-        }
-        consumer.assign(&start).map_err(refused)?;
+        let windows = assign(consumer, brokers, &topics, |window| from.offset_in(window))?;
         begun();
         let mut at_end = HashSet::new();
         while !stop.load(Ordering::Relaxed) {

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::client::consumer_config;
 use crate::error::{AdminError, away, sort};
@@ -108,6 +108,25 @@ pub(crate) fn windows_of(
     partitions
         .map(|(topic, partition)| window_of(consumer, brokers, topic, partition, deadline))
         .collect()
+}
+
+/// Has a consumer read all partitions of these topics, each from the offset that `first` tells. Returns what
+/// they hold.
+pub(crate) fn assign(
+    consumer: &Standalone,
+    brokers: &str,
+    topics: &[String],
+    first: impl Fn(&Window) -> i64,
+) -> Result<Vec<Window>, AdminError> {
+    let refused = |error: KafkaError| sort(brokers, &error);
+    let held = windows_of(consumer, brokers, topics, Instant::now() + ASK_LIMIT)?;
+    let mut start = TopicPartitionList::with_capacity(held.len());
+    for window in &held {
+        let first = Offset::Offset(first(window));
+        start.add_partition_offset(&window.topic, window.partition, first).map_err(refused)?;
+    }
+    consumer.assign(&start).map_err(refused)?;
+    Ok(held)
 }
 
 /// A partition, from the oldest record that it holds to the newest.

@@ -1,13 +1,10 @@
 use std::time::{Duration, Instant};
 
 use kernel::error_chain;
-use rdkafka::consumer::Consumer as _;
-use rdkafka::error::KafkaError;
-use rdkafka::{Offset, TopicPartitionList};
 
-use crate::error::{AdminError, sort, stays, unavailable};
+use crate::error::{AdminError, stays, unavailable};
 use crate::scan::{Scanned, scanned};
-use crate::standalone::{ASK_LIMIT, Standalone, Window, config, create, window_of, windows_of};
+use crate::standalone::{ASK_LIMIT, Standalone, Window, assign, config, create, window_of};
 
 /// Reads topics from where one left off, and goes on with what comes. For who keeps, together with what
 /// was made of the records, how far it has read: it belongs to no consumer group and commits nothing.
@@ -29,17 +26,10 @@ impl Tail {
         topics: &[String],
         next: impl Fn(&str, i32) -> Option<i64>,
     ) -> Result<Self, AdminError> {
-        let refused = |error: KafkaError| sort(brokers, &error);
         let consumer = create(&config(brokers), brokers)?;
-        let held = windows_of(&consumer, brokers, topics, Instant::now() + ASK_LIMIT)?;
-        let mut start = TopicPartitionList::with_capacity(held.len());
-        for Window { topic, partition, from, .. } in &held {
-            let first = next(topic, *partition).map_or(*from, |next| next.max(*from));
-            start
-                .add_partition_offset(topic, *partition, Offset::Offset(first))
-                .map_err(refused)?;
-        }
-        consumer.assign(&start).map_err(refused)?;
+        let held = assign(&consumer, brokers, topics, |window| {
+            next(&window.topic, window.partition).map_or(window.from, |next| next.max(window.from))
+        })?;
         Ok(Self { brokers: brokers.to_owned(), consumer, held })
     }
 
