@@ -25,7 +25,10 @@ const READERS: u32 = 4;
 const TURN_LIMIT: Duration = Duration::from_secs(3);
 /// How long one question of a page may take, and how long one of the projector.
 const QUESTION_LIMIT: Duration = Duration::from_secs(5);
-const WRITE_LIMIT: Duration = Duration::from_mins(2);
+pub(crate) const WRITE_LIMIT: Duration = Duration::from_mins(2);
+/// How long an answer is waited for, whatever the server was told: one that has stopped does not keep to its
+/// own limits. Longer than a turn and a question may take.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// Why the read model cannot be had.
 #[derive(Debug, Error)]
@@ -53,7 +56,8 @@ impl Store {
     /// no projector was here yet.
     pub async fn open(url: &str) -> Result<Option<Self>, Error> {
         let mut database = connect(url, None, QUESTION_LIMIT).await?;
-        let Some(generation) = generations::shown(&mut database).await? else { return Ok(None) };
+        let shown = limited(generations::shown(&mut database)).await?;
+        let Some(generation) = shown else { return Ok(None) };
         let options = options(url, Some(generation.number), QUESTION_LIMIT)?;
         let pool = PgPoolOptions::new()
             .max_connections(READERS)
@@ -64,8 +68,8 @@ impl Store {
 
     /// Whether this is still the one to show, as it was when it was opened.
     pub async fn is_shown(&self) -> Result<bool, Error> {
-        let mut database = self.pool.acquire().await?;
-        Ok(generations::shown(&mut database).await? == Some(self.generation))
+        let asking = async { generations::shown(&mut *self.pool.acquire().await?).await };
+        Ok(limited(asking).await? == Some(self.generation))
     }
 
     /// Which it is, as of when it was opened.
@@ -77,14 +81,24 @@ impl Store {
 /// The generations that a projector is to keep up. Makes the first one.
 pub(crate) async fn kept_up(url: &str) -> Result<Vec<Generation>, Error> {
     let mut database = connect(url, None, QUESTION_LIMIT).await?;
-    generations::kept_up(&mut database).await
+    limited(generations::kept_up(&mut database)).await
 }
 
 /// Has one made after the newest.
 pub(crate) async fn rebuild(url: &str) -> Result<(), Error> {
     let mut database = connect(url, None, QUESTION_LIMIT).await?;
-    let all = generations::kept_up(&mut database).await?;
-    generations::make_after(&mut database, all.last().map(|it| it.number)).await
+    let all = limited(generations::kept_up(&mut database)).await?;
+    let last = all.last().map(|it| it.number);
+    limited(generations::make_after(&mut database, last)).await
+}
+
+/// An answer, or an error after some seconds.
+async fn limited<T, E>(asking: impl Future<Output = Result<T, E>>) -> Result<T, Error>
+where
+    Error: From<E>,
+{
+    let answer = tokio::time::timeout(ANSWER_LIMIT, asking).await;
+    Ok(answer.map_err(|_| Error::Silent(ANSWER_LIMIT))??)
 }
 
 /// A connection in which names are those of a generation's tables.

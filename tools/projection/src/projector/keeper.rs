@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::batch::Known;
 use super::{Settings, Trouble};
 use crate::event::{Arrived, Event};
-use crate::store::{AllProgress, Opened, Writer};
+use crate::store::{AllProgress, Error, Opened, WRITE_LIMIT, Writer};
 
 /// How many records are taken at once.
 const BATCH_MAX: usize = 20_000;
@@ -44,14 +44,16 @@ impl Keeper {
     /// Reads and writes until it is told to stop, or the generation is not wanted any more. Blocks.
     pub(super) fn keep(&self, runtime: &Handle) {
         while !self.stop.is_cancelled() {
-            match runtime.block_on(Writer::open(&self.settings.database_url, self.number)) {
+            let opening = Writer::open(&self.settings.database_url, self.number);
+            match within(runtime, opening) {
                 Ok(Opened::Ours(mut writer)) => loop {
                     match self.project(&mut writer, runtime) {
                         Ok(true) if !self.stop.is_cancelled() => {}
                         Ok(_) => return,
                         Err(trouble) => {
                             tracing::warn!(error = %trouble, generation = self.number, "not read");
-                            let noted = runtime.block_on(writer.trouble(&trouble.to_string()));
+                            let why = trouble.to_string();
+                            let noted = within(runtime, writer.trouble(&why));
                             self.rest(runtime);
                             if noted.is_err() || matches!(trouble, Trouble::Database(_)) {
                                 break;
@@ -74,27 +76,28 @@ impl Keeper {
     /// Reads on for some minutes. Tells whether it is to go on.
     fn project(&self, writer: &mut Writer, runtime: &Handle) -> Result<bool, Trouble> {
         let Settings { brokers, registry, topics, retention, .. } = &self.settings;
-        if !runtime.block_on(writer.is_wanted())? {
+        if !within(runtime, writer.is_wanted())? {
             return Ok(false);
         }
-        runtime.block_on(writer.forget(*retention))?;
+        within(runtime, writer.forget(*retention))?;
         let names: Vec<String> = Service::all()
             .filter(|service| !service.declared().emits.is_empty())
             .map(|service| topics.events(service.name()))
             .collect();
-        let mut progress = runtime.block_on(writer.progress())?;
+        let mut progress = within(runtime, writer.progress())?;
         let next =
             |topic: &str, partition| progress.get(&(topic.to_owned(), partition)).map(|at| at.next);
+        let opening = Timestamp::now();
         let tail = Tail::open(brokers, &names, next)?;
-        if is_another(&tail, &progress) {
-            runtime.block_on(writer.begin_anew())?;
+        if is_another(tail.held(), &progress) {
+            within(runtime, writer.begin_anew())?;
             let why = "the topics hold less than was read of them: they were made anew, and are read again";
             return Err(Trouble::BrokenOff(why.to_owned()));
         }
-        let forgotten = begin(&tail, &mut progress);
+        let forgotten = begin(tail.held(), &mut progress);
         let mut payloads = Payloads::new(registry.clone());
         let mut known = Known::default();
-        let mut ends = Ends::now(&tail)?;
+        let mut ends = Ends::at_opening(tail.held(), opening);
         let (opened, mut beat) = (Instant::now(), None::<Instant>);
         let mut forgotten = Some(forgotten);
         while !self.stop.is_cancelled() && opened.elapsed() < RENEW {
@@ -109,7 +112,7 @@ impl Keeper {
                 ends = Ends::now(&tail)?;
                 ends.note(&mut progress);
             }
-            runtime.block_on(async {
+            within(runtime, async {
                 let mut events = Vec::with_capacity(arrived.len());
                 for one in arrived {
                     events.push(one.read(&mut payloads).await?);
@@ -126,18 +129,30 @@ impl Keeper {
     }
 }
 
+/// Waits for it, though not for a database that has stopped: that does not keep to its own limits.
+fn within<T, E: Into<Trouble>>(
+    runtime: &Handle,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, Trouble> {
+    let work = async { tokio::time::timeout(WRITE_LIMIT, work).await };
+    match runtime.block_on(work) {
+        Ok(done) => done.map_err(Into::into),
+        Err(_) => Err(Error::Silent(WRITE_LIMIT).into()),
+    }
+}
+
 /// Whether what was read is not what is there: topics that were deleted and made again begin at 0.
-fn is_another(tail: &Tail, progress: &AllProgress) -> bool {
-    tail.held().iter().any(|window| {
+fn is_another(held: &[Window], progress: &AllProgress) -> bool {
+    held.iter().any(|window| {
         let at = progress.get(&(window.topic.clone(), window.partition));
         at.is_some_and(|at| at.next > window.to)
     })
 }
 
 /// Notes how far behind each partition is. Returns how many records were forgotten before they were read.
-fn begin(tail: &Tail, progress: &mut AllProgress) -> i64 {
+fn begin(held: &[Window], progress: &mut AllProgress) -> i64 {
     let mut forgotten = 0;
-    for window in tail.held() {
+    for window in held {
         let at = progress.entry((window.topic.clone(), window.partition)).or_default();
         forgotten += (window.from - at.next).max(0);
         at.next = at.next.max(window.from);
@@ -154,6 +169,11 @@ struct Ends {
 }
 
 impl Ends {
+    /// Those that the topics had when they were opened, a moment ago.
+    fn at_opening(held: &[Window], at: Timestamp) -> Self {
+        Self { asked: Instant::now(), at, windows: held.to_vec() }
+    }
+
     fn now(tail: &Tail) -> Result<Self, Trouble> {
         let (asked, at) = (Instant::now(), Timestamp::now());
         Ok(Self { asked, at, windows: tail.holds_now()? })
@@ -224,4 +244,55 @@ async fn write(
     known.learn(orders);
     known.shrink();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(partition: i32, from: i64, to: i64) -> Window {
+        Window { topic: "order.events".to_owned(), partition, from, to }
+    }
+
+    fn set(progress: &mut AllProgress, partition: i32, next: i64) {
+        progress.entry(("order.events".to_owned(), partition)).or_default().next = next;
+    }
+
+    #[test]
+    fn a_time_is_reached_once_every_partition_was_read_to_where_it_ended_then() {
+        let at = Timestamp::now();
+        let ends = Ends::at_opening(&[window(0, 0, 3), window(1, 0, 0), window(2, 5, 9)], at);
+        let mut progress = AllProgress::new();
+        assert_eq!(ends.reached(&progress), None, "of these partitions nothing is known");
+        for (partition, next) in [(0, 3), (1, 0), (2, 8)] {
+            set(&mut progress, partition, next);
+            assert_eq!(ends.reached(&progress), None, "{progress:?}");
+        }
+        ends.note(&mut progress);
+        let behind = || progress.values().map(|at| at.behind).collect::<Vec<_>>();
+        assert_eq!(behind(), [0, 0, 1]);
+        set(&mut progress, 2, 9);
+        assert_eq!(ends.reached(&progress), Some(at));
+    }
+
+    #[test]
+    fn it_goes_on_where_it_was_and_what_was_forgotten_meanwhile_is_counted() {
+        let mut progress = AllProgress::new();
+        set(&mut progress, 0, 4);
+        set(&mut progress, 1, 4);
+        let held = [window(0, 1, 9), window(1, 7, 9), window(2, 2, 5)];
+        assert!(!is_another(&held, &progress));
+        assert_eq!(begin(&held, &mut progress), 3 + 2, "those before 7, and before 2");
+        let next: Vec<i64> = progress.values().map(|at| at.next).collect();
+        let behind: Vec<i64> = progress.values().map(|at| at.behind).collect();
+        assert_eq!((next, behind), (vec![4, 7, 2], vec![5, 2, 3]));
+    }
+
+    #[test]
+    fn topics_that_were_made_anew_are_seen_to_be_others() {
+        let mut progress = AllProgress::new();
+        set(&mut progress, 0, 4);
+        assert!(!is_another(&[window(0, 0, 4)], &progress));
+        assert!(is_another(&[window(0, 0, 3)], &progress));
+    }
 }

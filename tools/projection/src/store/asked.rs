@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::dictionary::{Dictionary, OrderRow, facts_of, money};
 use super::partitions::first_id_at;
-use super::{Error, Store};
+use super::{Error, Store, limited};
 use crate::buckets::Durations;
 use crate::order::Order;
 
@@ -145,14 +145,15 @@ impl Store {
             SqlTime,
             Option<String>,
             i64,
-        ) = sqlx::query_as("SELECT as_of, looked_at, trouble, forgotten FROM reading")
-            .fetch_one(&self.pool)
-            .await?;
-        let (read, behind): (i64, i64) = sqlx::query_as(
+        ) = limited(
+            sqlx::query_as("SELECT as_of, looked_at, trouble, forgotten FROM reading")
+                .fetch_one(&self.pool),
+        )
+        .await?;
+        let (read, behind): (i64, i64) = limited(sqlx::query_as(
             "SELECT coalesce(sum(next), 0)::bigint, coalesce(sum(behind), 0)::bigint FROM progress",
         )
-        .fetch_one(&self.pool)
-        .await?;
+        .fetch_one(&self.pool)).await?;
         Ok(Reading {
             as_of: as_of.map(SqlTime::to_jiff),
             looked_at: Some(looked_at.to_jiff()),
@@ -168,20 +169,24 @@ impl Store {
     /// them without.
     pub async fn counts(&self, since: Option<Timestamp>) -> Result<Vec<WayCount>, Error> {
         let since = since.map(ToSqlx::to_sqlx);
-        let rows: Vec<(i32, String, String, i64, i64)> = sqlx::query_as(
-            "SELECT way, reason, currency, sum(orders)::bigint, sum(total)::bigint FROM counts
+        let rows: Vec<(i32, String, String, i64, i64)> = limited(
+            sqlx::query_as(
+                "SELECT way, reason, currency, sum(orders)::bigint, sum(total)::bigint FROM counts
              WHERE $1::timestamptz IS NULL OR hour >= date_trunc('hour', $1)
              GROUP BY way, reason, currency HAVING sum(orders) <> 0",
+            )
+            .bind(since)
+            .fetch_all(&self.pool),
         )
-        .bind(since)
-        .fetch_all(&self.pool)
         .await?;
-        let durations: Vec<(i32, String, Vec<i64>)> = sqlx::query_as(
-            "SELECT way, reason, took FROM counts WHERE took IS NOT NULL
+        let durations: Vec<(i32, String, Vec<i64>)> = limited(
+            sqlx::query_as(
+                "SELECT way, reason, took FROM counts WHERE took IS NOT NULL
                AND ($1::timestamptz IS NULL OR hour >= date_trunc('hour', $1))",
+            )
+            .bind(since)
+            .fetch_all(&self.pool),
         )
-        .bind(since)
-        .fetch_all(&self.pool)
         .await?;
         let dictionary =
             self.knowing(|known| rows.iter().all(|row| known.way(row.0).is_some())).await?;
@@ -215,31 +220,35 @@ impl Store {
     /// How many orders are late, by the way that they have gone so far.
     pub async fn late(&self, late: &[Late]) -> Result<HashMap<i32, i64>, Error> {
         let (ways, after) = arrays(late);
-        let rows: Vec<(i32, i64)> = sqlx::query_as(
-            "SELECT way, count(*) FROM orders JOIN unnest($1::int[], $2::float8[])
+        let rows: Vec<(i32, i64)> = limited(
+            sqlx::query_as(
+                "SELECT way, count(*) FROM orders JOIN unnest($1::int[], $2::float8[])
                AS late(of_way, seconds) ON way = of_way
              WHERE open AND moved < (SELECT as_of FROM reading) - seconds * interval '1 second'
              GROUP BY way",
+            )
+            .bind(ways)
+            .bind(after)
+            .fetch_all(&self.pool),
         )
-        .bind(ways)
-        .bind(after)
-        .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().collect())
     }
 
     /// The orders that are open, by the way that they have gone so far.
     pub async fn open_orders(&self) -> Result<Vec<Open>, Error> {
-        let rows: Vec<(i32, i64, f64, Vec<i64>)> = sqlx::query_as(
-            "SELECT way, count(*), coalesce(max(age), 0)::float8, ARRAY[
+        let rows: Vec<(i32, i64, f64, Vec<i64>)> = limited(
+            sqlx::query_as(
+                "SELECT way, count(*), coalesce(max(age), 0)::float8, ARRAY[
                count(*) FILTER (WHERE age < 1), count(*) FILTER (WHERE age >= 1 AND age < 10),
                count(*) FILTER (WHERE age >= 10 AND age < 60),
                count(*) FILTER (WHERE age >= 60 AND age < 600), count(*) FILTER (WHERE age >= 600)]
              FROM (SELECT way, extract(epoch FROM (SELECT as_of FROM reading) - moved) AS age
                FROM orders WHERE open) AS o
              GROUP BY way",
+            )
+            .fetch_all(&self.pool),
         )
-        .fetch_all(&self.pool)
         .await?;
         let dictionary =
             self.knowing(|known| rows.iter().all(|row| known.way(row.0).is_some())).await?;
@@ -252,13 +261,13 @@ impl Store {
 
     /// How long each reaction took, of orders at rest that began at this time or later, by the hour.
     pub async fn reactions(&self, since: Timestamp) -> Result<HashMap<Fact, Durations>, Error> {
-        let rows: Vec<(i16, Vec<i64>)> =
+        let rows: Vec<(i16, Vec<i64>)> = limited(
             sqlx::query_as("SELECT fact, took FROM reactions WHERE hour >= date_trunc('hour', $1)")
                 .bind(since.to_sqlx())
-                .fetch_all(&self.pool)
-                .await?;
-        let dictionary =
-            self.knowing(|known| rows.iter().all(|row| known.fact(row.0).is_some())).await?;
+                .fetch_all(&self.pool),
+        )
+        .await?;
+        let dictionary = self.knowing(|known| rows.iter().all(|row| known.has_fact(row.0))).await?;
         let mut reactions: HashMap<Fact, Durations> = HashMap::new();
         for (number, took) in rows {
             let Some(fact) = dictionary.fact(number) else { continue };
@@ -269,15 +278,16 @@ impl Store {
 
     /// The events of each minute since then.
     pub async fn flow(&self, since: Timestamp) -> Result<Vec<Minute>, Error> {
-        let rows: Vec<(SqlTime, i16, i64)> = sqlx::query_as(
-            "SELECT minute, fact, events FROM flow
+        let rows: Vec<(SqlTime, i16, i64)> = limited(
+            sqlx::query_as(
+                "SELECT minute, fact, events FROM flow
              WHERE minute >= date_trunc('minute', $1) AND events > 0 ORDER BY minute, fact",
+            )
+            .bind(since.to_sqlx())
+            .fetch_all(&self.pool),
         )
-        .bind(since.to_sqlx())
-        .fetch_all(&self.pool)
         .await?;
-        let dictionary =
-            self.knowing(|known| rows.iter().all(|row| known.fact(row.1).is_some())).await?;
+        let dictionary = self.knowing(|known| rows.iter().all(|row| known.has_fact(row.1))).await?;
         let minute = |(minute, number, events): (SqlTime, i16, i64)| {
             Some(Minute { minute: minute.to_jiff(), fact: dictionary.fact(number)?, events })
         };
@@ -297,8 +307,9 @@ impl Store {
         let beyond = newer.unwrap_or(Uuid::nil());
         let next = |id: Uuid| Uuid::from_u128(id.as_u128().saturating_add(1));
         let end = upto.map(next).into_iter().chain(after).min().unwrap_or(Uuid::max());
-        let rows: Vec<RowOf> = sqlx::query_as(
-            "SELECT id, began, moved, way, reason, total, currency FROM orders
+        let rows: Vec<RowOf> = limited(
+            sqlx::query_as(
+                "SELECT id, began, moved, way, reason, total, currency FROM orders
              WHERE id > $1 AND id < $2 AND ($3::int[] IS NULL OR way = ANY($3))
                AND (NOT $4 OR open) AND ($5::text IS NULL OR reason = $5)
                AND ($6::int[] IS NULL OR open AND EXISTS (
@@ -306,16 +317,17 @@ impl Store {
                  WHERE of_way = way
                    AND moved < (SELECT as_of FROM reading) - seconds * interval '1 second'))
              ORDER BY id DESC LIMIT $8",
+            )
+            .bind(beyond)
+            .bind(end)
+            .bind(ways)
+            .bind(is_open)
+            .bind(reason)
+            .bind(late_ways)
+            .bind(late_after)
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool),
         )
-        .bind(beyond)
-        .bind(end)
-        .bind(ways)
-        .bind(is_open)
-        .bind(reason)
-        .bind(late_ways)
-        .bind(late_after)
-        .bind(i64::from(limit))
-        .fetch_all(&self.pool)
         .await?;
         let dictionary =
             self.knowing(|known| rows.iter().all(|row| known.way(row.3).is_some())).await?;
@@ -329,39 +341,40 @@ impl Store {
 
     /// An order.
     pub async fn order(&self, id: Uuid) -> Result<Option<Order>, Error> {
-        let row: Option<OrderRow> =
+        let row: Option<OrderRow> = limited(
             sqlx::query_as("SELECT id, reason, total, currency, steps FROM orders WHERE id = $1")
                 .bind(id)
-                .fetch_optional(&self.pool)
-                .await?;
+                .fetch_optional(&self.pool),
+        )
+        .await?;
         let Some(row) = row else { return Ok(None) };
         let dictionary = self
-            .knowing(|known| facts_of(&row).into_iter().all(|fact| known.fact(fact).is_some()))
+            .knowing(|known| facts_of(&row).into_iter().all(|fact| known.has_fact(fact)))
             .await?;
         dictionary.decode(row).map(Some)
     }
 
     /// The newest order that went this way.
     pub async fn newest(&self, way: i32) -> Result<Option<Uuid>, Error> {
-        let id =
+        let id = limited(
             sqlx::query_scalar("SELECT id FROM orders WHERE way = $1 ORDER BY id DESC LIMIT 1")
                 .bind(way)
-                .fetch_optional(&self.pool)
-                .await?;
+                .fetch_optional(&self.pool),
+        )
+        .await?;
         Ok(id)
     }
 
     /// The newest orders of today and yesterday whose ids end with these six characters, at most `limit`.
     pub async fn ending(&self, end: &str, limit: u16) -> Result<Vec<Uuid>, Error> {
         let since = Timestamp::now() - jiff::SignedDuration::from_hours(48);
-        let ids = sqlx::query_scalar(
+        let ids = limited(sqlx::query_scalar(
             "SELECT id FROM orders WHERE right(id::text, 6) = $1 AND id >= $2 ORDER BY id DESC LIMIT $3",
         )
         .bind(end)
         .bind(first_id_at(since))
         .bind(i64::from(limit))
-        .fetch_all(&self.pool)
-        .await?;
+        .fetch_all(&self.pool)).await?;
         Ok(ids)
     }
 
@@ -385,7 +398,8 @@ impl Store {
     }
 
     async fn look_up(&self) -> Result<RwLockReadGuard<'_, Dictionary>, Error> {
-        let read = Dictionary::read(&mut *self.pool.acquire().await?).await?;
+        let reading = async { Dictionary::read(&mut *self.pool.acquire().await?).await };
+        let read = limited(reading).await?;
         *self.dictionary.write().await = read;
         Ok(self.dictionary.read().await)
     }

@@ -71,6 +71,11 @@ impl Dictionary {
         self.facts.get(number.try_into().ok()?).copied().flatten()
     }
 
+    /// Whether it is known what a fact's number stands for, which may be one that the fleet has no more.
+    pub(super) fn has_fact(&self, number: i16) -> bool {
+        usize::try_from(number).is_ok_and(|number| number < self.facts.len())
+    }
+
     /// The number of a fact that was learned.
     pub(super) fn number(&self, fact: Fact) -> Option<u8> {
         self.numbers.get(&fact).copied()

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff_sqlx::ToSqlx;
 use sqlx::{Connection as _, PgConnection};
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::dictionary::{Dictionary, OrderRow};
@@ -100,30 +99,27 @@ impl Writer {
         forgotten: i64,
         as_of: Option<Timestamp>,
     ) -> Result<(), Error> {
-        let writing = async {
-            let mut transaction = self.database.begin().await?;
-            let ways = orders.iter().map(|order| order.said());
-            let ways = ways.chain(changes.counts.keys().map(|key| key.said));
-            self.dictionary.learn(&mut transaction, ways).await?;
-            let days = orders.iter().filter_map(|order| partitions::day_of(order.id));
-            partitions::prepare(&mut transaction, days, &mut self.days).await?;
-            put_orders(&mut transaction, &self.dictionary, orders).await?;
-            put_counts(&mut transaction, &self.dictionary, &changes.counts).await?;
-            put_reactions(&mut transaction, &self.dictionary, changes).await?;
-            put_flow(&mut transaction, &self.dictionary, changes).await?;
-            put_progress(&mut transaction, progress).await?;
-            sqlx::query(
-                "UPDATE reading SET as_of = coalesce($1, as_of), looked_at = now(), trouble = NULL,
-                   forgotten = forgotten + $2",
-            )
-            .bind(as_of.map(ToSqlx::to_sqlx))
-            .bind(forgotten)
-            .execute(&mut *transaction)
-            .await?;
-            transaction.commit().await?;
-            Ok(())
-        };
-        timeout(WRITE_LIMIT, writing).await.unwrap_or(Err(Error::Silent(WRITE_LIMIT)))
+        let mut transaction = self.database.begin().await?;
+        let ways = orders.iter().map(|order| order.said());
+        let ways = ways.chain(changes.counts.keys().map(|key| key.said));
+        self.dictionary.learn(&mut transaction, ways).await?;
+        let days = orders.iter().filter_map(|order| partitions::day_of(order.id));
+        partitions::prepare(&mut transaction, days, &mut self.days).await?;
+        put_orders(&mut transaction, &self.dictionary, orders).await?;
+        put_counts(&mut transaction, &self.dictionary, &changes.counts).await?;
+        put_reactions(&mut transaction, &self.dictionary, changes).await?;
+        put_flow(&mut transaction, &self.dictionary, changes).await?;
+        put_progress(&mut transaction, progress).await?;
+        sqlx::query(
+            "UPDATE reading SET as_of = coalesce($1, as_of), looked_at = now(), trouble = NULL,
+               forgotten = forgotten + $2",
+        )
+        .bind(as_of.map(ToSqlx::to_sqlx))
+        .bind(forgotten)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// Notes why nothing is read.
