@@ -21,4 +21,4 @@ pub use self::operations::{Act, Began, Handled, Kind, Operation, OperationLog, R
 pub use self::outcome::{Observer, Outcome};
 pub use self::redriving::{Manner, Phase, feasible, note, redrive};
 pub use self::report::Report;
-pub use self::selection::{Chosen, Filter, Selection, letter_id};
+pub use self::selection::{Chosen, Filter, Selection, Target, letter_id};

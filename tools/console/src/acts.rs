@@ -1,11 +1,11 @@
 //! What operators do here: as they do it on the command line, by the same library, and in the same log.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cli::recovery::{
-    Archive, Began, Chosen, Kind, Letter, LetterId, Manner, Phase, Redriven, Selection, feasible,
+    Archive, Began, Chosen, Kind, LetterId, Manner, Phase, Redriven, Selection, feasible,
     letter_id, note, redrive,
 };
 use jiff::Timestamp;
@@ -94,22 +94,10 @@ pub(crate) struct Plan {
 
 impl Plan {
     fn of(chosen: &Chosen<'_>) -> Self {
-        let mut targets: BTreeMap<(String, String), Vec<&Letter>> = BTreeMap::new();
-        for letter in &chosen.letters {
-            let topic = letter.source().map(|source| source.topic).unwrap_or_default();
-            let group = letter.group().unwrap_or_default().to_owned();
-            targets.entry((topic, group)).or_default().push(letter);
-        }
-        let types = |letters: &[&Letter]| {
-            let mut types: Vec<&str> =
-                letters.iter().map(|letter| letter.event_type().unwrap_or("no type")).collect();
-            types.sort_unstable();
-            types.dedup();
-            types.join(", ")
-        };
-        let targets = targets.into_iter().map(|((topic, group), letters)| {
-            let types = types(&letters);
-            (topic, group, letters.len(), types)
+        let targets = chosen.targets().into_iter().map(|target| {
+            let types: Vec<&str> =
+                target.types.iter().map(|name| name.unwrap_or("no type")).collect();
+            (target.topic, target.group, target.letters, types.join(", "))
         });
         let mut orders: Vec<_> = chosen.letters.iter().filter_map(|it| it.order()).collect();
         orders.sort_unstable_by_key(|order| order.0);
@@ -185,8 +173,9 @@ impl Acts {
             let by = &other.began.by;
             return Err(format!("{by} is at these letters already: wait until that has ended"));
         }
-        if all.len() >= REMEMBERED_MAX {
-            all.pop_front();
+        let is_over = |other: &Doing| other.progress().outcome.is_some();
+        if let Some(oldest) = all.iter().position(is_over).filter(|_| all.len() >= REMEMBERED_MAX) {
+            all.remove(oldest);
         }
         all.push_back(doing.clone());
         Ok(())

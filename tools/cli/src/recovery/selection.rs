@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use contracts::operations::LetterId;
@@ -128,7 +128,38 @@ pub struct Chosen<'a> {
     pub left_out: Vec<(LetterId, String)>,
 }
 
+/// Where some letters go when they are put back.
+#[derive(Debug)]
+pub struct Target<'a> {
+    /// The group that reads them again.
+    pub group: String,
+    /// The topic that they go to.
+    pub topic: String,
+    /// How many.
+    pub letters: usize,
+    /// The types of their events; `None` of those that name none.
+    pub types: BTreeSet<Option<&'a str>>,
+}
+
 impl Chosen<'_> {
+    /// Where they go when they are put back, by group and topic.
+    pub fn targets(&self) -> Vec<Target<'_>> {
+        let mut targets: BTreeMap<(String, String), Target<'_>> = BTreeMap::new();
+        for letter in &self.letters {
+            let group = letter.group().unwrap_or_default().to_owned();
+            let topic = letter.source().map(|source| source.topic).unwrap_or_default();
+            let target = targets.entry((group.clone(), topic.clone())).or_insert_with(|| Target {
+                group,
+                topic,
+                letters: 0,
+                types: BTreeSet::new(),
+            });
+            target.letters += 1;
+            target.types.insert(letter.event_type());
+        }
+        targets.into_values().collect()
+    }
+
     /// What was left out, for programs.
     pub fn left_out_as_json(&self) -> Vec<Value> {
         self.left_out.iter().map(|(id, why)| json!({"letter": id, "why": why})).collect()

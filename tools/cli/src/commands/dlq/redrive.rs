@@ -1,4 +1,3 @@
-use std::collections::{BTreeSet, HashMap};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,7 +13,9 @@ use crate::commands::exit;
 use crate::connections::Connections;
 use crate::databases::Databases;
 use crate::print::{print, print_json};
-use crate::recovery::{Archive, Chosen, Kind, Letter, Manner, Redriven, Report, feasible, redrive};
+use crate::recovery::{
+    Archive, Chosen, Kind, Manner, Phase, Redriven, Report, Target, feasible, redrive,
+};
 use crate::table::table;
 
 #[derive(clap::Args)]
@@ -72,7 +73,7 @@ pub(crate) async fn run(
         let manner = Manner { canary: *canary, rate: *rate, patience };
         let began = request.begins(Kind::Redrive, count, reason.as_deref());
         let bar = bar(count);
-        let tell = |phase: crate::recovery::Phase, put_back: usize| {
+        let tell = |phase: Phase, put_back: usize| {
             bar.set_message(phase.words());
             bar.set_position(put_back as u64);
         };
@@ -91,21 +92,12 @@ pub(crate) async fn run(
 
 /// Says what would be done.
 fn plan(arguments: &Redrive, chosen: &Chosen<'_>) -> anyhow::Result<ExitCode> {
-    let mut targets: HashMap<(String, String), Vec<&Letter>> = HashMap::new();
-    for letter in &chosen.letters {
-        let group = letter.group().unwrap_or_default().to_owned();
-        let topic = letter.source().map(|source| source.topic).unwrap_or_default();
-        targets.entry((group, topic)).or_default().push(letter);
-    }
-    let mut targets: Vec<_> = targets.into_iter().collect();
-    targets.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let targets = chosen.targets();
     let count = chosen.letters.len();
     if arguments.request.json {
         let targets: Vec<serde_json::Value> = targets
             .iter()
-            .map(|((group, topic), letters)| {
-                json!({"group": group, "topic": topic, "letters": letters.len()})
-            })
+            .map(|it| json!({"group": it.group, "topic": it.topic, "letters": it.letters}))
             .collect();
         let left_out = chosen.left_out_as_json();
         let plan = json!({"letters": count, "targets": targets, "left_out": left_out});
@@ -113,8 +105,10 @@ fn plan(arguments: &Redrive, chosen: &Chosen<'_>) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if count > 0 {
-        let row = |((group, topic), letters): &((String, String), Vec<&Letter>)| {
-            [letters.len().to_string(), topic.clone(), group.clone(), types(letters)]
+        let row = |target: &Target<'_>| {
+            let Target { group, topic, letters, types } = target;
+            let types: Vec<&str> = types.iter().map(|name| name.unwrap_or("-")).collect();
+            [letters.to_string(), topic.clone(), group.clone(), types.join(",")]
         };
         let header = ["LETTERS", "TO TOPIC", "FOR GROUP", "TYPES"];
         print(&format!("{}\n", table(header, targets.iter().map(row))))?;
@@ -129,12 +123,6 @@ fn plan(arguments: &Redrive, chosen: &Chosen<'_>) -> anyhow::Result<ExitCode> {
         letters(count)
     ))?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn types(letters: &[&Letter]) -> String {
-    let types: BTreeSet<&str> =
-        letters.iter().map(|letter| letter.event_type().unwrap_or("-")).collect();
-    types.into_iter().collect::<Vec<_>>().join(",")
 }
 
 /// Shows a person on a terminal how far it is; hidden elsewhere.
