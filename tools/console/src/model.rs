@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use choreography::Fact;
 use jiff::{SignedDuration, Timestamp};
@@ -14,6 +14,8 @@ use tokio::sync::{Mutex, watch};
 pub(crate) const WITHIN: SignedDuration = SignedDuration::from_hours(24);
 /// How far back rates are shown.
 pub(crate) const RATES: SignedDuration = SignedDuration::from_hours(1);
+/// So long it is not asked again whether another generation has taken the place of the one that is shown.
+const SURE_FOR: Duration = Duration::from_secs(1);
 /// What was counted longer ago is said to be old.
 const OLD_AFTER: SignedDuration = SignedDuration::from_secs(10);
 /// An order is late when nothing was said of it for so many times what 99 of 100 take; and for
@@ -27,7 +29,8 @@ const LATE_UNKNOWN: Duration = Duration::from_secs(10);
 pub(crate) struct Model {
     /// The console's own database; `None` if it has none.
     url: Option<String>,
-    store: Mutex<Option<Arc<Store>>>,
+    /// With when it was made sure that this is the one to show.
+    store: Mutex<Option<(Instant, Arc<Store>)>>,
     trouble: watch::Receiver<Option<String>>,
 }
 
@@ -65,14 +68,18 @@ impl Model {
     pub(crate) async fn store(&self) -> Result<Arc<Store>, Missing> {
         let Some(url) = &self.url else { return Err(Missing::NotWanted) };
         let mut known = self.store.lock().await;
-        if let Some(store) = &*known
-            && store.is_shown().await.unwrap_or(false)
-        {
-            return Ok(store.clone());
+        if let Some((sure, store)) = &mut *known {
+            if sure.elapsed() < SURE_FOR {
+                return Ok(store.clone());
+            }
+            if store.is_shown().await.unwrap_or(false) {
+                *sure = Instant::now();
+                return Ok(store.clone());
+            }
         }
         *known = None;
         match Store::open(url).await {
-            Ok(Some(store)) => Ok(known.insert(Arc::new(store)).clone()),
+            Ok(Some(store)) => Ok(known.insert((Instant::now(), Arc::new(store))).1.clone()),
             Ok(None) => {
                 let why = self.trouble.borrow().clone();
                 let why = why.unwrap_or_else(|| "the topics are about to be read".to_owned());

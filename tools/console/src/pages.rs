@@ -64,6 +64,10 @@ impl Frame {
         troubles.extend(trouble(&of_fleet, "how the services are"));
         troubles.extend(trouble(&hanging, "which orders hang"));
         troubles.extend(trouble(&letters, "dead letters"));
+        // A page that has no counts at all says so itself.
+        let board = looks.board.borrow();
+        troubles
+            .extend(trouble(&board, "how many orders there are").filter(|_| board.seen.is_some()));
         troubles.extend(dance.trouble.as_ref().map(|why| {
             format!("It cannot be seen in what the dance differs from what is declared: {why}.")
         }));

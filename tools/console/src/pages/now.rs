@@ -5,6 +5,7 @@ use cli::outcomes::Outcomes;
 use cli::status::{Finding, Seen};
 use cli::stuck::Stuck;
 
+use super::orders::{self, End};
 use super::services::{Row, row};
 use super::{Frame, awaited, short};
 use crate::draw::spark;
@@ -35,15 +36,6 @@ pub(crate) struct Hanging {
 pub(crate) struct Ends {
     minutes: u64,
     ends: Vec<End>,
-}
-
-/// One way to end.
-pub(crate) struct End {
-    name: String,
-    count: String,
-    state: &'static str,
-    /// In twentieths of all.
-    share: usize,
 }
 
 #[derive(Template)]
@@ -152,21 +144,11 @@ fn hanging(group: &cli::stuck::Group) -> Hanging {
 }
 
 fn ends(outcomes: &Outcomes) -> Ends {
-    let all = outcomes.completed + outcomes.cancelled.values().sum::<i64>();
-    let end = |name: String, count: i64, state| End {
-        name,
-        count: thousands(usize::try_from(count).unwrap_or_default()),
-        state,
-        share: usize::try_from(count * 20 / all.max(1))
-            .unwrap_or_default()
-            .max(usize::from(count > 0)),
-    };
-    let mut ends = vec![end("completed".to_owned(), outcomes.completed, "good")];
     let mut reasons: Vec<(&String, &i64)> = outcomes.cancelled.iter().collect();
     reasons.sort_by_key(|(reason, count)| (std::cmp::Reverse(**count), (*reason).clone()));
-    for (reason, count) in reasons {
-        let state = if reason == "timed_out" { "late" } else { "open" };
-        ends.push(end(format!("cancelled: {}", reason.replace('_', " ")), *count, state));
-    }
-    Ends { minutes: outcomes.within_s / 60, ends }
+    let cancelled =
+        reasons.into_iter().map(|(reason, count)| ("cancelled", reason.as_str(), *count));
+    let all = std::iter::once(("completed", "", outcomes.completed)).chain(cancelled);
+    let all = all.map(|(end, reason, count)| (end.to_owned(), reason.to_owned(), count));
+    Ends { minutes: outcomes.within_s / 60, ends: orders::ends(all.collect()) }
 }

@@ -42,11 +42,12 @@ pub(crate) struct Column {
 
 /// One way to end.
 pub(crate) struct End {
-    href: String,
-    name: String,
-    orders: String,
-    state: &'static str,
-    share: usize,
+    pub(crate) href: String,
+    pub(crate) name: String,
+    pub(crate) orders: String,
+    pub(crate) state: &'static str,
+    /// In twentieths of all.
+    pub(crate) share: usize,
 }
 
 /// An order in the list.
@@ -124,7 +125,7 @@ impl OrdersPage {
             doubt: known.and_then(Board::doubt).unwrap_or_default(),
             groups: stuck.into_iter().flat_map(groups).collect(),
             columns: known.map(columns).unwrap_or_default(),
-            ends: known.map(ends).unwrap_or_default(),
+            ends: known.map(|board| ends(board.ends())).unwrap_or_default(),
             tabs: tabs(query),
             chips: query.chips(),
             orders: list.rows.iter().map(|row| order(row, known)).collect(),
@@ -226,9 +227,8 @@ fn seconds(seconds: f64) -> String {
     spell(SignedDuration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default())
 }
 
-/// How orders of the last day ended.
-pub(crate) fn ends(board: &Board) -> Vec<End> {
-    let all = board.ends();
+/// How so many orders ended: how, why, and how many.
+pub(crate) fn ends(all: Vec<(String, String, i64)>) -> Vec<End> {
     let total: i64 = all.iter().map(|(_, _, orders)| orders).sum();
     let end = |(end, reason, orders): (String, String, i64)| {
         let state = match (end.as_str(), reason.as_str()) {

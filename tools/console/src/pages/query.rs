@@ -76,6 +76,11 @@ impl Query {
         chips
     }
 
+    /// Whether ways are chosen by what they mean, for which all have to be known.
+    pub(crate) fn asks_for_ways(&self) -> bool {
+        self.way.is_some() || self.service.is_some() || self.end.is_some()
+    }
+
     /// What the read model is asked.
     pub(crate) fn filter(&self, ways: &[Way], board: Option<&Board>) -> Filter {
         let is_it = |way: &&Way| {
@@ -84,10 +89,9 @@ impl Query {
                 && self.service.as_deref().is_none_or(|service| mover(&stage) == Some(service))
                 && self.end.as_deref().is_none_or(|end| stage.end() == end)
         };
-        let is_any = self.way.is_some() || self.service.is_some() || self.end.is_some();
         let ways = || ways.iter().filter(is_it).map(|way| way.number).collect();
         Filter {
-            ways: is_any.then(ways),
+            ways: self.asks_for_ways().then(ways),
             is_open: self.only.is_some() || self.service.is_some(),
             reason: self.reason.clone(),
             late: (self.only.as_deref() == Some("late"))
