@@ -198,11 +198,14 @@ async fn what_is_counted_is_what_the_services_say_and_made_anew_it_is_the_same()
     let store = caught_up(&settings, 0).await;
     assert_eq!(contents(&store).await, before);
 
-    // Made anew from the topics it is the same; the one before is gone.
-    let old = store.generation().number;
+    // Made anew from the topics it is the same. The one before answers whoever has it open, and then is gone.
+    let old = store;
     Projector::new(settings.clone()).rebuild().await.unwrap();
-    let store = caught_up(&settings, old).await;
+    let store = caught_up(&settings, old.generation().number).await;
     assert_eq!(contents(&store).await, before);
+    assert_eq!(contents(&old).await, before);
+    assert!(!old.is_shown().await.unwrap() && store.is_shown().await.unwrap());
+    eventually("the one before is gone", PATIENCE, async || old.reading().await.err()).await;
     assert!(store.open_orders().await.unwrap().is_empty());
     second.stop().await;
 

@@ -78,10 +78,16 @@ impl Store {
     }
 }
 
-/// The generations that a projector is to keep up. Makes the first one.
+/// The generations that a projector is to keep up. Makes the first one, and removes those that are shown no
+/// more.
 pub(crate) async fn kept_up(url: &str) -> Result<Vec<Generation>, Error> {
     let mut database = connect(url, None, QUESTION_LIMIT).await?;
-    limited(generations::kept_up(&mut database)).await
+    let generations = limited(generations::kept_up(&mut database)).await?;
+    // It waits for whoever reads one of them still, and that may take too long: so another time.
+    if let Err(error) = limited(generations::remove_replaced(&mut database)).await {
+        tracing::info!(%error, "what is shown no more is not removed yet");
+    }
+    Ok(generations)
 }
 
 /// Has one made after the newest.

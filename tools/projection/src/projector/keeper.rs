@@ -50,6 +50,8 @@ impl Keeper {
                     match self.project(&mut writer, runtime) {
                         Ok(true) if !self.stop.is_cancelled() => {}
                         Ok(_) => return,
+                        // It was removed in the meantime.
+                        Err(_) if within(runtime, writer.is_wanted()).is_ok_and(|it| !it) => return,
                         Err(trouble) => {
                             tracing::warn!(error = %trouble, generation = self.number, "not read");
                             let why = trouble.to_string();

@@ -1,11 +1,16 @@
 //! Generations: while one is made anew from the topics, the one before serves.
 
+use std::time::Duration;
+
 use sqlx::PgConnection;
 
 use super::{Error, schema};
 
 /// What this code reads and writes. Another number has the read model made anew.
 const FORMAT: i32 = 1;
+/// So long a generation is there, and kept up, after another took its place: who was about to read it, or has
+/// not yet heard of the other, finds it.
+const SHOWN_ON: Duration = Duration::from_secs(30);
 /// One console at a time makes and removes generations.
 const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(hashtext('farandole generations'))";
 
@@ -22,7 +27,8 @@ async fn prepare(database: &mut PgConnection) -> Result<(), Error> {
     sqlx::raw_sql(
         "CREATE TABLE IF NOT EXISTS public.generations (
            number int PRIMARY KEY, format int NOT NULL, is_ready boolean NOT NULL DEFAULT false,
-           made_at timestamptz NOT NULL DEFAULT now())",
+           made_at timestamptz NOT NULL DEFAULT now());
+         ALTER TABLE public.generations ADD COLUMN IF NOT EXISTS replaced_at timestamptz",
     )
     .execute(database)
     .await?;
@@ -99,19 +105,32 @@ pub(crate) async fn make_after(
     Ok(())
 }
 
-/// This one has come to where the topics ended: it is shown from now on, and those before are removed.
-pub(crate) async fn is_ready(database: &mut PgConnection, number: i32) -> Result<(), Error> {
+/// This one has come to where the topics ended: it is shown from now on instead of those before.
+pub(super) async fn is_ready(database: &mut PgConnection, number: i32) -> Result<(), Error> {
+    sqlx::query(
+        "UPDATE public.generations SET is_ready = is_ready OR number = $1,
+           replaced_at = CASE WHEN number < $1 THEN coalesce(replaced_at, now()) END
+         WHERE number <= $1",
+    )
+    .bind(number)
+    .execute(database)
+    .await?;
+    Ok(())
+}
+
+/// Removes those that nobody shows any more: others took their place long enough ago.
+pub(super) async fn remove_replaced(database: &mut PgConnection) -> Result<(), Error> {
     use sqlx::Connection as _;
     let mut transaction = database.begin().await?;
     sqlx::raw_sql(ONE_AT_A_TIME).execute(&mut *transaction).await?;
-    let before: Vec<i32> = sqlx::query_scalar(
-        "WITH shown AS (UPDATE public.generations SET is_ready = true WHERE number = $1)
-         DELETE FROM public.generations WHERE number < $1 RETURNING number",
+    let replaced: Vec<i32> = sqlx::query_scalar(
+        "DELETE FROM public.generations WHERE replaced_at < now() - make_interval(secs => $1)
+         RETURNING number",
     )
-    .bind(number)
+    .bind(SHOWN_ON.as_secs_f64())
     .fetch_all(&mut *transaction)
     .await?;
-    for number in before {
+    for number in replaced {
         let script = format!("DROP SCHEMA IF EXISTS {} CASCADE", schema(number));
         sqlx::raw_sql(sqlx::AssertSqlSafe(script)).execute(&mut *transaction).await?;
     }
