@@ -28,9 +28,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
-};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -137,7 +135,7 @@ impl Site {
         let health = self.health.clone();
         health_router(self.health.clone())
             .merge(self.declaration.clone().routes())
-            .route("/metrics", get(|| async move { render(&metrics, &health) }))
+            .route("/metrics", get(|| async move { metrics.answer_with(&health) }))
     }
 
     fn rules(&self) -> Rules {
@@ -198,11 +196,6 @@ async fn ready(State(health): State<Health>) -> Response {
     let snapshot = health.snapshot();
     let status = if snapshot.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(snapshot)).into_response()
-}
-
-fn render(metrics: &Metrics, health: &Health) -> Response {
-    let text = metrics.render(health);
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
 async fn gate(State((api, health)): State<(ApiSlot, Health)>, request: Request) -> Response {

@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::time::Duration;
 
+use contracts::DeclaredMetric;
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::http::{Answer, Api, order, send};
@@ -15,6 +16,7 @@ use testkit::{Sandbox, eventually};
 use tokio::process::Child;
 use uuid::Uuid;
 
+use crate::metrics::{Page, is_well_formed};
 use crate::test_fleet::{PATIENCE, TestFleet, fresh};
 
 /// Brokers and databases are looked at for a twentieth of the time: on a busy machine, where a look takes
@@ -189,6 +191,33 @@ async fn what_stops_is_told_within_seconds_and_the_rest_stays() {
     assert!(service.body.contains("shipping is not there"), "{}", service.body);
     fleet.fleet.service("shipping").start().await.unwrap();
     console.until_says("/", "All is well").await;
+}
+
+#[tokio::test]
+async fn it_is_told_how_old_what_is_shown_is_also_where_it_cannot_be_asked_for() {
+    let fleet = TestFleet::start(Sandbox::new(), &[]).await;
+    let listed = projection::instruments::instruments();
+    let listed: Vec<DeclaredMetric> = listed.iter().map(DeclaredMetric::from).collect();
+    let lag = async |console: &Console| {
+        Page::of(&console.api).await.value("farandole_console_lag_seconds", &[]).unwrap()
+    };
+    let console = Console::start(&fleet).await;
+    eventually("it has read the topics", UNTIL_LOOKED, async || {
+        let page = Page::of(&console.api).await;
+        (page.value("farandole_console_unread_records", &[])? < 1.0).then_some(())
+    })
+    .await;
+    let page = Page::of(&console.api).await;
+    assert_eq!(page.differences(&listed), [""; 0]);
+    is_well_formed("console", &console.api).await;
+    eventually("it keeps up", UNTIL_LOOKED, async || (lag(&console).await < 5.0).then_some(()))
+        .await;
+
+    // Who can ask nobody does not say that all is as it was.
+    let nowhere = Console::with(&fleet, &["--database-url", "postgres://127.0.0.1:1/none"]).await;
+    let age = lag(&nowhere).await;
+    eventually("it gets older", PATIENCE, async || (lag(&nowhere).await > age + 2.0).then_some(()))
+        .await;
 }
 
 /// A form, as a browser sends it.

@@ -61,7 +61,7 @@ impl Page {
     }
 
     /// In what the page differs from the list.
-    fn differences(&self, listed: &[DeclaredMetric]) -> Vec<String> {
+    pub(crate) fn differences(&self, listed: &[DeclaredMetric]) -> Vec<String> {
         let mut wrong = Vec::new();
         let ours = self.kinds.iter().filter(|(name, _)| name.starts_with("farandole_"));
         for (name, kind) in ours {
@@ -99,7 +99,7 @@ impl Page {
 }
 
 /// Prometheus' own tool has nothing to say against names, units and helps.
-async fn is_well_formed(who: &str, api: &Api) {
+pub(crate) async fn is_well_formed(who: &str, api: &Api) {
     let page = api.get("/metrics").await.body;
     let promtool = std::env::var_os("PROMTOOL").unwrap_or_else(|| "promtool".into());
     let mut check = Command::new(promtool);
@@ -155,7 +155,8 @@ const OTHER_LABELS: [&str; 5] = ["job", "instance", "le", "__name__", "alertname
 fn rules_and_dashboards_ask_for_what_there_is() {
     let all = runtime::telemetry::instruments();
     let outside = cli::instruments::instruments();
-    let shared = all.iter().chain(&outside).map(DeclaredMetric::from);
+    let console = projection::instruments::instruments();
+    let shared = all.iter().chain(&outside).chain(&console).map(DeclaredMetric::from);
     let own = fleet().services().iter().flat_map(|service| service.metrics.iter().cloned());
     let listed: Vec<DeclaredMetric> = shared.chain(own).collect();
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/observability");
@@ -179,7 +180,9 @@ fn rules_and_dashboards_ask_for_what_there_is() {
 }
 
 /// What neither a rule nor a dashboard asks for: for who looks closer.
-const UNUSED: [&str; 3] = [
+const UNUSED: [&str; 5] = [
+    "farandole_console_forgotten_records",
+    "farandole_console_unread_records",
     "farandole_events_ignored_total",
     "farandole_look_duration_seconds",
     "farandole_place_batch_size",

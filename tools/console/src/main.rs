@@ -7,6 +7,7 @@ mod draw;
 mod live;
 mod looks;
 mod model;
+mod numbers;
 mod pages;
 mod settings;
 mod site;

@@ -20,10 +20,12 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::get;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use projection::Projector;
+use projection::instruments::instruments;
 use runtime::http::{HttpLimits, serve};
 use runtime::shutdown;
+use runtime::telemetry::Metrics;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -38,6 +40,7 @@ use crate::acts::Acts;
 use crate::live::{Renderings, live};
 use crate::looks::{Looks, Places, start};
 use crate::model::Model;
+use crate::numbers::metrics;
 use crate::pages::Frame;
 use crate::pages::acts::{OperationPage, OperationsPage};
 use crate::pages::dance::{self, DancePage};
@@ -69,8 +72,11 @@ pub(crate) struct Console {
     fleet: Arc<str>,
     /// Where it listens.
     address: SocketAddr,
+    /// When it was started.
+    pub(crate) began: Timestamp,
+    pub(crate) metrics: Metrics,
     places: Arc<Places>,
-    model: Arc<Model>,
+    pub(crate) model: Arc<Model>,
     pub(crate) looks: Looks,
     pub(crate) renderings: Arc<Renderings>,
     /// Orders that are looked at, each by some threads for some seconds.
@@ -97,6 +103,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         databases,
         urls,
     } = settings;
+    let metrics = Metrics::install(&instruments())?;
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("cannot listen on {listen} (--listen)"))?;
@@ -124,6 +131,8 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let console = Console {
         fleet: fleet.into(),
         address,
+        began: Timestamp::now(),
+        metrics,
         places,
         model,
         looks,
@@ -177,6 +186,7 @@ fn router(console: Console) -> Router {
         .route("/assets/icon.svg", get(async || asset("image/svg+xml", ICON)))
         .route("/health/live", get(|| async { "live" }))
         .route("/health/ready", get(ready))
+        .route("/metrics", get(metrics))
         .fallback(no_such_page)
         .layer(from_fn_with_state(console.clone(), admitted))
         .with_state(console)
@@ -200,10 +210,15 @@ const GUARDS: [(HeaderName, &str); 4] = [
 async fn admitted(State(console): State<Console>, request: Request, next: Next) -> Response {
     match console.access.admit(request.headers()) {
         Ok(()) => next.run(request).await,
-        // Whether it lives and is ready is asked by address, and by no person.
-        Err(_) if request.uri().path().starts_with("/health/") => next.run(request).await,
+        // How it is is asked by address, and by no person.
+        Err(_) if is_for_programs(request.uri().path()) => next.run(request).await,
         Err(Refused { status, why }) => (status, why).into_response(),
     }
+}
+
+/// What tells nothing of the fleet, only how the console is.
+fn is_for_programs(path: &str) -> bool {
+    path.starts_with("/health/") || path == "/metrics"
 }
 
 async fn guarded(mut response: Response) -> Response {

@@ -14,6 +14,7 @@
 mod buckets;
 mod counts;
 mod event;
+pub mod instruments;
 mod order;
 mod projector;
 mod stage;

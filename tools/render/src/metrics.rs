@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use contracts::{DeclaredMetric, Metric, MetricKind};
+use contracts::{DeclaredMetric, MetricKind};
 use declarations::Fleet;
 
 /// Where it is.
@@ -41,9 +41,13 @@ pub(crate) fn page(fleet: &Fleet) -> String {
     for service in fleet.services().iter().filter(|service| !service.metrics.is_empty()) {
         section(&mut page, &format!("Of the service {}", service.service), &service.metrics);
     }
-    let outside: Vec<Metric> = cli::instruments::instruments();
-    let outside: Vec<DeclaredMetric> = outside.iter().map(DeclaredMetric::from).collect();
-    section(&mut page, "Of the fleet, from outside (`farandole exporter`)", &outside);
+    for (title, metrics) in [
+        ("Of the fleet, from outside (`farandole exporter`)", cli::instruments::instruments()),
+        ("Of the console (`farandole-console`)", projection::instruments::instruments()),
+    ] {
+        let listed: Vec<DeclaredMetric> = metrics.iter().map(DeclaredMetric::from).collect();
+        section(&mut page, title, &listed);
+    }
     page
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
 use contracts::{Buckets, Label, Metric, MetricKind, Values};
 use meter::{CounterMetric, GaugeMetric, HistogramMetric, KnownValues};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -86,20 +88,21 @@ impl Metrics {
         Ok(Self { recorder, process })
     }
 
-    /// All metrics of a service as they are now, and how it is.
-    pub fn render(&self, health: &Health) -> String {
+    /// All metrics of a service as they are now, and how it is, for Prometheus.
+    pub(crate) fn answer_with(&self, health: &Health) -> Response {
         let health = health.snapshot();
         READY.count([ALL], u64::from(health.ready));
         for (part, component) in &health.components {
             READY.count([part], u64::from(*component == Component::Ready));
         }
-        self.text()
+        self.answer()
     }
 
-    /// All metrics as they are now, those of the process (CPU, memory, open files) among them.
-    pub fn text(&self) -> String {
+    /// All metrics as they are now, those of the process (CPU, memory, open files) among them, for Prometheus.
+    pub fn answer(&self) -> Response {
         self.process.collect();
-        self.recorder.render().replacen(CPU_AS_GAUGE, CPU_AS_COUNTER, 1)
+        let text = self.recorder.render().replacen(CPU_AS_GAUGE, CPU_AS_COUNTER, 1);
+        ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
     }
 
     pub(super) async fn upkeep(self) {
