@@ -193,6 +193,13 @@ pub struct Number {
     pub sequence: i32,
 }
 
+/// As an operator names it: `01a2… /order 2`.
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.saga, self.source, self.sequence)
+    }
+}
+
 /// What something is decided on: a saga's call, or a saga.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

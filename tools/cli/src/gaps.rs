@@ -2,14 +2,18 @@
 
 pub use contracts::operations::Number;
 use jiff::Timestamp;
+use kafka::Publisher;
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::OrderId;
+use crate::connections::Connections;
 use crate::database::ask;
+use crate::databases::Databases;
 use crate::decisions::Decisions;
+use crate::recovery::{Began, Recorder};
 use crate::unreadable::Unreadable;
+use crate::{OrderId, services};
 
 /// A number that is missing: a later event of the same order and source has come, this one has
 /// not.
@@ -80,8 +84,34 @@ pub async fn gaps(
     Ok((rows.into_iter().map(gap).collect(), all))
 }
 
-/// Whether a service has found this number to be lost, or has given its event up.
-pub async fn is_missed(
+/// Takes note, in the log of operations, that this event never will come, and what it was for is seen to.
+/// Returns whether it does: not if no service has found it to be lost, or has given it up.
+///
+/// # Errors
+/// When a database or Kafka cannot be reached.
+pub async fn acknowledged(
+    number: &Number,
+    began: Began,
+    connections: &Connections,
+    databases: &Databases,
+) -> anyhow::Result<bool> {
+    let mut is_missing = false;
+    for service in services() {
+        is_missing |= is_missed(service, &mut databases.connect(service).await?, number).await?;
+    }
+    if !is_missing {
+        return Ok(false);
+    }
+    connections.kafka().await?;
+    let publisher = Publisher::new(&connections.kafka_brokers)?;
+    let topic = connections.topic_prefix.operations();
+    let recorder = Recorder::begin(&publisher, topic, began).await?;
+    recorder.acknowledged(number.clone()).await?;
+    recorder.end("acknowledged".to_owned()).await?;
+    Ok(true)
+}
+
+async fn is_missed(
     service: &str,
     database: &mut PgConnection,
     number: &Number,

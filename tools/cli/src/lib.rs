@@ -7,6 +7,7 @@
 
 pub mod age;
 mod audit;
+pub mod calls;
 mod command_line;
 mod commands;
 pub mod connections;
@@ -37,7 +38,9 @@ mod topics;
 mod unreadable;
 mod urls;
 
-pub use audit::{AuditError, AuditOptions, AuditReport, AuditTargets, Check, audit, audit_at_rest};
+pub use audit::{
+    AuditError, AuditOptions, AuditReport, AuditTargets, Check, audit, audit_at_rest, audit_now,
+};
 pub use command_line::{given_fleet, main};
 pub use declarations::{InvalidSchemas, Schemas};
 pub use schemas::{SchemaReport, SchemaState, check_schemas, register_schemas};

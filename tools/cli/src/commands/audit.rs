@@ -1,15 +1,14 @@
-use std::collections::{BTreeSet, HashMap};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::audit::prepared;
 use crate::commands::exit::{self, NOT_AT_REST};
 use crate::connections::Connections;
 use crate::databases::Databases;
 use crate::print::{print, print_json, remark};
-use crate::recovery::{Archive, LetterId};
-use crate::{AuditOptions, AuditReport, AuditTargets, audit_at_rest, services};
+use crate::{AuditOptions, AuditReport, audit_at_rest};
 
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
@@ -51,7 +50,7 @@ pub(crate) async fn run(
         allow_pending_effects,
         ..AuditOptions::default()
     };
-    let (targets, options) = prepare(options, connections, databases).await?;
+    let (targets, options) = prepared(options, connections, databases).await?;
     connections.kafka().await?;
     let report = audit_at_rest(&targets, &options, connections.wait(), progress).await?;
     if json {
@@ -64,49 +63,6 @@ pub(crate) async fn run(
         return Ok(ExitCode::from(NOT_AT_REST));
     }
     Ok(exit::of(wrong, blind))
-}
-
-/// One audit as it is at this moment, for who looks again and again.
-pub(crate) async fn once(
-    connections: &Connections,
-    databases: &Databases,
-) -> anyhow::Result<AuditReport> {
-    let (targets, options) = prepare(AuditOptions::default(), connections, databases).await?;
-    Ok(audit_at_rest(&targets, &options, Duration::ZERO, |_| {}).await?)
-}
-
-/// Where the fleet is, and what operators have decided.
-async fn prepare(
-    options: AuditOptions,
-    connections: &Connections,
-    databases: &Databases,
-) -> anyhow::Result<(AuditTargets, AuditOptions)> {
-    let all: Vec<String> = services().map(str::to_owned).collect();
-    let archive = Archive::read(connections, &all, None).await?;
-    let options = AuditOptions {
-        settled_letters: settled_letters(&archive, connections),
-        decisions: archive.log.decisions(),
-        ..options
-    };
-    let database_urls: Result<HashMap<String, String>, _> = services()
-        .map(|service| Ok((service.to_owned(), databases.url(service)?.clone())))
-        .collect();
-    let targets = AuditTargets {
-        database_urls: database_urls.map_err(|error: crate::databases::NoDatabase| error)?,
-        registry: connections.registry().await?,
-        kafka_brokers: connections.kafka_brokers.clone(),
-        topics: connections.topic_prefix.clone(),
-    };
-    Ok((targets, options))
-}
-
-/// The dead letters that were redriven or discarded, as the log of operations tells.
-fn settled_letters(archive: &Archive, connections: &Connections) -> BTreeSet<(String, i32, i64)> {
-    let settled = archive.letters().filter(|(_, state)| !state.is_open());
-    let place = |LetterId { service, partition, offset }: &LetterId| {
-        (connections.topic_prefix.dead_letters(service), *partition, *offset)
-    };
-    settled.map(|(letter, _)| place(&letter.id)).collect()
 }
 
 fn progress(report: &AuditReport) {

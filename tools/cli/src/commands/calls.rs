@@ -1,7 +1,6 @@
 //! The calls to the outside: those that are open, and what is to become of them.
 
 mod decide;
-mod find;
 mod list;
 mod request;
 mod settle;

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use kafka::{AdminError, Publisher};
+use kafka::AdminError;
 use serde_json::json;
 
 use crate::age::ago;
@@ -10,9 +10,9 @@ use crate::commands::exit;
 use crate::connections::Connections;
 use crate::databases::Databases;
 use crate::decisions::Decisions;
-use crate::gaps::{Gap, Number, Verdict, gaps, is_missed};
+use crate::gaps::{Gap, Number, Verdict, acknowledged, gaps};
 use crate::print::{one_line, print, print_json, remark};
-use crate::recovery::{Kind, OperationLog, Recorder};
+use crate::recovery::{Kind, OperationLog};
 use crate::table::table;
 use crate::{OrderId, services};
 
@@ -78,25 +78,15 @@ async fn acknowledge(
     databases: &Databases,
 ) -> anyhow::Result<ExitCode> {
     let number = Number { saga: order, source, sequence };
-    let asked_for = format!("{order} {} {sequence}", number.source);
-    let mut missed = false;
-    for service in services() {
-        missed |= is_missed(service, &mut databases.connect(service).await?, &number).await?;
-    }
-    if !missed {
+    let began = author.begins(Kind::Acknowledge, number.to_string(), 1, Some(&reason));
+    if !acknowledged(&number, began, connections, databases).await? {
+        let asked_for = number.to_string();
         let asked_for = one_line(&asked_for);
         print(&format!(
             "No service has found {asked_for} to be lost, or has given it up. Next: farandole gaps"
         ))?;
         return Ok(exit::of(true, false));
     }
-    connections.kafka().await?;
-    let publisher = Publisher::new(&connections.kafka_brokers)?;
-    let topic = connections.topic_prefix.operations();
-    let began = author.begins(Kind::Acknowledge, asked_for, 1, Some(&reason));
-    let recorder = Recorder::begin(&publisher, topic, began).await?;
-    recorder.acknowledged(number).await?;
-    recorder.end("acknowledged".to_owned()).await?;
     print("Acknowledged. Next: farandole dlq log")?;
     Ok(ExitCode::SUCCESS)
 }

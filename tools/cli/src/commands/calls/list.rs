@@ -3,8 +3,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::find::{Filter, OpenCall, calls};
 use super::text::{calls_table, number};
+use crate::calls::{Filter, OpenCall, calls};
 use crate::databases::Databases;
 use crate::print::{print, print_json};
 

@@ -3,8 +3,8 @@ use std::process::ExitCode;
 use contracts::operations::{Kind, Subject};
 
 use super::decide::{Order, hand_over, report};
-use super::find::{Filter, OpenCall, chosen};
 use super::text::{calls_table, number};
+use crate::calls::{Filter, OpenCall, chosen};
 use crate::command_line::Misused;
 use crate::commands::dlq::{Author, Consent, words};
 use crate::connections::Connections;

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use contracts::operations::{Kind, Said, Subject};
 
 use super::decide::{hand_over, report};
-use super::find::{Filter, chosen};
 use super::request::{Asked, Reason, by_service};
 use super::text::calls_table;
+use crate::calls::{Filter, chosen};
 use crate::connections::Connections;
 use crate::databases::Databases;
 use crate::print::print;

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::find::{OpenCall, call_of, service_of};
 use super::text::shown;
 use crate::Unreadable;
 use crate::age::{ago, within};
+use crate::calls::{OpenCall, call_of, service_of};
 use crate::connections::Connections;
 use crate::database::ask;
 use crate::databases::Databases;

@@ -1,5 +1,5 @@
-use super::find::OpenCall;
 use crate::age::{ago, within};
+use crate::calls::OpenCall;
 use crate::table::table;
 
 /// How much a table shows of an error, in characters.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use meter::GaugeMetric;
 
 use super::compensations::undoing;
-use crate::commands::audit;
+use crate::audit_now;
 use crate::connections::Connections;
 use crate::dance::{self, Extent};
 use crate::databases::Databases;
@@ -252,7 +252,7 @@ fn awaits(awaited: &Awaited) -> String {
 }
 
 async fn audited(fleet: &Fleet<'_>) -> anyhow::Result<()> {
-    let report = audit::once(fleet.connections, fleet.databases).await?;
+    let report = audit_now(fleet.connections, fleet.databases).await?;
     let violations: usize =
         report.checks.iter().filter(|check| check.always).map(|check| check.count).sum();
     VIOLATIONS.count([], violations as u64);

@@ -1,3 +1,5 @@
+//! The calls of services to the outside that are open, parked or given up.
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -25,12 +27,12 @@ fn calling() -> Vec<(&'static str, BTreeSet<&'static str>)> {
 }
 
 /// The names of those services.
-pub(super) fn services() -> Vec<&'static str> {
+pub fn services() -> Vec<&'static str> {
     calling().into_iter().map(|(service, _)| service).collect()
 }
 
 /// The service that has this call.
-pub(super) fn service_of(call: &Subject) -> anyhow::Result<&'static str> {
+pub fn service_of(call: &Subject) -> anyhow::Result<&'static str> {
     let calling = calling();
     let found = calling.iter().find(|(_, steps)| steps.contains(call.step.as_str()));
     let steps = || calling.iter().flat_map(|(_, steps)| steps).copied().collect::<Vec<_>>();
@@ -42,30 +44,30 @@ pub(super) fn service_of(call: &Subject) -> anyhow::Result<&'static str> {
 /// Which calls are meant.
 #[derive(Debug, Default, Clone, clap::Args)]
 #[command(next_help_heading = "Which calls")]
-pub(super) struct Filter {
+pub struct Filter {
     /// Only those of these services
     #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(services()))]
-    pub(super) service: Vec<String>,
+    pub service: Vec<String>,
     /// Only those of these steps, such as charge; `mail` is all mails
     #[arg(long, value_name = "STEP")]
-    pub(super) step: Vec<String>,
+    pub step: Vec<String>,
     /// Only those to this destination, such as visa, as the list shows it
     #[arg(long, value_name = "NAME")]
-    pub(super) destination: Option<String>,
+    pub destination: Option<String>,
     /// Only those that have been open for longer, such as 60s, 10m or 2h
     #[arg(long, value_name = "TIME", value_parser = crate::age::parse)]
-    pub(super) older_than: Option<Duration>,
+    pub older_than: Option<Duration>,
     /// Only those that were given up
     #[arg(long, conflicts_with = "parked")]
-    pub(super) given_up: bool,
+    pub given_up: bool,
     /// Only those that are parked
     #[arg(long)]
-    pub(super) parked: bool,
+    pub parked: bool,
 }
 
 impl Filter {
     /// Whether it says nothing.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         let Self { service, step, destination, older_than, given_up, parked } = self;
         service.is_empty()
             && step.is_empty()
@@ -84,7 +86,7 @@ impl Filter {
     }
 
     /// The services whose calls it can mean.
-    pub(super) fn services(&self) -> Vec<&'static str> {
+    pub fn services(&self) -> Vec<&'static str> {
         let means = |(service, steps): &(&str, BTreeSet<&str>)| {
             let named = self.service.is_empty() || self.service.iter().any(|name| name == service);
             named && steps.iter().any(|step| self.has(step))
@@ -103,7 +105,7 @@ impl Filter {
     }
 
     /// As it was written.
-    pub(super) fn words(&self) -> String {
+    pub fn words(&self) -> String {
         let Self { service, step, destination, older_than, given_up, parked } = self;
         let mut words: Vec<String> =
             service.iter().map(|name| format!("--service {name}")).collect();
@@ -123,31 +125,38 @@ fn fits(step: &str, wanted: &str) -> bool {
 
 /// A call whose outcome is not known, or that was given up.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct OpenCall {
-    pub(super) service: &'static str,
-    pub(super) order_id: OrderId,
-    pub(super) step: String,
+pub struct OpenCall {
+    /// The service that calls.
+    pub service: &'static str,
+    /// The order that it is for.
+    pub order_id: OrderId,
+    /// What it is for, such as `charge`.
+    pub step: String,
     /// Who answers; not known before it was put off once.
-    pub(super) destination: Option<String>,
+    pub destination: Option<String>,
     /// `parked`, `given_up`, or none.
-    pub(super) held: Option<String>,
-    pub(super) attempts: i32,
-    pub(super) last_error: Option<String>,
+    pub held: Option<String>,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// Why the last try had no outcome.
+    pub last_error: Option<String>,
     /// When it was decided on; or when it was unparked, if it was.
-    pub(super) since: Timestamp,
+    pub since: Timestamp,
     /// When somebody looks at it again.
-    pub(super) due_at: Timestamp,
+    pub due_at: Timestamp,
+    /// What is asked for, as the service has noted it; may hold personal data.
     #[serde(skip)]
-    pub(super) effect: Value,
+    pub effect: Value,
 }
 
 impl OpenCall {
-    pub(super) fn subject(&self) -> Subject {
+    /// By what it is called: order and step.
+    pub fn subject(&self) -> Subject {
         Subject { saga: self.order_id, step: self.step.clone() }
     }
 
     /// `open`, `parked` or `given up`.
-    pub(super) fn state(&self) -> &'static str {
+    pub fn state(&self) -> &'static str {
         match self.held.as_deref() {
             None => "open",
             Some("parked") => "parked",
@@ -173,7 +182,7 @@ const CALLS: &str = "SELECT saga, step, destination, held, attempts, nullif(last
     created_at, due_at, effect, count(*) OVER () FROM effects";
 
 /// The calls of a service that are meant, the oldest first, so many at most; and how many there are.
-pub(super) async fn calls(
+pub async fn calls(
     service: &'static str,
     database: &mut PgConnection,
     filter: &Filter,
@@ -197,7 +206,7 @@ pub(super) async fn calls(
 }
 
 /// One call, if it is open.
-pub(super) async fn call_of(
+pub async fn call_of(
     service: &'static str,
     database: &mut PgConnection,
     wanted: &Subject,
@@ -226,7 +235,7 @@ fn call(service: &'static str, row: Row) -> OpenCall {
 }
 
 /// All calls that are meant, by their names or by a filter.
-pub(super) async fn chosen(
+pub async fn chosen(
     named: &[Subject],
     filter: &Filter,
     databases: &Databases,
