@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use cli::OrderId;
+use cli::gaps::{Number, acknowledged};
 use cli::recovery::{
     Archive, Began, Chosen, Kind, LetterId, Manner, Phase, Redriven, Selection, feasible,
     letter_id, note, redrive,
@@ -142,6 +144,16 @@ pub(crate) struct Doing {
 }
 
 impl Doing {
+    fn new(began: Began, services: Vec<String>) -> Self {
+        let phase = if began.kind == Kind::Acknowledge {
+            "being noted"
+        } else {
+            Phase::PuttingBack.words()
+        };
+        let progress = Progress { phase, put_back: 0, outcome: None };
+        Self { began, services, progress: Arc::new(Mutex::new(progress)) }
+    }
+
     pub(crate) fn progress(&self) -> Progress {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -282,19 +294,22 @@ pub(crate) fn begin(
         asked_for: selection.words(),
         letters: plan.letters,
     };
-    let progress = Progress { phase: Phase::PuttingBack.words(), put_back: 0, outcome: None };
-    let progress = Arc::new(Mutex::new(progress));
-    let doing = Doing { began: began.clone(), services: selection.services(), progress };
+    let doing = Doing::new(began.clone(), selection.services());
     acts.begin(&doing)?;
+    let told = doing.clone();
+    go_on(doing, async move || {
+        with_chosen(&places, &wanted, &by, async |chosen: Chosen<'_>| {
+            carry_out(&places, &wanted, began, &chosen, &told).await
+        })
+        .await
+    });
+    Ok(operation)
+}
+
+/// Does it beside, and tells what came of it.
+fn go_on(doing: Doing, work: impl AsyncFnOnce() -> anyhow::Result<Ending> + Send + 'static) {
     tokio::spawn(async move {
-        let told = doing.clone();
-        let done = aside(async move || {
-            with_chosen(&places, &wanted, &by, async |chosen: Chosen<'_>| {
-                carry_out(&places, &wanted, began, &chosen, &told).await
-            })
-            .await
-        });
-        let ending = done.await.unwrap_or_else(|error| Ending {
+        let ending = aside(work).await.unwrap_or_else(|error| Ending {
             sentence: format!("broken off: {error:#}"),
             is_good: false,
         });
@@ -303,7 +318,71 @@ pub(crate) fn begin(
             progress.outcome = Some(ending);
         });
     });
-    Ok(operation)
+}
+
+/// An event that never will come, and why it need not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Acknowledged {
+    /// The order.
+    pub(crate) order: Uuid,
+    /// Who was to say it, as the list has it: `/payment`.
+    pub(crate) source: String,
+    /// The event's number.
+    pub(crate) sequence: i32,
+    /// By what it is known if it is sent twice.
+    pub(crate) operation: Option<Uuid>,
+    pub(crate) reason: String,
+}
+
+impl Acknowledged {
+    /// Whether it names an event.
+    pub(crate) fn is_one(&self) -> bool {
+        !self.order.is_nil() && self.source.starts_with('/') && self.sequence > 0
+    }
+
+    pub(crate) fn number(&self) -> Number {
+        let Self { order, source, sequence, .. } = self;
+        Number { saga: OrderId(*order), source: source.clone(), sequence: *sequence }
+    }
+
+    /// Takes note of it, beside. Returns the operation's id; in words why not.
+    pub(crate) fn begin(
+        self,
+        acts: &Acts,
+        places: Arc<Places>,
+        by: String,
+    ) -> Result<Uuid, String> {
+        let operation = self.operation.unwrap_or_else(Uuid::now_v7);
+        if acts.find(operation).is_some() {
+            return Ok(operation);
+        }
+        let number = self.number();
+        let began = Began {
+            operation,
+            kind: Kind::Acknowledge,
+            at: Timestamp::now(),
+            by,
+            reason: Some(self.reason.trim().to_owned()),
+            asked_for: number.to_string(),
+            letters: 1,
+        };
+        let doing = Doing::new(began.clone(), Vec::new());
+        acts.begin(&doing)?;
+        let told = doing.clone();
+        go_on(doing, async move || {
+            let Places { connections, databases, .. } = &*places;
+            let is_good = acknowledged(&number, began, connections, databases).await?;
+            told.tell(|progress| progress.put_back = usize::from(is_good));
+            let sentence = match is_good {
+                true => "it is off the list".to_owned(),
+                false => "nothing is done: no service has found it to be lost, or has given it up"
+                    .to_owned(),
+            };
+            Ok(Ending { sentence, is_good })
+        });
+        Ok(operation)
+    }
 }
 
 async fn carry_out(

@@ -81,13 +81,15 @@ impl Screen {
     async fn next(&mut self) -> Option<Arc<str>> {
         loop {
             sleep(PAUSE).await;
-            let Looks { board, fleet, hanging, letters, dance } = &mut self.looks;
+            let Looks { board, fleet, hanging, letters, dance, calls, audit, .. } = &mut self.looks;
             let seen = tokio::select! {
                 seen = board.changed() => seen,
                 seen = fleet.changed() => seen,
                 seen = hanging.changed() => seen,
                 seen = letters.changed() => seen,
                 seen = dance.changed() => seen,
+                seen = calls.changed() => seen,
+                seen = audit.changed() => seen,
             };
             seen.ok()?;
             let content = content(&self.console, &self.address).await?;

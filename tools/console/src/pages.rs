@@ -1,8 +1,11 @@
 //! The pages: each is a function of what was seen, and has a twin in JSON and one on the command line.
 
 pub(crate) mod acts;
+pub(crate) mod books;
+pub(crate) mod calls;
 pub(crate) mod compare;
 pub(crate) mod dance;
+pub(crate) mod gaps;
 pub(crate) mod letters;
 pub(crate) mod now;
 pub(crate) mod order;
@@ -18,13 +21,16 @@ use crate::looks::{Glance, Looks};
 use crate::words::{ago, clock};
 
 /// The pages that are always at hand, by their paths.
-pub(crate) const PAGES: [(&str, &str); 6] = [
+pub(crate) const PAGES: [(&str, &str); 9] = [
     ("/", "Now"),
     ("/orders", "Orders"),
     ("/ways", "Ways"),
     ("/dance", "Dance"),
-    ("/dead-letters", "Dead letters"),
     ("/services", "Services"),
+    ("/dead-letters", "Dead letters"),
+    ("/gaps", "Missing"),
+    ("/calls", "Calls"),
+    ("/audit", "Books"),
 ];
 
 /// What was seen longer ago than this is old, and said to be, in seconds: looks rest for up to three
@@ -40,6 +46,8 @@ pub(crate) struct Frame {
     pub(crate) page: &'static str,
     /// How many dead letters are open.
     pub(crate) letters: usize,
+    /// How many events are missing.
+    pub(crate) gaps: usize,
     /// How many orders hang.
     pub(crate) hanging: usize,
     /// In how many ways the dance differs from what is declared.
@@ -68,6 +76,7 @@ impl Frame {
         let board = looks.board.borrow();
         troubles
             .extend(trouble(&board, "how many orders there are").filter(|_| board.seen.is_some()));
+        troubles.extend(trouble(&looks.calls.borrow(), "which calls are open"));
         troubles.extend(dance.trouble.as_ref().map(|why| {
             format!("It cannot be seen in what the dance differs from what is declared: {why}.")
         }));
@@ -76,6 +85,7 @@ impl Frame {
             version: env!("CARGO_PKG_VERSION"),
             page,
             letters: letters.seen.as_ref().map_or(0, |archive| letters::open(archive)),
+            gaps: of_fleet.seen.as_ref().map_or(0, |fleet| gaps::missed(fleet).0.len()),
             hanging: hanging.seen.as_ref().map_or(0, |stuck| stuck.all()),
             differences: dance.seen.as_ref().map_or(0, |differences| differences.len()),
             as_of: match of_fleet.seen {

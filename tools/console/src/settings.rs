@@ -31,6 +31,11 @@ pub(crate) struct Settings {
     #[arg(long, env = "CONSOLE_EVERY", value_name = "TIME", default_value = "5s",
           value_parser = age::parse)]
     pub(crate) every: Duration,
+    /// How often the books are audited, such as 1h; 0s for only when somebody asks for it. That reads all that
+    /// the topics hold, and needs about 1 kB of memory per order
+    #[arg(long, env = "CONSOLE_AUDIT_EVERY", value_name = "TIME", default_value = "0s",
+          value_parser = age::parse)]
+    pub(crate) audit_every: Duration,
     /// A database of the console's own, in which orders are counted and listed; whatever is in it is made
     /// from the topics. Without one there is no board, no list and no ways
     #[arg(

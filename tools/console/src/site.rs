@@ -2,6 +2,7 @@
 
 mod letters;
 mod orders;
+mod owed;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use axum::http::header::{
     X_FRAME_OPTIONS,
 };
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::get;
@@ -35,6 +36,9 @@ use uuid::Uuid;
 
 use self::letters::{act, do_act, letter, letters_json, logged, operation, operations_json};
 use self::orders::{compare, compare_json, find, order, orders_json, ways_json};
+use self::owed::{
+    acknowledge, audit_form, audit_json, calls_json, do_acknowledge, do_audit, gaps_json,
+};
 use crate::access::{Access, Refused};
 use crate::acts::Acts;
 use crate::live::{Renderings, live};
@@ -43,7 +47,10 @@ use crate::model::Model;
 use crate::numbers::metrics;
 use crate::pages::Frame;
 use crate::pages::acts::{OperationPage, OperationsPage};
+use crate::pages::books::BooksPage;
+use crate::pages::calls::CallsPage;
 use crate::pages::dance::{self, DancePage};
+use crate::pages::gaps::GapsPage;
 use crate::pages::letters::LettersPage;
 use crate::pages::now::NowPage;
 use crate::pages::said::SaidPage;
@@ -92,6 +99,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         listen,
         fleet,
         every,
+        audit_every,
         database_url,
         retention,
         rebuild,
@@ -127,7 +135,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let model =
         Arc::new(Model::new(database_url, trouble.unwrap_or_else(|| watch::channel(None).1)));
     let places = Arc::new(Places { urls, connections, databases });
-    let (looks, looking) = start(places.clone(), model.clone(), every);
+    let (looks, looking) = start(places.clone(), model.clone(), every, audit_every);
     let console = Console {
         fleet: fleet.into(),
         address,
@@ -168,6 +176,14 @@ fn router(console: Console) -> Router {
         .route("/dead-letters.json", get(letters_json))
         .route("/dead-letters/{service}/{partition}/{offset}", get(letter))
         .route("/act", get(act).post(do_act))
+        .route("/gaps", get(known))
+        .route("/gaps.json", get(gaps_json))
+        .route("/gaps/acknowledge", get(acknowledge).post(do_acknowledge))
+        .route("/calls", get(known))
+        .route("/calls.json", get(calls_json))
+        .route("/audit", get(known))
+        .route("/audit.json", get(audit_json))
+        .route("/audit/now", get(audit_form).post(do_audit))
         .route("/operations", get(known))
         .route("/operations.json", get(operations_json))
         .route("/operations/{id}", get(operation))
@@ -247,6 +263,18 @@ impl Console {
         Frame::new(&self.fleet, &self.looks, page, command)
     }
 
+    /// Who sends this form, if they may do something, and it is one of the console's own; or the answer.
+    fn operator(&self, headers: &HeaderMap) -> Result<String, Response> {
+        let by = match Access::is_own_form(headers) {
+            true => self.access.operator(headers),
+            false => Err("the form did not come from a page of this console"),
+        };
+        by.map_err(|why| {
+            let sentence = format!("This is not done: {why}.");
+            self.says(StatusCode::FORBIDDEN, "Not done", sentence, Vec::new())
+        })
+    }
+
     /// The command that asks the console for the same as JSON, where no other tells it.
     fn curl(&self, path: &str) -> String {
         format!("curl -s 'http://{}{path}'", self.address)
@@ -282,6 +310,19 @@ impl Console {
                 let frame = frame("/dead-letters", "farandole dlq list");
                 let archive = self.looks.letters.borrow().clone();
                 LettersPage::new(frame, archive.seen.as_deref()).render()
+            }
+            "/gaps" => {
+                GapsPage::new(frame("/gaps", "farandole gaps"), fleet.seen.as_deref()).render()
+            }
+            "/calls" => {
+                let frame = frame("/calls", "farandole calls list; farandole retries list");
+                let calls = self.looks.calls.borrow().clone();
+                CallsPage::new(frame, fleet.seen.as_deref(), calls.seen.as_deref()).render()
+            }
+            "/audit" => {
+                let frame = frame("/audit", "farandole audit");
+                let audit = self.looks.audit.borrow().clone();
+                BooksPage::new(frame, &audit, self.looks.audits.is_under_way()).render()
             }
             "/operations" => {
                 let frame = frame("/dead-letters", "farandole dlq log");
