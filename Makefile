@@ -65,7 +65,7 @@ bench-micro: prerequisites ## Measure single steps: encode, decode, headers, dec
 ##@ Work on it
 
 .PHONY: test
-test: prometheus ## Run all tests, on a stack of their own
+test: prometheus chromium ## Run all tests, on a stack of their own
 	cargo build --workspace --all-targets
 	$(TARGET_DIR)/debug/farandole-stack exec -- cargo test --workspace
 
@@ -76,6 +76,11 @@ quick: check ## Check what needs neither Kafka nor Postgres: lints, unit tests, 
 	cargo test --quiet --package farandole-tests --test it -- architecture:: catalogue::every_version
 	cargo test --quiet --package farandole-compatibility --package farandole-catalogue --package farandole-fuzz
 	cargo test --quiet --package farandole-model
+
+.PHONY: console-look
+console-look: chromium ## Use the console in a browser, and leave pictures of its pages in target/console-pictures
+	cargo build --workspace --all-targets
+	$(TARGET_DIR)/debug/farandole-stack exec -- cargo test --package farandole-tests --test it -- browser::
 
 .PHONY: api-check
 api-check: fleet ## Hold the APIs against their descriptions, with Schemathesis (two minutes)
@@ -194,6 +199,10 @@ prerequisites: ## Install what building needs (as root on Debian), or say what i
 .PHONY: prometheus
 prometheus: # The same, and what the tests of the alerts need; fetched by those alone
 	@tools/prerequisites prometheus
+
+.PHONY: chromium
+chromium: # The same, and the browser of the console's tests; fetched by those alone
+	@tools/prerequisites chromium
 
 .PHONY: clean-cache
 clean-cache: ## Remove the fetched Kafka, registry and Postgres (the next start fetches them again)

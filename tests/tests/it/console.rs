@@ -21,21 +21,22 @@ use crate::test_fleet::{PATIENCE, TestFleet, fresh};
 
 /// Brokers and databases are looked at for a twentieth of the time: on a busy machine, where a look takes
 /// seconds, it may be minutes to the next.
-const UNTIL_LOOKED: Duration = Duration::from_mins(4);
+pub(crate) const UNTIL_LOOKED: Duration = Duration::from_mins(4);
 
 /// The console beside a fleet.
-struct Console {
+pub(crate) struct Console {
     _child: Child,
     api: Api,
+    pub(crate) url: String,
 }
 
 impl Console {
-    async fn start(to: &TestFleet) -> Self {
+    pub(crate) async fn start(to: &TestFleet) -> Self {
         Self::with(to, &[]).await
     }
 
     /// The same, with more settings.
-    async fn with(to: &TestFleet, settings: &[&str]) -> Self {
+    pub(crate) async fn with(to: &TestFleet, settings: &[&str]) -> Self {
         let address: SocketAddr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut command = to.command_with_urls("farandole-console");
         command
@@ -43,8 +44,8 @@ impl Console {
             .args(settings)
             .env("CONSOLE_DATABASE_URL", to.sandbox.database("console").await)
             .stdout(Stdio::null());
-        let console =
-            Self { _child: command.spawn().unwrap(), api: Api::new(format!("http://{address}")) };
+        let url = format!("http://{address}");
+        let console = Self { _child: command.spawn().unwrap(), api: Api::new(url.clone()), url };
         eventually("the console listens", PATIENCE, async || {
             tokio::net::TcpStream::connect(address).await.ok().map(drop)
         })
@@ -53,7 +54,7 @@ impl Console {
     }
 
     /// A page, which is as each has to be.
-    async fn page(&self, path: &str) -> Answer {
+    pub(crate) async fn page(&self, path: &str) -> Answer {
         let page = self.api.get(path).await;
         let header = |name: &str| page.headers[name].to_str().unwrap().to_owned();
         assert!(header("content-security-policy").starts_with("default-src 'none'"), "{path}");
@@ -65,7 +66,7 @@ impl Console {
     }
 
     /// A page once it says this.
-    async fn until_says(&self, path: &str, words: &str) -> Answer {
+    pub(crate) async fn until_says(&self, path: &str, words: &str) -> Answer {
         eventually(&format!("{path} says {words}"), UNTIL_LOOKED, async || {
             let page = self.page(path).await;
             page.body.contains(words).then_some(page)
@@ -91,12 +92,12 @@ fn is_sound(path: &str, html: &str) {
     }
 }
 
-fn attributes<'h>(html: &'h str, before: &'h str) -> impl Iterator<Item = &'h str> {
+pub(crate) fn attributes<'h>(html: &'h str, before: &'h str) -> impl Iterator<Item = &'h str> {
     html.split(before).skip(1).filter_map(|rest| rest.split('"').next())
 }
 
 /// Every page that is linked from the first, from there on.
-async fn every_page(console: &Console) -> BTreeSet<String> {
+pub(crate) async fn every_page(console: &Console) -> BTreeSet<String> {
     let mut open = vec!["/".to_owned()];
     let mut seen = BTreeSet::new();
     while let Some(path) = open.pop() {
@@ -236,7 +237,7 @@ fn form(fields: &[(&str, &str)]) -> String {
 }
 
 /// Records that inventory cannot read.
-async fn poison(fleet: &TestFleet, count: usize) {
+pub(crate) async fn poison(fleet: &TestFleet, count: usize) {
     for _ in 0..count {
         let record = RawRecord {
             topic: fleet.sandbox.topics.events("shipping"),

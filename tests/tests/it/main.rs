@@ -6,6 +6,7 @@ mod alerts;
 mod architecture;
 mod audit;
 mod books;
+mod browser;
 mod calls;
 mod catalogue;
 mod chaos;
