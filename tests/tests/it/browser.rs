@@ -70,8 +70,16 @@ impl Stage {
         for ended in [completed, refused] {
             fleet.settled(ended).await;
         }
+        console.until_says("/orders", &completed.to_string()).await;
         poison(&fleet, 3).await;
-        console.until_says("/dead-letters", "3 open of 3").await;
+        eventually("the letters are told of", UNTIL_LOOKED, async || {
+            let letters = console.page("/dead-letters.json").await.expect(200);
+            let letters = letters["letters"].as_array()?.iter();
+            let of_inventory = letters
+                .filter(|it| it["letter"].as_str().is_some_and(|id| id.starts_with("inventory/")));
+            (of_inventory.count() == 3).then_some(())
+        })
+        .await;
         Self { fleet, console, driver, completed, refused, waiting }
     }
 
@@ -85,7 +93,7 @@ impl Stage {
         browser.open("/").await;
         browser.click("nav a[href='/dead-letters']").await;
         browser.until_at("/dead-letters").await;
-        browser.follow("Put back …").await;
+        browser.click("section[aria-label^='inventory: '] a[href*='do=redrive']").await;
         browser.until_at("/act?do=redrive").await;
         browser.until_says("h1", "3 letters would be put back", UNTIL_SHOWN).await;
         browser.fill("#canary", "1").await;
@@ -154,11 +162,14 @@ impl Stage {
             .await;
         };
 
-        // Also what is in the part that changes keeps the focus.
-        browser.run("document.querySelector('main a[href=\"/services/order\"]').focus()").await;
-        until_news().await;
-        until_news().await;
-        assert_eq!(focus(&browser).await["name"], "order");
+        // Also what is in the parts that change keeps the focus.
+        for link in ["nav a[href='/orders']", "main a[href='/services/order']"] {
+            browser.run(&format!("document.querySelector(\"{link}\").focus()")).await;
+            until_news().await;
+            until_news().await;
+            let kept = format!("return document.activeElement.matches(\"{link}\")");
+            assert_eq!(browser.run(&kept).await, true, "{link} has lost the focus");
+        }
 
         browser.press("/half an ord").await;
         self.fleet.fleet.service("shipping").kill().await;

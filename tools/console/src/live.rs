@@ -123,9 +123,10 @@ async fn render(console: &Console, address: &str) -> Option<String> {
     let main = main.split_once('>')?.1;
     let pages = between(&html, "<nav id=\"pages\"", "</nav>")?;
     let as_of = between(&html, "<span id=\"asof\"", "</span>")?;
+    // What did not change stays, with the focus that it may have.
     Some(format!(
-        "<nav id=\"pages\" hx-swap-oob=\"true\"{pages}</nav>\
-         <span id=\"asof\" hx-swap-oob=\"true\"{as_of}</span>{main}"
+        "<nav id=\"pages\" hx-swap-oob=\"outerMorph\"{pages}</nav>\
+         <span id=\"asof\" hx-swap-oob=\"outerMorph\"{as_of}</span>{main}"
     ))
 }
 

@@ -178,26 +178,20 @@ impl Browser {
         .await;
     }
 
-    async fn element(&self, search: Locator<'_>) -> Element {
-        let what = format!("{search:?} in {}", self.address().await);
-        within(&what, self.client.wait().at_most(LIMIT).for_element(search)).await
-    }
-
-    /// Clicks at the one link with this text.
-    pub(super) async fn follow(&self, text: &str) {
-        let link = self.element(Locator::LinkText(text)).await;
-        within(text, link.click()).await;
+    async fn element(&self, selector: &str) -> Element {
+        let search = Locator::Css(selector);
+        within(selector, self.client.wait().at_most(LIMIT).for_element(search)).await
     }
 
     /// Clicks at what a CSS selector finds.
     pub(super) async fn click(&self, selector: &str) {
-        let element = self.element(Locator::Css(selector)).await;
+        let element = self.element(selector).await;
         within(selector, element.click()).await;
     }
 
     /// Has this stand in a field instead of what stands there.
     pub(super) async fn fill(&self, selector: &str, text: &str) {
-        let field = self.element(Locator::Css(selector)).await;
+        let field = self.element(selector).await;
         within(selector, field.clear()).await;
         within(selector, field.send_keys(text)).await;
     }
