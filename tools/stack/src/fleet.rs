@@ -83,7 +83,7 @@ impl Fleet {
     }
 
     /// Stops all services in an orderly way, within about ten seconds.
-    pub async fn stop(self) {
+    pub async fn stop(&self) {
         futures::future::join_all(self.services.values().map(Part::stop)).await;
     }
 }

@@ -132,6 +132,11 @@ impl Stack {
 
     /// Stops all parts in an orderly way, within about ten seconds, and removes temporary data.
     pub async fn stop(self) {
+        self.stop_parts().await;
+    }
+
+    /// Stops all parts in an orderly way; temporary data is removed when this is dropped.
+    pub async fn stop_parts(&self) {
         let [kafka, registry, postgres] = self.parts();
         if self.directory.is_temporary() {
             // Its last checkpoint takes seconds on a busy disk, for data that goes anyway.

@@ -44,12 +44,19 @@ pub(crate) struct Launch {
 pub struct Part {
     name: &'static str,
     launch: Option<Launch>,
-    child: Mutex<Option<Child>>,
+    started: Mutex<Option<Started>>,
+}
+
+/// A part's process.
+struct Started {
+    child: Child,
+    /// Whether it was told to end; it has not ended by itself, then.
+    is_to_end: bool,
 }
 
 impl Part {
     pub(crate) fn new(name: &'static str, launch: Option<Launch>) -> Self {
-        Self { name, launch, child: Mutex::new(None) }
+        Self { name, launch, started: Mutex::new(None) }
     }
 
     /// The name for people.
@@ -74,8 +81,8 @@ impl Part {
 
     /// The ids of the part's living processes, the main one first; empty when it is stopped.
     pub fn pids(&self) -> Vec<u32> {
-        match self.child().as_ref() {
-            Some(child) if process::lives(child.id()) => process::tree(child.id()),
+        match self.started().as_ref().map(|started| started.child.id()) {
+            Some(pid) if process::lives(pid) => process::tree(pid),
             _ => Vec::new(),
         }
     }
@@ -102,7 +109,7 @@ impl Part {
                 return Err(Error::PortTaken { part: self.name, port: launch.port });
             }
             let child = launch.spawn()?;
-            *self.child() = Some(child);
+            *self.started() = Some(Started { child, is_to_end: false });
         }
         Ok(())
     }
@@ -122,7 +129,7 @@ impl Part {
 
     /// An error when the part ended although nobody stopped it.
     fn check(&self) -> Result<(), Error> {
-        let status = self.child().as_mut().and_then(exit_status);
+        let status = self.started().as_mut().filter(|it| !it.is_to_end).and_then(exit_status);
         match (status, &self.launch) {
             (Some(status), Some(launch)) => {
                 Err(self.failed(launch, format!("stopped by itself ({status}); its log says why")))
@@ -140,7 +147,7 @@ impl Part {
     pub async fn until_ended(&self) -> Option<ExitStatus> {
         loop {
             // Polled, as below.
-            match self.child().as_mut().map(exit_status) {
+            match self.started().as_mut().map(exit_status) {
                 Some(None) => {}
                 ended => return ended.flatten(),
             }
@@ -152,11 +159,12 @@ impl Part {
     pub async fn stop(&self) {
         let Some(launch) = &self.launch else { return };
         let Some(&pid) = self.pids().first() else { return };
+        self.is_to_end();
         process::signal(pid, launch.stop_signal);
         self.resume();
         let deadline = Instant::now() + STOP_LIMIT;
         // Polled, because a task that waits for the child would tie the part to one runtime.
-        while self.child().as_mut().is_some_and(|child| exit_status(child).is_none())
+        while self.started().as_mut().is_some_and(|it| exit_status(it).is_none())
             && Instant::now() < deadline
         {
             sleep(POLL).await;
@@ -192,12 +200,16 @@ impl Part {
     fn kill_now(&self) {
         self.pause();
         let pids = self.pids();
+        if !pids.is_empty() {
+            self.is_to_end();
+        }
         for &pid in &pids {
             process::signal(pid, Signal::KILL);
         }
-        if let Some(mut child) = self.child().take() {
+        if let Some(mut started) = self.started().take() {
             let deadline = Instant::now() + KILL_LIMIT;
-            while (exit_status(&mut child).is_none() || pids.iter().any(|&pid| process::lives(pid)))
+            while (exit_status(&mut started).is_none()
+                || pids.iter().any(|&pid| process::lives(pid)))
                 && Instant::now() < deadline
             {
                 thread::sleep(Duration::from_millis(1));
@@ -205,8 +217,14 @@ impl Part {
         }
     }
 
-    fn child(&self) -> MutexGuard<'_, Option<Child>> {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    fn is_to_end(&self) {
+        if let Some(started) = self.started().as_mut() {
+            started.is_to_end = true;
+        }
+    }
+
+    fn started(&self) -> MutexGuard<'_, Option<Started>> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -241,6 +259,68 @@ pub(crate) async fn until_broken<'a>(parts: impl IntoIterator<Item = &'a Part> +
 }
 
 /// How the child ended, if it did. A child that cannot be asked counts as running.
-fn exit_status(child: &mut Child) -> Option<ExitStatus> {
-    child.try_wait().ok().flatten()
+fn exit_status(started: &mut Started) -> Option<ExitStatus> {
+    started.child.try_wait().ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    fn part(program: &str, argument: &str, log: &Path) -> Part {
+        let launch = Launch {
+            program: PathBuf::from(program),
+            arguments: vec![argument.into()],
+            environment: Vec::new(),
+            directory: PathBuf::from("/"),
+            log: log.to_owned(),
+            port: 0,
+            probe: Probe::Service,
+            stop_signal: Signal::TERM,
+            orphan_signal: "KILL",
+            unprivileged: false,
+        };
+        Part::new("sleep", Some(launch))
+    }
+
+    #[tokio::test]
+    async fn what_was_told_to_end_has_not_ended_by_itself() {
+        let directory = tempfile::tempdir().unwrap();
+        let part = Arc::new(part("sleep", "600", &directory.path().join("log")));
+        let ends = Arc::new(AtomicBool::new(false));
+        // Asked without pause: there is a moment between the end of a process and its being noticed.
+        let watch = thread::spawn({
+            let (part, ends) = (part.clone(), ends.clone());
+            move || {
+                while !ends.load(Ordering::Relaxed) {
+                    if let Err(error) = part.check() {
+                        return Some(error.to_string());
+                    }
+                }
+                None
+            }
+        });
+        for _ in 0..10 {
+            part.start_without_waiting().unwrap();
+            part.stop().await;
+            part.start_without_waiting().unwrap();
+            part.kill().await;
+        }
+        ends.store(true, Ordering::Relaxed);
+        assert_eq!(watch.join().unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn what_ends_by_itself_is_told_also_after_it_was_stopped_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let part = part("sleep", "0.2", &directory.path().join("log"));
+        part.start_without_waiting().unwrap();
+        part.stop().await;
+        part.start_without_waiting().unwrap();
+        let error = tokio::time::timeout(START_LIMIT, until_broken([&part])).await.unwrap();
+        assert!(error.to_string().contains("stopped by itself"), "{error}");
+    }
 }
