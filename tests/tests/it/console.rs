@@ -174,6 +174,8 @@ async fn the_pages_say_what_is_so() {
     for expected in ["/orders", "/ways", "/dead-letters", "/services/payment", "/now.json"] {
         assert!(pages.contains(expected), "{pages:?}");
     }
+    assert!(!pages.contains("/break"), "only a demo's fleet is broken here");
+    assert_eq!(console.page("/break").await.status, 404);
 }
 
 #[tokio::test]
@@ -362,6 +364,29 @@ async fn a_letter_stays_dead_and_is_opened_again() {
         })
         .await;
         console.until_says(&format!("/operations/{operation}"), words).await;
+    }
+}
+
+#[tokio::test]
+async fn only_operators_break_things_and_a_demo_that_has_gone_is_told() {
+    let fleet = TestFleet::start(Sandbox::new(), &[]).await;
+    let demo = ["--demo", "/nowhere/demo.sock", "--user-header", "x-user", "--operators", "ada"];
+    let console = Console::with(&fleet, &demo).await;
+    let (ada, bob) = (("x-user", "ada"), ("x-user", "bob"));
+    let send_to = async |method, headers: &[(&str, &str)]| {
+        let request = console.api.request(method, "/break").body("experiment=kill&target=order");
+        let add = |request: reqwest::RequestBuilder, (name, value): &(&str, &str)| {
+            request.header(*name, *value)
+        };
+        send(headers.iter().fold(request, add)).await
+    };
+    let page = send_to(Method::GET, &[bob]).await;
+    is_sound("/break", &page.body);
+    assert!(page.status == 200 && page.body.contains("does not answer"), "{}", page.body);
+    assert!(page.body.contains("<a href=\"/break\" aria-current"), "{}", page.body);
+    let foreign = [ada, ("sec-fetch-site", "cross-site")];
+    for (headers, status) in [(&[bob][..], 403), (&foreign, 403), (&[ada], 503)] {
+        assert_eq!(send_to(Method::POST, headers).await.status, status, "{headers:?}");
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn client(url: &str, within: Duration) -> reqwest::Result<Client> {
 }
 
 /// Why there was no answer. The last cause says it: connection refused, no such host.
-pub(crate) fn cause(error: &reqwest::Error) -> String {
+pub fn cause(error: &reqwest::Error) -> String {
     let causes = successors(error.source(), |&cause| cause.source());
     causes.last().map_or_else(|| error.to_string(), ToString::to_string)
 }

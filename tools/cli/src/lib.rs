@@ -16,7 +16,7 @@ pub mod database;
 pub mod databases;
 pub mod decisions;
 pub mod gaps;
-mod http;
+pub mod http;
 pub mod instruments;
 pub mod looking;
 pub mod outcomes;

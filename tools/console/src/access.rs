@@ -72,8 +72,16 @@ impl Access {
         }
     }
 
+    /// Who has sent a form that does something, as it is noted in the log; or why it is not done.
+    pub(crate) fn sender(&self, headers: &HeaderMap) -> Result<String, &'static str> {
+        if !Self::is_own_form(headers) {
+            return Err("the form did not come from a page of this console");
+        }
+        self.operator(headers)
+    }
+
     /// Whether a request that does something comes from one of the console's own pages, or from a program.
-    pub(crate) fn is_own_form(headers: &HeaderMap) -> bool {
+    fn is_own_form(headers: &HeaderMap) -> bool {
         let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or(""));
         match (text(&FETCH_SITE), text(&ORIGIN), text(&HOST)) {
             (Some(site), _, _) => site == "same-origin",

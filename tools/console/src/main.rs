@@ -3,6 +3,7 @@
 
 mod access;
 mod acts;
+mod demo;
 mod draw;
 mod live;
 mod looks;

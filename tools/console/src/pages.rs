@@ -5,6 +5,7 @@ pub(crate) mod books;
 pub(crate) mod calls;
 pub(crate) mod compare;
 pub(crate) mod dance;
+pub(crate) mod experiments;
 pub(crate) mod gaps;
 pub(crate) mod letters;
 pub(crate) mod now;
@@ -61,6 +62,8 @@ pub(crate) struct Frame {
     pub(crate) json: String,
     /// The query by which the page is kept up to date; empty if it is not.
     pub(crate) live: String,
+    /// Whether there is a page on which the fleet is broken.
+    pub(crate) is_demo: bool,
 }
 
 impl Frame {
@@ -96,6 +99,7 @@ impl Frame {
             command: command.to_owned(),
             json: if page == "/" { "/now.json".to_owned() } else { format!("{page}.json") },
             live: String::new(),
+            is_demo: false,
         }
     }
 
@@ -103,6 +107,11 @@ impl Frame {
     pub(crate) fn kept_up(self, address: &str) -> Self {
         let live = serde_urlencoded::to_string([("view", address)]).unwrap_or_default();
         Self { live, ..self }
+    }
+
+    /// The same, of a demo's fleet or of another.
+    pub(crate) fn of_demo(self, is_demo: bool) -> Self {
+        Self { is_demo, ..self }
     }
 
     /// Whether the page is kept up to date.

@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::http::HeaderName;
@@ -62,6 +63,9 @@ pub(crate) struct Settings {
     /// By which names browsers reach it, beside localhost: those of the proxy in front
     #[arg(long, env = "CONSOLE_HOSTS", value_name = "HOST,…", value_delimiter = ',')]
     pub(crate) hosts: Vec<String>,
+    /// The socket on which a demo listens that lets its fleet be broken: there is a page for that, then
+    #[arg(long, env = "CONSOLE_DEMO", value_name = "PATH")]
+    pub(crate) demo: Option<PathBuf>,
     /// Only show; nobody can do anything here
     #[arg(long, env = "CONSOLE_READ_ONLY")]
     pub(crate) read_only: bool,

@@ -1,5 +1,6 @@
 //! The addresses, and what is answered there.
 
+mod experiments;
 mod letters;
 mod orders;
 mod owed;
@@ -34,6 +35,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::experiments::{break_it, experiments_json};
 use self::letters::{act, do_act, letter, letters_json, logged, operation, operations_json};
 use self::orders::{compare, compare_json, find, order, orders_json, ways_json};
 use self::owed::{
@@ -41,6 +43,7 @@ use self::owed::{
 };
 use crate::access::{Access, Refused};
 use crate::acts::Acts;
+use crate::demo::Demo;
 use crate::live::{Renderings, live};
 use crate::looks::{Looks, Places, start};
 use crate::model::Model;
@@ -90,6 +93,8 @@ pub(crate) struct Console {
     turns: Arc<Semaphore>,
     access: Arc<Access>,
     acts: Arc<Acts>,
+    /// The demo whose fleet it is, if it lets it be broken.
+    demo: Option<Arc<Demo>>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -106,6 +111,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         user_header,
         operators,
         hosts,
+        demo,
         read_only,
         connections,
         databases,
@@ -148,6 +154,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         turns: Arc::new(Semaphore::new(AT_ONCE)),
         access: Arc::new(Access { user_header, operators, hosts, read_only }),
         acts: Arc::default(),
+        demo: demo.as_deref().map(Demo::at).transpose()?.map(Arc::new),
         stop: stop.clone(),
     };
     let projecting = projector.map(|projector| tokio::spawn(projector.run(stop.clone())));
@@ -187,6 +194,8 @@ fn router(console: Console) -> Router {
         .route("/operations", get(known))
         .route("/operations.json", get(operations_json))
         .route("/operations/{id}", get(operation))
+        .route("/break", get(known).post(break_it))
+        .route("/break.json", get(experiments_json))
         .route("/dance", get(known))
         .route("/dance.json", get(dance_json))
         .route("/dance.svg", get(picture))
@@ -260,19 +269,12 @@ fn page(status: StatusCode, page: &impl Template) -> Response {
 
 impl Console {
     fn frame(&self, page: &'static str, command: &str) -> Frame {
-        Frame::new(&self.fleet, &self.looks, page, command)
+        Frame::new(&self.fleet, &self.looks, page, command).of_demo(self.demo.is_some())
     }
 
-    /// Who sends this form, if they may do something, and it is one of the console's own; or the answer.
+    /// Who has sent a form that does something; or what to answer instead.
     fn operator(&self, headers: &HeaderMap) -> Result<String, Response> {
-        let by = match Access::is_own_form(headers) {
-            true => self.access.operator(headers),
-            false => Err("the form did not come from a page of this console"),
-        };
-        by.map_err(|why| {
-            let sentence = format!("This is not done: {why}.");
-            self.says(StatusCode::FORBIDDEN, "Not done", sentence, Vec::new())
-        })
+        self.access.sender(headers).map_err(|why| self.not_done(StatusCode::FORBIDDEN, why))
     }
 
     /// The command that asks the console for the same as JSON, where no other tells it.
@@ -283,8 +285,10 @@ impl Console {
     /// A page by what was looked at in the background, by its address; `None` if there is none.
     pub(crate) async fn known(&self, address: &str) -> Option<askama::Result<String>> {
         let path = address.split_once('?').map_or(address, |(path, _)| path);
-        if path == "/orders" {
-            return Some(self.orders_page(address).await);
+        match path {
+            "/orders" => return Some(self.orders_page(address).await),
+            "/break" => return self.experiments_page().await,
+            _ => {}
         }
         let frame = |page, command| self.frame(page, command).kept_up(path);
         let stuck = self.looks.hanging.borrow().clone();

@@ -74,6 +74,11 @@ pub(super) async fn act(
 }
 
 impl Console {
+    /// A page that says that something was not done, and why.
+    pub(super) fn not_done(&self, status: StatusCode, why: &str) -> Response {
+        self.says(status, "Not done", format!("This is not done: {why}."), Vec::new())
+    }
+
     /// What is wanted comes to this; or what to answer instead.
     async fn planned(&self, wanted: &Wanted) -> Result<Plan, Response> {
         if wanted.kind().is_none() || wanted.selection().is_none() {
