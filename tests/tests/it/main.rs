@@ -16,6 +16,7 @@ mod contracts;
 mod crash_points;
 mod dead_letters;
 mod deadlines;
+mod demo;
 mod graph;
 mod independent;
 mod load;

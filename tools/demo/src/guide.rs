@@ -3,17 +3,19 @@
 use console::style;
 use declarations::variable;
 
-use crate::beside;
+use crate::beside::Beside;
 use crate::local::Local;
 use crate::shop::Request;
 
 /// Prints commands that work as they stand.
-pub(crate) fn print(local: &Local) {
+pub(crate) fn print(local: &Local, beside: &Beside) {
     let at = local.endpoints();
     let (order, inventory) = (at.services.of("order"), at.services.of("inventory"));
     println!("{}", style("The fleet is running. In another terminal:").bold());
     part("See the dance in a browser: how the fleet is, whose move it is, what to do:");
-    println!("http://{}/", beside::CONSOLE);
+    println!("http://{}/", beside.console);
+    part("Break something, and see what the fleet does about it:");
+    println!("http://{}/break", beside.console);
     part("What is for sale, and what is there:");
     println!("{CURL} {order}/products");
     println!("{CURL} {inventory}/stock/ribbon");
@@ -45,7 +47,7 @@ pub(crate) fn print(local: &Local) {
     println!("{farandole} events tail --from-start");
     part("Watch it, with Prometheus, its alerts and dashboards:");
     println!("make observe      # in the project's directory");
-    println!("{CURL} http://{}/metrics", beside::EXPORTER);
+    println!("{CURL} http://{}/metrics", beside.exporter);
     println!("\nData and logs are in {}.", local.directory().display());
     println!("{}", style("Ctrl-C stops everything.").bold());
 }

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use anyhow::{Context as _, bail};
-use cli::{Schemas, TopicShape, create_topics, register_schemas};
+use cli::{OrderId, Schemas, TopicShape, create_topics, register_schemas};
 use contracts::Topics;
 use kafka::{Admin, Registry};
-use stack::fleet::{Fleet, FleetOptions, SERVICES};
-use stack::{Options, Stack};
+use stack::fleet::{Fleet, FleetOptions, SERVICES, instance};
+use stack::{Options, Part, Stack};
 use tokio::process::Command;
 use tokio::select;
 
@@ -31,7 +31,7 @@ pub(crate) struct Local {
     // Dropped first: the services need the stack.
     fleet: Fleet,
     stack: Stack,
-    programs: PathBuf,
+    options: FleetOptions,
 }
 
 impl Local {
@@ -48,14 +48,14 @@ impl Local {
         })??;
         let began = Instant::now();
         let options = FleetOptions {
-            programs: programs.clone(),
+            programs,
             environment: vec![("ORDER_DEADLINE_S".to_owned(), ORDER_DEADLINE_S.to_string())],
             default_ports: !free_ports,
             prefix: String::new(),
         };
         let fleet = Fleet::start(&stack.connections(), &options).await.map_err(advise)?;
         eprintln!("the services are ready after {:.1} s", began.elapsed().as_secs_f64());
-        Ok(Self { fleet, stack, programs })
+        Ok(Self { fleet, stack, options })
     }
 
     pub(crate) fn endpoints(&self) -> Endpoints {
@@ -82,7 +82,35 @@ impl Local {
 
     /// Where the programs are that were built together with this one.
     pub(crate) fn programs(&self) -> &Path {
-        &self.programs
+        &self.options.programs
+    }
+
+    /// Whether the services listen on their own ports, and not on any that were free.
+    pub(crate) fn has_default_ports(&self) -> bool {
+        self.options.default_ports
+    }
+
+    /// All parts, each to be frozen, killed and started for itself.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Part> {
+        let stack = [&self.stack.kafka, &self.stack.postgres];
+        self.fleet.services().map(|(_, part)| part).chain(stack)
+    }
+
+    /// One of them: a service, `kafka` or `postgres`.
+    pub(crate) fn part(&self, name: &str) -> anyhow::Result<&Part> {
+        let mut parts = self.parts();
+        parts
+            .find(|part| part.name().eq_ignore_ascii_case(name))
+            .with_context(|| format!("there is no {name}"))
+    }
+
+    /// Another instance of a service, with one more setting, to run in its place: not beside it, for it has
+    /// its port and its name in the consumer group.
+    pub(crate) fn substitute(&self, part: &Part, setting: (&str, &str)) -> anyhow::Result<Part> {
+        let mut options = self.options.clone();
+        options.environment.push((setting.0.to_owned(), setting.1.to_owned()));
+        let to = self.stack.connections();
+        Ok(instance(&to, &options, part.name(), 1, Some(part.port()))?)
     }
 
     /// Where data and logs are.
@@ -90,14 +118,23 @@ impl Local {
         self.stack.directory()
     }
 
-    /// Parks the charges that never have an outcome, as an operator would: two stories are about a
-    /// provider that does not answer, and are over. Afterwards nothing of the fleet is open.
-    pub(crate) async fn park_what_hangs(&self) -> anyhow::Result<()> {
+    /// Parks these orders' charges, which never have an outcome, as an operator would: two stories are
+    /// about a provider that does not answer, and are over. Afterwards nothing of theirs is open.
+    pub(crate) async fn park_charges(&self, orders: &[OrderId]) {
+        if orders.is_empty() {
+            return;
+        }
+        if let Err(error) = self.try_to_park_charges(orders).await {
+            eprintln!("the charges that never end could not be parked: {error:#}");
+        }
+    }
+
+    async fn try_to_park_charges(&self, orders: &[OrderId]) -> anyhow::Result<()> {
         let at = self.endpoints();
         let why = "the stories are over, and this provider never answers";
-        let mut park = Command::new(self.programs.join("farandole"));
-        park.args(["calls", "park", "--step", "charge", "--yes", "--by", "farandole-demo"])
-            .args(["--reason", why])
+        let mut park = Command::new(self.programs().join("farandole"));
+        park.args(["calls", "park", "--yes", "--by", "farandole-demo", "--reason", why])
+            .args(orders.iter().map(|order| format!("{order}/charge")))
             .env("KAFKA_BROKERS", &at.kafka_brokers)
             .env("SCHEMA_REGISTRY_URL", &at.schema_registry_url)
             .env("PAYMENT_DATABASE_URL", self.database_url("payment"))
@@ -132,9 +169,9 @@ impl Local {
     }
 
     /// The services first, so that they can finish what they are at.
-    pub(crate) async fn stop(self) {
+    pub(crate) async fn stop(&self) {
         self.fleet.stop().await;
-        self.stack.stop().await;
+        self.stack.stop_parts().await;
     }
 }
 

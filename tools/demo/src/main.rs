@@ -2,6 +2,7 @@
 
 mod beside;
 mod endpoints;
+mod experiments;
 mod guide;
 mod journal;
 mod local;
@@ -14,6 +15,7 @@ mod tree;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
@@ -22,6 +24,7 @@ use tokio::time::timeout;
 
 use crate::beside::Beside;
 use crate::endpoints::Endpoints;
+use crate::experiments::Control;
 use crate::local::Local;
 use crate::perform::{Score, perform};
 use crate::signals::{Interrupted, Signals};
@@ -46,7 +49,7 @@ struct Arguments {
     /// Play the stories against a fleet that is running, and start and stop nothing
     #[arg(long)]
     attach: bool,
-    /// Let the services listen on free ports instead of their own
+    /// Let the services and the console listen on free ports instead of their own
     #[arg(long, conflicts_with = "attach")]
     free_ports: bool,
     /// Keep data and logs here [default: a temporary directory, removed at the end]
@@ -102,7 +105,7 @@ async fn own(arguments: Arguments) -> anyhow::Result<Score> {
     let mut signals = Signals::new()?;
     let free_ports = arguments.free_ports || arguments.smoke;
     let local = select! {
-        local = Local::start(arguments.data, free_ports) => local?,
+        local = Local::start(arguments.data, free_ports) => Arc::new(local?),
         interrupted = signals.next() => return Err(interrupted.into()),
     };
     let played = play_and_stay(&local, &mut signals, !arguments.smoke).await;
@@ -115,7 +118,11 @@ async fn own(arguments: Arguments) -> anyhow::Result<Score> {
     played
 }
 
-async fn play_and_stay(local: &Local, signals: &mut Signals, stay: bool) -> anyhow::Result<Score> {
+async fn play_and_stay(
+    local: &Arc<Local>,
+    signals: &mut Signals,
+    stay: bool,
+) -> anyhow::Result<Score> {
     let endpoints = local.endpoints();
     let score = select! {
         score = perform(&endpoints) => score?,
@@ -126,12 +133,11 @@ async fn play_and_stay(local: &Local, signals: &mut Signals, stay: bool) -> anyh
         eprintln!("\nthe services' last words (--data DIR keeps all logs):\n{}", local.logs());
     }
     if stay {
-        if let Err(error) = local.park_what_hangs().await {
-            eprintln!("the charges that never end could not be parked: {error:#}");
-        }
+        local.park_charges(&score.hanging).await;
         println!("{score}\n");
-        let _beside = Beside::start(local).await?;
-        guide::print(local);
+        let control = Control::start(Arc::clone(local))?;
+        let beside = Beside::start(local, control.socket()).await?;
+        guide::print(local, &beside);
         select! {
             error = local.until_broken() => return Err(error.into()),
             _ = signals.next() => {}

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use cli::OrderId;
 use console::{Term, measure_text_width, style};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -22,18 +23,20 @@ const REDRAW: Duration = Duration::from_millis(100);
 const WIDTH_MAX: usize = 110;
 
 /// How many stories ended as they were to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Default)]
 pub(crate) struct Score {
     passed: usize,
     failed: usize,
+    /// The orders with a charge that never ends.
+    pub(crate) hanging: Vec<OrderId>,
 }
 
 impl Score {
     pub(crate) fn nothing_passed() -> Self {
-        Self { passed: 0, failed: STORIES.len() }
+        Self { failed: STORIES.len(), ..Self::default() }
     }
 
-    pub(crate) fn is_perfect(self) -> bool {
+    pub(crate) fn is_perfect(&self) -> bool {
         self.failed == 0
     }
 }
@@ -48,18 +51,14 @@ impl fmt::Display for Score {
 pub(crate) async fn perform(at: &Endpoints) -> anyhow::Result<Score> {
     let shop = Shop::new(at)?;
     let journal = Journal::open(at).await?;
-    for (sku, name, cents, on_hand) in CATALOGUE {
-        shop.put_product(sku, name, cents).await?;
-        if let Some(on_hand) = on_hand {
-            shop.put_stock(sku, on_hand).await?;
-        }
-    }
+    fill(&shop).await?;
     let run = format!("demo-{}", Uuid::new_v4().simple());
     rehearse(&shop, &journal, &run).await;
     let played = play_all(&shop, &journal, &run).await;
-    let mut score = Score { passed: 0, failed: 0 };
+    let mut score = Score::default();
     for (number, one) in (1..).zip(&played) {
         let events = events_of(&journal, one);
+        score.hanging.extend(one.hangs());
         match one.verdict(&events) {
             Ok(()) => score.passed += 1,
             Err(_) => score.failed += 1,
@@ -68,6 +67,17 @@ pub(crate) async fn perform(at: &Endpoints) -> anyhow::Result<Score> {
     }
     println!();
     Ok(score)
+}
+
+/// Puts on sale, and on the shelves, what the stories are about.
+pub(crate) async fn fill(shop: &Shop) -> anyhow::Result<()> {
+    for (sku, name, cents, on_hand) in CATALOGUE {
+        shop.put_product(sku, name, cents).await?;
+        if let Some(on_hand) = on_hand {
+            shop.put_stock(sku, on_hand).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Has one order go all the way before the others: services that have just started join their

@@ -9,7 +9,7 @@ use kafka::ReadEvent;
 use reqwest::StatusCode;
 
 use crate::journal::Journal;
-use crate::shop::{Order, Request, Shop};
+use crate::shop::{Order, Shop};
 use crate::story::{STORIES, Story, Twist};
 
 /// How long an order may take to its end: above the demo's deadline for orders, with room for a
@@ -38,6 +38,11 @@ pub(crate) struct Act {
 }
 
 impl Played {
+    /// Its order, if that has a charge that never ends.
+    pub(crate) fn hangs(&self) -> Option<OrderId> {
+        self.order.filter(|_| self.story.hangs())
+    }
+
     /// What is not as expected, if anything.
     pub(crate) fn verdict(&self, events: &[ReadEvent]) -> Result<(), String> {
         let (end, _) = self.end.as_ref().map_err(Clone::clone)?;
@@ -119,8 +124,7 @@ impl Player<'_> {
     }
 
     async fn place(&mut self, what: &'static str) -> anyhow::Result<Order> {
-        let Story { sku, quantity, payment_method, country, .. } = *self.story;
-        let request = Request { key: self.key.clone(), sku, quantity, payment_method, country };
+        let request = self.story.request(self.key.clone());
         let at = Timestamp::now();
         let order = self.shop.place(&request).await?;
         let id = order.id.to_string();

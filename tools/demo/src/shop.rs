@@ -146,12 +146,20 @@ impl Shop {
     }
 }
 
+#[derive(Deserialize)]
+struct Problem {
+    detail: String,
+}
+
 /// Sends a request that is to succeed.
 async fn good(request: RequestBuilder) -> anyhow::Result<Response> {
     let response = request.send().await.context("the fleet does not answer")?;
     let (status, url) = (response.status(), response.url().clone());
     if !status.is_success() {
-        bail!("{url} answers {status}: {}", response.text().await.unwrap_or_default());
+        let body = response.text().await.unwrap_or_default();
+        // As the services tell problems (RFC 9457).
+        let problem = serde_json::from_str::<Problem>(&body);
+        bail!("{url} answers {status}: {}", problem.map_or(body, |problem| problem.detail));
     }
     Ok(response)
 }

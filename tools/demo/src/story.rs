@@ -1,5 +1,10 @@
 //! The ways an order can go, one story for each.
 
+use crate::shop::Request;
+
+/// A payment method whose provider never answers.
+const DOWN: &str = "pm_sim_down";
+
 /// What to place, what else to do, and how it is to end.
 #[derive(Debug)]
 pub(crate) struct Story {
@@ -15,6 +20,24 @@ pub(crate) struct Story {
     pub(crate) end: &'static str,
     /// The events there are to be in the end, in no particular order.
     pub(crate) events: &'static [&'static str],
+}
+
+impl Story {
+    /// The request that places its order.
+    pub(crate) fn request(&self, key: String) -> Request {
+        let Self { sku, quantity, payment_method, country, .. } = *self;
+        Request { key, sku, quantity, payment_method, country }
+    }
+
+    /// Whether its charge never ends.
+    pub(crate) fn hangs(&self) -> bool {
+        self.payment_method == DOWN
+    }
+
+    /// Whether all that it needs is its order.
+    pub(crate) fn ends_by_itself(&self) -> bool {
+        self.twist == Twist::None && !self.hangs()
+    }
 }
 
 /// What the customer does beside placing an order.
@@ -128,7 +151,7 @@ pub(crate) const STORIES: [Story; 10] = [
         because: "The payment provider never answers, and the order cannot wait for ever.",
         sku: "lantern",
         quantity: 12,
-        payment_method: "pm_sim_down",
+        payment_method: DOWN,
         end: "cancelled: timed_out",
         events: NOT_PAID,
         ..PLAIN
@@ -138,7 +161,7 @@ pub(crate) const STORIES: [Story; 10] = [
         because: "The customer thinks better of it before the money moves.",
         sku: "ribbon",
         quantity: 3,
-        payment_method: "pm_sim_down",
+        payment_method: DOWN,
         twist: Twist::CancelInTime,
         end: "cancelled: customer_request",
         events: NOT_PAID,
