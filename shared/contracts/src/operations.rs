@@ -49,11 +49,13 @@ pub enum Kind {
     Undo,
     /// How much the services' clients may write, which is none of the services' business.
     SetQuotas,
+    /// Somebody looks at what is personal in an event or a letter. Written as an [`Entry::Revealed`].
+    Reveal,
 }
 
 impl Kind {
     /// All there are.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Redrive,
         Self::Discard,
         Self::Undiscard,
@@ -64,6 +66,7 @@ impl Kind {
         Self::Settle,
         Self::Undo,
         Self::SetQuotas,
+        Self::Reveal,
     ];
 
     /// Its name, as it is in the log.
@@ -79,6 +82,7 @@ impl Kind {
             Self::Settle => "settle",
             Self::Undo => "undo",
             Self::SetQuotas => "set quotas",
+            Self::Reveal => "reveal",
         }
     }
 }
@@ -97,6 +101,9 @@ pub enum Entry {
     Decided(Decided),
     /// That was all. An operation without this was interrupted, or goes on still.
     Ended(Ended),
+    /// Somebody looks at what is personal. All of it is in this entry, so that a service or a tool that does
+    /// not know it passes over it, as over a newer one's.
+    Revealed(Revealed),
     /// What a newer tool writes.
     #[serde(other)]
     Unknown,
@@ -168,6 +175,21 @@ pub struct Ended {
     pub at: Timestamp,
     /// What came of it, in words.
     pub outcome: String,
+}
+
+/// What is personal in an event or a letter was asked for, and is about to be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revealed {
+    /// The operation.
+    pub operation: Uuid,
+    /// When.
+    pub at: Timestamp,
+    /// To whom.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// What of: a letter such as `payment/0/17`, or an order's event with its place.
+    pub what: String,
 }
 
 /// A letter to which something was done. Copies of a letter have the same redrive id.
@@ -355,7 +377,8 @@ impl Entry {
             | Self::Done(Done { operation, .. })
             | Self::Acknowledged(Acknowledged { operation, .. })
             | Self::Decided(Decided { operation, .. })
-            | Self::Ended(Ended { operation, .. }) => Some(*operation),
+            | Self::Ended(Ended { operation, .. })
+            | Self::Revealed(Revealed { operation, .. }) => Some(*operation),
             Self::Unknown => None,
         }
     }
@@ -384,6 +407,9 @@ impl Entry {
                 .all(fits)
             }
             Self::Ended(ended) => ended.outcome.len() <= TEXT_MAX,
+            Self::Revealed(Revealed { by, reason, what, .. }) => {
+                [by, reason, what].into_iter().all(|text| text.len() <= TEXT_MAX)
+            }
             Self::Unknown => true,
         }
     }
@@ -447,6 +473,16 @@ mod tests {
         assert!(Entry::parse(None, None).is_err());
         let newer = r#"{"entry":"blessed","operation":"?"}"#;
         assert!(matches!(parse(Uuid::nil(), newer), Ok(Entry::Unknown)));
+    }
+
+    /// Who does not know it takes it for [`Entry::Unknown`], and not for a beginning of no known kind.
+    #[test]
+    fn what_is_revealed_is_one_entry_without_a_kind() {
+        let text = r#"{"entry":"revealed","operation":"00000000-0000-0000-0000-000000000000","at":"1970-01-01T00:00:00Z","by":"ada","reason":"asked","what":"payment/0/17"}"#;
+        let Ok(entry @ Entry::Revealed(_)) = parse(Uuid::nil(), text) else { panic!("{text}") };
+        assert_eq!(serde_json::to_string(&entry).unwrap(), text);
+        let long = text.replace("asked", &"x".repeat(TEXT_MAX + 1));
+        assert!(parse(Uuid::nil(), &long).is_err() && parse(Uuid::max(), text).is_err());
     }
 
     #[test]

@@ -17,7 +17,9 @@ pub use self::archive::{Archive, State, letters};
 pub use self::author::me;
 pub use self::cause::normalised;
 pub use self::letter::{Letter, Redriven, Source};
-pub use self::operations::{Act, Began, Handled, Kind, Operation, OperationLog, Recorder};
+pub use self::operations::{
+    Act, Began, Handled, Kind, Operation, OperationLog, Recorder, Revealed,
+};
 pub use self::outcome::{Observer, Outcome};
 pub use self::redriving::{Manner, Phase, feasible, note, redrive};
 pub use self::report::Report;

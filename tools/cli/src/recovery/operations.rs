@@ -8,7 +8,7 @@ use contracts::headers;
 use contracts::operations::{
     Acknowledged, Decided, Done, Ended, Entry, Number, PER_ENTRY_MAX, Said, Subject,
 };
-pub use contracts::operations::{Began, Handled, Kind};
+pub use contracts::operations::{Began, Handled, Kind, Revealed};
 use jiff::Timestamp;
 use kafka::{AdminError, Bounds, PlainRecord, Publisher, scan, windows};
 use tokio::task::spawn_blocking;
@@ -112,6 +112,13 @@ impl OperationLog {
                 let Some(&index) = self.by_id.get(&ended.operation) else { return };
                 self.operations[index].ended = Some(ended);
             }
+            Entry::Revealed(Revealed { operation, at, by, reason, what }) => {
+                let (kind, reason, letters) = (Kind::Reveal, Some(reason), 1);
+                let began = Began { operation, kind, at, by, reason, asked_for: what, letters };
+                let ended = Some(Ended { operation, at, outcome: "shown".to_owned() });
+                self.by_id.insert(operation, self.operations.len());
+                self.operations.push(Operation { began, done: 1, last_at: at, ended });
+            }
             Entry::Unknown => {}
         }
     }
@@ -200,6 +207,16 @@ impl<'p> Recorder<'p> {
         self.write([Entry::Ended(Ended { operation, at, outcome })]).await
     }
 
+    /// Writes that somebody looks at what is personal; only then may it be shown.
+    pub async fn revealed(
+        publisher: &'p Publisher,
+        topic: String,
+        revealed: Revealed,
+    ) -> Result<(), AdminError> {
+        let recorder = Self { publisher, topic, operation: revealed.operation };
+        recorder.write([Entry::Revealed(revealed)]).await
+    }
+
     async fn write(&self, entries: impl IntoIterator<Item = Entry>) -> Result<(), AdminError> {
         let records: Result<Vec<PlainRecord>, serde_json::Error> =
             entries.into_iter().map(|entry| self.record(&entry)).collect();
@@ -263,5 +280,23 @@ pub(crate) mod tests {
             vec![Handled { letter: "payment/0/2".parse().unwrap(), redrive: other, event: None }];
         log.take(Entry::Done(Done { operation: other, at: Timestamp::now(), letters }));
         assert!(log.act(other).is_none());
+    }
+
+    #[test]
+    fn what_was_revealed_is_in_the_log_and_decides_nothing() {
+        let mut log = OperationLog::default();
+        let revealed = Revealed {
+            operation: Uuid::now_v7(),
+            at: Timestamp::now(),
+            by: "ada".to_owned(),
+            reason: "the parcel came back".to_owned(),
+            what: "payment/0/17".to_owned(),
+        };
+        log.take(Entry::Revealed(revealed));
+        let [Operation { began, done: 1, ended: Some(_), .. }] = log.operations() else {
+            panic!("{:?}", log.operations())
+        };
+        assert_eq!((began.kind, &*began.asked_for), (Kind::Reveal, "payment/0/17"));
+        assert_eq!(log.decisions(), Decisions::NONE);
     }
 }
