@@ -19,6 +19,7 @@ pub mod gaps;
 pub mod http;
 pub mod instruments;
 pub mod looking;
+pub mod masking;
 pub mod outcomes;
 mod print;
 mod progress;

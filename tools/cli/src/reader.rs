@@ -4,6 +4,7 @@ use contracts::Topics;
 use kafka::{EventReader, ReadError, ReadFrom, Registry};
 use serde_json::Value;
 
+use crate::masking::MASK;
 use crate::services;
 
 /// Opens the events of all services. See [`EventReader::next`].
@@ -23,7 +24,7 @@ pub fn redact(payload: &mut Value) {
         Value::Object(fields) => {
             for (name, value) in fields {
                 if name == "recipient" {
-                    *value = Value::from("(redacted)");
+                    *value = Value::from(MASK);
                 } else {
                     redact(value);
                 }

@@ -8,6 +8,7 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use crate::database::ask;
+use crate::masking;
 use crate::recovery::normalised;
 use crate::{OrderId, Unreadable};
 
@@ -47,6 +48,17 @@ pub struct Queue {
 }
 
 impl Queue {
+    /// The same for who is to see nothing personal: without what errors quote.
+    #[must_use]
+    pub fn masked(mut self) -> Self {
+        for group in &mut self.groups {
+            group.cause = masking::error(&group.cause);
+            group.error = masking::error(&group.error);
+            group.types = group.types.iter().map(|it| masking::name(it).to_owned()).collect();
+        }
+        self
+    }
+
     /// How many records have failed.
     pub fn failing(&self) -> i64 {
         self.groups.iter().map(|group| group.records).sum()

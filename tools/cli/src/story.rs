@@ -12,9 +12,10 @@ use tokio::time::timeout;
 use crate::connections::Connections;
 use crate::databases::{self, NoDatabase};
 use crate::decisions::Decisions;
+use crate::masking;
 use crate::recovery::OperationLog;
 use crate::stuck::{
-    About, Databases, DeadLetter, Filter, Found, Letters, Said, Stuck, Where, about, find,
+    About, Databases, DeadLetter, Filter, Found, Letters, Said, Stuck, Where, Work, about, find,
     letters_of, read_letters, said_by,
 };
 use crate::{OrderId, services};
@@ -164,19 +165,25 @@ async fn events(connections: &Connections, order: OrderId, places: &Where) -> In
     .await
 }
 
-/// Has a thread look, for the client blocks; who is late is not waited for.
+/// What was found, with whose topic it was looked for in.
 async fn aside<T: Send + 'static>(
     service: &'static str,
     look: impl FnOnce() -> Result<T, AdminError> + Send + 'static,
 ) -> (&'static str, Result<T, String>) {
+    (service, in_time(look).await)
+}
+
+/// Has a thread look, for the client blocks; who is late is not waited for.
+pub(crate) async fn in_time<T: Send + 'static>(
+    look: impl FnOnce() -> Result<T, AdminError> + Send + 'static,
+) -> Result<T, String> {
     let (sender, answer) = oneshot::channel();
     std::thread::spawn(move || sender.send(look()));
-    let found = match timeout(TOPICS_LIMIT, answer).await {
+    match timeout(TOPICS_LIMIT, answer).await {
         Ok(Ok(Ok(found))) => Ok(found),
         Ok(Ok(Err(error))) => Err(error.to_string()),
         _ => Err(format!("Kafka gave no answer within {TOPICS_LIMIT:?}")),
-    };
-    (service, found)
+    }
 }
 
 /// What was found in all topics. What could not be seen is said once.
@@ -211,6 +218,22 @@ impl Story {
             || !services.is_empty()
             || !self.events.is_empty()
             || !self.letters.is_empty()
+    }
+
+    /// The same for who is to see nothing personal: without what errors quote, and what headers say as events
+    /// have it.
+    #[must_use]
+    pub fn masked(mut self) -> Self {
+        let shown = |text: &mut Option<String>| {
+            *text = text.take().map(|it| masking::name(&it).to_owned());
+        };
+        for Said { event, id, cause, sequence, redriven_for, .. } in &mut self.events {
+            [event, id, cause, sequence, redriven_for].into_iter().for_each(shown);
+        }
+        let letters = self.letters.into_iter();
+        self.letters = letters.map(|(letter, discarded)| (letter.masked(), discarded)).collect();
+        self.about.services = self.about.services.into_iter().map(Work::masked).collect();
+        self
     }
 
     /// As programs read it.

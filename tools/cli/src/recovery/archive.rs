@@ -70,7 +70,15 @@ impl Archive {
             None => Bounds::Everything,
             from => Bounds::Times { from, to: None },
         };
-        Self::read_with(connections, services, bounds, |_| false).await
+        Self::read_with(connections, services, bounds, |letter, _| letter).await
+    }
+
+    /// Reads all dead letters for who is to see nothing personal: see [`Letter::masked`].
+    pub async fn read_masked(
+        connections: &Connections,
+        services: &[String],
+    ) -> Result<Self, AdminError> {
+        Self::read_with(connections, services, Bounds::Everything, Letter::masked).await
     }
 
     /// Reads all dead letters, some of them with their payloads.
@@ -79,18 +87,22 @@ impl Archive {
         services: &[String],
         wanted: impl Fn(&LetterId) -> bool + Send + 'static,
     ) -> Result<Self, AdminError> {
-        Self::read_with(connections, services, Bounds::Everything, wanted).await
+        let keep = move |letter: Letter, payload: Option<&[u8]>| {
+            let payload = payload.filter(|_| wanted(&letter.id)).map(<[u8]>::to_vec);
+            Letter { payload, ..letter }
+        };
+        Self::read_with(connections, services, Bounds::Everything, keep).await
     }
 
     async fn read_with(
         connections: &Connections,
         services: &[String],
         bounds: Bounds,
-        wanted: impl Fn(&LetterId) -> bool + Send + 'static,
+        keep: impl Fn(Letter, Option<&[u8]>) -> Letter + Send + 'static,
     ) -> Result<Self, AdminError> {
         connections.kafka().await?;
         let (letters, log) = tokio::try_join!(
-            letters(connections, services, bounds, wanted),
+            letters(connections, services, bounds, keep),
             OperationLog::read(connections),
         )?;
         Ok(Self::new(letters, log))
@@ -135,13 +147,13 @@ impl Archive {
     }
 }
 
-/// What the services' dead-letter topics hold, with the payloads of those that are wanted: they are
-/// most of what there is, and may be many.
+/// What the services' dead-letter topics hold, as `keep` makes it of a letter and its payload. Payloads are
+/// most of what there is, and letters may be many.
 pub async fn letters(
     connections: &Connections,
     services: &[String],
     bounds: Bounds,
-    wanted: impl Fn(&LetterId) -> bool + Send + 'static,
+    keep: impl Fn(Letter, Option<&[u8]>) -> Letter + Send + 'static,
 ) -> Result<Vec<Letter>, AdminError> {
     let brokers = connections.kafka_brokers.clone();
     let topics = &connections.topic_prefix;
@@ -152,11 +164,7 @@ pub async fn letters(
         let windows = windows(&brokers, &topics, bounds)?;
         let mut letters = Vec::new();
         scan(&brokers, &windows, |record| {
-            let mut letter = Letter::new(&by_topic[record.topic], record);
-            if wanted(&letter.id) {
-                letter.payload = record.payload.map(<[u8]>::to_vec);
-            }
-            letters.push(letter);
+            letters.push(keep(Letter::new(&by_topic[record.topic], record), record.payload));
             ControlFlow::Continue(())
         })?;
         Ok(letters)

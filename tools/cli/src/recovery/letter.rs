@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::cause;
 use super::operations::Handled;
 use crate::OrderId;
+use crate::masking;
 
 /// Headers with this prefix are ours. They say how a record fared, and are no part of the event.
 const OURS: &str = "farandole_";
@@ -203,6 +204,27 @@ impl Letter {
         serde_json::from_str(text).unwrap_or_default()
     }
 
+    /// The same for who is to see nothing personal: its own headers as [`masking::header`] has them, and errors
+    /// without what they quote and without what they share with the payload, which the letter need not have.
+    #[must_use]
+    pub fn masked(mut self, payload: Option<&[u8]>) -> Self {
+        let shown = |error: &str| masking::error_about(error, payload.unwrap_or_default());
+        let errors: Vec<String> = self.errors().iter().map(|error| shown(error)).collect();
+        let mut history = Value::from(self.history());
+        each_text(&mut history, &shown);
+        let ours = [(dead::ERRORS, Value::from(errors)), (DEAD_HISTORY, history)];
+        for (name, value) in &mut self.headers {
+            if let Some((_, shown)) = ours.iter().find(|(ours, _)| ours == name) {
+                *value = Some(shown.to_string().into_bytes());
+            } else if !name.starts_with(OURS) {
+                let shown = masking::header(name, value.as_deref());
+                (*name, *value) = (shown.0, Some(shown.1.into_bytes()));
+            }
+        }
+        self.key = None;
+        self
+    }
+
     /// The record that goes back to where it came from, or why there is none.
     pub fn redriven(&self, how: &Redriven<'_>) -> Result<PlainRecord, &'static str> {
         let source = self.source().ok_or("it does not say which topic it came from")?;
@@ -244,6 +266,16 @@ impl Letter {
             texts.remove(0);
         }
         format!("[{}]", texts.join(","))
+    }
+}
+
+/// Changes all texts of a value, but for the names in it.
+fn each_text(value: &mut Value, change: &impl Fn(&str) -> String) {
+    match value {
+        Value::String(text) => *text = change(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| each_text(item, change)),
+        Value::Object(members) => members.values_mut().for_each(|item| each_text(item, change)),
+        _ => {}
     }
 }
 
@@ -289,6 +321,35 @@ pub(crate) mod tests {
         let place = back.headers.iter_mut().find(|(name, _)| name == dead::OFFSET).unwrap();
         place.1 = Some(offset.into());
         back
+    }
+
+    #[test]
+    fn a_masked_letter_tells_nothing_of_its_payload() {
+        let told = ["header ce_id is \"Grace\"", "no street Lovelace 12", "it panicked: Ada"];
+        let mut letter = letter("payment/0/17", &told);
+        let round = json!([{"errors": ["no Lovelace"], "redriven_by": "grace"}]).to_string();
+        let more =
+            [("x-Ada", "12"), ("Ada Lovelace", "x"), ("ce_time", "Ada"), (DEAD_HISTORY, &round)];
+        letter.headers.extend(more.map(|(name, value)| (name.to_owned(), Some(value.into()))));
+        let cause = letter.cause();
+        let masked = letter.clone().masked(Some(b"\x10Lovelace\x06Ada\x0412"));
+        assert_eq!(
+            masked.errors(),
+            [
+                "header ce_id is (redacted)",
+                "no street (redacted) (redacted)",
+                "it panicked: (redacted)"
+            ]
+        );
+        assert_ne!(masked.cause(), cause);
+        assert_eq!(masked.history()[0]["errors"][0], "no (redacted)");
+        assert_eq!(masked.history()[0]["redriven_by"], "grace");
+        assert_eq!(masked.redrive_id(), letter.redrive_id());
+        assert_eq!((masked.order(), masked.event_type()), (letter.order(), letter.event_type()));
+        let shown: Vec<String> = masked.own_headers().map(|it| format!("{it:?}")).collect();
+        assert!(!shown.iter().any(|it| it.contains("Lovelace")), "{shown:?}");
+        let value = |name: &str| masked.header(name).unwrap().to_owned();
+        assert_eq!([value("x-Ada"), value("ce_time")], [masking::MASK; 2]);
     }
 
     #[test]

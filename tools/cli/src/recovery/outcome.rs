@@ -131,7 +131,7 @@ impl<'a> Observer<'a> {
         services.sort_unstable();
         services.dedup();
         let bounds = Bounds::Times { from: Some(self.since), to: None };
-        for letter in letters(self.connections, &services, bounds, |_| false).await? {
+        for letter in letters(self.connections, &services, bounds, |letter, _| letter).await? {
             let found = letter.came_back_from().and_then(|redrive| outcomes.get_mut(&redrive));
             if let Some(outcome @ (Outcome::Unread | Outcome::Unknown)) = found {
                 *outcome = Outcome::DeadAgain(letter.id);

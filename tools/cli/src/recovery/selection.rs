@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::archive::{Archive, State};
 use super::letter::Letter;
 use crate::OrderId;
+use crate::masking::MASK;
 
 /// Which letters are meant; all of it must fit.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -102,7 +103,15 @@ impl Filter {
 fn failed_with(letter: &Letter, text: &str) -> bool {
     let errors = letter.errors();
     let last = errors.last().map(|error| error.to_lowercase()).unwrap_or_default();
-    last.contains(text) || letter.cause().to_lowercase().contains(text)
+    has_parts(&last, text) || has_parts(&letter.cause().to_lowercase(), text)
+}
+
+/// Whether a text has all of another in it, whatever stands where that was masked.
+fn has_parts(text: &str, wanted: &str) -> bool {
+    let rest = wanted
+        .split(MASK)
+        .try_fold(text, |rest, part| rest.find(part).map(|at| &rest[at + part.len()..]));
+    rest.is_some()
 }
 
 /// What something is to be done about.
@@ -313,6 +322,8 @@ mod tests {
             "--cause schema",
             "--cause 42",
             "--cause <n>",
+            "--cause id(redacted)is",
+            "--cause (redacted)unknown",
         ] {
             assert!(fits(line), "{line}");
         }
@@ -323,6 +334,7 @@ mod tests {
             "--older-than 1h",
             "--newer-than 59m",
             "--cause odd",
+            "--cause is(redacted)schema",
         ] {
             assert!(!fits(line), "{line}");
         }

@@ -15,9 +15,10 @@ use crate::database::{Limits, ask, connect};
 use crate::databases::Databases;
 use crate::decisions::Decisions;
 use crate::gaps::gaps;
+use crate::masking;
 use crate::outcomes::{Outcomes, find_causes, outcomes};
 use crate::recovery::Archive;
-use crate::retries::queue;
+use crate::retries::{Queue, queue};
 use crate::sessions::sessions;
 use crate::{ServiceUrls, Unreadable, followed, services, sources, stuck};
 
@@ -112,7 +113,7 @@ async fn held_back(connections: &Connections) -> Seen<BTreeMap<&'static str, f64
 
 async fn archive(connections: &Connections) -> Seen<Archive> {
     let all: Vec<String> = services().map(str::to_owned).collect();
-    Archive::read(connections, &all, None).await.into()
+    Archive::read_masked(connections, &all).await.into()
 }
 
 /// The open dead letters by service and cause, the most first.
@@ -157,7 +158,7 @@ async fn database(databases: &Databases, service: &'static str) -> Seen<Database
         outbox: because(outbox(service, db).await),
         calls: because(calls(service, db).await),
         held: because(held(service, db).await),
-        retries: because(queue(service, db).await),
+        retries: because(queue(service, db).await.map(Queue::masked)),
         gaps: because(gaps(service, db, &Decisions::default(), GAPS_MAX).await.map(|it| it.0)),
     })
 }
@@ -199,6 +200,7 @@ async fn calls(service: &str, database: &mut PgConnection) -> Result<Vec<Calls>,
     let rows: Vec<CallsRow> = ask(service, database, question).await?;
     let calls = |(step, open, followed, since, last_error): CallsRow| {
         let since = since.map(jiff_sqlx::Timestamp::to_jiff);
+        let last_error = last_error.map(|error| masking::error(&error));
         Calls { step, open, followed, since, last_error }
     };
     Ok(rows.into_iter().map(calls).collect())

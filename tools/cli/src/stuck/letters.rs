@@ -9,6 +9,7 @@ use super::order::{Stuck, StuckOrder};
 use super::work::{DeadLetter, text};
 use crate::OrderId;
 use crate::decisions::Decisions;
+use crate::masking;
 
 /// The header with the errors of a dead letter, oldest first, as a JSON array.
 const ERRORS: &str = "farandole_dead_errors";
@@ -77,6 +78,9 @@ pub(super) fn letter(service: &str, record: &Scanned<'_>) -> DeadLetter {
     DeadLetter {
         id: format!("{service}/{}/{}", record.partition, record.offset),
         event: record.header(headers::TYPE).map(text),
-        last_error: errors.and_then(|mut errors| errors.pop()),
+        last_error: errors.and_then(|mut errors| errors.pop()).map(|error| {
+            // Here what the letter says is at hand, and nowhere after.
+            masking::error_about(&error, record.payload.unwrap_or_default())
+        }),
     }
 }

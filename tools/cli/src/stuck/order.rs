@@ -26,6 +26,17 @@ pub struct Stuck {
     pub unknown: Vec<String>,
 }
 
+impl Stuck {
+    /// The same for who is to see nothing personal: without what errors quote.
+    #[must_use]
+    pub fn masked(mut self) -> Self {
+        for order in &mut self.orders {
+            order.services = order.services.drain(..).map(Work::masked).collect();
+        }
+        self
+    }
+}
+
 /// Orders that wait for the same.
 #[derive(Debug, Clone, Serialize)]
 pub struct Group {

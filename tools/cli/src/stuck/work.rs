@@ -11,6 +11,7 @@ use super::states::note;
 use crate::OrderId;
 use crate::database::ask;
 use crate::gaps::Gap;
+use crate::masking;
 use crate::unreadable::Unreadable;
 
 /// What a service has to do with an order that is stuck.
@@ -34,6 +35,22 @@ pub struct Work {
     pub dead_letters: Vec<DeadLetter>,
     /// What to do.
     pub next: Vec<String>,
+}
+
+impl Work {
+    /// The same for who is to see nothing personal: without what errors quote.
+    #[must_use]
+    pub fn masked(mut self) -> Self {
+        let shown =
+            |error: &mut Option<String>| *error = error.take().map(|it| masking::error(&it));
+        if let Some(parked) = &mut self.parked {
+            shown(&mut parked.last_error);
+            parked.event = parked.event.take().map(|it| masking::name(&it).to_owned());
+        }
+        self.calls.iter_mut().for_each(|call| shown(&mut call.last_error));
+        self.dead_letters = self.dead_letters.into_iter().map(DeadLetter::masked).collect();
+        self
+    }
 }
 
 /// An event in the retry queue.
@@ -72,7 +89,7 @@ pub struct PendingCall {
     pub since: Timestamp,
 }
 
-/// An event that was given up.
+/// An event that was given up. Its error is without what it quotes, and what the event says.
 #[derive(Debug, Clone, Serialize)]
 pub struct DeadLetter {
     /// As `farandole dlq` names it: `payment/0/17`.
@@ -81,6 +98,14 @@ pub struct DeadLetter {
     pub event: Option<String>,
     /// Why it failed last.
     pub last_error: Option<String>,
+}
+
+impl DeadLetter {
+    /// The same for who is to see nothing personal.
+    #[must_use]
+    pub fn masked(self) -> Self {
+        Self { event: self.event.map(|it| masking::name(&it).to_owned()), ..self }
+    }
 }
 
 /// What a service has to do with these orders, but for what it waits for. What cannot be read is
