@@ -67,6 +67,13 @@ impl Registry {
         number(found.id, "id", subject)
     }
 
+    /// The version that exactly this schema is of the subject.
+    pub async fn version_of(&self, subject: &str, schema: &str) -> Result<i32, RegistryError> {
+        let body = avro(schema);
+        let found = self.find(SrCall::PostForVersion(&encoded(subject), &body), subject).await?;
+        number(found.version, "version", subject)
+    }
+
     /// The newest schema of the subject.
     pub async fn latest(&self, subject: &str) -> Result<SchemaVersion, RegistryError> {
         let found = self.find(SrCall::GetLatest(&encoded(subject)), subject).await?;

@@ -24,6 +24,7 @@ pub mod outcomes;
 mod print;
 mod progress;
 pub mod reader;
+pub mod record;
 pub mod recovery;
 pub mod retries;
 mod running;

@@ -3,7 +3,6 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use contracts::dead_letter_headers as dead;
-use contracts::{WriterSchema, frame_schema_id};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -11,6 +10,7 @@ use super::text::{ago, hex_dump, shortened};
 use crate::connections::Connections;
 use crate::databases::Databases;
 use crate::print::{one_line, print, print_json};
+use crate::record::{Content, decode, hex};
 use crate::recovery::{Archive, Letter, LetterId, Observer, Outcome, State, letter_id};
 use crate::{Unreadable, reader};
 
@@ -65,7 +65,7 @@ pub(crate) async fn run(
     let findings = Findings {
         letter,
         state,
-        payload: decode(letter, connections).await,
+        payload: payload(letter, connections).await,
         event_seen: event_seen(letter, &mut observer).await?,
         outcome: outcome(letter, state, &mut observer).await?,
     };
@@ -78,15 +78,11 @@ pub(crate) async fn run(
 }
 
 /// The payload by the schema that wrote it, without personal data.
-async fn decode(letter: &Letter, connections: &Connections) -> Result<Value, String> {
-    let payload = letter.payload.as_ref().ok_or("the record has no payload")?;
-    let id = frame_schema_id(payload).map_err(|error| error.to_string())?;
+async fn payload(letter: &Letter, connections: &Connections) -> Result<Value, String> {
     let registry = connections.registry().await.map_err(|error| error.to_string())?;
-    let text = registry.schema(id).await.map_err(|error| error.to_string())?;
-    let schema = WriterSchema::parse(&text).map_err(|error| error.to_string())?;
-    let mut value = schema.decode(payload).map_err(|error| error.to_string())?;
-    reader::redact(&mut value);
-    Ok(value)
+    let Content { mut fields, .. } = decode(letter.payload.as_deref(), &registry).await?;
+    reader::redact(&mut fields);
+    Ok(fields)
 }
 
 async fn event_seen(
@@ -297,13 +293,6 @@ fn line(label: &str, value: &str) -> String {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn none() -> String {
