@@ -84,7 +84,7 @@ impl Stage {
     }
 
     async fn browser(&self) -> Browser {
-        self.driver.browser(&self.console.url).await
+        self.driver.browser(&self.console.url()).await
     }
 
     /// From the first page on, by links and a form; what came of it is there once the page is loaded again.
@@ -208,7 +208,7 @@ impl Stage {
         let form = links.find(|link| link.starts_with("/act?do=redrive")).unwrap();
         let form = form.replace("&#38;", "&");
         for (user, may) in [("bob", false), ("ada", true)] {
-            let browser = self.driver.browser(&console.url).await;
+            let browser = self.driver.browser(&console.url()).await;
             let browser = browser.with_header("x-user", user).await;
             browser.open(&form).await;
             let disabled =
@@ -223,7 +223,7 @@ impl Stage {
     async fn each_kind_of_page_is_sound(&self) {
         self.console.until_says("/orders", "unchanged for a minute").await;
         let mut pages: BTreeMap<String, String> = BTreeMap::new();
-        for address in every_page(&self.console).await {
+        for address in every_page(&self.console, &|_, _| ()).await {
             if !address.contains(".json") {
                 pages.entry(kind(&address)).or_insert(address);
             }

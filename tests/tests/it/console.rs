@@ -1,14 +1,17 @@
 //! The console beside a real fleet: its pages say what is so, hold no dead links, and load nothing from
 //! elsewhere.
 
+mod contents;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::DeclaredMetric;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use testkit::http::{Answer, Api, order, send};
 use testkit::raw::{RawRecord, publish};
@@ -25,9 +28,11 @@ pub(crate) const UNTIL_LOOKED: Duration = Duration::from_mins(4);
 
 /// The console beside a fleet.
 pub(crate) struct Console {
-    _child: Child,
+    child: Arc<Child>,
+    address: SocketAddr,
     api: Api,
-    pub(crate) url: String,
+    /// Who looks, as a proxy says.
+    user: Option<&'static str>,
 }
 
 impl Console {
@@ -44,8 +49,9 @@ impl Console {
             .args(settings)
             .env("CONSOLE_DATABASE_URL", to.sandbox.database("console").await)
             .stdout(Stdio::null());
-        let url = format!("http://{address}");
-        let console = Self { _child: command.spawn().unwrap(), api: Api::new(url.clone()), url };
+        let child = Arc::new(command.spawn().unwrap());
+        let console =
+            Self { child, address, api: Api::new(format!("http://{address}")), user: None };
         eventually("the console listens", PATIENCE, async || {
             tokio::net::TcpStream::connect(address).await.ok().map(drop)
         })
@@ -53,9 +59,24 @@ impl Console {
         console
     }
 
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The same, as somebody sees it.
+    fn seen_by(&self, user: &'static str) -> Self {
+        let api = Api::new(format!("http://{}", self.address));
+        Self { child: self.child.clone(), api, user: Some(user), ..*self }
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.api.request(method, path);
+        self.user.into_iter().fold(request, |request, user| request.header("x-user", user))
+    }
+
     /// A page, which is as each has to be.
     pub(crate) async fn page(&self, path: &str) -> Answer {
-        let page = self.api.get(path).await;
+        let page = send(self.request(Method::GET, path)).await;
         let header = |name: &str| page.headers[name].to_str().unwrap().to_owned();
         assert!(header("content-security-policy").starts_with("default-src 'none'"), "{path}");
         assert_eq!(header("cache-control"), "no-store", "{path}");
@@ -96,8 +117,11 @@ pub(crate) fn attributes<'h>(html: &'h str, before: &'h str) -> impl Iterator<It
     html.split(before).skip(1).filter_map(|rest| rest.split('"').next())
 }
 
-/// Every page that is linked from the first, from there on.
-pub(crate) async fn every_page(console: &Console) -> BTreeSet<String> {
+/// Every page that is linked from the first, from there on; each is shown to `check`.
+pub(crate) async fn every_page(
+    console: &Console,
+    check: &impl Fn(&str, &Answer),
+) -> BTreeSet<String> {
     let mut open = vec!["/".to_owned()];
     let mut seen = BTreeSet::new();
     while let Some(path) = open.pop() {
@@ -106,6 +130,7 @@ pub(crate) async fn every_page(console: &Console) -> BTreeSet<String> {
         }
         let page = console.page(&path).await;
         assert_eq!(page.status, 200, "{path}: {}", page.body);
+        check(&path, &page);
         if page.headers["content-type"] == "application/json" {
             serde_json::from_str::<Value>(&page.body).unwrap();
         }
@@ -170,7 +195,7 @@ async fn the_pages_say_what_is_so() {
     let found = console.api.get(&format!("/go?q={end}")).await;
     assert!(found.body.contains(&format!("<b>{end}</b>")), "{}", found.body);
 
-    let pages = every_page(&console).await;
+    let pages = every_page(&console, &|_, _| ()).await;
     for expected in ["/orders", "/ways", "/dead-letters", "/services/payment", "/now.json"] {
         assert!(pages.contains(expected), "{pages:?}");
     }

@@ -13,6 +13,8 @@ pub(crate) struct Access {
     pub(crate) user_header: Option<HeaderName>,
     /// Who may do something, where people are told apart.
     pub(crate) operators: Vec<String>,
+    /// Who may see what is personal, where people are told apart.
+    pub(crate) privacy: Vec<String>,
     /// The names by which browsers may reach it, beside this machine's own.
     pub(crate) hosts: Vec<String>,
     /// Whether nobody may do anything.
@@ -60,24 +62,43 @@ impl Access {
 
     /// Who does something, as it is noted in the log; or why that may not be.
     pub(crate) fn operator(&self, headers: &HeaderMap) -> Result<String, &'static str> {
+        self.one_of(&self.operators, headers, "this needs the role operator (CONSOLE_OPERATORS)")
+    }
+
+    /// Who looks at what is personal, as it is noted in the log; or why that may not be.
+    pub(crate) fn privacy(&self, headers: &HeaderMap) -> Result<String, &'static str> {
+        self.one_of(&self.privacy, headers, "this needs the role privacy (CONSOLE_PRIVACY)")
+    }
+
+    /// Who it is, if that is one of these or if nobody is told apart.
+    fn one_of(
+        &self,
+        role: &[String],
+        headers: &HeaderMap,
+        needs: &'static str,
+    ) -> Result<String, &'static str> {
         if self.read_only {
             return Err("this console is set to only show (CONSOLE_READ_ONLY)");
         }
         match (&self.user_header, self.user(headers)) {
             (None, _) => Ok(format!("{}, by the console", cli::recovery::me())),
-            (Some(_), Some(user)) if self.operators.iter().any(|operator| operator == user) => {
-                Ok(user.to_owned())
-            }
-            (Some(_), _) => Err("this needs the role operator (CONSOLE_OPERATORS)"),
+            (Some(_), Some(user)) if role.iter().any(|name| name == user) => Ok(user.to_owned()),
+            (Some(_), _) => Err(needs),
         }
     }
 
     /// Who has sent a form that does something, as it is noted in the log; or why it is not done.
     pub(crate) fn sender(&self, headers: &HeaderMap) -> Result<String, &'static str> {
-        if !Self::is_own_form(headers) {
-            return Err("the form did not come from a page of this console");
-        }
+        Self::own_form(headers)?;
         self.operator(headers)
+    }
+
+    /// That a form comes from one of the console's own pages; or why nothing is done about it.
+    pub(crate) fn own_form(headers: &HeaderMap) -> Result<(), &'static str> {
+        match Self::is_own_form(headers) {
+            true => Ok(()),
+            false => Err("the form did not come from a page of this console"),
+        }
     }
 
     /// Whether a request that does something comes from one of the console's own pages, or from a program.
@@ -142,6 +163,7 @@ mod tests {
         let access = Access {
             user_header: Some(HeaderName::from_static("x-user")),
             operators: vec!["ada".to_owned()],
+            privacy: vec!["eve".to_owned()],
             ..Access::default()
         };
         let of = |users: &[&'static str]| {
@@ -156,9 +178,17 @@ mod tests {
         }
         assert_eq!(access.operator(&of(&["ada"])).unwrap(), "ada");
         assert!(access.operator(&of(&["bob"])).unwrap_err().contains("role operator"));
+        assert_eq!(access.privacy(&of(&["eve"])).unwrap(), "eve");
+        for user in ["ada", "bob"] {
+            assert!(access.privacy(&of(&[user])).unwrap_err().contains("role privacy"), "{user}");
+        }
+        assert!(access.operator(&of(&["eve"])).is_err() && access.privacy(&of(&[])).is_err());
         let read_only = Access { read_only: true, ..access };
         assert!(read_only.operator(&of(&["ada"])).is_err());
-        assert!(Access::default().operator(&headers(&[])).unwrap().contains("by the console"));
+        assert!(read_only.privacy(&of(&["eve"])).is_err());
+        for role in [Access::operator, Access::privacy] {
+            assert!(role(&Access::default(), &headers(&[])).unwrap().contains("by the console"));
+        }
     }
 
     #[test]

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cli::OrderId;
 use cli::gaps::{Number, acknowledged};
 use cli::recovery::{
     Archive, Began, Chosen, Kind, LetterId, Manner, Phase, Redriven, Selection, feasible,
     letter_id, note, redrive,
 };
+use cli::{OrderId, masking};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
@@ -97,9 +97,10 @@ pub(crate) struct Plan {
 impl Plan {
     fn of(chosen: &Chosen<'_>) -> Self {
         let targets = chosen.targets().into_iter().map(|target| {
-            let types: Vec<&str> =
-                target.types.iter().map(|name| name.unwrap_or("no type")).collect();
-            (target.topic, target.group, target.letters, types.join(", "))
+            let types = target.types.iter().map(|it| it.map_or("no type", masking::name));
+            let types = types.collect::<Vec<&str>>().join(", ");
+            let name = |text: &str| masking::name(text).to_owned();
+            (name(&target.topic), name(&target.group), target.letters, types)
         });
         let mut orders: Vec<_> = chosen.letters.iter().filter_map(|it| it.order()).collect();
         orders.sort_unstable_by_key(|order| order.0);

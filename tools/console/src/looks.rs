@@ -212,12 +212,12 @@ async fn fleet_of(places: &Places) -> Fleet {
 async fn hanging_of(places: &Places) -> anyhow::Result<Stuck> {
     let filter = Filter::Late { older_than: HANGS_AFTER, placed_within: PLACED_WITHIN };
     let found = story::hanging(filter, HANGING_MAX, &places.connections, &places.databases).await?;
-    Ok(found.unwrap_or_default())
+    Ok(found.unwrap_or_default().masked())
 }
 
 async fn letters_of(places: &Places) -> anyhow::Result<Archive> {
     let all: Vec<String> = services().map(str::to_owned).collect();
-    Ok(Archive::read(&places.connections, &all, None).await?)
+    Ok(Archive::read_masked(&places.connections, &all).await?)
 }
 
 async fn calls_of(places: &Places) -> anyhow::Result<OpenCalls> {

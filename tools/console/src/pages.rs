@@ -4,6 +4,7 @@ pub(crate) mod acts;
 pub(crate) mod books;
 pub(crate) mod calls;
 pub(crate) mod compare;
+pub(crate) mod content;
 pub(crate) mod dance;
 pub(crate) mod experiments;
 pub(crate) mod gaps;

@@ -9,6 +9,8 @@ use cli::age;
 use cli::connections::Connections;
 use cli::databases::Databases;
 
+use crate::pages::content::Payloads;
+
 #[expect(clippy::doc_markdown, reason = "clap shows the comment as it stands")]
 /// Shows a Farandole fleet in a browser: whose move it is, what hangs, and what to do
 ///
@@ -60,6 +62,15 @@ pub(crate) struct Settings {
     /// Who may put letters back and discard them, where a proxy says who somebody is; all others look
     #[arg(long, env = "CONSOLE_OPERATORS", value_name = "USER,…", value_delimiter = ',')]
     pub(crate) operators: Vec<String>,
+    /// How much is shown of what events and dead letters say. Masked is without what their schemas say is
+    /// personal; full is all of it, to everybody who can see the console
+    #[arg(long, env = "CONSOLE_PAYLOADS", value_name = "HOW", value_enum,
+          default_value_t = Payloads::Masked)]
+    pub(crate) payloads: Payloads,
+    /// Who may have what is masked shown, of one event or letter at a time, with a reason that is noted in
+    /// the log; where a proxy says who somebody is
+    #[arg(long, env = "CONSOLE_PRIVACY", value_name = "USER,…", value_delimiter = ',')]
+    pub(crate) privacy: Vec<String>,
     /// By which names browsers reach it, beside localhost: those of the proxy in front
     #[arg(long, env = "CONSOLE_HOSTS", value_name = "HOST,…", value_delimiter = ',')]
     pub(crate) hosts: Vec<String>,

@@ -1,5 +1,6 @@
 //! The addresses, and what is answered there.
 
+mod contents;
 mod experiments;
 mod letters;
 mod orders;
@@ -23,6 +24,7 @@ use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::get;
 use jiff::{SignedDuration, Timestamp};
+use kafka::Registry;
 use projection::Projector;
 use projection::instruments::instruments;
 use runtime::http::{HttpLimits, serve};
@@ -35,8 +37,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::contents::{event, letter, reveal_event, reveal_letter};
 use self::experiments::{break_it, experiments_json};
-use self::letters::{act, do_act, letter, letters_json, logged, operation, operations_json};
+use self::letters::{act, do_act, letters_json, logged, operation, operations_json};
 use self::orders::{compare, compare_json, find, order, orders_json, ways_json};
 use self::owed::{
     acknowledge, audit_form, audit_json, calls_json, do_acknowledge, do_audit, gaps_json,
@@ -52,6 +55,7 @@ use crate::pages::Frame;
 use crate::pages::acts::{OperationPage, OperationsPage};
 use crate::pages::books::BooksPage;
 use crate::pages::calls::CallsPage;
+use crate::pages::content::Payloads;
 use crate::pages::dance::{self, DancePage};
 use crate::pages::gaps::GapsPage;
 use crate::pages::letters::LettersPage;
@@ -71,6 +75,8 @@ const HX_SSE: &str = include_str!("../assets/vendor/hx-sse-4.0.1.min.js");
 const PAGE_LIMIT: Duration = Duration::from_secs(20);
 /// How many orders are looked at at once, each by some threads for some seconds.
 const AT_ONCE: usize = 8;
+/// How long one waits until less is looked at.
+const TURN_LIMIT: Duration = Duration::from_secs(5);
 /// Who has not read the topics for so long is not ready.
 const BEHIND: SignedDuration = SignedDuration::from_mins(1);
 /// How long what is being written may take once the console is to stop.
@@ -92,6 +98,10 @@ pub(crate) struct Console {
     /// Orders that are looked at, each by some threads for some seconds.
     turns: Arc<Semaphore>,
     access: Arc<Access>,
+    /// How much is shown of what events say.
+    payloads: Payloads,
+    /// Whose schemas they are written with.
+    registry: Registry,
     acts: Arc<Acts>,
     /// The demo whose fleet it is, if it lets it be broken.
     demo: Option<Arc<Demo>>,
@@ -110,6 +120,8 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         rebuild,
         user_header,
         operators,
+        payloads,
+        privacy,
         hosts,
         demo,
         read_only,
@@ -137,6 +149,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     if let Some(projector) = projector.as_ref().filter(|_| rebuild) {
         projector.rebuild().await.context("cannot make the read model anew")?;
     }
+    let registry = connections.registry_at()?;
     let trouble = projector.as_ref().map(Projector::trouble);
     let model =
         Arc::new(Model::new(database_url, trouble.unwrap_or_else(|| watch::channel(None).1)));
@@ -152,7 +165,9 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         looks,
         renderings: Arc::default(),
         turns: Arc::new(Semaphore::new(AT_ONCE)),
-        access: Arc::new(Access { user_header, operators, hosts, read_only }),
+        access: Arc::new(Access { user_header, operators, privacy, hosts, read_only }),
+        payloads,
+        registry,
         acts: Arc::default(),
         demo: demo.as_deref().map(Demo::at).transpose()?.map(Arc::new),
         stop: stop.clone(),
@@ -175,13 +190,14 @@ fn router(console: Console) -> Router {
         .route("/orders", get(known))
         .route("/orders.json", get(orders_json))
         .route("/orders/{id}", get(order))
+        .route("/orders/{id}/events/{service}/{partition}/{offset}", get(event).post(reveal_event))
         .route("/ways", get(known))
         .route("/ways.json", get(ways_json))
         .route("/compare", get(compare))
         .route("/compare.json", get(compare_json))
         .route("/dead-letters", get(known))
         .route("/dead-letters.json", get(letters_json))
-        .route("/dead-letters/{service}/{partition}/{offset}", get(letter))
+        .route("/dead-letters/{service}/{partition}/{offset}", get(letter).post(reveal_letter))
         .route("/act", get(act).post(do_act))
         .route("/gaps", get(known))
         .route("/gaps.json", get(gaps_json))

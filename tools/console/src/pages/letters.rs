@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
 use cli::recovery::{Archive, Letter, State};
+use contracts::dead_letter_headers as dead;
 use jiff::Timestamp;
 
 use super::Frame;
+use super::content::{ContentSheet, Reveal, round};
 use crate::words::{ago, clock, some};
 
 /// How many letters of a group are listed.
@@ -79,7 +81,11 @@ fn sheet(service: String, cause: String, all: &[(&Letter, State<'_>)]) -> GroupS
         .map(|(letter, _)| letter.event_type().unwrap_or("a record without a type"))
         .collect();
     let (first, newest) = (died().min().unwrap_or_default(), died().max().unwrap_or_default());
-    let words: String = cause.chars().take(CAUSE_WORDS).collect();
+    let mut words: String = cause.chars().take(CAUSE_WORDS).collect();
+    if words.len() < cause.len() {
+        // Whole words: what stands for what is masked is one.
+        words.truncate(words.rfind(' ').unwrap_or(words.len()));
+    }
     let quoted = words.replace('\'', r"'\''");
     let listed = all.iter().rev().take(LISTED_MAX).map(|(letter, state)| {
         (
@@ -134,6 +140,22 @@ fn of_letter(id: &str, state: &State<'_>) -> Vec<(String, &'static str)> {
     acts.iter().map(|(what, words)| (address(&[("do", what), ("letter", id)]), *words)).collect()
 }
 
+/// Why it failed, and when. Of many errors the letter has the first and the latest.
+fn tries(letter: &Letter) -> Vec<(String, String)> {
+    let time = |name: &str| {
+        let at = letter.header(name)?.parse::<Timestamp>().ok()?;
+        Some(format!("at {}", clock(at)))
+    };
+    let errors = letter.errors();
+    let last = errors.len().saturating_sub(1);
+    let at = |at: usize| match at {
+        0 => time(dead::FIRST_FAILED_AT),
+        at if at == last => time(dead::LAST_FAILED_AT),
+        _ => None,
+    };
+    errors.into_iter().enumerate().map(|(n, error)| (error, at(n).unwrap_or_default())).collect()
+}
+
 #[derive(Template)]
 #[template(path = "letter.html")]
 pub(crate) struct LetterPage {
@@ -146,12 +168,21 @@ pub(crate) struct LetterPage {
     acts: Vec<(String, &'static str)>,
     facts: Vec<(&'static str, String)>,
     order: String,
-    errors: Vec<String>,
-    headers: Vec<(String, String)>,
+    /// Each error, and when that was, as far as the letter knows.
+    tries: Vec<(String, String)>,
+    rounds: Vec<[String; 4]>,
+    content: ContentSheet,
+    reveal: Reveal,
 }
 
 impl LetterPage {
-    pub(crate) fn new(frame: Frame, letter: &Letter, state: &State<'_>) -> Self {
+    pub(crate) fn new(
+        frame: Frame,
+        letter: &Letter,
+        state: &State<'_>,
+        content: ContentSheet,
+        reveal: Reveal,
+    ) -> Self {
         let id = letter.id.to_string();
         let event = letter.event_type().unwrap_or("a record without a type");
         let service = &letter.id.service;
@@ -200,13 +231,6 @@ impl LetterPage {
         if let Some(source) = letter.source() {
             facts.push(("came from", source.to_string()));
         }
-        if !letter.history().is_empty() {
-            facts.push(("rounds before", letter.history().len().to_string()));
-        }
-        let headers = letter.own_headers().map(|(name, value)| {
-            let value = value.as_deref().map(|it| String::from_utf8_lossy(it).into_owned());
-            (name.clone(), value.unwrap_or_default())
-        });
         Self {
             frame,
             sentence: format!("{service} could not process {event}: {}.", state.name()),
@@ -216,8 +240,10 @@ impl LetterPage {
             acts: of_letter(&id, state),
             facts,
             order: letter.order().map(|order| order.to_string()).unwrap_or_default(),
-            errors: letter.errors(),
-            headers: headers.collect(),
+            tries: tries(letter),
+            rounds: letter.history().iter().map(round).collect(),
+            content,
+            reveal,
             id,
         }
     }

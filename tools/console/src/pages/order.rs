@@ -41,6 +41,8 @@ pub(crate) struct EventRow {
     again: String,
     cause: String,
     place: String,
+    /// The page with what it says.
+    href: String,
 }
 
 /// What the read model tells of an order.
@@ -147,7 +149,7 @@ impl OrderPage {
             facts,
             picture: picture(&events, &states, &awaiting),
             states: state_rows(&known_by, &works),
-            events: event_rows(&events),
+            events: event_rows(&id, &events),
             letters: story.letters.iter().map(letter_row).collect(),
             unknown: story.unknown.clone(),
             short: short(&id).to_owned(),
@@ -410,7 +412,7 @@ fn state_rows(known_by: &[(&'static str, String)], works: &[Work]) -> Vec<StateR
     declarations::fleet().names().map(row).collect()
 }
 
-fn event_rows(events: &[&Said]) -> Vec<EventRow> {
+fn event_rows(order: &str, events: &[&Said]) -> Vec<EventRow> {
     let first = events.iter().filter_map(|said| at(said)).min();
     let names: BTreeMap<&str, &str> = events
         .iter()
@@ -436,6 +438,7 @@ fn event_rows(events: &[&Said]) -> Vec<EventRow> {
             again: again.unwrap_or_default(),
             cause,
             place: format!("{topic}/{partition}/{offset}"),
+            href: format!("/orders/{order}/events/{}/{partition}/{offset}", said.service),
         }
     };
     events.iter().map(row).collect()
@@ -597,7 +600,7 @@ mod tests {
         let sorted: Vec<_> = by_cause(&events).iter().map(|it| it.id.clone().unwrap()).collect();
         assert_eq!(sorted, ["first", "second", "third", "one", "other"]);
         let svg = picture(&by_cause(&events), &States::unseen(), &[]);
-        for (at, row) in event_rows(&by_cause(&events)).iter().enumerate() {
+        for (at, row) in event_rows("", &by_cause(&events)).iter().enumerate() {
             let of = svg.split(&format!("href=\"#e{at}\"")).nth(1).unwrap();
             assert!(of.starts_with(&format!("><title>{},", row.name)), "{at} {}", row.name);
         }

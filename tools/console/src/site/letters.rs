@@ -5,7 +5,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Json, Redirect, Response};
-use cli::recovery::{Archive, Operation, letter_id};
+use cli::recovery::{Archive, Operation};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -13,7 +13,6 @@ use uuid::Uuid;
 use super::{Console, PAGE_LIMIT, known, page};
 use crate::acts::{Plan, Wanted, begin, objection, plan};
 use crate::pages::acts::{ActPage, operation_as_json};
-use crate::pages::letters::LetterPage;
 
 pub(super) async fn letters_json(State(console): State<Console>) -> Json<Value> {
     let archive = console.looks.letters.borrow().clone();
@@ -32,27 +31,6 @@ pub(super) async fn letters_json(State(console): State<Console>) -> Json<Value> 
         letters.collect::<Vec<Value>>()
     });
     Json(json!({"as_of": archive.at, "trouble": archive.trouble, "letters": letters}))
-}
-
-pub(super) async fn letter(
-    State(console): State<Console>,
-    Path((service, partition, offset)): Path<(String, String, String)>,
-) -> Response {
-    let id = format!("{service}/{partition}/{offset}");
-    let archive = console.looks.letters.borrow().clone();
-    let found = letter_id(&id).ok().zip(archive.seen.as_deref());
-    let Some((letter, state)) = found.and_then(|(id, archive)| archive.find(&id)) else {
-        let sentence = format!("There is no dead letter {id}.");
-        let reasons = match archive.seen {
-            Some(_) => {
-                vec!["A letter’s id is SERVICE/PARTITION/OFFSET, such as payment/0/17.".to_owned()]
-            }
-            None => vec!["The dead letters are being read; try again in a moment.".to_owned()],
-        };
-        return console.says(StatusCode::NOT_FOUND, "No such letter", sentence, reasons);
-    };
-    let frame = console.frame("/dead-letters", &format!("farandole dlq show {id}")).with_json("");
-    page(StatusCode::OK, &LetterPage::new(frame, letter, &state))
 }
 
 /// An operation in the log.

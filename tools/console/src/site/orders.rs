@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::bail;
 use askama::Template as _;
@@ -14,7 +13,7 @@ use axum::response::{IntoResponse, Json, Redirect, Response};
 use cli::OrderId;
 use cli::recovery::letter_id;
 use cli::story::{EventPlace, hanging, story};
-use cli::stuck;
+use cli::stuck::{self, Stuck};
 use projection::{Filter, Order, Step, Store, stage};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -23,7 +22,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{Console, PAGE_LIMIT, page};
+use super::{Console, PAGE_LIMIT, TURN_LIMIT, page};
 use crate::looks::Places;
 use crate::model::{Board, Missing};
 use crate::pages::compare::{self, ComparePage};
@@ -36,8 +35,6 @@ use crate::pages::ways;
 
 /// How many orders are told of that end with the same.
 const FOUND_MAX: u16 = 20;
-/// How long one waits until fewer orders are looked at.
-const TURN_LIMIT: Duration = Duration::from_secs(5);
 
 impl Console {
     /// What was counted last.
@@ -225,7 +222,7 @@ pub(super) async fn order(State(console): State<Console>, Path(id): Path<String>
         Handle::current().block_on(timeout(PAGE_LIMIT, asking))
     });
     let (story, stuck) = match looking.await {
-        Ok(Ok((Ok(story), stuck))) => (story, stuck.ok().flatten()),
+        Ok(Ok((Ok(story), stuck))) => (story.masked(), stuck.ok().flatten().map(Stuck::masked)),
         Ok(Ok((Err(error), _))) => {
             let sentence = "The order could not be looked at.".to_owned();
             let why = vec![format!("{error:#}")];
