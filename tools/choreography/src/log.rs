@@ -39,6 +39,9 @@ impl States {
     ///
     /// Topics do not tell what a service has read. Where a service may as well be done as wait for a call,
     /// it is taken to be done: only its database tells.
+    ///
+    /// So whoever has a move by this has something to do, and whoever has none says nothing more before
+    /// another does, but for what the model checker lists, and holds to be all (tests/model).
     pub fn by_log(said: Facts) -> Self {
         let mut states = Self::unseen();
         let types: Facts = said.iter().map(Fact::untold).collect();

@@ -56,10 +56,9 @@ pub(crate) struct Decided<S> {
 }
 
 impl<S> Decided<S> {
-    /// Keeps of a decision the types of its events, those that somebody reads, and the steps of
-    /// its effects.
+    /// Keeps of a decision what its events say, and the steps of its effects.
     pub(crate) fn of<E: Event, F: Effect>(decision: Decision<S, E, F>) -> Self {
-        let facts = decision.events.iter().filter_map(|event| Fact::of_type(event.event_type()));
+        let facts = decision.events.iter().map(Fact::of);
         let calls = decision.effects.iter().map(|effect| Call::of_step(effect.step()));
         Self { facts: facts.collect(), calls: calls.collect(), state: decision.state }
     }

@@ -26,6 +26,14 @@
 //! paid has the parcel or the money back, and nothing is reserved, waited for, under way or untold.
 //! Of each order in each world, those whose move it is by its statuses alone (`farandole orders stuck`) are
 //! just those who have something to do that changes anything.
+//!
+//! By what was said of the order alone (the console's board), only such are named: so none at rest is shown
+//! as under way for ever. Who is not named says nothing more before another does, but for what the log cannot
+//! tell, which is listed ([`Untold`]) and reached. What a service reads and says nothing about leaves the log as
+//! it is, so the same is asked in the world to which that leads. Outboxes need not be there for this: while an
+//! event waits in one, the log and all other services are as in a world in which its service has not come so far,
+//! and that service has something to do.
+//!
 //! Each way to end is reached, and each guard ([`Mutant`]) is missed when it is removed.
 //!
 //! **How it stays small.** Decisions are pure, so each is asked for once and written into a table;
@@ -34,8 +42,8 @@
 //! overlooked, has a chance of one in 300,000.
 //!
 //! **What is left out.** Several SKUs, lines or pieces per order, and stock that is put on hand
-//! later. Events that nobody reads; their payloads, of which nothing is read that would change a
-//! decision. Placing: all orders are there from the start, which is no different from some
+//! later. Payloads, of which nothing is read that would change a decision, but for what tells
+//! events of one type apart. Placing: all orders are there from the start, which is no different from some
 //! `OrderPlaced` being delivered late. A message that goes to the dead-letter topic is one whose
 //! delivery waits for its redrive; that it comes, and that providers answer in the end, is taken
 //! for granted. A call that reaches its provider after it was settled otherwise comes under the
@@ -57,5 +65,5 @@ pub use model::Fleet;
 pub use mutant::Mutant;
 pub use services::reads;
 pub use vocabulary::{Answer, Call, Fact, Service};
-pub use whose::Judge;
+pub use whose::{Judges, Untold};
 pub use world::{Action, World};

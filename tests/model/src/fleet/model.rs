@@ -1,6 +1,5 @@
 use std::fmt;
 
-use choreography::moves;
 use stateright::{Model, Property};
 
 use super::bounds::Bounds;
@@ -9,7 +8,7 @@ use super::mutant::Mutant;
 use super::properties;
 use super::services::{self, Inventory};
 use super::vocabulary::{Answer, Call, Fact, Service, Set, Stimulus};
-use super::whose::{Judge, Statuses, Whose, bit};
+use super::whose::{Judges, Statuses, Whose};
 use super::world::{Action, Order, Record, World};
 use crate::Telling;
 
@@ -23,26 +22,28 @@ pub struct Fleet {
     pub(crate) payment: Machine<payment::domain::State>,
     pub(crate) shipping: Machine<shipping::domain::State>,
     pub(crate) notification: Machine<notification::domain::State>,
-    whose: Whose,
+    /// By service.
+    pub(crate) reads: [Set<Fact>; Service::ALL.len()],
+    pub(crate) whose: Whose,
 }
 
 impl Fleet {
     /// The fleet as it is.
     pub fn new(bounds: Bounds) -> Self {
-        Self::build(bounds, None, moves)
+        Self::build(bounds, None, Judges::default())
     }
 
-    /// The fleet as it is, with another judge of whose move it is.
-    pub fn judged_by(bounds: Bounds, judge: Judge) -> Self {
-        Self::build(bounds, None, judge)
+    /// The fleet as it is, with other judges of whose move it is.
+    pub fn judged_by(bounds: Bounds, judges: Judges) -> Self {
+        Self::build(bounds, None, judges)
     }
 
     /// The fleet without one of its guards.
     pub fn without_guard(bounds: Bounds, mutant: Mutant) -> Self {
-        Self::build(bounds, Some(mutant), moves)
+        Self::build(bounds, Some(mutant), Judges::default())
     }
 
-    fn build(bounds: Bounds, mutant: Option<Mutant>, judge: Judge) -> Self {
+    fn build(bounds: Bounds, mutant: Option<Mutant>, judges: Judges) -> Self {
         let order = services::order(mutant);
         let inventory = services::inventory(bounds.orders, bounds.pieces, mutant);
         let payment = services::payment(mutant);
@@ -56,12 +57,15 @@ impl Fleet {
             Statuses::of(Service::Shipping, shipping.states()),
             Statuses::of(Service::Notification, notification.states()),
         ];
-        let whose = Whose::new(judge, statuses);
-        Self { bounds, mutant, order, inventory, payment, shipping, notification, whose }
+        let whose = Whose::new(judges, statuses);
+        let reads = Service::ALL.map(|service| {
+            Fact::ALL.into_iter().filter(|fact| services::reads(service, *fact)).collect()
+        });
+        Self { bounds, mutant, order, inventory, payment, shipping, notification, reads, whose }
     }
 
     /// The services that take part.
-    fn services(&self) -> &'static [Service] {
+    pub(crate) fn services(&self) -> &'static [Service] {
         let all = &Service::ALL;
         if self.bounds.mails { all } else { &all[..all.len() - 1] }
     }
@@ -123,29 +127,6 @@ impl Fleet {
         })
     }
 
-    /// Whether those whose move it is by the statuses of an order are just those for whom something is
-    /// there to be done that changes anything: an event to be read for the first time, or a call.
-    pub(crate) fn names_whose_move_it_is(&self, world: &World, order: usize) -> bool {
-        let Order { row, payment, shipping, notification, .. } = &world.orders[order];
-        let reservation = usize::from(world.inventory) * self.bounds.orders + order;
-        let [row, payment, shipping, notification] =
-            [row, payment, shipping, notification].map(|state| usize::from(*state));
-        let named = self.whose.named([row, reservation, payment, shipping, notification]);
-        let takes_part = self.services().iter().fold(0, |all, service| all | bit(*service));
-        let mut enabled = 0;
-        for &service in self.services() {
-            let Order { log, inbox, intents, .. } = &world.orders[order];
-            let changes = |fact: Fact| {
-                !inbox[service as usize].contains(fact)
-                    && self.step(world, order, service, Stimulus::Fact(fact)).is_some()
-            };
-            if log.iter().any(changes) || intents.iter().any(|call| call.service() == service) {
-                enabled |= bit(service);
-            }
-        }
-        named & takes_part == enabled
-    }
-
     fn next(&self, world: &World) -> Vec<Action> {
         let mut actions = Vec::new();
         self.actions(world, &mut actions);
@@ -153,7 +134,13 @@ impl Fleet {
     }
 
     /// What a stimulus would do now.
-    fn step(&self, world: &World, order: usize, service: Service, it: Stimulus) -> Option<&Step> {
+    pub(crate) fn step(
+        &self,
+        world: &World,
+        order: usize,
+        service: Service,
+        it: Stimulus,
+    ) -> Option<&Step> {
         let (state, at) = place(world, order, service);
         self.table(service).step(state, at, it)
     }
@@ -161,7 +148,7 @@ impl Fleet {
     fn deliveries(&self, world: &World, order: usize, actions: &mut Vec<Action>) {
         let Order { log, inbox, stale, .. } = &world.orders[order];
         for &service in self.services() {
-            for fact in log.iter().filter(|fact| services::reads(service, *fact)) {
+            for fact in log.intersection(self.reads[service as usize]).iter() {
                 let is_new = !inbox[service as usize].contains(fact);
                 if is_new || self.step(world, order, service, Stimulus::Fact(fact)).is_some() {
                     actions.push(Action::Deliver(order, service, fact));

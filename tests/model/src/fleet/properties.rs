@@ -7,6 +7,7 @@ use stateright::Property;
 use super::bounds::Bounds;
 use super::model::Fleet;
 use super::vocabulary::Call;
+use super::whose::Untold;
 use super::world::{Order, Record, World};
 
 /// I1.
@@ -35,6 +36,13 @@ pub const ENDS_AT_REST: &str = "where nothing more happens by itself, the books 
 pub const WHOSE_MOVE: &str =
     "whose move it is: just those who have something to do that changes anything";
 
+/// What the console says of an order, by what was said of it alone. So none at rest is shown as under way
+/// for ever.
+pub const LOG_NAMES: &str = "whose move it is by the log: nobody who has nothing to do";
+/// The same. So of one that is shown at rest, nothing more comes but what is listed ([`Untold`]).
+pub const LOG_OVERLOOKS: &str =
+    "whose move it is by the log: who is not named says nothing more, but what the log cannot tell";
+
 /// Everything that is checked within these bounds.
 pub(crate) fn all(bounds: Bounds) -> Vec<Property<Fleet>> {
     let mut properties = vec![
@@ -59,7 +67,14 @@ pub(crate) fn all(bounds: Bounds) -> Vec<Property<Fleet>> {
         Property::always(WHOSE_MOVE, |fleet: &Fleet, world: &World| {
             (0..world.orders.len()).all(|order| fleet.names_whose_move_it_is(world, order))
         }),
+        Property::always(LOG_NAMES, |fleet: &Fleet, world: &World| {
+            (0..world.orders.len()).all(|order| fleet.log_names_whom_statuses_name(world, order))
+        }),
+        Property::always(LOG_OVERLOOKS, |fleet: &Fleet, world: &World| {
+            fleet.overlooked(world).all(|untold| untold.is_some())
+        }),
     ];
+    properties.extend(what_the_log_cannot_tell(bounds));
     properties.extend(ways_to_end());
     if bounds.is_short() {
         properties.extend(ways_to_end_in_want());
@@ -183,6 +198,25 @@ impl Fleet {
     fn any_shipment(&self, world: &World, is: fn(&shipping::domain::State) -> bool) -> bool {
         self.any(world, |order, _| is(self.shipping.state(order.shipping)))
     }
+}
+
+/// What is named as what the log cannot tell is reached, too.
+fn what_the_log_cannot_tell(bounds: Bounds) -> Vec<Property<Fleet>> {
+    let mut properties = vec![
+        Property::sometimes("untold: a cancelled order is reserved for", |fleet: &Fleet, world| {
+            fleet.overlooked(world).any(|it| it == Some(Untold::Reservation))
+        }),
+        Property::sometimes("untold: a cancelled order is charged for", |fleet: &Fleet, world| {
+            fleet.overlooked(world).any(|it| it == Some(Untold::Charge))
+        }),
+    ];
+    if bounds.retries {
+        properties
+            .push(Property::sometimes("untold: a mail is sent again", |fleet: &Fleet, world| {
+                fleet.overlooked(world).any(|it| it == Some(Untold::MailAgain))
+            }));
+    }
+    properties
 }
 
 /// What is reached, so that the rest does not hold for want of anything happening.

@@ -2,6 +2,8 @@ use std::fmt;
 use std::hash::Hash;
 use std::marker::PhantomData;
 
+use contracts::Event;
+
 /// A service of the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Service {
@@ -23,9 +25,9 @@ impl Service {
         [Self::Order, Self::Inventory, Self::Payment, Self::Shipping, Self::Notification];
 }
 
-/// An event that somebody reads. The others change nothing for anybody, and are left out.
+/// What an event says. The last eight nobody reads: they change nothing for any service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are those of the events")]
+#[expect(missing_docs, reason = "the names are those of the events, and of what tells them apart")]
 pub enum Fact {
     OrderPlaced,
     StockReserved,
@@ -37,11 +39,19 @@ pub enum Fact {
     ShipmentFailed,
     OrderCompleted,
     OrderCancelled,
+    StockReleased,
+    PaymentRefunded,
+    CustomerNotifiedConfirmed,
+    CustomerNotifiedCompleted,
+    CustomerNotifiedCancelled,
+    NotificationFailedConfirmed,
+    NotificationFailedCompleted,
+    NotificationFailedCancelled,
 }
 
 impl Fact {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 18] = [
         Self::OrderPlaced,
         Self::StockReserved,
         Self::StockReservationFailed,
@@ -52,11 +62,43 @@ impl Fact {
         Self::ShipmentFailed,
         Self::OrderCompleted,
         Self::OrderCancelled,
+        Self::StockReleased,
+        Self::PaymentRefunded,
+        Self::CustomerNotifiedConfirmed,
+        Self::CustomerNotifiedCompleted,
+        Self::CustomerNotifiedCancelled,
+        Self::NotificationFailedConfirmed,
+        Self::NotificationFailedCompleted,
+        Self::NotificationFailedCancelled,
     ];
 
-    /// The event of this type, if somebody reads it.
-    pub(crate) fn of_type(event_type: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|fact| format!("{fact:?}") == event_type)
+    /// As declarations and the tools name it.
+    pub fn name(self) -> String {
+        match self {
+            Self::CustomerNotifiedConfirmed => "CustomerNotified:confirmed".to_owned(),
+            Self::CustomerNotifiedCompleted => "CustomerNotified:completed".to_owned(),
+            Self::CustomerNotifiedCancelled => "CustomerNotified:cancelled".to_owned(),
+            Self::NotificationFailedConfirmed => "NotificationFailed:confirmed".to_owned(),
+            Self::NotificationFailedCompleted => "NotificationFailed:completed".to_owned(),
+            Self::NotificationFailedCancelled => "NotificationFailed:cancelled".to_owned(),
+            _ => format!("{self:?}"),
+        }
+    }
+
+    /// What an event says. One that the model doesn't know is to be put into it.
+    pub(crate) fn of(event: &impl Event) -> Self {
+        let of_type = choreography::Fact::of_type(event.event_type());
+        let field = of_type.and_then(|it| it.wanted().apart.as_deref());
+        let value = field.and_then(|field| {
+            let event = serde_json::to_value(event).ok()?;
+            event[field].as_str().map(ToOwned::to_owned)
+        });
+        let name = match value {
+            Some(value) => format!("{}:{value}", event.event_type()),
+            None => event.event_type().to_owned(),
+        };
+        let known = Self::ALL.into_iter().find(|fact| fact.name() == name);
+        known.unwrap_or_else(|| panic!("the model doesn't know the event {name:?}"))
     }
 }
 
@@ -119,6 +161,16 @@ impl Call {
         }
     }
 
+    /// Whether it was said that it was given up.
+    pub(crate) fn was_given_up(self, log: Set<Fact>) -> bool {
+        match self {
+            Self::MailConfirmed => log.contains(Fact::NotificationFailedConfirmed),
+            Self::MailCompleted => log.contains(Fact::NotificationFailedCompleted),
+            Self::MailCancelled => log.contains(Fact::NotificationFailedCancelled),
+            Self::Charge | Self::Refund | Self::Book => false,
+        }
+    }
+
     /// What may come of it. A refund is asked for until it is granted.
     pub fn answers(self) -> &'static [Answer] {
         if self == Self::Refund { &[Answer::Yes] } else { &[Answer::Yes, Answer::No] }
@@ -176,7 +228,7 @@ impl Stimulus {
     }
 }
 
-/// What a [`Set`] can hold: at most 16 different values.
+/// What a [`Set`] can hold: at most 32 different values.
 pub(crate) trait Member: Copy + fmt::Debug + 'static {
     /// All values.
     const ALL: &'static [Self];
@@ -201,9 +253,9 @@ impl Member for Call {
     }
 }
 
-/// A set in two bytes: millions of them are in memory at once.
+/// A set in four bytes: millions of them are in memory at once.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Set<T>(u16, PhantomData<T>);
+pub(crate) struct Set<T>(u32, PhantomData<T>);
 
 impl<T: Member> Set<T> {
     /// Nothing.
@@ -237,6 +289,23 @@ impl<T: Member> Set<T> {
         Self(self.0 | other.0, PhantomData)
     }
 
+    /// What is in it and not in the other.
+    #[must_use]
+    pub(crate) fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0, PhantomData)
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub(crate) fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0, PhantomData)
+    }
+
+    /// Its place among all sets.
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+
     /// Whether there is nothing in it.
     pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
@@ -244,7 +313,12 @@ impl<T: Member> Set<T> {
 
     /// What is in it.
     pub(crate) fn iter(self) -> impl Iterator<Item = T> {
-        T::ALL.iter().copied().filter(move |member| self.contains(*member))
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let first = T::ALL.get(rest.trailing_zeros() as usize)?;
+            rest &= rest - 1;
+            Some(*first)
+        })
     }
 }
 
