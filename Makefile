@@ -114,6 +114,7 @@ queries-check: prerequisites ## Check that each crate's .sqlx is what `make quer
 render: prerequisites ## Write what follows from the services' code: declarations, and parts of other files
 	FARANDOLE_RENDER=1 cargo test --quiet $(addprefix --package ,$(SERVICES)) --test it -- declaration::
 	FARANDOLE_RENDER=1 cargo test --quiet --package farandole-compatibility --test it -- document::
+	FARANDOLE_RENDER=1 cargo test --quiet --package farandole-console --bins -- golden::
 	@cargo build --workspace --bin farandole-render
 	@$(TARGET_DIR)/debug/farandole-render
 

@@ -5,6 +5,8 @@ mod access;
 mod acts;
 mod demo;
 mod draw;
+#[cfg(test)]
+mod golden;
 mod live;
 mod looks;
 mod model;

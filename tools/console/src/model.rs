@@ -10,6 +10,8 @@ use projection::{Durations, Late, Minute, Open, Reading, Stage, Store, Way, WayC
 use serde::Serialize;
 use tokio::sync::{Mutex, watch};
 
+use crate::words::{now, spell};
+
 /// How far back is counted what is shown as the present.
 pub(crate) const WITHIN: SignedDuration = SignedDuration::from_hours(24);
 /// How far back rates are shown.
@@ -210,7 +212,7 @@ impl Board {
     pub(crate) fn per_minute(&self, event: &str) -> Vec<i64> {
         let minutes = usize::try_from(RATES.as_mins()).unwrap_or_default();
         let mut rates = vec![0; minutes];
-        let now = Timestamp::now();
+        let now = now();
         for minute in self.flow.iter().filter(|it| it.fact.event_type() == event) {
             let age = now.duration_since(minute.minute).as_mins();
             if let Some(at) = usize::try_from(age).ok().and_then(|age| minutes.checked_sub(age + 1))
@@ -239,7 +241,7 @@ impl Board {
                 read * 100 / all
             ));
         }
-        let age = as_of.map(|at| Timestamp::now().duration_since(at))?;
-        (age > old).then(|| format!("What is counted here is of {} ago.", crate::words::spell(age)))
+        let age = as_of.map(|at| now().duration_since(at))?;
+        (age > old).then(|| format!("What is counted here is of {} ago.", spell(age)))
     }
 }

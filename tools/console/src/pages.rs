@@ -17,10 +17,8 @@ pub(crate) mod said;
 pub(crate) mod services;
 pub(crate) mod ways;
 
-use jiff::Timestamp;
-
 use crate::looks::{Glance, Looks};
-use crate::words::{ago, clock};
+use crate::words::{ago, clock, now};
 
 /// The pages that are always at hand, by their paths.
 pub(crate) const PAGES: [(&str, &str); 9] = [
@@ -135,7 +133,7 @@ fn trouble<T>(glance: &Glance<T>, what: &str) -> Option<String> {
     if let Some(why) = &glance.trouble {
         return Some(format!("It cannot be seen {what}: {why}. So {since}."));
     }
-    let age = Timestamp::now().duration_since(glance.at).as_secs();
+    let age = now().duration_since(glance.at).as_secs();
     (age > OLD_AFTER_S).then(|| format!("It takes long to see {what}: {since}."))
 }
 

@@ -2,6 +2,18 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+/// What time it is, by which pages say how long ago something was.
+#[cfg(not(test))]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// The same in tests, where it does not go on: what they render is always the same.
+#[cfg(test)]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::constant(1_767_438_900, 0)
+}
+
 /// A duration: `41 ms`, `1.4 s`, `12 s`, `4 min 12 s`, `3 h 5 min`, `2 d 4 h`.
 pub(crate) fn spell(duration: SignedDuration) -> String {
     let duration = duration.max(SignedDuration::ZERO);
@@ -22,12 +34,12 @@ pub(crate) fn spell(duration: SignedDuration) -> String {
 
 /// How long ago that was.
 pub(crate) fn ago(then: Timestamp) -> String {
-    spell(Timestamp::now().duration_since(then))
+    spell(now().duration_since(then))
 }
 
 /// A time of day, in UTC, with the date where that is another than today's.
 pub(crate) fn clock(at: Timestamp) -> String {
-    let today = Timestamp::now().strftime("%F").to_string();
+    let today = now().strftime("%F").to_string();
     let day = at.strftime("%F").to_string();
     let time = at.strftime("%T");
     if day == today { time.to_string() } else { format!("{day} {time}") }

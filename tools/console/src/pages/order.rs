@@ -14,7 +14,7 @@ use projection::{Order, stage};
 use super::{Frame, awaited, percent, short};
 use crate::draw::{Awaiting, Expected, Lanes, Moment};
 use crate::model::Board;
-use crate::words::{ago, clock, spell};
+use crate::words::{ago, clock, now, spell};
 
 /// A move that takes longer than this is late, unless its service says how long it may take.
 const LATE_AFTER: SignedDuration = SignedDuration::from_secs(10);
@@ -277,7 +277,7 @@ fn sentence(story: &Story, works: &[Work], since: Option<Timestamp>) -> Vec<Part
     if placed.is_over {
         parts.push(plain(&format!("{}. ", ended())));
     }
-    let waited = since.map(|since| Timestamp::now().duration_since(since));
+    let waited = since.map(|since| now().duration_since(since));
     let (why, is_for_a_person) = trouble(first).unwrap_or_else(|| {
         let waits: Vec<String> = first.awaits.iter().map(awaited).collect();
         (format!("it is {}", waits.join(", and ")), false)
@@ -322,7 +322,7 @@ fn may_take(work: &Work) -> SignedDuration {
 }
 
 fn awaiting(works: &[Work], since: Option<Timestamp>) -> Vec<(Service, Awaiting)> {
-    let waited = since.map(|since| Timestamp::now().duration_since(since));
+    let waited = since.map(|since| now().duration_since(since));
     let movers = works.iter().filter(|work| !work.awaits.is_empty());
     let of = |work: &Work| {
         let service = Service::named(work.service)?;
@@ -373,7 +373,7 @@ fn picture(events: &[&Said], states: &States, awaiting: &[(Service, Awaiting)]) 
         moments: moments.collect(),
         expected: expected.collect(),
         awaiting: awaiting.iter().map(|(_, awaiting)| awaiting.clone()).collect(),
-        now: Timestamp::now().duration_since(first),
+        now: now().duration_since(first),
     };
     lanes.svg()
 }
@@ -462,7 +462,7 @@ mod tests {
     use super::*;
 
     fn ago_s(seconds: i64) -> Timestamp {
-        Timestamp::now() - SignedDuration::from_secs(seconds)
+        now() - SignedDuration::from_secs(seconds)
     }
 
     fn story(status: &str, reason: Option<&str>, services: Vec<Work>) -> Story {

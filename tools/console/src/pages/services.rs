@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Frame;
 use crate::looks::Fleet;
-use crate::words::{ago, thousands};
+use crate::words::{ago, now, thousands};
 
 /// What is on its way is no news: work that is younger than this has no age on the page, in seconds.
 const NEWS_AFTER_S: i64 = 5;
@@ -76,7 +76,7 @@ fn cell(of: &'static str, count: Option<i64>, since: Option<Timestamp>) -> Cell 
     let Some(count) = count else {
         return Cell { of, text: "not seen".to_owned(), since: String::new(), late: false };
     };
-    let age = since.filter(|_| count > 0).map(|since| Timestamp::now().duration_since(since));
+    let age = since.filter(|_| count > 0).map(|since| now().duration_since(since));
     let is_news = age.is_some_and(|age| age.as_secs() >= NEWS_AFTER_S);
     Cell {
         of,
