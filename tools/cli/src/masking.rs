@@ -1,6 +1,6 @@
 //! What may be shown of what events and errors say: nothing personal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
 
 use contracts::{REDRIVE, TARGET_GROUP, TraceParent, headers};
@@ -281,13 +281,13 @@ fn unquoted(text: &str, open: char, close: char) -> String {
 
 /// An error's text also without what it has in common with the record that it is about.
 pub fn error_about(text: &str, payload: &[u8]) -> String {
-    let mut known: Vec<&[u8]> = payload.windows(ALIKE_MAX + 1).collect();
-    known.sort_unstable();
-    known.dedup();
-    let is_alike = |word: &str| {
-        let parts = word.as_bytes().windows(ALIKE_MAX + 1);
-        parts.into_iter().any(|part| known.binary_search(&part).is_ok())
-    };
+    let shown = error(text);
+    // The error is the shorter of the two: a payload may have a megabyte, and letters are many.
+    let parts: HashSet<&[u8]> = shown.as_bytes().windows(ALIKE_MAX + 1).collect();
+    let alike: HashSet<&[u8]> =
+        payload.windows(ALIKE_MAX + 1).filter(|part| parts.contains(part)).collect();
+    let is_alike =
+        |word: &str| word.as_bytes().windows(ALIKE_MAX + 1).any(|part| alike.contains(part));
     // Short words are in everything, but for names and numbers.
     let is_name = |part: &str| {
         let is_short = (1..=ALIKE_MAX).contains(&part.len());
@@ -297,7 +297,6 @@ pub fn error_about(text: &str, payload: &[u8]) -> String {
     };
     let is_from_it =
         |word: &str| is_alike(word) || word.split(|c: char| !c.is_alphanumeric()).any(is_name);
-    let shown = error(text);
     let words = shown.split(char::is_whitespace);
     words.map(|word| if is_from_it(word) { MASK } else { word }).collect::<Vec<_>>().join(" ")
 }

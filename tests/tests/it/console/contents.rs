@@ -13,7 +13,7 @@ use testkit::{Sandbox, eventually};
 use uuid::Uuid;
 
 use super::{Console, UNTIL_LOOKED, attributes, every_page, form};
-use crate::test_fleet::{TestFleet, fresh};
+use crate::test_fleet::{TestFleet, fresh, shared};
 
 /// Parts of the recipient: a name, an e-mail and a street; in lower case.
 const CANARIES: [&str; 2] = ["quetzal", "wrenhouse"];
@@ -245,4 +245,26 @@ async fn what_is_personal_is_shown_once_to_who_may_see_it_and_says_why() {
     }
     let page = console.until_says("/operations", "the parcel came back").await;
     assert!(page.body.contains("reveal") && page.body.contains("eve"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn what_cannot_be_noted_is_not_shown() {
+    let fleet = shared().await;
+    let id = placed(fleet).await;
+    // Here there is no log of operations.
+    let bare = Sandbox::new();
+    bare.create_topics(&["order"], 1).await;
+    let mut event = first_event(fleet, id);
+    (event.topic, event.partition) = (bare.topics.events("order"), 0);
+    let offset = publish(&bare.stack.kafka_brokers, &event).await.unwrap();
+    let settings = [&BY_PROXY[..], &["--topic-prefix", &bare.prefix]].concat();
+    let console = Console::with(fleet, &settings).await.seen_by("eve");
+    let path = format!("/orders/{id}/events/order/0/{offset}");
+    let masked = console.page(&path).await;
+    assert!(masked.status == 200 && masked.body.contains("(redacted)"), "{}", masked.body);
+    let refused = ask(&console, &path, "to see", &[]).await;
+    assert!(refused.status == 503 && refused.body.contains("not be noted"), "{}", refused.body);
+    is_silent(&path, &refused);
+    let other = format!("/orders/{}/events/order/0/{offset}", Uuid::now_v7());
+    assert_eq!(console.page(&other).await.status, 404, "it is about another order");
 }

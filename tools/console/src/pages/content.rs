@@ -229,7 +229,7 @@ impl EventPage {
     }
 }
 
-/// An earlier round of a letter, in words; `shown` is what of texts may be.
+/// An earlier round of a letter: as which letter, why it failed, who put it back and when, and why.
 pub(crate) fn round(round: &Value) -> [String; 4] {
     let text = |name: &str| round[name].as_str().unwrap_or("unknown").to_owned();
     let errors = round["errors"].as_array().and_then(|all| all.last()).and_then(Value::as_str);
