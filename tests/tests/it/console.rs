@@ -2,6 +2,7 @@
 //! elsewhere.
 
 mod contents;
+mod owed;
 
 use std::collections::BTreeSet;
 use std::fs;

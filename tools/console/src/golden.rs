@@ -9,18 +9,25 @@ use std::{env, fs};
 
 use askama::Template;
 use cli::OrderId;
+use cli::calls::OpenCall;
+use cli::gaps::{Gap, Verdict};
 use cli::outcomes::Outcomes;
-use cli::status::{Calls, Database, Facts, Finding, Group, Health, Outbox, Seen, Service, Verdict};
+use cli::retries::{Queue, Retries};
+use cli::status::{self, Calls, Database, Facts, Finding, Group, Health, Outbox, Seen, Service};
 use cli::stuck::{self, Awaited, Stuck};
 use jiff::{SignedDuration, Timestamp};
 use projection::Reading;
+use serde_json::json;
 use uuid::Uuid;
 
-use crate::acts::{Plan, Wanted};
-use crate::looks::Fleet;
+use crate::acts::{Acknowledged, Plan, Wanted};
+use crate::looks::{Fleet, Glance, OpenCalls};
 use crate::model::{Board, Missing};
 use crate::pages::Frame;
 use crate::pages::acts::{ActPage, OperationsPage};
+use crate::pages::books::BooksPage;
+use crate::pages::calls::CallsPage;
+use crate::pages::gaps::{AcknowledgePage, GapsPage};
 use crate::pages::letters::LettersPage;
 use crate::pages::now::NowPage;
 use crate::pages::orders::{List, OrdersPage};
@@ -38,6 +45,7 @@ fn frame(page: &'static str) -> Frame {
         version: "0",
         page,
         letters: 3,
+        gaps: 2,
         hanging: 0,
         differences: 0,
         as_of: "11:14:59 · 1.0 s ago".to_owned(),
@@ -45,6 +53,7 @@ fn frame(page: &'static str) -> Frame {
         command: "farandole status".to_owned(),
         json: "/now.json".to_owned(),
         live: "view=%2F".to_owned(),
+        is_demo: false,
     }
 }
 
@@ -71,7 +80,7 @@ fn ready() -> Health {
     Health::Ready { details: BTreeMap::new() }
 }
 
-fn fleet(services: Vec<Service>, orders: Seen<Outcomes>, verdict: Verdict) -> Fleet {
+fn fleet(services: Vec<Service>, orders: Seen<Outcomes>, verdict: status::Verdict) -> Fleet {
     let (dead_letters, quotas) = (Seen::Known(Vec::new()), Seen::NotAsked);
     let facts = Facts { services, orders, dead_letters, quotas, databases_not_given: Vec::new() };
     Fleet { facts, verdict }
@@ -123,7 +132,7 @@ fn now_pages() -> Pages {
     let well = fleet(
         vec![service("order", ready()), service("payment", ready())],
         outcomes(1_200, 0),
-        Verdict { notes: vec!["order: slow".to_owned()], ..Verdict::default() },
+        status::Verdict { notes: vec!["order: slow".to_owned()], ..status::Verdict::default() },
     );
     let mut calling = service("payment", ready());
     if let Seen::Known(database) = &mut calling.database {
@@ -140,13 +149,16 @@ fn now_pages() -> Pages {
     let wrong = fleet(
         vec![service("order", away), calling],
         outcomes(7, 3),
-        Verdict { findings: vec![finding], ..Verdict::default() },
+        status::Verdict { findings: vec![finding], ..status::Verdict::default() },
     );
     let unseen = Service { database: Seen::unknown(&"silent"), ..service("order", ready()) };
     let blind = fleet(
         vec![unseen],
         Seen::unknown(&"silent"),
-        Verdict { unknown: vec!["order's database: silent".to_owned()], ..Verdict::default() },
+        status::Verdict {
+            unknown: vec!["order's database: silent".to_owned()],
+            ..status::Verdict::default()
+        },
     );
     let troubled = Frame { troubles: vec!["It takes long.".to_owned()], ..frame("/") };
     vec![
@@ -203,6 +215,100 @@ fn act_pages() -> Pages {
     ]
 }
 
+/// A service that misses events, has calls open, and tries something again.
+fn owing() -> Service {
+    let mut owing = service("payment", ready());
+    let gap = |verdict, sequence| Gap {
+        service: "payment",
+        order_id: OrderId(ORDER),
+        source: "/inventory".to_owned(),
+        sequence,
+        since: ago(61),
+        verdict,
+    };
+    if let Seen::Known(database) = &mut owing.database {
+        database.gaps = Seen::Known(vec![
+            gap(Verdict::Waiting, 1),
+            gap(Verdict::Lost, 2),
+            gap(Verdict::Dead, 3),
+        ]);
+        let (step, last_error) = ("charge".to_owned(), Some("<b>no answer".to_owned()));
+        let calls = Calls { step, open: 3, followed: 1, since: Some(ago(252)), last_error };
+        database.calls = Seen::Known(vec![calls]);
+        let retries = Retries {
+            service: "payment",
+            cause: "<b>odd".to_owned(),
+            error: "odd".to_owned(),
+            records: 2,
+            types: BTreeSet::from(["OrderPlaced".to_owned()]),
+            attempts: 4,
+            first: Some(ago(30)),
+            last: Some(ago(2)),
+            next: Some(ago(-5)),
+            example: Some(OrderId(ORDER)),
+        };
+        database.retries = Seen::Known(Queue { groups: vec![retries], behind: 1 });
+    }
+    owing
+}
+
+fn open_calls() -> OpenCalls {
+    let call = |held: Option<&str>, attempts| OpenCall {
+        service: "payment",
+        order_id: OrderId(ORDER),
+        step: "charge".to_owned(),
+        destination: Some("visa".to_owned()),
+        held: held.map(str::to_owned),
+        attempts,
+        last_error: Some("<b>no answer".to_owned()),
+        since: ago(252),
+        due_at: ago(-9),
+        effect: json!({"personal": "never shown"}),
+    };
+    let calls = vec![call(None, 4), call(Some("parked"), 2), call(Some("given_up"), 9)];
+    OpenCalls { calls, more: 1_000, unknown: vec!["the database of shipping: silent".to_owned()] }
+}
+
+fn owed_pages() -> Pages {
+    let fleet_of = |service| fleet(vec![service], outcomes(0, 0), status::Verdict::default());
+    let (owing, well) = (fleet_of(owing()), fleet_of(service("payment", ready())));
+    let unseen = Service { database: Seen::unknown(&"silent"), ..service("order", ready()) };
+    let unseen = fleet_of(unseen);
+    let gaps = |fleet| GapsPage::new(frame("/gaps"), fleet).render();
+    let calls =
+        |fleet, open: Option<&OpenCalls>| CallsPage::new(frame("/calls"), fleet, open).render();
+    let books = |trouble: Option<&str>, is_under_way| {
+        let audit = Glance { seen: None, at: ago(9), trouble: trouble.map(str::to_owned) };
+        BooksPage::new(frame("/audit"), &audit, is_under_way).render()
+    };
+    let lost = Acknowledged {
+        order: ORDER,
+        source: "/inventory".to_owned(),
+        sequence: 2,
+        operation: Some(ORDER),
+        reason: String::new(),
+    };
+    let acknowledge = |objection: &str, forbidden| {
+        let (wanted, objection) = (lost.clone(), objection.to_owned());
+        AcknowledgePage::new(frame("/gaps"), wanted, objection, forbidden).render()
+    };
+    vec![
+        ("gaps-asking", gaps(None)),
+        ("gaps-none", gaps(Some(&well))),
+        ("gaps-some", gaps(Some(&owing))),
+        ("gaps-unseen", gaps(Some(&unseen))),
+        ("calls-asking", calls(None, None)),
+        ("calls-none", calls(Some(&well), None)),
+        ("calls-some", calls(Some(&owing), Some(&open_calls()))),
+        ("calls-unseen", calls(Some(&unseen), None)),
+        ("books-never", books(None, false)),
+        ("books-broken-off", books(Some("silent"), false)),
+        ("books-under-way", books(None, true)),
+        ("acknowledge-operator", acknowledge("Say what was done instead.", None)),
+        ("acknowledge-viewer", acknowledge("", Some("this needs the role operator"))),
+    ]
+}
+
 fn other_pages() -> Pages {
     let page = frame("/dead-letters");
     let said = SaidPage {
@@ -221,7 +327,8 @@ fn other_pages() -> Pages {
 
 #[test]
 fn pages_are_as_they_were_found_good() {
-    let pages = [now_pages(), orders_pages(), act_pages(), other_pages()].into_iter().flatten();
+    let pages = [now_pages(), orders_pages(), act_pages(), owed_pages(), other_pages()];
+    let pages = pages.into_iter().flatten();
     let files = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut names = BTreeSet::new();
     for (name, page) in pages {

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Frame, short};
 use crate::looks::{Fleet, OpenCalls};
-use crate::words::{ago, some, spell};
+use crate::words::{ago, now, some, spell};
 
 /// A call that is open for longer is late.
 const LATE_AFTER: SignedDuration = SignedDuration::from_secs(30);
@@ -107,7 +107,7 @@ fn steps((service, database): (&'static str, &Database)) -> Vec<StepRow> {
         open: it.open,
         followed: it.followed,
         since: it.since.map(ago).unwrap_or_default(),
-        is_late: it.since.is_some_and(|at| Timestamp::now().duration_since(at) > LATE_AFTER),
+        is_late: it.since.is_some_and(|at| now().duration_since(at) > LATE_AFTER),
         error: it.last_error.clone().unwrap_or_default(),
     };
     let steps = database.calls.known().into_iter().flatten();
@@ -157,6 +157,6 @@ fn retries((service, database): (&'static str, &Database)) -> Vec<RetryRow> {
 
 /// In how long that is.
 fn until(then: Timestamp) -> String {
-    let left = then.duration_since(Timestamp::now());
+    let left = then.duration_since(now());
     if left.is_positive() { format!("in {}", spell(left)) } else { "now".to_owned() }
 }
