@@ -47,10 +47,13 @@ pub(super) async fn look_at(browser: &Browser, name: &str, address: &str) -> Vec
         let height = u32::try_from(height.as_u64().unwrap()).unwrap();
         for theme in THEMES {
             browser.theme(theme).await;
-            if width == WIDTHS[0] {
+            // What depends on the width is about layout, and looks the same in both themes.
+            if width == WIDTHS[0] || (width == WIDTHS[2] && theme == THEMES[0]) {
                 let broken = lines(&browser.run(RULES).await);
                 faults.extend(
-                    broken.iter().map(|rule| format!("{address} in {theme} breaks {rule}")),
+                    broken
+                        .iter()
+                        .map(|rule| format!("{address}, {width} wide and {theme}, breaks {rule}")),
                 );
             }
             browser.size(width, height.clamp(HEIGHT, HEIGHT_MAX)).await;
