@@ -6,11 +6,10 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::groups::GroupInfo;
 use rdkafka::message::Message as _;
-use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::error::{AdminError, away, sort};
-use crate::standalone::{Standalone, Window, config, partitions_of, repeat, with_consumer};
+use crate::standalone::{Standalone, Window, config, windows_of, with_consumer};
 
 /// How long to look for the first records that a group has not read, at most: how many there are is
 /// known without them.
@@ -88,35 +87,23 @@ fn ahead(
     topics: &[String],
     deadline: Instant,
 ) -> Result<Vec<Window>, AdminError> {
-    let refused = |error: KafkaError| sort(brokers, &error);
-    let (mut asked, mut ends) = (TopicPartitionList::new(), TopicPartitionList::new());
-    let mut starts = TopicPartitionList::new();
-    for (topic, partition) in partitions_of(consumer, brokers, topics)? {
-        asked.add_partition(topic, partition);
-        ends.add_partition_offset(topic, partition, Offset::End).map_err(refused)?;
-        starts.add_partition_offset(topic, partition, Offset::Beginning).map_err(refused)?;
+    let held = windows_of(consumer, brokers, topics, deadline)?;
+    let mut asked = TopicPartitionList::new();
+    for window in &held {
+        asked.add_partition(&window.topic, window.partition);
     }
-    let left = || deadline.saturating_duration_since(Instant::now());
-    let committed = consumer.committed_offsets(asked, left()).map_err(refused)?;
-    // Where the answer has an offset, the question has a time; these stand for the last and the first.
-    let ends = repeat(deadline, |left| consumer.offsets_for_times(ends.clone(), left));
-    let ends = ends.map_err(away(brokers))?;
-    let starts = repeat(deadline, |left| consumer.offsets_for_times(starts.clone(), left));
-    let starts = starts.map_err(away(brokers))?;
-    let of = |list: &TopicPartitionList, topic: &str, partition| match list
-        .find_partition(topic, partition)?
-        .offset()
-    {
-        Offset::Offset(offset) => Some(offset),
-        _ => None,
-    };
-    let window = |element: &TopicPartitionListElem<'_>| {
-        let (topic, partition) = (element.topic(), element.partition());
-        let (first, to) = (of(&starts, topic, partition)?, of(&ends, topic, partition)?);
-        let from = of(&committed, topic, partition).map_or(first, |offset| offset.max(first));
-        (from < to).then(|| Window { topic: topic.to_owned(), partition, from, to })
-    };
-    Ok(ends.elements().iter().filter_map(window).collect())
+    let left = deadline.saturating_duration_since(Instant::now());
+    let committed =
+        consumer.committed_offsets(asked, left).map_err(|error| sort(brokers, &error))?;
+    let ahead = held.into_iter().filter_map(|window| {
+        let next = match committed.find_partition(&window.topic, window.partition)?.offset() {
+            Offset::Offset(next) => next,
+            _ => window.from,
+        };
+        let from = next.max(window.from);
+        (from < window.to).then_some(Window { from, ..window })
+    });
+    Ok(ahead.collect())
 }
 
 /// When the first record of these was produced. Partitions that hold none are taken out: what is

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::client::consumer_config;
@@ -105,9 +106,43 @@ pub(crate) fn windows_of(
     deadline: Instant,
 ) -> Result<Vec<Window>, AdminError> {
     let partitions = partitions_of(consumer, brokers, topics)?.into_iter();
-    partitions
-        .map(|(topic, partition)| window_of(consumer, brokers, topic, partition, deadline))
-        .collect()
+    bounds_of(consumer, brokers, partitions.map(|(topic, id)| (topic.as_str(), id)), deadline)
+}
+
+/// What these partitions hold. Two questions, however many there are: of a consumer that reads, each waits
+/// behind a fetch that waits for records.
+pub(crate) fn bounds_of<'t>(
+    consumer: &Standalone,
+    brokers: &str,
+    partitions: impl Iterator<Item = (&'t str, i32)> + Clone,
+    deadline: Instant,
+) -> Result<Vec<Window>, AdminError> {
+    // Where the answer has an offset, the question has a time; these stand for the first and the last.
+    let ask = |which: Offset| {
+        let mut asked = TopicPartitionList::new();
+        for (topic, partition) in partitions.clone() {
+            asked.add_partition_offset(topic, partition, which)?;
+        }
+        repeat(deadline, |left| {
+            let found = consumer.offsets_for_times(asked.clone(), left)?;
+            found.elements().iter().try_for_each(TopicPartitionListElem::error)?;
+            Ok(found)
+        })
+    };
+    let starts = ask(Offset::Beginning).map_err(away(brokers))?;
+    let ends = ask(Offset::End).map_err(away(brokers))?;
+    let of = |list: &TopicPartitionList, topic: &str, partition| match list
+        .find_partition(topic, partition)
+        .map(|it| it.offset())
+    {
+        Some(Offset::Offset(offset)) => Ok(offset),
+        _ => Err(AdminError::Missing(format!("{topic}, partition {partition}"))),
+    };
+    let window = |(topic, partition): (&str, i32)| {
+        let (from, to) = (of(&starts, topic, partition)?, of(&ends, topic, partition)?);
+        Ok(Window { topic: topic.to_owned(), partition, from, to })
+    };
+    partitions.map(window).collect()
 }
 
 /// Has a consumer read all partitions of these topics, each from the offset that `first` tells. Returns what
@@ -127,19 +162,6 @@ pub(crate) fn assign(
     }
     consumer.assign(&start).map_err(refused)?;
     Ok(held)
-}
-
-/// A partition, from the oldest record that it holds to the newest.
-pub(crate) fn window_of(
-    consumer: &Standalone,
-    brokers: &str,
-    topic: &str,
-    partition: i32,
-    deadline: Instant,
-) -> Result<Window, AdminError> {
-    let ask = |left| consumer.fetch_watermarks(topic, partition, left);
-    let (from, to) = repeat(deadline, ask).map_err(away(brokers))?;
-    Ok(Window { topic: topic.to_owned(), partition, from, to })
 }
 
 /// Asks again until the deadline: while a partition gets a leader, as after its creation, brokers

@@ -4,7 +4,7 @@ use kernel::error_chain;
 
 use crate::error::{AdminError, stays, unavailable};
 use crate::scan::{Scanned, scanned};
-use crate::standalone::{ASK_LIMIT, Standalone, Window, assign, config, create, window_of};
+use crate::standalone::{ASK_LIMIT, Standalone, Window, assign, bounds_of, config, create};
 
 /// Reads topics from where one left off, and goes on with what comes. For who keeps, together with what
 /// was made of the records, how far it has read: it belongs to no consumer group and commits nothing.
@@ -43,10 +43,8 @@ impl Tail {
     /// Blocks, for ten seconds at most.
     pub fn holds_now(&self) -> Result<Vec<Window>, AdminError> {
         let deadline = Instant::now() + ASK_LIMIT;
-        let windows = self.held.iter().map(|Window { topic, partition, .. }| {
-            window_of(&self.consumer, &self.brokers, topic, *partition, deadline)
-        });
-        windows.collect()
+        let partitions = self.held.iter().map(|held| (held.topic.as_str(), held.partition));
+        bounds_of(&self.consumer, &self.brokers, partitions, deadline)
     }
 
     /// Shows `each` the next record, and tells whether there was one within this long.
