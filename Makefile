@@ -80,7 +80,7 @@ quick: check ## Check what needs neither Kafka nor Postgres: lints, unit tests, 
 .PHONY: console-look
 console-look: chromium ## Use the console in a browser, and leave pictures of its pages in target/console-pictures
 	cargo build --workspace --all-targets
-	$(TARGET_DIR)/debug/farandole-stack exec -- cargo test --package farandole-tests --test it -- browser::
+	$(TARGET_DIR)/debug/farandole-stack exec -- cargo test --workspace --test it -- browser::
 
 .PHONY: api-check
 api-check: fleet ## Hold the APIs against their descriptions, with Schemathesis (two minutes)

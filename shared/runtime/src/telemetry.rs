@@ -62,7 +62,7 @@ impl Telemetry {
     /// Sets up, once per process, for a service that tells by numbers what all do, and `own`:
     /// - logs on standard output, in lines of JSON, or for people when that is a terminal
     ///   (`LOG_FORMAT=json|human` overrides); `RUST_LOG` filters them, `info` by default;
-    /// - metrics, to be read with [`Metrics::render`];
+    /// - metrics, to be read with [`Metrics::answer`];
     /// - traces, only if `OTEL_EXPORTER_OTLP_ENDPOINT` (or its `_TRACES_` variant) names a
     ///   collector: OTLP as protobuf over plain HTTP, with the standard `OTEL_*` variables.
     ///   `OTEL_SERVICE_NAME` goes before `service`.

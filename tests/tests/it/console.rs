@@ -359,7 +359,8 @@ async fn an_operator_puts_letters_back_and_nobody_else_does() {
         page.body.contains("a canary failed again").then_some(page)
     })
     .await;
-    assert!(page.body.contains("1 dead again, 2 left as they were"), "{}", page.body);
+    // It may be about to be tried once more, or have been given up by then.
+    assert!(page.body.contains(" again, 2 left as they were"), "{}", page.body);
     let log: Value = serde_json::from_str(&fleet.tool(&["dlq", "log", "--json"]).await.0).unwrap();
     let log = log.to_string();
     assert_eq!(log.matches("\"redrive\"").count(), 1, "{log}");

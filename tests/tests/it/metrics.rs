@@ -181,10 +181,10 @@ fn rules_and_dashboards_ask_for_what_there_is() {
 
 /// What neither a rule nor a dashboard asks for: for who looks closer.
 const UNUSED: [&str; 5] = [
-    "farandole_console_forgotten_records",
-    "farandole_console_unread_records",
     "farandole_events_ignored_total",
     "farandole_look_duration_seconds",
+    "farandole_console_unread_records",
+    "farandole_console_forgotten_records",
     "farandole_place_batch_size",
 ];
 

@@ -95,10 +95,8 @@ impl Access {
 
     /// That a form comes from one of the console's own pages; or why nothing is done about it.
     pub(crate) fn own_form(headers: &HeaderMap) -> Result<(), &'static str> {
-        match Self::is_own_form(headers) {
-            true => Ok(()),
-            false => Err("the form did not come from a page of this console"),
-        }
+        let why = "the form did not come from a page of this console";
+        if Self::is_own_form(headers) { Ok(()) } else { Err(why) }
     }
 
     /// Whether a request that does something comes from one of the console's own pages, or from a program.

@@ -375,12 +375,12 @@ impl Acknowledged {
             let Places { connections, databases, .. } = &*places;
             let is_good = acknowledged(&number, began, connections, databases).await?;
             told.tell(|progress| progress.put_back = usize::from(is_good));
-            let sentence = match is_good {
-                true => "it is off the list".to_owned(),
-                false => "nothing is done: no service has found it to be lost, or has given it up"
-                    .to_owned(),
+            let sentence = if is_good {
+                "it is off the list"
+            } else {
+                "nothing is done: no service has found it to be lost, or has given it up"
             };
-            Ok(Ending { sentence, is_good })
+            Ok(Ending { sentence: sentence.to_owned(), is_good })
         });
         Ok(operation)
     }

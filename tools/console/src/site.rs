@@ -19,7 +19,7 @@ use axum::http::header::{
     X_FRAME_OPTIONS,
 };
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::get;
@@ -288,9 +288,9 @@ impl Console {
         Frame::new(&self.fleet, &self.looks, page, command).of_demo(self.demo.is_some())
     }
 
-    /// Who has sent a form that does something; or what to answer instead.
-    fn operator(&self, headers: &HeaderMap) -> Result<String, Response> {
-        self.access.sender(headers).map_err(|why| self.not_done(StatusCode::FORBIDDEN, why))
+    /// A page that says that something was not done, and why.
+    fn not_done(&self, status: StatusCode, why: &str) -> Response {
+        self.says(status, "Not done", format!("This is not done: {why}."), Vec::new())
     }
 
     /// The command that asks the console for the same as JSON, where no other tells it.

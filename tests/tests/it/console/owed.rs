@@ -19,12 +19,12 @@ async fn a_lost_event_goes_off_the_list_by_who_may_and_says_why() {
     let console = Console::with(&fleet, &["--user-header", "x-user", "--operators", "ada"]).await;
     let (ada, bob) = (console.seen_by("ada"), console.seen_by("bob"));
     bob.until_says("/gaps", "No event is missing.").await;
-    let lost = Uuid::now_v7();
+    let order = Uuid::now_v7();
     let payment = Sandbox::pool(&fleet.sandbox.database_url("payment"));
-    let lose = "INSERT INTO gaps (saga, source, sequence, partition, verdict)
+    let insert = "INSERT INTO gaps (saga, source, sequence, partition, verdict)
                 VALUES ($1, '/inventory', 2, 0, 'lost')";
-    sqlx::query(lose).bind(lost).execute(&payment).await.unwrap();
-    let page = bob.until_says("/gaps", &lost.to_string()).await;
+    sqlx::query(insert).bind(order).execute(&payment).await.unwrap();
+    let page = bob.until_says("/gaps", &order.to_string()).await;
     assert!(page.body.contains("1 event is missing, and lost."), "{}", page.body);
     let mut links = attributes(&page.body, " href=\"").map(|href| href.replace("&#38;", "&"));
     let link = links.find(|href| href.starts_with("/gaps/acknowledge?")).unwrap();
@@ -32,7 +32,7 @@ async fn a_lost_event_goes_off_the_list_by_who_may_and_says_why() {
     assert!(asked.body.contains("disabled") && asked.body.contains("role operator"));
     assert!(!ada.page(&link).await.body.contains("disabled"));
 
-    let (order, operation) = (lost.to_string(), Uuid::now_v7().to_string());
+    let (order, operation) = (order.to_string(), Uuid::now_v7().to_string());
     let fields = |sequence: &'static str, operation: &'static str, reason: &'static str| {
         [
             ("source", "/inventory"),

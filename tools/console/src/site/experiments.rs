@@ -38,8 +38,8 @@ pub(super) async fn break_it(
     body: Bytes,
 ) -> Response {
     let Some(demo) = &console.demo else { return no_such_page(State(console)).await };
-    if let Err(refused) = console.operator(&headers) {
-        return refused;
+    if let Err(why) = console.access.sender(&headers) {
+        return console.not_done(StatusCode::FORBIDDEN, why);
     }
     let wanted: Wanted = serde_urlencoded::from_bytes(&body).unwrap_or_default();
     match demo.act(&wanted).await {

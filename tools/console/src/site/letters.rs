@@ -52,11 +52,6 @@ pub(super) async fn act(
 }
 
 impl Console {
-    /// A page that says that something was not done, and why.
-    pub(super) fn not_done(&self, status: StatusCode, why: &str) -> Response {
-        self.says(status, "Not done", format!("This is not done: {why}."), Vec::new())
-    }
-
     /// What is wanted comes to this; or what to answer instead.
     async fn planned(&self, wanted: &Wanted) -> Result<Plan, Response> {
         if wanted.kind().is_none() || wanted.selection().is_none() {
@@ -95,9 +90,9 @@ pub(super) async fn do_act(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let by = match console.operator(&headers) {
+    let by = match console.access.sender(&headers) {
         Ok(by) => by,
-        Err(refused) => return refused,
+        Err(why) => return console.not_done(StatusCode::FORBIDDEN, why),
     };
     let wanted: Wanted = serde_urlencoded::from_bytes(&body).unwrap_or_default();
     // The same form once more.

@@ -84,9 +84,9 @@ pub(super) async fn do_acknowledge(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let by = match console.operator(&headers) {
+    let by = match console.access.sender(&headers) {
         Ok(by) => by,
-        Err(refused) => return refused,
+        Err(why) => return console.not_done(StatusCode::FORBIDDEN, why),
     };
     let wanted: Acknowledged = serde_urlencoded::from_bytes(&body).unwrap_or_default();
     if wanted.is_one() && wanted.reason.trim().is_empty() {
@@ -110,8 +110,8 @@ pub(super) async fn audit_form(State(console): State<Console>, headers: HeaderMa
 }
 
 pub(super) async fn do_audit(State(console): State<Console>, headers: HeaderMap) -> Response {
-    if let Err(refused) = console.operator(&headers) {
-        return refused;
+    if let Err(why) = console.access.sender(&headers) {
+        return console.not_done(StatusCode::FORBIDDEN, why);
     }
     console.looks.audits.ask();
     Redirect::to("/audit").into_response()
