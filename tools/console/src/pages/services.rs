@@ -29,6 +29,8 @@ pub(crate) struct Cell {
     /// How long that is so, where that matters.
     pub(crate) since: String,
     pub(crate) late: bool,
+    /// Where more is told of it; empty if nowhere.
+    pub(crate) href: &'static str,
 }
 
 /// How a service answers: a state, and words.
@@ -74,7 +76,8 @@ pub(crate) fn row(service: &Service) -> Row {
 
 fn cell(of: &'static str, count: Option<i64>, since: Option<Timestamp>) -> Cell {
     let Some(count) = count else {
-        return Cell { of, text: "not seen".to_owned(), since: String::new(), late: false };
+        let (text, since) = ("not seen".to_owned(), String::new());
+        return Cell { of, text, since, late: false, href: "" };
     };
     let age = since.filter(|_| count > 0).map(|since| now().duration_since(since));
     let is_news = age.is_some_and(|age| age.as_secs() >= NEWS_AFTER_S);
@@ -83,6 +86,11 @@ fn cell(of: &'static str, count: Option<i64>, since: Option<Timestamp>) -> Cell 
         text: thousands(usize::try_from(count).unwrap_or_default()),
         since: since.filter(|_| is_news).map(ago).unwrap_or_default(),
         late: age.is_some_and(|age| age.as_secs() >= LATE_AFTER_S),
+        href: match of {
+            "missing" if count > 0 => "/gaps",
+            "calls open" | "tried again" if count > 0 => "/calls",
+            _ => "",
+        },
     }
 }
 
