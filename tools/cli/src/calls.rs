@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::database::ask;
 use crate::databases::Databases;
+use crate::masking;
 use crate::{OrderId, Unreadable};
 
 /// The services that call somebody, and the steps that they have calls for.
@@ -155,6 +156,14 @@ impl OpenCall {
         Subject { saga: self.order_id, step: self.step.clone() }
     }
 
+    /// The same for who is to see nothing personal: without what its error quotes, since providers may answer
+    /// with a name or an address.
+    #[must_use]
+    pub fn masked(self) -> Self {
+        let last_error = self.last_error.as_deref().map(masking::error);
+        Self { last_error, ..self }
+    }
+
     /// `open`, `parked` or `given up`.
     pub fn state(&self) -> &'static str {
         match self.held.as_deref() {
@@ -275,6 +284,24 @@ mod tests {
         assert_eq!(filter("melt").services(), [""; 0]);
         assert_eq!(filter("ma").services(), [""; 0], "a word, not its beginning");
         assert_eq!(Filter { parked: true, ..filter("book") }.words(), "--step book --parked");
+    }
+
+    #[test]
+    fn a_masked_call_does_not_tell_what_a_provider_quotes() {
+        let call = OpenCall {
+            service: "shipping",
+            order_id: OrderId(Uuid::nil()),
+            step: "book".to_owned(),
+            destination: None,
+            held: None,
+            attempts: 1,
+            last_error: Some("no street \"12 Ada Lane\" is known".to_owned()),
+            since: Timestamp::UNIX_EPOCH,
+            due_at: Timestamp::UNIX_EPOCH,
+            effect: Value::Null,
+        };
+        let told = serde_json::to_string(&call.masked()).unwrap();
+        assert!(!told.contains("Ada") && told.contains("is known"), "{told}");
     }
 
     #[test]

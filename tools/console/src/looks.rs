@@ -14,7 +14,7 @@ use cli::looking::{Pace, keep_looking};
 use cli::recovery::Archive;
 use cli::status::{Facts, Verdict, judge, look};
 use cli::stuck::{Filter, HANGS_AFTER, Stuck};
-use cli::{AuditReport, ServiceUrls, audit_now, services, story};
+use cli::{AuditReport, ServiceUrls, audit_now, masking, services, story};
 use graph::Difference;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -178,7 +178,11 @@ async fn keep_auditing(
         audits.under_way.store(true, Ordering::Relaxed);
         // Whoever waits for it sees that it is under way.
         to.send_modify(|_| {});
-        audit_now(&places.connections, &places.databases).await
+        let mut report = audit_now(&places.connections, &places.databases).await?;
+        // What waits to be tried again is told with its error, which may quote what an event says.
+        let lines = report.checks.iter_mut().flat_map(|check| &mut check.lines);
+        lines.for_each(|line| *line = masking::error(line));
+        Ok(report)
     };
     let tell = |seen, _| {
         audits.under_way.store(false, Ordering::Relaxed);
@@ -231,7 +235,7 @@ async fn calls_of(places: &Places) -> anyhow::Result<OpenCalls> {
         match read.await {
             Ok((of_service, all)) => {
                 found.more += usize::try_from(all)? - of_service.len();
-                found.calls.extend(of_service);
+                found.calls.extend(of_service.into_iter().map(OpenCall::masked));
             }
             Err(error) => found.unknown.push(format!("{error:#}")),
         }

@@ -89,12 +89,12 @@ pub(super) async fn do_acknowledge(
         Err(why) => return console.not_done(StatusCode::FORBIDDEN, why),
     };
     let wanted: Acknowledged = serde_urlencoded::from_bytes(&body).unwrap_or_default();
-    if wanted.is_one() && wanted.reason.trim().is_empty() {
-        let why = "Say what was done instead, for whoever reads the log.".to_owned();
-        return console.acknowledge_form(&headers, wanted, Some(why));
-    }
     if !wanted.is_one() {
         return console.acknowledge_form(&headers, wanted, None);
+    }
+    if wanted.reason.trim().is_empty() {
+        let why = "Say what was done instead, for whoever reads the log.".to_owned();
+        return console.acknowledge_form(&headers, wanted, Some(why));
     }
     match wanted.clone().begin(&console.acts, console.places.clone(), by) {
         Ok(operation) => Redirect::to(&format!("/operations/{operation}")).into_response(),
