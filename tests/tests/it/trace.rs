@@ -137,7 +137,7 @@ async fn an_order_is_one_trace_and_its_recipient_is_in_no_log() {
         collector.trace(trace).into_values().map(|span| span.service).collect();
     assert_eq!(services.len(), SERVICES.len(), "{services:?}");
 
-    follows_the_conventions(&collector.trace(trace), &events);
+    follow_the_conventions(&collector, trace, &events).await;
 
     for (service, part) in fleet.fleet.services() {
         let log = fs::read_to_string(part.log().unwrap()).unwrap();
@@ -152,32 +152,38 @@ async fn an_order_is_one_trace_and_its_recipient_is_in_no_log() {
 }
 
 /// Each event was sent and, by who reads it, processed, under the names that OpenTelemetry has for that.
-fn follows_the_conventions(spans: &HashMap<String, Span>, events: &[ReadEvent]) {
+///
+/// The span of a send is not the one that the event names, and each service sends its spans when it likes: what an
+/// event leads back to may have arrived before.
+async fn follow_the_conventions(collector: &Collector, trace: &str, events: &[ReadEvent]) {
     for event in events {
-        let id = event.envelope.id.to_string();
-        let of_event = |operation: &str| {
-            spans.values().find(|span| {
-                span.attributes.get("messaging.message.id") == Some(&id)
-                    && span
-                        .attributes
-                        .get("messaging.operation.name")
-                        .is_some_and(|it| it == operation)
-            })
-        };
-        let sent = of_event("send").unwrap_or_else(|| panic!("{event:?} has no span"));
+        let sent = span_of(collector, trace, event, "send").await;
         let topic = &sent.attributes["messaging.destination.name"];
         assert_eq!(sent.name, format!("send {topic}"));
         assert_eq!(sent.attributes["messaging.system"], "kafka");
         assert_eq!(sent.attributes["cloudevents.event_type"], event.envelope.event_type);
         let declared = declarations::fleet().services().iter();
-        let readers = declared.flat_map(|it| &it.consumes);
-        if readers.into_iter().any(|it| it.event == event.envelope.event_type) {
-            let processed =
-                of_event("process").unwrap_or_else(|| panic!("{event:?} was not processed"));
+        let mut readers = declared.flat_map(|it| &it.consumes);
+        if readers.any(|it| it.event == event.envelope.event_type) {
+            let processed = span_of(collector, trace, event, "process").await;
             assert_eq!(processed.name, format!("process {topic}"));
             assert!(processed.attributes.contains_key("messaging.consumer.group.name"));
         }
     }
+}
+
+/// The span of what was done with an event; waits until its service has sent it.
+async fn span_of(collector: &Collector, trace: &str, event: &ReadEvent, operation: &str) -> Span {
+    let id = event.envelope.id.to_string();
+    let what = format!("{} has a span of its {operation}", event.envelope.event_type);
+    eventually(&what, PATIENCE, async || {
+        collector.trace(trace).into_values().find(|span| {
+            let is =
+                |name: &str, value: &str| span.attributes.get(name).is_some_and(|it| it == value);
+            is("messaging.message.id", &id) && is("messaging.operation.name", operation)
+        })
+    })
+    .await
 }
 
 /// The names of fields in log lines of ours: one name for one thing.
