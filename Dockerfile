@@ -1,4 +1,5 @@
-# All images of Farandole, each a target of its own: the services, the tool `farandole` and the demo.
+# All images of Farandole, each a target of its own: the services, the console, the tool `farandole` and
+# the demo.
 #
 #   docker build --target order --tag farandole/order .
 #
@@ -27,6 +28,7 @@ ENV PROGRAMS="--package order \
     --package shipping \
     --package notification \
     --package farandole \
+    --package farandole-console \
     --package farandole-demo"
 # end of what is rendered
 COPY --from=plan /farandole/recipe.json .
@@ -99,6 +101,16 @@ EXPOSE 8085
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s CMD ["notification", "health"]
 ENTRYPOINT ["notification"]
 # end of what is rendered
+
+# Whom it may answer is to be said: CONSOLE_USER_HEADER and CONSOLE_PROXIES.
+FROM program AS console
+LABEL org.opencontainers.image.title="farandole/console" \
+      org.opencontainers.image.description="Shows the fleet in a browser: whose move it is, and what to do"
+COPY --from=build /farandole/target/release/farandole-console /usr/local/bin/
+ENV CONSOLE_ADDR=0.0.0.0:8080
+EXPOSE 8080
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s CMD ["farandole-console", "health"]
+ENTRYPOINT ["farandole-console"]
 
 FROM program AS farandole
 LABEL org.opencontainers.image.title="farandole/farandole" \

@@ -22,6 +22,7 @@ pub use declaration::DeclarationPage;
 pub use health::Health;
 pub use problem::{FieldError, Problem};
 pub use run::{App, AppContext, run};
+pub use self_check::self_check;
 pub use settings::{NoSettings, Settings};
 pub use simulation::Simulation;
 pub use sqlx::migrate::Migrator;

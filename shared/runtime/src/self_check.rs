@@ -10,10 +10,13 @@ use serde_json::Value;
 /// How long the answer may take: it is made from memory, so a service that needs longer is ill.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// For container health checks without a shell. `Ok` when the service that listens on `address`
-/// says that it is ready; the error says what is not, and why.
-/// `setting` is where the address comes from.
-pub(crate) async fn self_check(address: SocketAddr, setting: &str) -> anyhow::Result<()> {
+/// Asks a program of ours whether it is ready, for container health checks without a shell. `setting` is where
+/// the address comes from.
+///
+/// # Errors
+///
+/// What is not ready, and why; or that nobody answers on `address` within three seconds.
+pub async fn self_check(address: SocketAddr, setting: &str) -> anyhow::Result<()> {
     let address = over_loopback(address);
     // Whatever proxy the environment names is for the way out, and so are the system's certificates.
     let client = reqwest::Client::builder().timeout(LIMIT).no_proxy().tls_certs_only([]).build()?;

@@ -6,7 +6,7 @@ mod owed;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,7 +106,11 @@ fn is_sound(path: &str, html: &str) {
     let ids: Vec<&str> = attributes(html, " id=\"").collect();
     let once: BTreeSet<&str> = ids.iter().copied().collect();
     assert_eq!(ids.len(), once.len(), "{path} has an id twice: {ids:?}");
-    assert_eq!(html.matches("<script").count(), html.matches("<script src=\"/assets/").count());
+    let (scripts, data) = (
+        html.matches("<script").count(),
+        html.matches("<script type=\"application/json\"").count(),
+    );
+    assert_eq!(scripts - data, html.matches("<script src=\"/assets/").count(), "{path}");
     assert_eq!(html.matches("<h1").count(), 1, "{path}");
     assert!(html.contains("<html lang=\"en\">") && html.contains("<title>"), "{path}");
     for of in attributes(html, "aria-labelledby=\"") {
@@ -137,7 +141,8 @@ pub(crate) async fn every_page(
         }
         let links = attributes(&page.body, " href=\"").filter(|href| href.starts_with('/'));
         let links = links.filter(|href| !href.starts_with("/assets/"));
-        open.extend(links.map(|href| href.replace("&#38;", "&").replace("&amp;", "&")));
+        let links = links.map(|href| href.replace("&#38;", "&").replace("&amp;", "&"));
+        open.extend(links.map(|href| href.split('#').next().unwrap_or_default().to_owned()));
     }
     seen
 }
@@ -196,8 +201,29 @@ async fn the_pages_say_what_is_so() {
     let found = console.api.get(&format!("/go?q={end}")).await;
     assert!(found.body.contains(&format!("<b>{end}</b>")), "{}", found.body);
 
+    // Each event, with how often it was said; and for machines.
+    console.until_says("/events/", " within the last hour, ").await;
+    for (file, status) in [("payment.yaml", 200), ("fleet.yaml", 200), ("nobody.yaml", 404)] {
+        assert_eq!(
+            console.page(&format!("/events/asyncapi/{file}")).await.status,
+            status,
+            "{file}"
+        );
+    }
+
+    // As a container asks it.
+    eventually("it says that it is ready", UNTIL_LOOKED, async || {
+        let mut ask = fleet.command_with_urls("farandole-console");
+        ask.args(["--listen", &console.address.to_string(), "health"]).stdout(Stdio::piped());
+        let answer = ask.output().await.unwrap();
+        (answer.status.success() && answer.stdout == b"ready\n").then_some(())
+    })
+    .await;
+
     let pages = every_page(&console, &|_, _| ()).await;
-    for expected in ["/orders", "/ways", "/dead-letters", "/services/payment", "/now.json"] {
+    for expected in
+        ["/orders", "/ways", "/events/", "/dead-letters", "/services/payment", "/now.json"]
+    {
         assert!(pages.contains(expected), "{pages:?}");
     }
     assert!(!pages.contains("/break"), "only a demo's fleet is broken here");
@@ -281,7 +307,8 @@ pub(crate) async fn poison(fleet: &TestFleet, count: usize) {
 #[tokio::test]
 async fn an_operator_puts_letters_back_and_nobody_else_does() {
     let fleet = TestFleet::start(Sandbox::new(), &[]).await;
-    let by_proxy = ["--user-header", "x-user", "--operators", "ada,grace"];
+    let by_proxy =
+        ["--user-header", "x-user", "--proxies", "127.0.0.1", "--operators", "ada,grace"];
     let console = Console::with(&fleet, &by_proxy).await;
     let (ada, bob) = (("x-user", "ada"), ("x-user", "bob"));
     let get = async |path: &str, headers: &[(&str, &str)]| {
@@ -299,6 +326,15 @@ async fn an_operator_puts_letters_back_and_nobody_else_does() {
     );
     assert_eq!(get("/", &[bob, ("host", "elsewhere.example")]).await.status, 421);
     assert_eq!(get("/health/live", &[]).await.status, 200);
+    // Another address of this machine is no proxy, whatever it says of itself; how the console is, it may ask.
+    let stranger = reqwest::Client::builder().local_address(IpAddr::from([127, 0, 0, 2]));
+    let stranger = stranger.no_proxy().build().unwrap();
+    for (path, status) in
+        [("/", 403), ("/orders.json", 403), ("/health/live", 200), ("/metrics", 200)]
+    {
+        let request = stranger.get(format!("{}{path}", console.url())).header("x-user", "ada");
+        assert_eq!(request.send().await.unwrap().status(), status, "{path}");
+    }
     eventually("it is ready", UNTIL_LOOKED, async || {
         (get("/health/ready", &[]).await.status == 200).then_some(())
     })

@@ -25,6 +25,7 @@ pub use self::examples::{Example, Examples, InvalidExamples};
 pub use self::fields::{Field, fields};
 pub use self::impact::{Impact, impact};
 pub use self::model::{Catalogue, Event, Reaction, Reader, Service, Use, Version};
+pub use self::page::{Served, Shown, page, script, style};
 pub use self::wire::{
     Form, HEADERS, Header, Holding, TOPIC_DEFAULTS, Topic, TopicDefaults, topics,
 };
@@ -32,10 +33,19 @@ pub use self::wire::{
 /// The examples, from the root of the tree.
 pub const EXAMPLES: &str = "docs/catalogue/examples.json";
 
+/// The `AsyncAPI` document of a service, or of the fleet, in YAML; `None` if there is no such service.
+pub fn asyncapi(catalogue: &Catalogue, name: &str) -> Option<String> {
+    if name == "fleet" {
+        return Some(asyncapi::fleet(catalogue));
+    }
+    let service = catalogue.services.iter().find(|it| it.name == name)?;
+    Some(asyncapi::application(catalogue, service))
+}
+
 /// All files of the catalogue: their paths from the root of the tree, and what is in them.
 pub fn files(catalogue: &Catalogue) -> Vec<(String, String)> {
     let mut files = vec![
-        ("docs/catalogue/index.html".to_owned(), page::page(catalogue)),
+        ("docs/catalogue/index.html".to_owned(), page(catalogue, Shown::InFile)),
         ("docs/catalogue/README.md".to_owned(), markdown::markdown(catalogue)),
         ("docs/catalogue/asyncapi/fleet.yaml".to_owned(), asyncapi::fleet(catalogue)),
         ("catalog-info.yaml".to_owned(), backstage::catalog_info(catalogue)),

@@ -1,7 +1,7 @@
 // Keys, and the pause. The pages work without this.
 (() => {
   "use strict";
-  const pages = { n: "/", o: "/orders", w: "/ways", t: "/dance", d: "/dead-letters", m: "/gaps", c: "/calls", b: "/audit", s: "/services", l: "/operations" };
+  const pages = { n: "/", o: "/orders", w: "/ways", t: "/dance", e: "/events/", d: "/dead-letters", m: "/gaps", c: "/calls", b: "/audit", s: "/services", l: "/operations" };
   let paused = sessionStorage.getItem("paused") === "yes";
   let going = false;
 

@@ -1,7 +1,12 @@
 //! Who may see the console, and who may do something with it.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
+
+use crate::proxies::Proxies;
 
 /// What a browser says of where a request comes from (Fetch Metadata, 2.4).
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -11,6 +16,8 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(crate) struct Access {
     /// The header in which a proxy says who somebody is; `None` if whoever is on this machine may do all.
     pub(crate) user_header: Option<HeaderName>,
+    /// From where that proxy calls; if there are none, whoever calls is believed.
+    pub(crate) proxies: Arc<Proxies>,
     /// Who may do something, where people are told apart.
     pub(crate) operators: Vec<String>,
     /// Who may see what is personal, where people are told apart.
@@ -33,7 +40,13 @@ impl Access {
     ///
     /// A page from elsewhere can have a name of its own lead here, and would then be of the same origin (DNS
     /// rebinding): so the name is checked, also of what only reads.
-    pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<(), Refused> {
+    pub(crate) async fn admit(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<(), Refused> {
+        if !self.proxies.is_empty() && !self.proxies.has(peer).await {
+            return Err(Refused {
+                status: StatusCode::FORBIDDEN,
+                why: "The console answers its proxies alone (CONSOLE_PROXIES), and this comes from none of them.",
+            });
+        }
         let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let name = name_of(host);
         let is_own = name == "localhost" || name.parse().is_ok_and(is_loopback);
@@ -140,24 +153,28 @@ mod tests {
         map
     }
 
-    #[test]
-    fn it_answers_to_its_own_names_only() {
+    fn here() -> SocketAddr {
+        "127.0.0.1:1".parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn it_answers_to_its_own_names_only() {
         let access = Access { hosts: vec!["console.example".to_owned()], ..Access::default() };
         for host in
             ["localhost:8080", "127.0.0.1:8080", "[::1]:8080", "Console.example", "127.9.9.9"]
         {
-            assert!(access.admit(&headers(&[("host", host)])).is_ok(), "{host}");
+            assert!(access.admit(here(), &headers(&[("host", host)])).await.is_ok(), "{host}");
         }
         for host in
             ["evil.example:8080", "", "localhost.evil.example", "10.0.0.1:8080", "[fe80::1]"]
         {
-            let refused = access.admit(&headers(&[("host", host)])).unwrap_err();
+            let refused = access.admit(here(), &headers(&[("host", host)])).await.unwrap_err();
             assert_eq!(refused.status, StatusCode::MISDIRECTED_REQUEST, "{host}");
         }
     }
 
-    #[test]
-    fn who_it_is_says_the_proxy_alone() {
+    #[tokio::test]
+    async fn who_it_is_says_the_proxy_alone() {
         let access = Access {
             user_header: Some(HeaderName::from_static("x-user")),
             operators: vec!["ada".to_owned()],
@@ -168,9 +185,19 @@ mod tests {
             let users = users.iter().map(|user| ("x-user", *user));
             headers(&users.chain([("host", "localhost")]).collect::<Vec<_>>())
         };
-        assert!(access.admit(&of(&["ada"])).is_ok() && access.admit(&of(&["bob"])).is_ok());
+        for user in ["ada", "bob"] {
+            assert!(access.admit(here(), &of(&[user])).await.is_ok(), "{user}");
+        }
+        let behind = Arc::new(Proxies::new(vec!["10.0.0.7".parse().unwrap()]));
+        let behind = Access { proxies: behind, ..access.clone() };
+        let proxy = "10.0.0.7:1".parse().unwrap();
+        assert!(behind.admit(proxy, &of(&["ada"])).await.is_ok());
+        let refused = behind.admit(proxy, &of(&[])).await.unwrap_err();
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+        let refused = behind.admit(here(), &of(&["ada"])).await.unwrap_err();
+        assert_eq!(refused.status, StatusCode::FORBIDDEN);
         for odd in [&[][..], &[""], &["bob", "ada"]] {
-            let refused = access.admit(&of(odd)).unwrap_err();
+            let refused = access.admit(here(), &of(odd)).await.unwrap_err();
             assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{odd:?}");
             assert!(access.operator(&of(odd)).is_err(), "{odd:?}");
         }

@@ -12,6 +12,7 @@ mod looks;
 mod model;
 mod numbers;
 mod pages;
+mod proxies;
 mod settings;
 mod site;
 mod words;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use cli::given_fleet;
 
-use crate::settings::Settings;
+use crate::settings::{Command, Settings};
 
 fn main() -> ExitCode {
     if let Err(error) = given_fleet() {
@@ -36,7 +37,16 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let done = runtime.block_on(site::run(settings));
+    let done = runtime.block_on(async {
+        match settings.command {
+            Some(Command::Health) => {
+                runtime::self_check(settings.listen, "CONSOLE_ADDR").await?;
+                println!("ready");
+                Ok(())
+            }
+            None => site::run(settings).await,
+        }
+    });
     // Questions that nobody waits for any more are not waited for.
     runtime.shutdown_background();
     match done {

@@ -6,6 +6,7 @@ pub(crate) mod calls;
 pub(crate) mod compare;
 pub(crate) mod content;
 pub(crate) mod dance;
+pub(crate) mod events;
 pub(crate) mod experiments;
 pub(crate) mod gaps;
 pub(crate) mod letters;
@@ -21,11 +22,12 @@ use crate::looks::{Glance, Looks};
 use crate::words::{ago, clock, now};
 
 /// The pages that are always at hand, by their paths.
-pub(crate) const PAGES: [(&str, &str); 9] = [
+pub(crate) const PAGES: [(&str, &str); 10] = [
     ("/", "Now"),
     ("/orders", "Orders"),
     ("/ways", "Ways"),
     ("/dance", "Dance"),
+    (events::PATH, "Events"),
     ("/services", "Services"),
     ("/dead-letters", "Dead letters"),
     ("/gaps", "Missing"),

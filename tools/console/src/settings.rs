@@ -3,13 +3,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::http::HeaderName;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use cli::ServiceUrls;
 use cli::age;
 use cli::connections::Connections;
 use cli::databases::Databases;
 
 use crate::pages::content::Payloads;
+use crate::proxies::Proxy;
 
 #[expect(clippy::doc_markdown, reason = "clap shows the comment as it stands")]
 /// Shows a Farandole fleet in a browser: whose move it is, what hangs, and what to do
@@ -21,10 +22,11 @@ use crate::pages::content::Payloads;
 #[derive(Debug, Parser)]
 #[command(name = "console", version, max_term_width = 100)]
 pub(crate) struct Settings {
-    /// Where to listen: on this machine only, since nobody is asked who they are. Whom others are to reach
-    /// is for a proxy in front that knows them
-    #[arg(long, env = "CONSOLE_ADDR", value_name = "HOST:PORT", default_value = "127.0.0.1:8080",
-          value_parser = loopback)]
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// Where to listen. Others than who is on this machine come through a proxy in front that knows them: an
+    /// address that can be reached from elsewhere needs --user-header and --proxies
+    #[arg(long, env = "CONSOLE_ADDR", value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
     /// What the fleet is called, such as production; it stands on every page
     #[arg(long, env = "CONSOLE_FLEET", value_name = "NAME", default_value = "")]
@@ -59,6 +61,16 @@ pub(crate) struct Settings {
     /// set it itself, and take away what others send. Without one, whoever is on this machine may do all
     #[arg(long, env = "CONSOLE_USER_HEADER", value_name = "NAME")]
     pub(crate) user_header: Option<HeaderName>,
+    /// From where that proxy calls: addresses, or names of hosts. Nobody else is answered, but for how the
+    /// console is (/health/…, /metrics)
+    #[arg(
+        long,
+        env = "CONSOLE_PROXIES",
+        value_name = "HOST,…",
+        value_delimiter = ',',
+        requires = "user_header"
+    )]
+    pub(crate) proxies: Vec<Proxy>,
     /// Who may put letters back and discard them, where a proxy says who somebody is; all others look
     #[arg(long, env = "CONSOLE_OPERATORS", value_name = "USER,…", value_delimiter = ',')]
     pub(crate) operators: Vec<String>,
@@ -88,17 +100,28 @@ pub(crate) struct Settings {
     pub(crate) urls: ServiceUrls,
 }
 
-fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr =
-        text.parse().map_err(|_| "expected an address such as 127.0.0.1:8080".to_owned())?;
-    if address.ip().is_loopback() {
-        return Ok(address);
+/// What else it does than to serve.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum Command {
+    /// Asks the console that listens on CONSOLE_ADDR whether it is ready: exits 0 when it is, and 1 with the
+    /// reason when not. For health checks of containers
+    Health,
+}
+
+impl Settings {
+    /// Whether people can be told apart, if they can be elsewhere; or what is missing for that.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let is_told_apart = self.user_header.is_some() && !self.proxies.is_empty();
+        if self.listen.ip().to_canonical().is_loopback() || is_told_apart {
+            return Ok(());
+        }
+        Err(format!(
+            "{} can be reached from elsewhere, and the console asks nobody who they are: listen on \
+             127.0.0.1, or let a proxy be in front that knows its users, and name the header in which it \
+             says who somebody is (CONSOLE_USER_HEADER), and from where it calls (CONSOLE_PROXIES)",
+            self.listen.ip()
+        ))
     }
-    Err(format!(
-        "{} can be reached from elsewhere, and the console asks nobody who they are: listen on \
-         127.0.0.1, and let a proxy that knows its users be in front",
-        address.ip()
-    ))
 }
 
 #[cfg(test)]
@@ -106,13 +129,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_listens_on_this_machine_only() {
-        for address in ["127.0.0.1:8080", "127.3.2.1:1", "[::1]:8080"] {
-            assert!(loopback(address).is_ok(), "{address}");
+    fn who_can_be_elsewhere_must_be_told_apart() {
+        let settings = |rest: &[&str]| {
+            let given = ["console", "--kafka-brokers", "k:1"].iter().chain(rest);
+            Settings::try_parse_from(given).map_err(|error| error.to_string())
+        };
+        let check = |rest: &[&str]| settings(rest).and_then(|it| it.check());
+        for address in ["127.0.0.1:8080", "127.3.2.1:1", "[::1]:8080", "[::ffff:127.0.0.1]:1"] {
+            assert_eq!(check(&["--listen", address]), Ok(()), "{address}");
         }
         for address in ["0.0.0.0:8080", "192.0.2.1:8080", "[::]:8080", "[::ffff:10.0.0.1]:1"] {
-            assert!(loopback(address).unwrap_err().contains("proxy"), "{address}");
+            let named = ["--listen", address, "--user-header", "x-user"];
+            assert!(check(&named[..2]).unwrap_err().contains("CONSOLE_PROXIES"), "{address}");
+            assert!(check(&named).unwrap_err().contains("CONSOLE_PROXIES"), "{address}");
+            assert_eq!(check(&[&named[..], &["--proxies", "proxy"]].concat()), Ok(()), "{address}");
         }
-        assert!(loopback("8080").is_err());
+        assert!(check(&["--proxies", "proxy"]).unwrap_err().contains("--user-header"));
+        assert!(check(&["--user-header", "x-user", "--proxies", ""]).is_err());
+        assert!(check(&["--listen", "8080"]).is_err());
     }
 }

@@ -1,18 +1,19 @@
 //! The addresses, and what is answered there.
 
 mod contents;
+mod events;
 mod experiments;
 mod letters;
 mod orders;
 mod owed;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use askama::Template;
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -23,11 +24,13 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use jiff::{SignedDuration, Timestamp};
 use kafka::Registry;
 use projection::Projector;
 use projection::instruments::instruments;
-use runtime::http::{HttpLimits, serve};
+use runtime::health::{Component, Snapshot};
+use runtime::http::{HttpLimits, PeerAddress, serve};
 use runtime::shutdown;
 use runtime::telemetry::Metrics;
 use serde_json::{Value, json};
@@ -38,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::contents::{event, letter, reveal_event, reveal_letter};
+use self::events::{asyncapi, events, events_script, events_style, to_events};
 use self::experiments::{break_it, experiments_json};
 use self::letters::{act, do_act, letters_json, logged, operation, operations_json};
 use self::orders::{compare, compare_json, find, order, orders_json, ways_json};
@@ -51,7 +55,6 @@ use crate::live::{Renderings, live};
 use crate::looks::{Looks, Places, start};
 use crate::model::Model;
 use crate::numbers::metrics;
-use crate::pages::Frame;
 use crate::pages::acts::{OperationPage, OperationsPage};
 use crate::pages::books::BooksPage;
 use crate::pages::calls::CallsPage;
@@ -63,6 +66,8 @@ use crate::pages::now::NowPage;
 use crate::pages::said::SaidPage;
 use crate::pages::services::ServicePage;
 use crate::pages::ways::WaysPage;
+use crate::pages::{self, Frame};
+use crate::proxies::Proxies;
 use crate::settings::Settings;
 
 const CSS: &str = include_str!("../assets/console.css");
@@ -110,7 +115,9 @@ pub(crate) struct Console {
 
 /// Serves the pages until it is told to stop.
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
+    settings.check().map_err(anyhow::Error::msg)?;
     let Settings {
+        command: _,
         listen,
         fleet,
         every,
@@ -119,6 +126,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         retention,
         rebuild,
         user_header,
+        proxies,
         operators,
         payloads,
         privacy,
@@ -165,7 +173,14 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         looks,
         renderings: Arc::default(),
         turns: Arc::new(Semaphore::new(AT_ONCE)),
-        access: Arc::new(Access { user_header, operators, privacy, hosts, read_only }),
+        access: Arc::new(Access {
+            user_header,
+            proxies: Arc::new(Proxies::new(proxies)),
+            operators,
+            privacy,
+            hosts,
+            read_only,
+        }),
         payloads,
         registry,
         acts: Arc::default(),
@@ -215,6 +230,9 @@ fn router(console: Console) -> Router {
         .route("/dance", get(known))
         .route("/dance.json", get(dance_json))
         .route("/dance.svg", get(picture))
+        .route("/events", get(to_events))
+        .route(pages::events::PATH, get(events))
+        .route("/events/asyncapi/{file}", get(asyncapi))
         .route("/services", get(known))
         .route("/services.json", get(now_json))
         .route("/services/{name}", get(known))
@@ -224,6 +242,8 @@ fn router(console: Console) -> Router {
         .route("/assets/console.js", get(async || asset("text/javascript", JS)))
         .route("/assets/htmx.js", get(async || asset("text/javascript", HTMX)))
         .route("/assets/hx-sse.js", get(async || asset("text/javascript", HX_SSE)))
+        .route("/assets/events.css", get(events_style))
+        .route("/assets/events.js", get(events_script))
         .route("/assets/icon.svg", get(async || asset("image/svg+xml", ICON)))
         .route("/health/live", get(|| async { "live" }))
         .route("/health/ready", get(ready))
@@ -248,8 +268,13 @@ const GUARDS: [(HeaderName, &str); 4] = [
 ];
 
 /// Answers only whom it may.
-async fn admitted(State(console): State<Console>, request: Request, next: Next) -> Response {
-    match console.access.admit(request.headers()) {
+async fn admitted(
+    State(console): State<Console>,
+    Extension(PeerAddress(peer)): Extension<PeerAddress>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match console.access.admit(peer, request.headers()).await {
         Ok(()) => next.run(request).await,
         // How it is is asked by address, and by no person.
         Err(_) if is_for_programs(request.uri().path()) => next.run(request).await,
@@ -387,21 +412,20 @@ impl Console {
 /// Whether the pages can say something, and what they cannot tell.
 async fn ready(State(console): State<Console>) -> Response {
     let fleet = console.looks.fleet.borrow().clone();
-    let mut missing: Vec<String> = fleet.trouble.into_iter().collect();
-    if fleet.seen.is_none() && missing.is_empty() {
-        missing.push("the services are being asked how they are".to_owned());
-    }
+    let asked = fleet.seen.is_none().then(|| "they are being asked how they are".to_owned());
+    let mut doubts = BTreeMap::from([("services", fleet.trouble.or(asked))]);
     if console.model.is_wanted() {
-        match console.board() {
-            Ok(board) => missing.extend(board.doubt_after(BEHIND)),
-            Err(why) => missing.push(why.sentence()),
-        }
+        let doubt = match console.board() {
+            Ok(board) => board.doubt_after(BEHIND),
+            Err(why) => Some(why.sentence()),
+        };
+        doubts.insert("read_model", doubt);
     }
-    let status = match missing.as_slice() {
-        [] => StatusCode::OK,
-        _ => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    (status, Json(json!({"ready": missing.is_empty(), "missing": missing}))).into_response()
+    let component = |doubt: Option<String>| doubt.map_or(Component::Ready, Component::NotReady);
+    let ready = doubts.values().all(Option::is_none);
+    let components = doubts.into_iter().map(|(name, doubt)| (name, component(doubt))).collect();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Snapshot { ready, components, details: BTreeMap::new() })).into_response()
 }
 
 /// A page by what was looked at in the background: it is there at once, and is kept up to date.

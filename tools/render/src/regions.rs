@@ -33,7 +33,7 @@ fn each(fleet: &Fleet, of: impl Fn(&Declared) -> String) -> String {
 }
 
 fn image_programs(fleet: &Fleet) -> String {
-    let packages = fleet.names().chain(["farandole", "farandole-demo"]);
+    let packages = fleet.names().chain(["farandole", "farandole-console", "farandole-demo"]);
     let packages: Vec<String> = packages.map(|name| format!("--package {name}")).collect();
     format!("ENV PROGRAMS=\"{}\"\n", packages.join(" \\\n    "))
 }

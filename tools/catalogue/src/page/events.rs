@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use contracts::COMPATIBILITY;
 use serde_json::Value;
 
+use super::Shown;
 use super::html::{breakable, code, escape, link, table};
 use crate::difference::changes;
 use crate::fields::Field;
@@ -37,7 +38,7 @@ pub(super) fn row(event: &Event) -> String {
 }
 
 /// All about an event.
-pub(super) fn article(catalogue: &Catalogue, event: &Event) -> String {
+pub(super) fn article(catalogue: &Catalogue, event: &Event, shown: Shown<'_>) -> String {
     let id = escape(&event.id());
     let mut text = format!(
         "<article class=\"of-{service}\" aria-labelledby=\"{id}\"><h3 id=\"{id}\" tabindex=\"-1\">{name} \
@@ -47,6 +48,9 @@ pub(super) fn article(catalogue: &Catalogue, event: &Event) -> String {
         who = who(&event.service),
         about = escape(&event.current().about),
     );
+    if let Some(lately) = shown.lately(&event.name) {
+        let _ = writeln!(text, "<p class=\"lately\">{}</p>", escape(&lately));
+    }
     text.push_str(&doing(event));
     text.push_str(&facts(event));
     text.push_str(&reactions(catalogue, event));
@@ -195,7 +199,7 @@ fn field_row(event: &Event, field: &Field) -> String {
         )
     });
     format!(
-        "<tr id=\"{id}\" tabindex=-1><th scope=row style=\"--depth:{depth}\">\
+        "<tr id=\"{id}\" tabindex=-1><th scope=row class=depth-{depth}>\
          <a href=\"#{id}\" class=path>{path}</a> <span class=type>{kind}</span>{marks}<p>{about}</p><td class=soft>v{since}{cells}",
         id = escape(&id),
         depth = field.depth,

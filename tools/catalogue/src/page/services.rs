@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
+use super::Shown;
 use super::events::who;
 use super::html::{breakable, code, escape, link};
 use crate::model::{Catalogue, Reaction, Service};
 use crate::phrase;
 
 /// All about a service.
-pub(super) fn article(catalogue: &Catalogue, service: &Service) -> String {
+pub(super) fn article(catalogue: &Catalogue, service: &Service, shown: Shown<'_>) -> String {
     let name = escape(&service.name);
     let mut text = format!(
         "<article class=\"of-{name}\" aria-labelledby=\"service-{name}\">\
@@ -16,7 +17,7 @@ pub(super) fn article(catalogue: &Catalogue, service: &Service) -> String {
         breakable(&service.name),
         escape(&phrase::service(service)),
     );
-    text.push_str(&facts(service));
+    text.push_str(&facts(service, shown));
     text.push_str("<div class=\"cols\"><div><h4>Says</h4><ul class=plain>");
     for event in &service.emits {
         let id = format!("{name}.{event}");
@@ -44,14 +45,15 @@ pub(super) fn article(catalogue: &Catalogue, service: &Service) -> String {
     text + "</article>\n"
 }
 
-fn facts(service: &Service) -> String {
+fn facts(service: &Service, shown: Shown<'_>) -> String {
     let paths: Vec<String> = service.paths.iter().map(|it| code(it)).collect();
+    let runbook = shown.document("operations.md", "runbook");
     let file = format!("asyncapi/{}.yaml", escape(&service.name));
     format!(
         "<dl class=\"facts\"><div><dt>owner</dt><dd>{}</dd></div><div><dt>port</dt><dd>{}</dd></div>\
          <div><dt>consumer group</dt><dd>{}</dd></div><div><dt>paths</dt><dd>{}</dd></div>\
          <div><dt>elsewhere</dt><dd><a href=\"{file}\">AsyncAPI</a> · \
-         <a href=\"../operations.md\">runbook</a></dd></div></dl>\n",
+         {runbook}</dd></div></dl>\n",
         escape(&service.owner),
         service.port,
         code(&service.name),

@@ -5,6 +5,7 @@ use graph::{Difference, Graph};
 use jiff::Timestamp;
 
 use super::Frame;
+use super::events::PATH;
 use crate::words::{clock, some};
 
 pub(crate) struct DifferenceRow {
@@ -26,6 +27,8 @@ pub(crate) struct DancePage {
     differences: Vec<DifferenceRow>,
     /// The type, who says it, who reads it, and what it undoes.
     events: Vec<(String, String, String, String)>,
+    /// Where all that is known of events is.
+    catalogue: &'static str,
 }
 
 impl DancePage {
@@ -59,7 +62,14 @@ impl DancePage {
         let mut events: Vec<_> = events.collect();
         events.sort_by_key(|(event, ..)| declarations::fleet().depth(event));
         let rows = seen.map(|(differences, _)| differences).unwrap_or_default();
-        Self { frame, sentence, wrong, differences: rows.iter().map(row).collect(), events }
+        Self {
+            frame,
+            sentence,
+            wrong,
+            differences: rows.iter().map(row).collect(),
+            events,
+            catalogue: PATH,
+        }
     }
 }
 
