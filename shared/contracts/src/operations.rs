@@ -35,6 +35,10 @@ pub enum Kind {
     Discard,
     /// A discard is taken back.
     Undiscard,
+    /// Dead letters are known, and nobody is called for them until there are more of their kind.
+    Silence,
+    /// A silence is ended.
+    Unsilence,
     /// A missing event stays missing.
     Acknowledge,
     /// Calls are made now.
@@ -55,10 +59,12 @@ pub enum Kind {
 
 impl Kind {
     /// All there are.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Redrive,
         Self::Discard,
         Self::Undiscard,
+        Self::Silence,
+        Self::Unsilence,
         Self::Acknowledge,
         Self::Retry,
         Self::Park,
@@ -75,6 +81,8 @@ impl Kind {
             Self::Redrive => "redrive",
             Self::Discard => "discard",
             Self::Undiscard => "undiscard",
+            Self::Silence => "silence",
+            Self::Unsilence => "unsilence",
             Self::Acknowledge => "acknowledge",
             Self::Retry => "retry",
             Self::Park => "park",

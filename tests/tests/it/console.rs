@@ -372,6 +372,26 @@ async fn an_operator_puts_letters_back_and_nobody_else_does() {
             ("reason", reason),
         ]
     };
+    // What is known calls nobody, and stays open.
+    let own = [ada, ("sec-fetch-site", "same-origin")];
+    for (what, says) in
+        [("silence", "3 more are silenced"), ("unsilence", "6 dead letters are open")]
+    {
+        let known = [("do", what), ("operation", &*Uuid::now_v7().to_string())];
+        let known: Vec<(&str, &str)> = fields("3", "it is known")
+            .into_iter()
+            .filter(|(name, _)| !matches!(*name, "do" | "operation"))
+            .chain(known)
+            .collect();
+        assert_eq!(send_form(&console, &known, &[bob]).await.status, 403);
+        let sent = send_form(&console, &known, &own).await;
+        assert!(sent.status < 400, "{}", sent.body);
+        eventually(says, UNTIL_LOOKED, async || {
+            get("/dead-letters", &[bob]).await.body.contains(says).then_some(())
+        })
+        .await;
+    }
+
     let mended = fields("3", "it is mended");
     assert_eq!(send_form(&console, &mended, &[bob]).await.status, 403);
     let foreign = [ada, ("sec-fetch-site", "cross-site")];
@@ -385,7 +405,6 @@ async fn an_operator_puts_letters_back_and_nobody_else_does() {
 
     // It stops at the first that fails again; and the same form once more does nothing.
     for _ in 0..2 {
-        let own = [ada, ("sec-fetch-site", "same-origin")];
         let sent = send_form(&console, &mended, &own).await;
         assert!(sent.status < 400, "{}", sent.body);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use cli::gaps::{Number, acknowledged};
 use cli::recovery::{
     Archive, Began, Chosen, Kind, LetterId, Manner, Phase, Redriven, Selection, feasible,
-    letter_id, note, redrive,
+    letter_id, note, noted, redrive,
 };
 use cli::{OrderId, masking};
 use jiff::Timestamp;
@@ -31,7 +31,7 @@ const RATE_MAX: u32 = 1_000;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Wanted {
-    /// `redrive`, `discard` or `undiscard`.
+    /// `redrive`, `discard`, `undiscard`, `silence` or `unsilence`.
     #[serde(rename = "do")]
     pub(crate) what: String,
     /// One letter, by its id.
@@ -57,6 +57,8 @@ impl Wanted {
             "redrive" => Some(Kind::Redrive),
             "discard" => Some(Kind::Discard),
             "undiscard" => Some(Kind::Undiscard),
+            "silence" => Some(Kind::Silence),
+            "unsilence" => Some(Kind::Unsilence),
             _ => None,
         }
     }
@@ -409,11 +411,10 @@ async fn carry_out(
             Ok(Ending { sentence: report.sentence(), is_good })
         }
         kind => {
-            let words = if kind == Kind::Discard { "discarded" } else { "open again" };
             let count = chosen.letters.len();
-            note(connections, chosen, began, words).await?;
+            note(connections, chosen, began).await?;
             told.tell(|progress| progress.put_back = count);
-            Ok(Ending { sentence: format!("{count} {words}"), is_good: true })
+            Ok(Ending { sentence: format!("{count} {}", noted(kind)), is_good: true })
         }
     }
 }

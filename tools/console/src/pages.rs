@@ -46,7 +46,7 @@ pub(crate) struct Frame {
     pub(crate) version: &'static str,
     /// The path of the page among [`PAGES`] that it belongs to.
     pub(crate) page: &'static str,
-    /// How many dead letters are open.
+    /// How many dead letters are open, without those that are silenced.
     pub(crate) letters: usize,
     /// How many events are missing.
     pub(crate) gaps: usize,
@@ -88,7 +88,7 @@ impl Frame {
             fleet: fleet.to_owned(),
             version: env!("CARGO_PKG_VERSION"),
             page,
-            letters: letters.seen.as_ref().map_or(0, |archive| letters::open(archive)),
+            letters: letters.seen.as_ref().map_or(0, |archive| letters::loud(archive)),
             gaps: of_fleet.seen.as_ref().map_or(0, |fleet| gaps::missed(fleet).0.len()),
             hanging: hanging.seen.as_ref().map_or(0, |stuck| stuck.all()),
             differences: dance.seen.as_ref().map_or(0, |differences| differences.len()),

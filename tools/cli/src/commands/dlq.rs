@@ -65,6 +65,20 @@ pub(crate) enum Command {
     ///   farandole dlq undiscard payment/0/17 --reason "it was no test"
     #[command(verbatim_doc_comment)]
     Undiscard(discard::Undiscard),
+    /// Say of letters that are open that they are known: nobody is called for them until there is one more
+    ///
+    /// They stay open. `farandole status` and the console are silent about letters of one service and cause
+    /// once all that are open are silenced; one more of them, or one that is put back and fails again, ends
+    /// that. What Prometheus counts stays as it is: alerts are silenced in Alertmanager.
+    ///
+    ///   farandole dlq silence --service payment --cause "schema id" --reason "mended on Monday"
+    #[command(verbatim_doc_comment)]
+    Silence(discard::Discard),
+    /// End a silence
+    ///
+    ///   farandole dlq unsilence --service payment --cause "schema id" --reason "it is Monday"
+    #[command(verbatim_doc_comment)]
+    Unsilence(discard::Undiscard),
     /// Tell who did what about dead letters and lost events, when, why, and what came of it
     Log(log::Log),
 }
@@ -80,6 +94,8 @@ pub(crate) async fn run(
         Command::Redrive(redrive) => redrive::run(&redrive, connections, databases).await,
         Command::Discard(discard) => discard::run(&discard, connections).await,
         Command::Undiscard(undiscard) => discard::take_back(&undiscard, connections).await,
+        Command::Silence(silence) => discard::silence(&silence, connections).await,
+        Command::Unsilence(unsilence) => discard::speak(&unsilence, connections).await,
         Command::Log(log) => log::run(&log, connections).await,
     }
 }

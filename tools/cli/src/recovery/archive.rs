@@ -108,7 +108,7 @@ impl Archive {
         Ok(Self::new(letters, log))
     }
 
-    fn new(mut letters: Vec<Letter>, log: OperationLog) -> Self {
+    pub(super) fn new(mut letters: Vec<Letter>, log: OperationLog) -> Self {
         letters.sort_by(|a, b| (a.died_at, &a.id).cmp(&(b.died_at, &b.id)));
         let (mut came_back, mut first) = (HashMap::new(), HashMap::new());
         for letter in &letters {

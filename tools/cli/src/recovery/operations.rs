@@ -1,7 +1,7 @@
 //! The log of what operators did about dead letters, lost events and quotas. A topic, for Kafka
 //! cannot strike single records out of another.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use contracts::headers;
@@ -48,6 +48,8 @@ pub struct OperationLog {
     acts: HashMap<Uuid, (usize, Timestamp)>,
     /// The letters that are discarded, by their redrive ids.
     discarded: HashMap<Uuid, Handled>,
+    /// Those for which nobody is called, by their redrive ids.
+    silenced: HashSet<Uuid>,
     /// The events that are known to be missing for good.
     acknowledged: BTreeSet<Number>,
     /// How many records are none of ours.
@@ -86,12 +88,18 @@ impl OperationLog {
                 let operation = &mut self.operations[index];
                 operation.done += letters.len();
                 operation.last_at = at;
-                self.acts.extend(letters.iter().map(|one| (one.redrive, (index, at))));
-                if operation.began.kind == Kind::Discard {
-                    self.discarded.extend(letters.into_iter().map(|one| (one.redrive, one)));
-                } else {
-                    for one in &letters {
-                        self.discarded.remove(&one.redrive);
+                let kind = operation.began.kind;
+                for one in letters {
+                    let id = one.redrive;
+                    match kind {
+                        // What is done about a letter is another thing.
+                        Kind::Silence => _ = self.silenced.insert(id),
+                        Kind::Unsilence => _ = self.silenced.remove(&id),
+                        Kind::Discard => _ = self.discarded.insert(id, one),
+                        _ => _ = self.discarded.remove(&id),
+                    }
+                    if !matches!(kind, Kind::Silence | Kind::Unsilence) {
+                        self.acts.insert(id, (index, at));
                     }
                 }
             }
@@ -138,6 +146,11 @@ impl OperationLog {
             decisions.discard(&letter.service, letter.to_string(), event.clone());
         }
         decisions
+    }
+
+    /// Whether nobody is called for the letter with this redrive id, and its copies.
+    pub(super) fn is_silenced(&self, redrive: Uuid) -> bool {
+        self.silenced.contains(&redrive)
     }
 
     /// What was done last about the letter with this redrive id, and its copies.

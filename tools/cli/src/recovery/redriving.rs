@@ -9,7 +9,7 @@ use kafka::{Admin, AdminError, PlainRecord, Publisher, Throttle};
 use tokio::time::{Instant, sleep};
 
 use super::letter::{Letter, Redriven};
-use super::operations::{Began, Handled, Recorder};
+use super::operations::{Began, Handled, Kind, Recorder};
 use super::outcome::{Observer, Outcome};
 use super::report::Report;
 use super::selection::Chosen;
@@ -153,14 +153,25 @@ pub async fn note(
     connections: &Connections,
     chosen: &Chosen<'_>,
     began: Began,
-    outcome: &str,
 ) -> Result<(), AdminError> {
+    let outcome = noted(began.kind);
     let publisher = Publisher::new(&connections.kafka_brokers)?;
     let topic = connections.topic_prefix.operations();
     let recorder = Recorder::begin(&publisher, topic, began).await?;
     let handled: Vec<Handled> = chosen.letters.iter().map(|letter| letter.handled()).collect();
     recorder.done(&handled).await?;
     recorder.end(outcome.to_owned()).await
+}
+
+/// What letters are once it is [`note`]d that this was done to them.
+pub fn noted(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Discard => "discarded",
+        Kind::Undiscard => "open again",
+        Kind::Silence => "silenced",
+        Kind::Unsilence => "silenced no more",
+        kind => kind.name(),
+    }
 }
 
 /// A redrive under way.

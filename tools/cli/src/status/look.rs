@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use declarations::fleet;
 use futures::future::join_all;
+use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 use tokio::sync::oneshot;
@@ -17,7 +18,7 @@ use crate::decisions::Decisions;
 use crate::gaps::gaps;
 use crate::masking;
 use crate::outcomes::{Outcomes, find_causes, outcomes};
-use crate::recovery::Archive;
+use crate::recovery::{Archive, Condition};
 use crate::retries::{Queue, queue};
 use crate::sessions::sessions;
 use crate::{ServiceUrls, Unreadable, followed, services, sources, stuck};
@@ -116,21 +117,21 @@ async fn archive(connections: &Connections) -> Seen<Archive> {
     Archive::read_masked(connections, &all).await.into()
 }
 
-/// The open dead letters by service and cause, the most first.
+/// The open dead letters by service and cause, the most first; without those that are silenced.
 fn letters(archive: &Archive) -> Vec<Letters> {
-    let mut found: Vec<Letters> = Vec::new();
-    for (letter, _) in archive.letters().filter(|(_, state)| state.is_open()) {
-        let (service, cause) = (&letter.id.service, letter.cause());
-        match found.iter_mut().find(|one| one.service == *service && one.cause == cause) {
-            Some(one) => (one.open, one.newest) = (one.open + 1, letter.died_at),
-            None => found.push(Letters {
-                service: service.clone(),
-                cause,
-                open: 1,
-                newest: letter.died_at,
-            }),
-        }
-    }
+    let groups = archive.groups(Timestamp::now()).into_iter();
+    let groups = groups.filter(|group| group.condition != Condition::Silent);
+    let letters = groups.filter_map(|group| {
+        let mut open = group.letters.iter().filter(|(_, state)| state.is_open());
+        let newest = open.next_back()?.0.died_at;
+        Some(Letters {
+            open: group.open(),
+            service: group.service.to_owned(),
+            cause: group.cause,
+            newest,
+        })
+    });
+    let mut found: Vec<Letters> = letters.collect();
     found.sort_by_key(|one| std::cmp::Reverse(one.open));
     found
 }

@@ -147,8 +147,8 @@ async fn list_counts_what_failed_alike() {
         .run("list")
         .await
         .exits(0)
-        .says("payment   3        open   schema id <n> is not in the schema registry  OrderPlaced")
-        .says("shipping  1        open   SKU <n> is refused")
+        .says("payment   3        new    schema id <n> is not in the schema registry  OrderPlaced")
+        .says("shipping  1        new    SKU <n> is refused")
         .says("4 dead letters are open")
         .says("farandole dlq redrive --all-open --dry-run");
     let by_type = graves.json("list --group-by type").await;
@@ -258,6 +258,33 @@ async fn what_is_discarded_stays_dead_and_is_told() {
     );
     // Without the database nobody can say what became of it.
     graves.run(&format!("redrive {} --again", open[0])).await.exits(3).says("1 redriven");
+}
+
+#[tokio::test]
+async fn what_is_silenced_stays_open_until_there_is_more_of_it() {
+    let graves = Graveyard::new().await;
+    graves.bury_some("payment", 2).await;
+    let state = async || {
+        let list = graves.json("list").await;
+        (list["open"].clone(), list["groups"][0]["state"].clone())
+    };
+    assert_eq!(state().await, (json!(2), json!("new")));
+    graves.run("silence --service payment --yes").await.exits(2).says("--reason");
+    graves
+        .run("silence --service payment --yes --by ada --reason on-monday")
+        .await
+        .exits(0)
+        .says("2 dead letters silenced")
+        .says("unsilence");
+    assert_eq!(state().await, (json!(2), json!("silenced")), "they are open all the same");
+    graves.run("log").await.exits(0).says("silence").says("on-monday");
+    graves.run("unsilence --service payment --yes").await.exits(0).says("silenced no more");
+    assert_eq!(state().await, (json!(2), json!("new")));
+    graves.run("silence --service payment --yes --reason again").await.exits(0);
+    let error = "schema id 7 is not in the schema registry";
+    let one_more = event("OrderPlaced", order());
+    graves.bury("payment", one_more, UNKNOWN_SCHEMA, 7, &[error]).await;
+    assert_eq!(state().await, (json!(3), json!("new")), "one more ends it");
 }
 
 #[tokio::test]

@@ -57,6 +57,16 @@ impl ActPage {
                 format!("{letters} would stay dead. Nothing is deleted, and it can be undone."),
                 "Leave dead",
             ),
+            Some(Kind::Silence) => (
+                format!(
+                    "{letters} would be silenced: they stay open, and nobody is called until there is one \
+                     more of their kind."
+                ),
+                "Silence",
+            ),
+            Some(Kind::Unsilence) => {
+                (format!("{letters} would be silenced no more."), "End the silence")
+            }
             _ => (format!("{letters} would be open again."), "Open again"),
         };
         Self {

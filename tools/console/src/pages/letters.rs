@@ -1,24 +1,25 @@
 //! Dead letters: what services could not process, by cause.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use askama::Template;
-use cli::recovery::{Archive, Letter, State};
+use cli::recovery::{Archive, Condition, Group, Letter, State};
 use contracts::dead_letter_headers as dead;
 use jiff::Timestamp;
 
 use super::Frame;
 use super::content::{ContentSheet, Reveal, round};
-use crate::words::{ago, clock, some};
+use crate::words::{ago, clock, now, some};
 
 /// How many letters of a group are listed.
 const LISTED_MAX: usize = 50;
 /// How much of a cause stands in a command line.
 const CAUSE_WORDS: usize = 60;
 
-/// How many are open.
-pub(crate) fn open(archive: &Archive) -> usize {
-    archive.letters().filter(|(_, state)| state.is_open()).count()
+/// How many are open, without those that are silenced.
+pub(crate) fn loud(archive: &Archive) -> usize {
+    let groups = archive.groups(now()).into_iter();
+    groups.filter(|group| group.condition != Condition::Silent).map(|group| group.open()).sum()
 }
 
 pub(crate) struct GroupSheet {
@@ -33,8 +34,10 @@ pub(crate) struct GroupSheet {
     acts: Vec<(String, &'static str)>,
     shown: String,
     letters: Vec<(String, String, String, &'static str, String)>,
-    open: usize,
-    newest: Timestamp,
+    /// How it is with them as a whole, how that looks, and what it means.
+    condition: &'static str,
+    state: &'static str,
+    hint: &'static str,
 }
 
 #[derive(Template)]
@@ -52,29 +55,34 @@ impl LettersPage {
             let sentence = "Reading the dead letters …".to_owned();
             return Self { frame, sentence, open: 0, groups: Vec::new() };
         };
-        let mut by_cause: BTreeMap<(String, String), Vec<(&Letter, State<'_>)>> = BTreeMap::new();
-        for (letter, state) in archive.letters() {
-            let key = (letter.id.service.clone(), letter.cause());
-            by_cause.entry(key).or_default().push((letter, state));
-        }
-        let mut groups: Vec<GroupSheet> = by_cause
-            .into_iter()
-            .map(|((service, cause), all)| sheet(service, cause, &all))
-            .collect();
-        groups.sort_by_key(|group| std::cmp::Reverse((group.open > 0, group.newest)));
-        let open = groups.iter().map(|group| group.open).sum();
-        let sentence = match (open, groups.len()) {
+        let groups = archive.groups(now());
+        let open = |is_silent: bool| -> usize {
+            let groups = groups.iter();
+            let groups = groups.filter(|it| (it.condition == Condition::Silent) == is_silent);
+            groups.map(Group::open).sum()
+        };
+        let (open, silent) = (open(false), open(true));
+        let mut sentence = match (open, groups.len()) {
             (0, 0) => "There are no dead letters: whatever came was processed.".to_owned(),
+            (0, _) if silent > 0 => "No dead letter needs anybody now.".to_owned(),
             (0, _) => "No dead letter is open: something was done about each.".to_owned(),
             (1, _) => "1 dead letter is open.".to_owned(),
             (open, _) => format!("{} are open.", some(open, "dead letter")),
         };
+        if silent > 0 {
+            let more = if open > 0 { " more" } else { "" };
+            let is = if silent == 1 { "is" } else { "are" };
+            sentence = format!("{sentence} {silent}{more} {is} silenced.");
+        }
+        let groups = groups.into_iter().map(sheet).collect();
         Self { frame, sentence, open, groups }
     }
 }
 
-fn sheet(service: String, cause: String, all: &[(&Letter, State<'_>)]) -> GroupSheet {
-    let open = all.iter().filter(|(_, state)| state.is_open()).count();
+fn sheet(group: Group<'_>) -> GroupSheet {
+    let open = group.open();
+    let Group { service, cause, letters: all, condition } = group;
+    let service = service.to_owned();
     let died = || all.iter().map(|(letter, _)| letter.died_at);
     let types: BTreeSet<&str> = all
         .iter()
@@ -106,20 +114,37 @@ fn sheet(service: String, cause: String, all: &[(&Letter, State<'_>)]) -> GroupS
         counts: format!("{open} open of {}", all.len()),
         first: ago(first),
         last: ago(newest),
-        acts: if open > 0 { of_cause(&service, &cause) } else { Vec::new() },
+        condition: condition.name(),
+        state: match condition {
+            Condition::CameBack | Condition::New | Condition::Open => "stuck",
+            Condition::PuttingBack => "late",
+            Condition::Silent | Condition::Closed => "open",
+        },
+        hint: match condition {
+            Condition::CameBack => {
+                "letters of this kind were dealt with before, and there are some again"
+            }
+            Condition::New => "the first died within the last hour",
+            Condition::PuttingBack => "somebody is at it",
+            Condition::Silent => "nobody is called until there is one more",
+            Condition::Open | Condition::Closed => "",
+        },
+        acts: if open > 0 { of_cause(&service, &cause, condition) } else { Vec::new() },
         command: format!("farandole dlq redrive --service {service} --cause '{quoted}' --dry-run"),
         shown,
         letters: listed.collect(),
         service,
         cause,
-        open,
-        newest,
     }
 }
 
 /// Where letters are put back, or left dead.
-fn of_cause(service: &str, cause: &str) -> Vec<(String, &'static str)> {
-    [("redrive", "Put back …"), ("discard", "Leave dead …")]
+fn of_cause(service: &str, cause: &str, condition: Condition) -> Vec<(String, &'static str)> {
+    let silence = match condition {
+        Condition::Silent => ("unsilence", "End the silence …"),
+        _ => ("silence", "Silence …"),
+    };
+    [("redrive", "Put back …"), ("discard", "Leave dead …"), silence]
         .map(|(what, words)| {
             (address(&[("do", what), ("service", service), ("cause", cause)]), words)
         })

@@ -6,6 +6,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Json, Redirect, Response};
 use cli::recovery::{Archive, Operation};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -30,7 +31,21 @@ pub(super) async fn letters_json(State(console): State<Console>) -> Json<Value> 
         });
         letters.collect::<Vec<Value>>()
     });
-    Json(json!({"as_of": archive.at, "trouble": archive.trouble, "letters": letters}))
+    let groups = archive.seen.as_deref().map(|archive| {
+        let groups = archive.groups(Timestamp::now()).into_iter();
+        let groups = groups.map(|group| {
+            json!({
+                "service": group.service,
+                "condition": group.condition.name(),
+                "open": group.open(),
+                "letters": group.letters.len(),
+                "cause": group.cause,
+            })
+        });
+        groups.collect::<Vec<Value>>()
+    });
+    let (as_of, trouble) = (archive.at, archive.trouble);
+    Json(json!({"as_of": as_of, "trouble": trouble, "groups": groups, "letters": letters}))
 }
 
 /// An operation in the log.

@@ -10,17 +10,19 @@ use super::text::letters;
 use crate::commands::exit;
 use crate::connections::Connections;
 use crate::print::{print, print_json};
-use crate::recovery::{Archive, Chosen, Kind, note};
+use crate::recovery::{Archive, Chosen, Kind, note, noted};
 
+/// What is noted of letters for a reason.
 #[derive(clap::Args)]
 pub(crate) struct Discard {
-    /// Why they are to stay dead, for whoever reads the log
+    /// Why, for whoever reads the log
     #[arg(long, value_name = "TEXT", value_parser = words)]
     reason: String,
     #[command(flatten)]
     request: Request,
 }
 
+/// What takes it back.
 #[derive(clap::Args)]
 pub(crate) struct Undiscard {
     /// Why, for whoever reads the log
@@ -34,11 +36,36 @@ pub(crate) async fn run(
     arguments: &Discard,
     connections: &Connections,
 ) -> anyhow::Result<ExitCode> {
-    let Discard { reason, request } = arguments;
+    let act = Act { kind: Kind::Discard, verb: "Discard" };
+    of_open(&act, &arguments.request, Some(&arguments.reason), connections).await
+}
+
+pub(crate) async fn silence(
+    arguments: &Discard,
+    connections: &Connections,
+) -> anyhow::Result<ExitCode> {
+    let act = Act { kind: Kind::Silence, verb: "Silence" };
+    of_open(&act, &arguments.request, Some(&arguments.reason), connections).await
+}
+
+pub(crate) async fn speak(
+    arguments: &Undiscard,
+    connections: &Connections,
+) -> anyhow::Result<ExitCode> {
+    let act = Act { kind: Kind::Unsilence, verb: "End the silence of" };
+    of_open(&act, &arguments.request, arguments.reason.as_deref(), connections).await
+}
+
+/// Does it to those that are open.
+async fn of_open(
+    act: &Act,
+    request: &Request,
+    reason: Option<&str>,
+    connections: &Connections,
+) -> anyhow::Result<ExitCode> {
     let archive = Archive::read(connections, &request.selection.services(), None).await?;
     let chosen = request.selection.choose(&archive, Timestamp::now(), false);
-    let act = Act { kind: Kind::Discard, verb: "Discard", done: "discarded" };
-    act.carry_out(request, chosen, Some(reason), connections).await
+    act.carry_out(request, chosen, reason, connections).await
 }
 
 pub(crate) async fn take_back(
@@ -48,7 +75,7 @@ pub(crate) async fn take_back(
     let Undiscard { reason, request } = arguments;
     let archive = Archive::read(connections, &request.selection.services(), None).await?;
     let chosen = request.selection.choose_discarded(&archive, Timestamp::now());
-    let act = Act { kind: Kind::Undiscard, verb: "Take back", done: "open again" };
+    let act = Act { kind: Kind::Undiscard, verb: "Take back" };
     act.carry_out(request, chosen, reason.as_deref(), connections).await
 }
 
@@ -56,8 +83,6 @@ pub(crate) async fn take_back(
 struct Act {
     kind: Kind,
     verb: &'static str,
-    /// What they are then.
-    done: &'static str,
 }
 
 impl Act {
@@ -76,13 +101,13 @@ impl Act {
         }
         if !dry && count > 0 {
             let began = request.begins(self.kind, count, reason);
-            note(connections, &chosen, began, self.done).await?;
+            note(connections, &chosen, began).await?;
         }
         if request.json {
             let ids: Vec<_> = chosen.letters.iter().map(|letter| &letter.id).collect();
             let left_out = chosen.left_out_as_json();
             print_json(
-                &json!({"dry_run": dry, self.done: count, "letters": ids, "left_out": left_out}),
+                &json!({"dry_run": dry, noted(self.kind): count, "letters": ids, "left_out": left_out}),
             )?;
         } else {
             print(&self.text(&chosen, dry))?;
@@ -96,16 +121,19 @@ impl Act {
             [] => "Nothing fits. Next: farandole dlq list --all".to_owned(),
             [first, ..] if dry => format!(
                 "{some} would be {}, such as {}. Next: the same without --dry-run",
-                self.done, first.id
+                noted(self.kind),
+                first.id
             ),
             [first, ..] => {
                 let back = match self.kind {
-                    Kind::Discard => {
-                        format!("; to take it back: farandole dlq undiscard {}", first.id)
+                    Kind::Discard | Kind::Silence => {
+                        let undo = format!("un{}", self.kind.name());
+                        format!("; to take it back: farandole dlq {undo} {}", first.id)
                     }
                     _ => String::new(),
                 };
-                format!("{some} {}; nothing was deleted. Next: farandole dlq log{back}", self.done)
+                let noted = noted(self.kind);
+                format!("{some} {noted}; nothing was deleted. Next: farandole dlq log{back}")
             }
         };
         format!("{}{said}", left_out(chosen))

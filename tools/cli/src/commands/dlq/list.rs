@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::process::ExitCode;
 
 use jiff::Timestamp;
@@ -48,7 +48,10 @@ struct Group {
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<String>,
     types: BTreeSet<String>,
+    /// Of the open letters of one cause it is the group's condition.
     state: &'static str,
+    #[serde(skip)]
+    is_open: bool,
     count: usize,
     oldest: Timestamp,
     newest: Timestamp,
@@ -67,7 +70,7 @@ pub(crate) async fn run(list: List, connections: &Connections) -> anyhow::Result
     if list.json {
         print_json(&match list.group_by {
             GroupBy::None => json!({ "open": open, "letters": each(&found) }),
-            by => json!({ "open": open, "groups": groups(&found, by) }),
+            by => json!({ "open": open, "groups": groups(&found, by, &archive, now) }),
         })?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -78,24 +81,41 @@ pub(crate) async fn run(list: List, connections: &Connections) -> anyhow::Result
     }
     let rows = match list.group_by {
         GroupBy::None => rows(&found, now),
-        by => group_rows(&groups(&found, by), now),
+        by => group_rows(&groups(&found, by, &archive, now), now),
     };
     print(&format!("{rows}\n\n{summary}"))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn groups(found: &[(&Letter, State<'_>)], by: GroupBy) -> Vec<Group> {
+fn groups(
+    found: &[(&Letter, State<'_>)],
+    by: GroupBy,
+    archive: &Archive,
+    now: Timestamp,
+) -> Vec<Group> {
+    let conditions: HashMap<(String, String), &str> = archive
+        .groups(now)
+        .into_iter()
+        .map(|group| ((group.service.to_owned(), group.cause), group.condition.name()))
+        .collect();
+    let state_of = |letter: &Letter, state: &State<'_>, cause: Option<&String>| {
+        let key = cause.filter(|_| state.is_open());
+        let key = key.map(|cause| (letter.id.service.clone(), cause.clone()));
+        key.and_then(|key| conditions.get(&key)).copied().unwrap_or(state.name())
+    };
     let mut groups: BTreeMap<_, Group> = BTreeMap::new();
     for (letter, state) in found {
         let event_type = letter.event_type().unwrap_or("-").to_owned();
         let cause = (by == GroupBy::Cause).then(|| letter.cause());
         let grouped_type = (by == GroupBy::Type).then(|| event_type.clone());
-        let key = (letter.id.service.clone(), cause.clone(), grouped_type, state.name());
+        let state_name = state_of(letter, state, cause.as_ref());
+        let key = (letter.id.service.clone(), cause.clone(), grouped_type, state_name);
         let group = groups.entry(key).or_insert_with(|| Group {
             service: letter.id.service.clone(),
             cause,
             types: BTreeSet::new(),
-            state: state.name(),
+            state: state_name,
+            is_open: state.is_open(),
             count: 0,
             oldest: letter.died_at,
             newest: letter.died_at,
@@ -108,7 +128,7 @@ fn groups(found: &[(&Letter, State<'_>)], by: GroupBy) -> Vec<Group> {
     }
     let mut groups: Vec<Group> = groups.into_values().collect();
     // Those that are most first; they matter most.
-    groups.sort_by_key(|group| (group.state != "open", std::cmp::Reverse(group.count)));
+    groups.sort_by_key(|group| (!group.is_open, std::cmp::Reverse(group.count)));
     groups
 }
 
