@@ -201,6 +201,24 @@ async fn the_pages_say_what_is_so() {
     let found = console.api.get(&format!("/go?q={end}")).await;
     assert!(found.body.contains(&format!("<b>{end}</b>")), "{}", found.body);
 
+    // The same in a terminal.
+    let tool = async |arguments: &[&str]| {
+        let mut tool = fleet.command_with_urls("farandole");
+        tool.env("CONSOLE_DATABASE_URL", fleet.sandbox.database("console").await);
+        let run = tool.args(arguments).stdout(Stdio::piped()).output().await.unwrap();
+        assert!(run.status.success(), "{arguments:?}: {run:?}");
+        String::from_utf8(run.stdout).unwrap()
+    };
+    let board = tool(&["orders", "board"]).await;
+    assert!(board.contains("1 order is under way") && board.contains("payment  1"), "{board}");
+    let list = tool(&["orders", "list", "--move", "payment"]).await;
+    let (hanging, good) = (hanging.to_string(), good.to_string());
+    assert!(list.contains(&hanging) && !list.contains(&good), "{list}");
+    assert!(tool(&["orders", "list", "--end", "completed"]).await.contains(&good));
+    let told: Value = serde_json::from_str(&tool(&["orders", "ways", "--json"]).await).unwrap();
+    assert_eq!(told["ways"], console.page("/ways.json").await.expect(200)["ways"]);
+    assert!(tool(&["orders", "ways"]).await.contains("completed  OrderPlaced"));
+
     // Each event, with how often it was said; and for machines.
     console.until_says("/events/", " within the last hour, ").await;
     for (file, status) in [("payment.yaml", 200), ("fleet.yaml", 200), ("nobody.yaml", 404)] {

@@ -286,6 +286,7 @@ fn classify(error: &anyhow::Error) -> (u8, Option<&'static str>) {
         _ if registry_away => (BLIND, Some("--wait 60 waits for it.")),
         _ if error.is::<InvalidSchemas>() || error.is::<InvalidTree>() => (USAGE, None),
         _ if error.is::<Misused>() => (USAGE, None),
+        _ if error.is::<projection::Error>() || error.is::<orders::NothingYet>() => (BLIND, None),
         _ if error.is::<contracts::Unseen>() => (BLIND, None),
         _ if error.is::<making::Away>() => (BLIND, Some("--wait 60 waits for it.")),
         _ if error.is::<NoDatabase>() || error.is::<Unreadable>() => (BLIND, None),

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::acts::{Acknowledged, Plan, Wanted};
 use crate::looks::{Fleet, Glance, OpenCalls};
-use crate::model::{Board, Missing};
+use crate::model::Missing;
 use crate::pages::Frame;
 use crate::pages::acts::{ActPage, OperationsPage};
 use crate::pages::books::BooksPage;
@@ -35,6 +35,7 @@ use crate::pages::query::Query;
 use crate::pages::said::SaidPage;
 use crate::pages::ways::WaysPage;
 use crate::words::now;
+use projection::Board;
 
 /// The order that is told of.
 const ORDER: Uuid = Uuid::from_u128(0x01a2_2e79_2c33_7626_8464_80cb_a766_094c);

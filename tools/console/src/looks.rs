@@ -20,7 +20,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
-use crate::model::{Board, Model};
+use crate::model::Model;
+use projection::Board;
 
 /// Orders that were placed longer ago are looked at only if anything of them is open.
 const PLACED_WITHIN: Duration = Duration::from_hours(24);

@@ -69,6 +69,7 @@ use crate::pages::ways::WaysPage;
 use crate::pages::{self, Frame};
 use crate::proxies::Proxies;
 use crate::settings::Settings;
+use crate::words::spell;
 
 const CSS: &str = include_str!("../assets/console.css");
 const ICON: &str = include_str!("../assets/icon.svg");
@@ -342,8 +343,8 @@ impl Console {
                 NowPage::new(frame, fleet, stuck, board.as_deref()).render()
             }
             "/ways" => {
-                let command = self.curl("/ways.json");
-                WaysPage::new(frame("/ways", &command), self.board().as_deref()).render()
+                WaysPage::new(frame("/ways", "farandole orders ways"), self.board().as_deref())
+                    .render()
             }
             "/dance" => {
                 let frame = frame("/dance", "farandole graph --running --observed");
@@ -416,7 +417,7 @@ async fn ready(State(console): State<Console>) -> Response {
     let mut doubts = BTreeMap::from([("services", fleet.trouble.or(asked))]);
     if console.model.is_wanted() {
         let doubt = match console.board() {
-            Ok(board) => board.doubt_after(BEHIND),
+            Ok(board) => board.doubt_after(BEHIND, Timestamp::now()).map(|it| it.sentence(spell)),
             Err(why) => Some(why.sentence()),
         };
         doubts.insert("read_model", doubt);

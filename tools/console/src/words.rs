@@ -1,6 +1,8 @@
 //! Times as people read them.
 
-use jiff::{SignedDuration, Timestamp};
+pub(crate) use cli::age::precise as spell;
+use jiff::Timestamp;
+use projection::Board;
 
 /// What time it is, by which pages say how long ago something was.
 #[cfg(not(test))]
@@ -14,22 +16,9 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::constant(1_767_438_900, 0)
 }
 
-/// A duration: `41 ms`, `1.4 s`, `12 s`, `4 min 12 s`, `3 h 5 min`, `2 d 4 h`.
-pub(crate) fn spell(duration: SignedDuration) -> String {
-    let duration = duration.max(SignedDuration::ZERO);
-    let seconds = duration.as_secs();
-    let two = |large: i64, unit: &str, small: i64, of: &str| match small {
-        0 => format!("{large} {unit}"),
-        _ => format!("{large} {unit} {small} {of}"),
-    };
-    match seconds {
-        0 => format!("{} ms", duration.as_millis()),
-        1..10 => format!("{:.1} s", duration.as_secs_f64()),
-        10..60 => format!("{seconds} s"),
-        60..3_600 => two(seconds / 60, "min", seconds % 60, "s"),
-        3_600..86_400 => two(seconds / 3_600, "h", seconds % 3_600 / 60, "min"),
-        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3_600, "h"),
-    }
+/// Why what is counted may not be so; if it may be.
+pub(crate) fn doubt(board: &Board) -> Option<String> {
+    board.doubt(now()).map(|doubt| doubt.sentence(spell))
 }
 
 /// How long ago that was.
@@ -87,25 +76,6 @@ pub(crate) fn thousands(count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_are_as_exact_as_their_size_asks_for() {
-        for (millis, expected) in [
-            (-5, "0 ms"),
-            (41, "41 ms"),
-            (138, "138 ms"),
-            (1_400, "1.4 s"),
-            (9_949, "9.9 s"),
-            (42_400, "42 s"),
-            (120_000, "2 min"),
-            (252_000, "4 min 12 s"),
-            (3_600_000, "1 h"),
-            (11_100_000, "3 h 5 min"),
-            (187_200_000, "2 d 4 h"),
-        ] {
-            assert_eq!(spell(SignedDuration::from_millis(millis)), expected);
-        }
-    }
 
     #[test]
     fn a_status_is_told_with_the_names_of_its_parts() {

@@ -11,6 +11,7 @@
 //! or has gone so far. Whose move it is follows from that ([`stage()`]): as the topics tell it, which do not
 //! tell what services have read.
 
+mod board;
 mod buckets;
 mod counts;
 mod event;
@@ -20,6 +21,7 @@ mod projector;
 mod stage;
 mod store;
 
+pub use board::{Asked, Board, Doubt, RATES, WITHIN, Waiting, row_as_json};
 pub use buckets::Durations;
 pub use order::{Order, Step};
 pub use projector::{Projector, Settings};

@@ -32,6 +32,11 @@ impl Stage {
         Self { fate: states.fate().to_owned(), moves, next, is_at_rest }
     }
 
+    /// The service whose move it is; the first, if it is several'.
+    pub fn mover(&self) -> Option<&'static str> {
+        self.moves.first().map(|it| it.service)
+    }
+
     /// The first word of its fate, such as `cancelled`.
     pub fn end(&self) -> &str {
         end_of(&self.fate)

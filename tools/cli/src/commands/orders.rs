@@ -1,9 +1,11 @@
 //! Orders that hang, and single orders.
 
+mod counted;
 mod show;
 mod text;
 mod undo;
 
+pub(crate) use self::counted::NothingYet;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -37,6 +39,32 @@ pub(crate) enum Command {
     /// Exit codes: 0 none hangs; 1 some do; 3 a database cannot be read.
     #[command(verbatim_doc_comment)]
     Stuck(Arguments),
+    /// Count all orders: how many are under way, whose move it is, which are late, how they ended
+    ///
+    /// As the console's read model has them, which follows the topics: `farandole-console` keeps it. Whose
+    /// move it is is as the topics tell; `orders stuck` asks the services' databases.
+    ///
+    ///   farandole orders board
+    ///
+    /// Exit codes: 0 it is told; 3 the console's database cannot be read, or is empty.
+    #[command(verbatim_doc_comment)]
+    Board(counted::Database),
+    /// List orders, the newest first, of the same
+    ///
+    ///   farandole orders list --late
+    ///   farandole orders list --move payment --limit 50
+    ///   farandole orders list --end cancelled --reason out_of_stock
+    ///
+    /// Exit codes: 0 they are listed; 3 the console's database cannot be read, or is empty.
+    #[command(verbatim_doc_comment)]
+    List(counted::List),
+    /// Tell the ways that orders of the last day went: how many, and how long they took
+    ///
+    ///   farandole orders ways
+    ///
+    /// Exit codes: 0 they are told; 3 the console's database cannot be read, or is empty.
+    #[command(verbatim_doc_comment)]
+    Ways(counted::Database),
     /// Tell all there is to know of one order: states, queues, calls, dead letters, gaps, events
     ///
     ///   farandole orders show 019b76da-a800-7000-8000-000000000001
@@ -84,6 +112,9 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     match command {
         Command::Stuck(arguments) => stuck(arguments, connections, databases).await,
+        Command::Board(database) => counted::board(&database).await,
+        Command::List(list) => counted::list(list).await,
+        Command::Ways(database) => counted::ways(&database).await,
         Command::Show(arguments) => show::run(arguments, connections, databases).await,
         Command::Undo(undo) => undo::run(&undo, connections, databases).await,
     }

@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 
 use catalogue::{Catalogue, Examples, Served, Shown, page, style};
 use declarations::{Schemas, fleet};
+use projection::Board;
 
-use crate::model::Board;
-use crate::words::{clock, some};
+use crate::words::{clock, now, some};
 
 /// Where it is; documents for machines are below.
 pub(crate) const PATH: &str = "/events/";
@@ -37,7 +37,7 @@ pub(crate) fn events(board: Option<&Board>) -> String {
 
 /// How often it was said of late.
 fn lately(board: &Board, event: &str) -> Option<String> {
-    let rates = board.per_minute(event);
+    let rates = board.per_minute(event, now());
     let times = |number: i64| some(usize::try_from(number).unwrap_or_default(), "time");
     let (hour, minute) = (rates.iter().sum(), rates.iter().rev().nth(1).copied()?);
     let as_of = board.reading.as_of.map(|at| format!(", as of {}", clock(at))).unwrap_or_default();

@@ -4,14 +4,14 @@ use askama::Template;
 use cli::outcomes::Outcomes;
 use cli::status::{Finding, Seen};
 use cli::stuck::Stuck;
+use projection::Board;
 
 use super::orders::{self, End};
 use super::services::{Row, row};
 use super::{Frame, awaited, short};
 use crate::draw::spark;
 use crate::looks::Fleet;
-use crate::model::Board;
-use crate::words::{ago, some, thousands};
+use crate::words::{ago, doubt, now, some, thousands};
 
 /// One sentence for all of it.
 pub(crate) enum Sentence {
@@ -66,7 +66,7 @@ fn flow(board: &Board) -> Flow {
     facts.sort_by_key(|event| (declarations::fleet().depth(event), *event));
     facts.dedup();
     let rate = |event: &str| {
-        let rates = board.per_minute(event);
+        let rates = board.per_minute(event, now());
         let last = rates.iter().rev().nth(1).copied().unwrap_or_default();
         let service = choreography::Fact::of_type(event).map_or("", |fact| fact.source().name());
         let last = thousands(usize::try_from(last).unwrap_or_default());
@@ -75,7 +75,7 @@ fn flow(board: &Board) -> Flow {
     Flow {
         under_way: some(usize::try_from(board.under_way()).unwrap_or_default(), "order"),
         late: board.late_orders(),
-        doubt: board.doubt().unwrap_or_default(),
+        doubt: doubt(board).unwrap_or_default(),
         rates: facts.into_iter().map(rate).collect(),
     }
 }

@@ -13,8 +13,8 @@ use projection::{Order, stage};
 
 use super::{Frame, awaited, percent, short};
 use crate::draw::{Awaiting, Expected, Lanes, Moment};
-use crate::model::Board;
 use crate::words::{ago, clock, now, spell};
+use projection::Board;
 
 /// A move that takes longer than this is late, unless its service says how long it may take.
 const LATE_AFTER: SignedDuration = SignedDuration::from_secs(10);

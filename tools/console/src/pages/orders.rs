@@ -5,13 +5,12 @@ use std::time::Duration;
 use askama::Template;
 use cli::stuck::Stuck;
 use jiff::SignedDuration;
-use projection::{Row, stage};
-use serde_json::{Value, json};
+use projection::{Board, Row, Waiting, stage};
 
 use super::query::Query;
 use super::{Frame, awaited, short};
-use crate::model::{Board, Missing, Waiting};
-use crate::words::{ago, clock, some, spell, thousands};
+use crate::model::Missing;
+use crate::words::{ago, clock, doubt, some, spell, thousands};
 
 /// How many orders a page lists.
 pub(crate) const LISTED: u16 = 50;
@@ -122,7 +121,7 @@ impl OrdersPage {
             sentence: sentence(known, stuck),
             is_late: late > 0 || stuck.is_some_and(|stuck| stuck.all() > 0),
             missing: board.err().map(Missing::sentence).unwrap_or_default(),
-            doubt: known.and_then(Board::doubt).unwrap_or_default(),
+            doubt: known.and_then(doubt).unwrap_or_default(),
             groups: stuck.into_iter().flat_map(groups).collect(),
             columns: known.map(columns).unwrap_or_default(),
             ends: known.map(|board| ends(board.ends())).unwrap_or_default(),
@@ -308,21 +307,4 @@ fn order(row: &Row, board: Option<&Board>) -> OrderRow {
         total: row.total.as_ref().map(ToString::to_string).unwrap_or_default(),
         way: row.way.number,
     }
-}
-
-/// An order in the list, for programs.
-pub(crate) fn as_json(row: &Row) -> Value {
-    let stage = stage(row.way.said);
-    json!({
-        "order_id": row.id,
-        "placed_at": row.began,
-        "moved_at": row.moved,
-        "stage": stage.end(),
-        "reason": row.reason,
-        "is_at_rest": stage.is_at_rest,
-        "moves": stage.moves.iter().map(|it| json!({"service": it.service, "awaits": it.awaits}))
-            .collect::<Vec<_>>(),
-        "way": row.way.number,
-        "total": row.total.as_ref().map(ToString::to_string),
-    })
 }

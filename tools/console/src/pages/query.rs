@@ -1,10 +1,8 @@
 //! Which orders are asked for: all of it stands in the address.
 
-use projection::{Filter, Way, stage};
+use projection::Asked;
 use serde::Deserialize;
 use uuid::Uuid;
-
-use crate::model::{Board, mover};
 
 /// What an address asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -76,28 +74,15 @@ impl Query {
         chips
     }
 
-    /// Whether ways are chosen by what they mean, for which all have to be known.
-    pub(crate) fn asks_for_ways(&self) -> bool {
-        self.way.is_some() || self.service.is_some() || self.end.is_some()
-    }
-
-    /// What the read model is asked.
-    pub(crate) fn filter(&self, ways: &[Way], board: Option<&Board>) -> Filter {
-        let is_it = |way: &&Way| {
-            let stage = stage(way.said);
-            self.way.is_none_or(|number| number == way.number)
-                && self.service.as_deref().is_none_or(|service| mover(&stage) == Some(service))
-                && self.end.as_deref().is_none_or(|end| stage.end() == end)
-        };
-        let ways = || ways.iter().filter(is_it).map(|way| way.number).collect();
-        Filter {
-            ways: self.asks_for_ways().then(ways),
-            is_open: self.only.is_some() || self.service.is_some(),
+    /// Which orders that are.
+    pub(crate) fn asked(&self) -> Asked {
+        Asked {
+            service: self.service.clone(),
+            end: self.end.clone(),
             reason: self.reason.clone(),
-            late: (self.only.as_deref() == Some("late"))
-                .then(|| board.map(Board::late_after).unwrap_or_default()),
-            upto: self.upto,
-            newer: None,
+            way: self.way,
+            is_open: self.only.is_some(),
+            is_late: self.only.as_deref() == Some("late"),
         }
     }
 }
@@ -125,6 +110,7 @@ mod tests {
     #[test]
     fn ways_are_chosen_by_what_they_mean() {
         use choreography::Fact;
+        use projection::Way;
         let way = |number, names: &[&str]| Way {
             number,
             said: names.iter().map(|name| Fact::named(name).unwrap()).collect(),
@@ -134,7 +120,7 @@ mod tests {
             way(2, &["OrderPlaced", "StockReserved"]),
             way(3, &["OrderPlaced", "StockReservationFailed", "OrderCancelled"]),
         ];
-        let chosen = |query: &str| Query::of(query).filter(&ways, None).ways;
+        let chosen = |query: &str| Query::of(query).asked().filter(&ways, None).ways;
         assert_eq!(chosen("/orders"), None);
         assert_eq!(chosen("/orders?move=payment"), Some(vec![2]));
         assert_eq!(chosen("/orders?move=inventory"), Some(vec![1]));

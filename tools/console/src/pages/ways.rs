@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use askama::Template;
 use choreography::Fact;
 use jiff::SignedDuration;
-use projection::{WayCount, stage};
-use serde_json::{Value, json};
+use projection::{Board, WayCount, stage};
 
 use super::query::Query;
 use super::{Frame, percent};
-use crate::model::{Board, Missing};
-use crate::words::{some, spell, thousands};
+use crate::model::Missing;
+use crate::words::{doubt, some, spell, thousands};
 
 /// How many ways are told of one by one.
 const WAYS_MAX: usize = 60;
@@ -68,7 +67,7 @@ impl WaysPage {
             frame,
             sentence,
             missing: board.err().map(Missing::sentence).unwrap_or_default(),
-            doubt: known.and_then(Board::doubt).unwrap_or_default(),
+            doubt: known.and_then(doubt).unwrap_or_default(),
             ways: rows.collect(),
             more: at_rest.len().saturating_sub(WAYS_MAX),
             reactions: known.map(reactions).unwrap_or_default(),
@@ -127,23 +126,4 @@ fn reactions(board: &Board) -> Vec<(&'static str, &'static str, String, String, 
             (fact.name(), fact.source().name(), at(0.5), at(0.99), some(times, "time"))
         })
         .collect()
-}
-
-/// The same, for programs. Durations are in milliseconds.
-pub(crate) fn as_json(board: &Board) -> Value {
-    let ways = board.at_rest().map(|count| {
-        let at = |share| count.took.quantile(share).map(|it| it.as_millis());
-        json!({
-            "way": count.way.number,
-            "events": count.way.said.iter().map(Fact::name).collect::<Vec<_>>(),
-            "end": stage(count.way.said).end(),
-            "reason": count.reason,
-            "orders": count.orders,
-            "totals": count.totals,
-            "median_ms": at(0.5),
-            "p99_ms": at(0.99),
-        })
-    });
-    let ways: Vec<Value> = ways.collect();
-    json!({"as_of": board.reading.as_of, "within_s": crate::model::WITHIN.as_secs(), "ways": ways})
 }

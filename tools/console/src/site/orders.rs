@@ -14,7 +14,7 @@ use cli::OrderId;
 use cli::recovery::letter_id;
 use cli::story::{EventPlace, hanging, story};
 use cli::stuck::{self, Stuck};
-use projection::{Filter, Order, Step, Store, stage};
+use projection::{Board, Filter, Order, Step, Store, row_as_json, stage};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -24,14 +24,14 @@ use uuid::Uuid;
 
 use super::{Console, PAGE_LIMIT, TURN_LIMIT, page};
 use crate::looks::Places;
-use crate::model::{Board, Missing};
+use crate::model::Missing;
 use crate::pages::compare::{self, ComparePage};
 use crate::pages::order::{Known, OrderPage};
-use crate::pages::orders::{LISTED, List, NEWER_MAX, OrdersPage, as_json};
+use crate::pages::orders::{LISTED, List, NEWER_MAX, OrdersPage};
 use crate::pages::query::Query as PageQuery;
 use crate::pages::said::SaidPage;
 use crate::pages::short;
-use crate::pages::ways;
+use crate::words::doubt;
 
 /// How many orders are told of that end with the same.
 const FOUND_MAX: u16 = 20;
@@ -58,8 +58,9 @@ impl Console {
             Err(Missing::NotWanted) => return Ok(List::default()),
             Err(Missing::Trouble(why)) => bail!(why),
         };
-        let ways = if query.asks_for_ways() { store.ways().await? } else { Vec::new() };
-        let filter = query.filter(&ways, board);
+        let asked = query.asked();
+        let ways = if asked.asks_for_ways() { store.ways().await? } else { Vec::new() };
+        let filter = Filter { upto: query.upto, ..asked.filter(&ways, board) };
         let mut rows = store.list(&filter, query.after, LISTED + 1).await?;
         let goes_on = rows.len() > usize::from(LISTED);
         rows.truncate(usize::from(LISTED));
@@ -83,7 +84,8 @@ impl Console {
         let upto = query.upto.or(list.rows.first().map(|row| row.id)).unwrap_or(Uuid::nil());
         let kept_up = PageQuery { upto: Some(upto), ..query.clone() };
         let json = query.address().replacen("/orders", "/orders.json", 1);
-        let frame = self.frame("/orders", "farandole orders stuck").with_json(json);
+        let frame =
+            self.frame("/orders", "farandole orders board; farandole orders stuck").with_json(json);
         let frame = frame.kept_up(&kept_up.address());
         let stuck = self.looks.hanging.borrow().clone();
         let shown = match &trouble {
@@ -99,17 +101,8 @@ pub(super) async fn orders_json(State(console): State<Console>, uri: Uri) -> Jso
     let query = PageQuery::of(uri.path_and_query().map_or("", PathAndQuery::as_str));
     let board = console.board();
     let list = console.list(&query, board.as_deref().ok()).await;
-    let orders = list.as_ref().map(|list| list.rows.iter().map(as_json).collect::<Vec<_>>());
-    let counted = board.as_ref().map(|board| {
-        json!({
-            "as_of": board.reading.as_of,
-            "doubt": board.doubt(),
-            "under_way": board.under_way(),
-            "late": board.late_orders(),
-            "waiting": board.waiting(),
-            "ended_within_a_day": board.ends(),
-        })
-    });
+    let orders = list.as_ref().map(|list| list.rows.iter().map(row_as_json).collect::<Vec<_>>());
+    let counted = board.as_ref().map(|board| board.counts_as_json(doubt(board)));
     Json(json!({
         "as_of": stuck.at,
         "trouble": stuck.trouble,
@@ -123,7 +116,7 @@ pub(super) async fn orders_json(State(console): State<Console>, uri: Uri) -> Jso
 
 pub(super) async fn ways_json(State(console): State<Console>) -> Json<Value> {
     Json(match console.board() {
-        Ok(board) => ways::as_json(&board),
+        Ok(board) => board.ways_as_json(),
         Err(missing) => json!({"as_of": null, "missing": missing.sentence()}),
     })
 }
@@ -251,7 +244,7 @@ fn place(step: &Step) -> EventPlace {
 impl Console {
     /// What the read model tells of an order, if all that is in the topics was read.
     async fn known_order(&self, order: OrderId) -> Option<Known> {
-        let board = self.board().ok().filter(|board| board.doubt().is_none())?;
+        let board = self.board().ok().filter(|board| doubt(board).is_none())?;
         let order = self.model.store().await.ok()?.order(order.0).await.ok()??;
         Some(Known { order, board })
     }
