@@ -1,13 +1,16 @@
 //! Pages in their states, each as it was found good: a page is a function of what was seen, so what is made up
 //! here gives the same each time. `make render` writes the files anew; what has changed of them is to be read.
 //!
-//! Nothing in them follows from what the services declare: who adds a service changes none of these.
+//! Those that are called `filled` follow from what the services declare, and who adds a service has `make render`
+//! write them anew. Nothing else does.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
+use std::time::Duration;
 use std::{env, fs};
 
 use askama::Template;
+use choreography::Fact;
 use cli::OrderId;
 use cli::calls::OpenCall;
 use cli::gaps::{Gap, Verdict};
@@ -16,7 +19,8 @@ use cli::retries::{Queue, Retries};
 use cli::status::{self, Calls, Database, Facts, Finding, Group, Health, Outbox, Seen, Service};
 use cli::stuck::{self, Awaited, Stuck};
 use jiff::{SignedDuration, Timestamp};
-use projection::Reading;
+use kernel::Money;
+use projection::{Board, Minute, Open, Reading, Row, Way, WayCount};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -35,7 +39,6 @@ use crate::pages::query::Query;
 use crate::pages::said::SaidPage;
 use crate::pages::ways::WaysPage;
 use crate::words::now;
-use projection::Board;
 
 /// The order that is told of.
 const ORDER: Uuid = Uuid::from_u128(0x01a2_2e79_2c33_7626_8464_80cb_a766_094c);
@@ -116,6 +119,83 @@ fn board(reading: Reading) -> Board {
     }
 }
 
+/// Orders of each kind: under way, late, at rest.
+fn filled() -> Board {
+    let took = |millis: u64| (0..100).map(|it| Duration::from_millis(millis + it * 10)).collect();
+    let count = |way, reason: &str, orders, millis| WayCount {
+        way,
+        reason: reason.to_owned(),
+        orders,
+        totals: BTreeMap::from([("EUR".to_owned(), orders * 450)]),
+        took: took(millis),
+    };
+    let open = |way, orders, oldest_s, ages| Open { way, orders, oldest_s, ages };
+    let [_, charging, completed, declined] = ways();
+    let minute = |ago_minutes: i64, events| Minute {
+        minute: ago(60 * ago_minutes),
+        fact: Fact::named("OrderPlaced").unwrap(),
+        events,
+    };
+    Board {
+        reading: Reading { as_of: Some(ago(1)), is_ready: true, ..Reading::default() },
+        day: vec![
+            count(completed, "", 12_040, 310),
+            count(declined, "payment_failed", 170, 120),
+            count(charging, "", 12, 0),
+        ],
+        open: vec![open(charging, 12, 252.0, [3, 0, 4, 5, 0])],
+        usual: HashMap::from([(Fact::named("PaymentCharged").unwrap(), took(90))]),
+        flow: vec![minute(2, 60), minute(1, 75)],
+        late: HashMap::from([(charging.number, 5)]),
+    }
+}
+
+/// Ways that orders go: placed; reserved; completed; declined.
+fn ways() -> [Way; 4] {
+    let mut number = 0;
+    let completed = [
+        "OrderPlaced",
+        "StockReserved",
+        "PaymentCharged",
+        "OrderConfirmed",
+        "ShipmentCreated",
+        "OrderCompleted",
+        "CustomerNotified:confirmed",
+        "CustomerNotified:completed",
+    ];
+    let declined = [
+        "OrderPlaced",
+        "StockReserved",
+        "PaymentFailed",
+        "OrderCancelled",
+        "StockReleased",
+        "CustomerNotified:cancelled",
+    ];
+    [&completed[..1], &completed[..2], &completed[..], &declined[..]].map(|said| {
+        number += 1;
+        let said = said.iter().filter_map(|name| Fact::named(name)).collect();
+        Way { number, said }
+    })
+}
+
+fn rows() -> Vec<Row> {
+    let [placed, charging, completed, declined] = ways();
+    let row = |last: u128, way, moved, reason: Option<&str>| Row {
+        id: Uuid::from_u128(ORDER.as_u128() - last),
+        began: ago(moved + 1),
+        moved: ago(moved),
+        way,
+        reason: reason.map(str::to_owned),
+        total: Some(Money { amount: 123_456, currency: "EUR".parse().unwrap() }),
+    };
+    vec![
+        row(0, placed, 2, None),
+        row(1, charging, 252, None),
+        row(2, completed, 300, None),
+        row(3, declined, 90_000, Some("payment_failed")),
+    ]
+}
+
 fn old() -> Reading {
     Reading { as_of: Some(ago(22)), is_ready: true, ..Reading::default() }
 }
@@ -165,6 +245,7 @@ fn now_pages() -> Pages {
     vec![
         ("now-asking", page(None, None, None)),
         ("now-well", page(Some(&well), Some(&Stuck::default()), None)),
+        ("now-filled", page(Some(&well), Some(&hanging(1)), Some(&filled()))),
         ("now-hanging", page(Some(&well), Some(&hanging(1)), Some(&board(old())))),
         ("now-wrong", page(Some(&wrong), Some(&hanging(1_204)), Some(&board(rebuilding())))),
         ("now-blind", NowPage::new(troubled, Some(&blind), None, None).render()),
@@ -178,9 +259,18 @@ fn orders_pages() -> Pages {
     };
     let silent = Missing::Trouble("the database is silent".to_owned());
     let ways = |board: Result<&Board, &Missing>| WaysPage::new(frame("/ways"), board).render();
+    let filled = filled();
+    let list = List { rows: rows(), newer: 3, goes_on: true };
+    let asked = Query::of("/orders?move=payment&only=late");
+    let list = |board: Option<&Board>| {
+        let board = board.ok_or(&Missing::NotWanted);
+        OrdersPage::new(frame("/orders"), Some(&hanging(2)), board, &list, &asked).render()
+    };
     vec![
         ("orders-not-wanted", page(&Stuck::default(), Err(&Missing::NotWanted))),
         ("orders-silent", page(&hanging(2), Err(&silent))),
+        ("orders-filled", list(Some(&filled))),
+        ("ways-filled", ways(Ok(&filled))),
         ("ways-silent", ways(Err(&silent))),
         ("ways-none", ways(Ok(&board(old())))),
         ("ways-rebuilding", ways(Ok(&board(rebuilding())))),

@@ -32,6 +32,17 @@ impl Default for Durations {
     }
 }
 
+/// Of durations, one by one.
+impl FromIterator<Duration> for Durations {
+    fn from_iter<I: IntoIterator<Item = Duration>>(durations: I) -> Self {
+        let mut all = Self::default();
+        for duration in durations {
+            all.add(bucket(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)), 1);
+        }
+        all
+    }
+}
+
 impl Durations {
     /// Of counts, one for each bucket; what is missing is none.
     pub(crate) fn of(counts: &[i64]) -> Self {

@@ -1,5 +1,6 @@
 //! All orders: whose move it is, how they ended, which hang; and a list.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use askama::Template;
@@ -85,7 +86,7 @@ pub(crate) struct OrdersPage {
     groups: Vec<GroupRow>,
     columns: Vec<Column>,
     ends: Vec<End>,
-    tabs: Vec<(&'static str, String, bool)>,
+    tabs: Vec<(String, String, bool)>,
     chips: Vec<(String, String)>,
     orders: Vec<OrderRow>,
     newer: String,
@@ -125,7 +126,7 @@ impl OrdersPage {
             groups: stuck.into_iter().flat_map(groups).collect(),
             columns: known.map(columns).unwrap_or_default(),
             ends: known.map(|board| ends(board.ends())).unwrap_or_default(),
-            tabs: tabs(query),
+            tabs: tabs(query, known),
             chips: query.chips(),
             orders: list.rows.iter().map(|row| order(row, known)).collect(),
             newer: match list.newer {
@@ -251,7 +252,8 @@ pub(crate) fn ends(all: Vec<(String, String, i64)>) -> Vec<End> {
     all.into_iter().map(end).collect()
 }
 
-fn tabs(query: &Query) -> Vec<(&'static str, String, bool)> {
+/// What is asked for most: all of it, what is under way or late, and how orders end here.
+fn tabs(query: &Query, board: Option<&Board>) -> Vec<(String, String, bool)> {
     let only = |only: Option<&str>, end: Option<&str>| Query {
         only: only.map(str::to_owned),
         end: end.map(str::to_owned),
@@ -259,15 +261,19 @@ fn tabs(query: &Query) -> Vec<(&'static str, String, bool)> {
     };
     let current = Query { after: None, upto: None, ..query.clone() };
     let mut tabs = vec![
-        ("All", only(None, None)),
-        ("Under way", only(Some("open"), None)),
-        ("Late", only(Some("late"), None)),
+        ("All".to_owned(), only(None, None)),
+        ("Under way".to_owned(), only(Some("open"), None)),
+        ("Late".to_owned(), only(Some("late"), None)),
     ];
-    tabs.extend(
-        [("Completed", "completed"), ("Cancelled", "cancelled")]
-            .map(|(name, end)| (name, only(None, Some(end)))),
-    );
+    let ends = board.into_iter().flat_map(Board::ends).map(|(end, ..)| end);
+    let ends: BTreeSet<String> = ends.chain(query.end.clone()).collect();
+    tabs.extend(ends.into_iter().rev().map(|end| (capital(&end), only(None, Some(&end)))));
     tabs.into_iter().map(|(name, tab)| (name, tab.address(), tab == current)).collect()
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 fn order(row: &Row, board: Option<&Board>) -> OrderRow {
