@@ -90,7 +90,7 @@ impl Keeper {
         let next =
             |topic: &str, partition| progress.get(&(topic.to_owned(), partition)).map(|at| at.next);
         let opening = Timestamp::now();
-        let tail = Tail::open(brokers, &names, next)?;
+        let tail = Tail::open(brokers, &names, GATHER, next)?;
         if is_another(tail.held(), &progress) {
             within(runtime, writer.begin_anew())?;
             let why = "the topics hold less than was read of them: they were made anew, and are read again";
