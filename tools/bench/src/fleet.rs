@@ -96,12 +96,7 @@ impl<'g> Fleet<'g> {
             .chain(ground.environment.iter().cloned())
             .collect();
         let build = setup.build.unwrap_or(&ground.build).clone();
-        let options = FleetOptions {
-            programs: build.directory.clone(),
-            environment,
-            default_ports: false,
-            prefix: prefix.clone(),
-        };
+        let options = options(&build, &prefix, environment);
         let to = ground.stack.connections();
         let (mut services, mut partitions) = (Vec::new(), PARTITIONS);
         for service in SERVICES {
@@ -149,6 +144,11 @@ impl<'g> Fleet<'g> {
             .with_context(|| format!("{orders} orders took over {WARM_LIMIT:?}"))??;
         ensure!(phase.completed == orders, "not all orders were completed: {phase:?}");
         Ok(())
+    }
+
+    /// For a further program beside the services, with these variables.
+    pub(crate) fn options(&self, environment: Vec<(String, String)>) -> FleetOptions {
+        options(&self.build, &self.prefix, environment)
     }
 
     /// For the load generator.
@@ -240,6 +240,11 @@ impl<'g> Fleet<'g> {
 struct Audited {
     /// By status.
     orders: BTreeMap<String, usize>,
+}
+
+fn options(build: &Build, prefix: &str, environment: Vec<(String, String)>) -> FleetOptions {
+    let (programs, prefix) = (build.directory.clone(), prefix.to_owned());
+    FleetOptions { programs, environment, default_ports: false, prefix }
 }
 
 fn url(part: &Part) -> String {

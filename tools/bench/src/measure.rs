@@ -55,7 +55,18 @@ fn median(samples: &[usize]) -> f64 {
 impl Fleet<'_> {
     /// Puts this load on the fleet.
     pub(crate) async fn measure(&self, what: &str, load: &Load) -> anyhow::Result<Measured> {
-        let meter = self.meter();
+        self.measure_with(what, load, &[]).await
+    }
+
+    /// The same with processes beside it, which count among the fleet's.
+    pub(crate) async fn measure_with(
+        &self,
+        what: &str,
+        load: &Load,
+        beside: &[(&'static str, Vec<u32>)],
+    ) -> anyhow::Result<Measured> {
+        let mut meter = self.meter();
+        meter.processes.extend_from_slice(beside);
         let (mut begin, mut end) = (None, None);
         let mut under_way = Vec::new();
         let phase = load::run(&self.target(), load, async |progress| {

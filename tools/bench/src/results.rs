@@ -6,6 +6,7 @@ use crate::machine::Machine;
 use crate::sections::against::Against;
 use crate::sections::alone::Alone;
 use crate::sections::catch_up::CatchUp;
+use crate::sections::console::Console;
 use crate::sections::counts::Counts;
 use crate::sections::growth::Grown;
 use crate::sections::hot::Spread;
@@ -33,5 +34,6 @@ pub(crate) struct Results {
     pub(crate) hot: Vec<Spread>,
     pub(crate) idle: Option<Idle>,
     pub(crate) instances: Vec<Shared>,
+    pub(crate) console: Option<Console>,
     pub(crate) against: Option<Against>,
 }

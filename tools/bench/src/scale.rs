@@ -24,6 +24,10 @@ pub(crate) struct Scale {
     pub(crate) backlog: u64,
     /// Orders over which statements are counted.
     pub(crate) counted: u64,
+    /// Orders in the console's database while pages are asked for.
+    pub(crate) held: i64,
+    /// How often each page is asked for.
+    pub(crate) asked: usize,
 }
 
 impl Scale {
@@ -39,6 +43,8 @@ impl Scale {
         growth: &[0, 1_000_000, 5_000_000],
         backlog: 100_000,
         counted: 20_000,
+        held: 10_000_000,
+        asked: 300,
     };
 
     /// To see that it works.
@@ -53,5 +59,7 @@ impl Scale {
         growth: &[0, 200_000],
         backlog: 10_000,
         counted: 5_000,
+        held: 100_000,
+        asked: 30,
     };
 }

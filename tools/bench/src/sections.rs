@@ -3,6 +3,7 @@
 pub(crate) mod against;
 pub(crate) mod alone;
 pub(crate) mod catch_up;
+pub(crate) mod console;
 pub(crate) mod counts;
 pub(crate) mod growth;
 pub(crate) mod hot;
@@ -36,6 +37,7 @@ pub(crate) enum Section {
     Hot,
     Idle,
     Instances,
+    Console,
     Against,
 }
 
@@ -52,6 +54,9 @@ impl Section {
             Self::Hot => "all orders for one SKU",
             Self::Idle => "what a fleet uses that has nothing to do",
             Self::Instances => "two and four instances of each service",
+            Self::Console => {
+                "what the console costs beside a fleet, and its pages with ten million orders"
+            }
             Self::Against => "this build and another one in turns; needs --against",
         }
     }
@@ -80,6 +85,7 @@ impl Section {
             Self::Hot => results.hot = hot::measure(bench).await?,
             Self::Idle => results.idle = Some(idle::measure(bench).await?),
             Self::Instances => results.instances = instances::measure(bench).await?,
+            Self::Console => results.console = Some(console::measure(bench).await?),
             Self::Against => results.against = Some(against::measure(bench).await?),
         }
         Ok(())

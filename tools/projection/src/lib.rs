@@ -28,4 +28,5 @@ pub use projector::{Projector, Settings};
 pub use stage::{Stage, reaction_to, stage};
 pub use store::{
     Cursor, Error, Filter, Generation, Late, Minute, Open, Reading, Row, Store, Way, WayCount,
+    put_copies,
 };

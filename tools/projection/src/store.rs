@@ -1,6 +1,7 @@
 //! The database: what the projector writes, and what pages ask.
 
 mod asked;
+mod copies;
 mod dictionary;
 mod generations;
 mod partitions;
@@ -15,6 +16,7 @@ use thiserror::Error;
 use tokio::sync::RwLock;
 
 pub use self::asked::{Cursor, Filter, Late, Minute, Open, Reading, Row, Way, WayCount};
+pub use self::copies::put_copies;
 use self::dictionary::Dictionary;
 pub use self::generations::Generation;
 pub(crate) use self::written::{AllProgress, Opened, Writer};

@@ -114,21 +114,50 @@ pub fn instance(
         // As the images have it: after a burst, memory goes back soon, and not after a second.
         ("MIMALLOC_PURGE_DELAY", "50".to_owned()),
     ];
-    let mut environment: Vec<(String, String)> =
-        own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    environment.extend(options.environment.iter().cloned());
-    let directory = &to.directory;
-    let launch = Launch {
+    let launch = launch(to, options, program, own, &format!("{name}-{number}"), ports.main);
+    Ok(Part::new(name, Some(launch)))
+}
+
+/// The console, not started yet, on a free port. Where the services and their databases are is in `options`, and
+/// whether it has one of its own (`CONSOLE_DATABASE_URL`).
+pub fn console(to: &Connections, options: &FleetOptions) -> Result<Part, Error> {
+    let program = options.programs.join("farandole-console");
+    if !program.exists() {
+        return Err(Error::NotBuilt(program));
+    }
+    let ports = Ports::pick(None)?;
+    let own = [
+        ("KAFKA_BROKERS", to.kafka_brokers.clone()),
+        ("SCHEMA_REGISTRY_URL", to.schema_registry_url.clone()),
+        ("TOPIC_PREFIX", options.prefix.clone()),
+        ("CONSOLE_ADDR", format!("127.0.0.1:{}", ports.main)),
+        ("MIMALLOC_PURGE_DELAY", "50".to_owned()),
+    ];
+    let launch = launch(to, options, program, own, "console", ports.main);
+    Ok(Part::new("console", Some(launch)))
+}
+
+/// A program of ours that answers on `/health/ready`, with variables of its own and those of `options`; its log is
+/// called `log`.
+fn launch<const OWN: usize>(
+    to: &Connections,
+    options: &FleetOptions,
+    program: PathBuf,
+    own: [(&str, String); OWN],
+    log: &str,
+    port: u16,
+) -> Launch {
+    let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
+    Launch {
         program,
         arguments: Vec::new(),
-        environment,
-        directory: directory.to_owned(),
-        log: directory.join(format!("{}{name}-{number}.log", options.prefix)),
-        port: ports.main,
+        environment: own.chain(options.environment.iter().cloned()).collect(),
+        directory: to.directory.clone(),
+        log: to.directory.join(format!("{}{log}.log", options.prefix)),
+        port,
         probe: Probe::Service,
         stop_signal: Signal::TERM,
         orphan_signal: "KILL",
         unprivileged: false,
-    };
-    Ok(Part::new(name, Some(launch)))
+    }
 }

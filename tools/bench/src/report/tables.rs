@@ -10,6 +10,7 @@ use crate::charts::number;
 use crate::measure::Measured;
 use crate::meter::{LOAD, processes};
 use crate::results::Results;
+use crate::sections::console::Asked;
 
 /// All that was measured.
 pub(crate) fn all(results: &Results) -> String {
@@ -25,6 +26,7 @@ pub(crate) fn all(results: &Results) -> String {
         hot(results),
         idle(results),
         instances(results),
+        console(results),
         against::tables(results.against.as_ref()),
         failed(results),
     ];
@@ -244,6 +246,66 @@ fn idle(results: &Results) -> String {
     let head: Vec<&str> = processes().into_iter().chain(["the services"]).collect();
     let about = format!("Percent of one core, over {:.0} seconds without an order.", it.seconds);
     section("Idle", &about, &head, &[cells])
+}
+
+/// How long the pages that are made of what was counted may take, of 99 of 100.
+const PAGE_P99_MS: f64 = 100.0;
+
+/// What the console costs, against what it may cost, and how long its pages take.
+fn console(results: &Results) -> String {
+    let Some(it) = &results.console else { return String::new() };
+    let turns = |turns: &[f64]| turns.iter().map(|us| number(*us)).collect::<Vec<_>>().join(", ");
+    let per_million = it.rebuild_s * 1_000_000.0 / whole(it.rebuilt_orders).max(1.0);
+    // What it is called, how much it is, how much it may be, and the unit.
+    let row = |what: String, is: f64, may_be: Option<f64>, unit: &str| {
+        let told = if unit == "%" { format!("{is:.1} %") } else { number(is) };
+        let kept = may_be.map_or("", |most| if is <= most { "yes" } else { "**no**" });
+        let may_be = may_be.map(|most| format!("{}{unit}", number(most))).unwrap_or_default();
+        vec![what, told, may_be, kept.to_owned()]
+    };
+    let viewers = |at: &str| format!("{} who look, percent of a core {at}", it.viewers);
+    let anew = format!("made anew of {} orders, s", number(whole(it.rebuilt_orders)));
+    let costs = [
+        row("CPU per order, µs".to_owned(), it.console_us, None, ""),
+        row("the same without a database".to_owned(), it.looking_us, None, ""),
+        row("so for projecting".to_owned(), it.console_us - it.looking_us, Some(25.0), ""),
+        row("memory, MiB".to_owned(), it.memory_mib, Some(200.0), ""),
+        row("percent of a core without orders".to_owned(), it.idle_percent, None, "%"),
+        row(viewers("without orders"), it.viewers_idle_percent - it.idle_percent, Some(10.0), "%"),
+        row(viewers("at the rate"), it.viewers_busy_percent - it.busy_percent, Some(10.0), "%"),
+        row(anew, it.rebuild_s, None, ""),
+        row("the same for a million, s, worked out".to_owned(), per_million, Some(120.0), ""),
+    ];
+    let about = format!(
+        "Beside a fleet with {} orders a second. All but the console used {} µs of CPU per order without it, and {} \
+         with it, in turns: what Kafka and Postgres do for it is among that. Its own CPU time is that of its \
+         process. What many who look use is told beyond what is used when nobody does.",
+        number(it.rate),
+        turns(&it.fleet_without_us),
+        turns(&it.fleet_with_us),
+    );
+    let mut text = section("The console", &about, &["", "measured", "may be", "kept"], &costs);
+    let page = |it: &Asked| {
+        let times = [it.p50_ms, it.p99_ms, it.max_ms].map(milliseconds);
+        let kept = match it.looks_into_topics {
+            true => "",
+            false if it.p99_ms <= PAGE_P99_MS => "yes",
+            false => "**no**",
+        };
+        let cells = [format!("`{}`", it.page), it.times.to_string()].into_iter().chain(times);
+        cells.chain([kept.to_owned()]).collect()
+    };
+    let pages: Vec<Vec<String>> = it.pages.iter().map(page).collect();
+    let about = format!(
+        "With {} orders in its database, one page after the other; the 99th percentile may be 100 ms. All \
+         but the newest orders are copies of a thousand of them, on the days before. An order's own page asks \
+         databases and topics when it is opened, so that limit is not its.",
+        number(whole(it.held_orders.unsigned_abs()))
+    );
+    let head = ["page", "times", "p50 ms", "p99", "max", "kept"];
+    text.push('\n');
+    text.push_str(&section("The console's pages", &about, &head, &pages));
+    text
 }
 
 fn instances(results: &Results) -> String {
