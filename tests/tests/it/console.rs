@@ -219,6 +219,21 @@ async fn the_pages_say_what_is_so() {
     assert_eq!(told["ways"], console.page("/ways.json").await.expect(200)["ways"]);
     assert!(tool(&["orders", "ways"]).await.contains("completed  OrderPlaced"));
 
+    // What people know of an order leads to it.
+    let events = fleet.events_of(good.parse().unwrap()).await;
+    let mut envelopes = events.iter().map(|event| &event.envelope);
+    let placed = envelopes.find(|it| it.event_type == "OrderPlaced").unwrap();
+    let event = console.api.get(&format!("/go?q={}", placed.id)).await;
+    assert!(event.body.contains("OrderPlaced") && event.body.contains(&good), "{}", event.body);
+    let request = console.api.get(&format!("/go?q={}", placed.correlation_id)).await;
+    assert!(request.status == 200 && request.body.contains(&good[30..]), "{}", request.body);
+    let customer = console.page("/go?q=c-42").await;
+    assert!(customer.body.contains("Several orders are found"), "{}", customer.body);
+    assert!(customer.body.contains(&good) && customer.body.contains(&hanging), "{}", customer.body);
+    let found = tool(&["orders", "find", &placed.id.to_string()]).await;
+    assert!(found.contains(&good) && found.contains("order.events"), "{found}");
+    assert!(tool(&["orders", "find", "c-42"]).await.contains(&hanging));
+
     // Each event, with how often it was said; and for machines.
     console.until_says("/events/", " within the last hour, ").await;
     for (file, status) in [("payment.yaml", 200), ("fleet.yaml", 200), ("nobody.yaml", 404)] {

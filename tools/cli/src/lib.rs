@@ -15,6 +15,7 @@ pub mod dance;
 pub mod database;
 pub mod databases;
 pub mod decisions;
+pub mod found;
 pub mod gaps;
 pub mod http;
 pub mod instruments;

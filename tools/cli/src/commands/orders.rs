@@ -1,6 +1,7 @@
 //! Orders that hang, and single orders.
 
 mod counted;
+mod find;
 mod show;
 mod text;
 mod undo;
@@ -65,6 +66,18 @@ pub(crate) enum Command {
     /// Exit codes: 0 they are told; 3 the console's database cannot be read, or is empty.
     #[command(verbatim_doc_comment)]
     Ways(counted::Database),
+    /// Find orders by a customer, by a correlation id, or by the id of an event
+    ///
+    /// A customer's orders, the newest twenty; those that were placed within the last quarter of an hour by a
+    /// request with this correlation id; and the order that an event is of, if its topic still has it. The
+    /// order service's database is needed, and Kafka for an event.
+    ///
+    ///   farandole orders find c-1
+    ///   farandole orders find 019b76da-a800-7000-8000-000000000001
+    ///
+    /// Exit codes: 0 some are found; 1 none is; 3 none is, and it could not be looked everywhere.
+    #[command(verbatim_doc_comment)]
+    Find(find::Find),
     /// Tell all there is to know of one order: states, queues, calls, dead letters, gaps, events
     ///
     ///   farandole orders show 019b76da-a800-7000-8000-000000000001
@@ -115,6 +128,7 @@ pub(crate) async fn run(
         Command::Board(database) => counted::board(&database).await,
         Command::List(list) => counted::list(list).await,
         Command::Ways(database) => counted::ways(&database).await,
+        Command::Find(find) => find::run(&find, connections, databases).await,
         Command::Show(arguments) => show::run(arguments, connections, databases).await,
         Command::Undo(undo) => undo::run(&undo, connections, databases).await,
     }

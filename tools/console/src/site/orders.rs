@@ -11,6 +11,7 @@ use axum::http::uri::PathAndQuery;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Json, Redirect, Response};
 use cli::OrderId;
+use cli::found::{self, orders_of};
 use cli::recovery::letter_id;
 use cli::story::{EventPlace, hanging, story};
 use cli::stuck::{self, Stuck};
@@ -270,13 +271,34 @@ pub(super) struct Sought {
 }
 
 /// Finds by what people have at hand: an id, or the end of one.
+impl Console {
+    /// Where an order is told of, or else the event that has this id.
+    async fn order_or_event(&self, id: OrderId) -> String {
+        let order = format!("/orders/{id}");
+        let is_order = match self.model.store().await {
+            Ok(store) => store.order(id.0).await.is_ok_and(|order| order.is_some()),
+            Err(_) => false,
+        };
+        if is_order {
+            return order;
+        }
+        match found::event(id.0, &self.places.connections).await {
+            Ok(Some((order, EventPlace { service, partition, offset }))) => {
+                format!("/orders/{order}/events/{service}/{partition}/{offset}")
+            }
+            // The order's page says whether anybody knows it.
+            _ => order,
+        }
+    }
+}
+
 pub(super) async fn find(
     State(console): State<Console>,
     Query(Sought { q }): Query<Sought>,
 ) -> Response {
     let wanted = q.trim();
-    if let Ok(order) = wanted.parse::<OrderId>() {
-        return Redirect::to(&format!("/orders/{order}")).into_response();
+    if let Ok(id) = wanted.parse::<OrderId>() {
+        return Redirect::to(&console.order_or_event(id).await).into_response();
     }
     if let Ok(id) = letter_id(wanted) {
         return Redirect::to(&format!("/dead-letters/{id}")).into_response();
@@ -284,10 +306,16 @@ pub(super) async fn find(
     if declarations::fleet().service(wanted).is_some() {
         return Redirect::to(&format!("/services/{wanted}")).into_response();
     }
-    let (known, unseen) = match console.ending(wanted).await {
+    let (mut known, unseen) = match console.ending(wanted).await {
         Ok(known) => (known, None),
         Err(why) => (Vec::new(), Some(why)),
     };
+    let mut reasons: Vec<String> = unseen.into_iter().collect();
+    if !wanted.is_empty() {
+        let of = orders_of(wanted, &console.places.databases).await;
+        known.extend(of.orders.iter().map(ToString::to_string));
+        reasons.extend(of.unseen);
+    }
     let stuck = console.looks.hanging.borrow().clone();
     let end = wanted.trim_start_matches('…').to_lowercase();
     let hanging =
@@ -303,19 +331,19 @@ pub(super) async fn find(
     let sentence = if links.is_empty() {
         format!("Nothing is found for “{wanted}”.")
     } else {
-        format!("Several orders end with “{wanted}”.")
+        format!("Several orders are found for “{wanted}”.")
     };
-    let mut reasons = if links.is_empty() {
-        vec![
-            "An order is found by its whole id; one of today or yesterday, by the last six characters."
-                .to_owned(),
-            "A dead letter is found by SERVICE/PARTITION/OFFSET, such as payment/0/17.".to_owned(),
-        ]
-    } else {
-        Vec::new()
-    };
-    reasons.extend(unseen);
-    let frame = console.frame("", "farandole orders show ORDER").with_json("");
+    if links.is_empty() {
+        let ways = [
+            "An order is found by its whole id; one of today or yesterday, by the last six characters.",
+            "The orders of a customer are found by the customer’s whole id; those of a request, within a quarter \
+             of an hour, by its correlation id.",
+            "An event is found by its id, as long as its topic has it.",
+            "A dead letter is found by SERVICE/PARTITION/OFFSET, such as payment/0/17.",
+        ];
+        reasons.splice(0..0, ways.map(str::to_owned));
+    }
+    let frame = console.frame("", "farandole orders find TEXT").with_json("");
     let title = "Find".to_owned();
     page(StatusCode::NOT_FOUND, &SaidPage { frame, title, sentence, reasons, links })
 }
