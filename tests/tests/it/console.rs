@@ -337,6 +337,18 @@ pub(crate) async fn poison(fleet: &TestFleet, count: usize) {
     }
 }
 
+/// Another address of this machine is no proxy, whatever it says of itself; how the console is, it may ask.
+async fn strangers_are_not_believed(console: &Console) {
+    let stranger = reqwest::Client::builder().local_address(IpAddr::from([127, 0, 0, 2]));
+    let stranger = stranger.no_proxy().build().unwrap();
+    for (path, status) in
+        [("/", 403), ("/orders.json", 403), ("/health/live", 200), ("/metrics", 200)]
+    {
+        let request = stranger.get(format!("{}{path}", console.url())).header("x-user", "ada");
+        assert_eq!(request.send().await.unwrap().status(), status, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn an_operator_puts_letters_back_and_nobody_else_does() {
     let fleet = TestFleet::start(Sandbox::new(), &[]).await;
@@ -359,15 +371,7 @@ async fn an_operator_puts_letters_back_and_nobody_else_does() {
     );
     assert_eq!(get("/", &[bob, ("host", "elsewhere.example")]).await.status, 421);
     assert_eq!(get("/health/live", &[]).await.status, 200);
-    // Another address of this machine is no proxy, whatever it says of itself; how the console is, it may ask.
-    let stranger = reqwest::Client::builder().local_address(IpAddr::from([127, 0, 0, 2]));
-    let stranger = stranger.no_proxy().build().unwrap();
-    for (path, status) in
-        [("/", 403), ("/orders.json", 403), ("/health/live", 200), ("/metrics", 200)]
-    {
-        let request = stranger.get(format!("{}{path}", console.url())).header("x-user", "ada");
-        assert_eq!(request.send().await.unwrap().status(), status, "{path}");
-    }
+    strangers_are_not_believed(&console).await;
     eventually("it is ready", UNTIL_LOOKED, async || {
         (get("/health/ready", &[]).await.status == 200).then_some(())
     })

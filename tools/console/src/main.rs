@@ -44,7 +44,7 @@ fn main() -> ExitCode {
                 println!("ready");
                 Ok(())
             }
-            None => site::run(settings).await,
+            None => Box::pin(site::run(settings)).await,
         }
     });
     // Questions that nobody waits for any more are not waited for.

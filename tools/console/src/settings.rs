@@ -103,7 +103,7 @@ pub(crate) struct Settings {
 /// What else it does than to serve.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(crate) enum Command {
-    /// Asks the console that listens on CONSOLE_ADDR whether it is ready: exits 0 when it is, and 1 with the
+    /// Asks the console that listens there (--listen) whether it is ready: exits 0 when it is, and 1 with the
     /// reason when not. For health checks of containers
     Health,
 }

@@ -178,7 +178,7 @@ impl Board {
     }
 
     /// How many orders there are, for programs.
-    pub fn counts_as_json(&self, doubt: Option<String>) -> Value {
+    pub fn counts_as_json(&self, doubt: Option<&str>) -> Value {
         json!({
             "as_of": self.reading.as_of,
             "doubt": doubt,

@@ -266,9 +266,9 @@ fn console(results: &Results) -> String {
     let viewers = |at: &str| format!("{} who look, percent of a core {at}", it.viewers);
     let anew = format!("made anew of {} orders, s", number(whole(it.rebuilt_orders)));
     let costs = [
-        row("CPU per order, µs".to_owned(), it.console_us, None, ""),
+        row("CPU per order, µs".to_owned(), it.own_us, None, ""),
         row("the same without a database".to_owned(), it.looking_us, None, ""),
-        row("so for projecting".to_owned(), it.console_us - it.looking_us, Some(25.0), ""),
+        row("so for projecting".to_owned(), it.own_us - it.looking_us, Some(25.0), ""),
         row("memory, MiB".to_owned(), it.memory_mib, Some(200.0), ""),
         row("percent of a core without orders".to_owned(), it.idle_percent, None, "%"),
         row(viewers("without orders"), it.viewers_idle_percent - it.idle_percent, Some(10.0), "%"),

@@ -47,7 +47,7 @@ pub(crate) struct Console {
     pub(crate) fleet_without_us: Vec<f64>,
     pub(crate) fleet_with_us: Vec<f64>,
     /// The same of the console, all of it.
-    pub(crate) console_us: f64,
+    pub(crate) own_us: f64,
     /// The same of one without a database, which projects nothing.
     pub(crate) looking_us: f64,
     /// Resident at the end of that, in MiB.
@@ -116,13 +116,13 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Console> {
 
     let busy = with.last().context("there is a turn")?;
     let (_, busy_percent) = own(busy);
-    let console_us = mean(&with);
+    let own_us = mean(&with);
     let looking_us = mean(&looking);
     let result = Console {
         rate,
         fleet_without_us: without.iter().map(|it| it.cpu_us_fleet).collect(),
         fleet_with_us: with.iter().map(|it| it.cpu_us_fleet - own(it).0).collect(),
-        console_us,
+        own_us,
         looking_us,
         memory_mib: busy.memory_mib.get(CONSOLE).copied().unwrap_or_default(),
         idle_percent,
@@ -138,7 +138,7 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Console> {
     bench.ground.show.say(&format!(
         "  {rate}/s: console {:.0} µs/order ({:.0} without a database), {:.0} MiB; made anew of {rebuilt_orders} \
          orders in {rebuild_s:.1} s",
-        result.console_us, result.looking_us, result.memory_mib
+        result.own_us, result.looking_us, result.memory_mib
     ));
     for it in &result.pages {
         bench

@@ -25,15 +25,13 @@ pub(super) async fn events_script() -> Response {
     asset("text/javascript", script())
 }
 
-/// The AsyncAPI document of a service, or of the fleet.
+/// The `AsyncAPI` document of a service, or of the fleet.
 pub(super) async fn asyncapi(State(console): State<Console>, Path(file): Path<String>) -> Response {
     let document =
         file.strip_suffix(".yaml").and_then(|name| catalogue::asyncapi(&CATALOGUE, name));
-    match document {
-        Some(text) => ([(CONTENT_TYPE, "application/yaml")], text).into_response(),
-        None => {
-            let sentence = "There is no such service.".to_owned();
-            console.says(StatusCode::NOT_FOUND, "Not found", sentence, Vec::new())
-        }
-    }
+    let Some(text) = document else {
+        let sentence = "There is no such service.".to_owned();
+        return console.says(StatusCode::NOT_FOUND, "Not found", sentence, Vec::new());
+    };
+    ([(CONTENT_TYPE, "application/yaml")], text).into_response()
 }

@@ -103,7 +103,7 @@ pub(super) async fn orders_json(State(console): State<Console>, uri: Uri) -> Jso
     let board = console.board();
     let list = console.list(&query, board.as_deref().ok()).await;
     let orders = list.as_ref().map(|list| list.rows.iter().map(row_as_json).collect::<Vec<_>>());
-    let counted = board.as_ref().map(|board| board.counts_as_json(doubt(board)));
+    let counted = board.as_ref().map(|board| board.counts_as_json(doubt(board).as_deref()));
     Json(json!({
         "as_of": stuck.at,
         "trouble": stuck.trouble,

@@ -79,11 +79,11 @@ async fn look(database: &Database) -> anyhow::Result<(Store, Board)> {
 fn tell(
     database: &Database,
     board: &Board,
-    json: serde_json::Value,
+    json: &serde_json::Value,
     text: &str,
 ) -> anyhow::Result<ExitCode> {
     if database.json {
-        print_json(&json)?;
+        print_json(json)?;
     } else {
         print(text)?;
     }
@@ -99,7 +99,7 @@ fn doubt(board: &Board) -> Option<String> {
 
 pub(crate) async fn board(database: &Database) -> anyhow::Result<ExitCode> {
     let (_, board) = look(database).await?;
-    tell(database, &board, board.counts_as_json(doubt(&board)), &counts(&board))
+    tell(database, &board, &board.counts_as_json(doubt(&board).as_deref()), &counts(&board))
 }
 
 fn counts(board: &Board) -> String {
@@ -151,7 +151,7 @@ pub(crate) async fn list(arguments: List) -> anyhow::Result<ExitCode> {
     let rows = store.list(&asked.filter(&ways, Some(&board)), None, limit).await?;
     let orders: Vec<_> = rows.iter().map(row_as_json).collect();
     let json = json!({"as_of": board.reading.as_of, "orders": orders});
-    tell(&database, &board, json, &orders_text(&rows, &board, limit))
+    tell(&database, &board, &json, &orders_text(&rows, &board, limit))
 }
 
 fn orders_text(rows: &[Row], board: &Board, limit: u16) -> String {
@@ -183,7 +183,7 @@ fn orders_text(rows: &[Row], board: &Board, limit: u16) -> String {
 
 pub(crate) async fn ways(database: &Database) -> anyhow::Result<ExitCode> {
     let (_, board) = look(database).await?;
-    tell(database, &board, board.ways_as_json(), &ways_text(&board))
+    tell(database, &board, &board.ways_as_json(), &ways_text(&board))
 }
 
 fn ways_text(board: &Board) -> String {
