@@ -209,14 +209,21 @@ async fn the_pages_say_what_is_so() {
         assert!(run.status.success(), "{arguments:?}: {run:?}");
         String::from_utf8(run.stdout).unwrap()
     };
-    let board = tool(&["orders", "board"]).await;
-    assert!(board.contains("1 order is under way") && board.contains("payment  1"), "{board}");
+    eventually("all but one order are at rest", UNTIL_LOOKED, async || {
+        let board = tool(&["orders", "board"]).await;
+        (board.contains("1 order is under way") && board.contains("payment  1")).then_some(())
+    })
+    .await;
     let list = tool(&["orders", "list", "--move", "payment"]).await;
     let (hanging, good) = (hanging.to_string(), good.to_string());
     assert!(list.contains(&hanging) && !list.contains(&good), "{list}");
     assert!(tool(&["orders", "list", "--end", "completed"]).await.contains(&good));
-    let told: Value = serde_json::from_str(&tool(&["orders", "ways", "--json"]).await).unwrap();
-    assert_eq!(told["ways"], console.page("/ways.json").await.expect(200)["ways"]);
+    eventually("both tell the same ways", UNTIL_LOOKED, async || {
+        let told = tool(&["orders", "ways", "--json"]).await;
+        let told: Value = serde_json::from_str(&told).unwrap();
+        (told["ways"] == console.page("/ways.json").await.expect(200)["ways"]).then_some(())
+    })
+    .await;
     assert!(tool(&["orders", "ways"]).await.contains("completed  OrderPlaced"));
 
     // What people know of an order leads to it.
