@@ -147,6 +147,62 @@ pub(crate) async fn every_page(
     seen
 }
 
+/// What the tool says of a fleet, with the console's database.
+async fn told(fleet: &TestFleet, arguments: &[&str]) -> String {
+    let mut tool = fleet.command_with_urls("farandole");
+    tool.env("CONSOLE_DATABASE_URL", fleet.sandbox.database("console").await);
+    let run = tool.args(arguments).stdout(Stdio::piped()).output().await.unwrap();
+    assert!(run.status.success(), "{arguments:?}: {run:?}");
+    String::from_utf8(run.stdout).unwrap()
+}
+
+async fn a_terminal_tells_the_same(
+    fleet: &TestFleet,
+    console: &Console,
+    hanging: Uuid,
+    good: Uuid,
+) {
+    let (hanging, good) = (hanging.to_string(), good.to_string());
+    eventually("all but one order are at rest", UNTIL_LOOKED, async || {
+        let board = told(fleet, &["orders", "board"]).await;
+        (board.contains("1 order is under way") && board.contains("payment  1")).then_some(())
+    })
+    .await;
+    let list = told(fleet, &["orders", "list", "--move", "payment"]).await;
+    assert!(list.contains(&hanging) && !list.contains(&good), "{list}");
+    assert!(told(fleet, &["orders", "list", "--end", "completed"]).await.contains(&good));
+    eventually("both tell the same ways", UNTIL_LOOKED, async || {
+        let ways = told(fleet, &["orders", "ways", "--json"]).await;
+        let ways: Value = serde_json::from_str(&ways).unwrap();
+        (ways["ways"] == console.page("/ways.json").await.expect(200)["ways"]).then_some(())
+    })
+    .await;
+    assert!(told(fleet, &["orders", "ways"]).await.contains("completed  OrderPlaced"));
+}
+
+/// An event of it, its request, its customer.
+async fn what_people_know_leads_to_it(
+    fleet: &TestFleet,
+    console: &Console,
+    hanging: Uuid,
+    good: Uuid,
+) {
+    let events = fleet.events_of(good).await;
+    let (hanging, good) = (hanging.to_string(), good.to_string());
+    let mut envelopes = events.iter().map(|event| &event.envelope);
+    let placed = envelopes.find(|it| it.event_type == "OrderPlaced").unwrap();
+    let event = console.api.get(&format!("/go?q={}", placed.id)).await;
+    assert!(event.body.contains("OrderPlaced") && event.body.contains(&good), "{}", event.body);
+    let request = console.api.get(&format!("/go?q={}", placed.correlation_id)).await;
+    assert!(request.status == 200 && request.body.contains(&good[30..]), "{}", request.body);
+    let customer = console.page("/go?q=c-42").await;
+    assert!(customer.body.contains("Several orders are found"), "{}", customer.body);
+    assert!(customer.body.contains(&good) && customer.body.contains(&hanging), "{}", customer.body);
+    let found = told(fleet, &["orders", "find", &placed.id.to_string()]).await;
+    assert!(found.contains(&good) && found.contains("order.events"), "{found}");
+    assert!(told(fleet, &["orders", "find", "c-42"]).await.contains(&hanging));
+}
+
 #[tokio::test]
 async fn the_pages_say_what_is_so() {
     let fleet = TestFleet::start(Sandbox::new(), &[("RETRY_BASE_MS", "50")]).await;
@@ -201,45 +257,8 @@ async fn the_pages_say_what_is_so() {
     let found = console.api.get(&format!("/go?q={end}")).await;
     assert!(found.body.contains(&format!("<b>{end}</b>")), "{}", found.body);
 
-    // The same in a terminal.
-    let tool = async |arguments: &[&str]| {
-        let mut tool = fleet.command_with_urls("farandole");
-        tool.env("CONSOLE_DATABASE_URL", fleet.sandbox.database("console").await);
-        let run = tool.args(arguments).stdout(Stdio::piped()).output().await.unwrap();
-        assert!(run.status.success(), "{arguments:?}: {run:?}");
-        String::from_utf8(run.stdout).unwrap()
-    };
-    eventually("all but one order are at rest", UNTIL_LOOKED, async || {
-        let board = tool(&["orders", "board"]).await;
-        (board.contains("1 order is under way") && board.contains("payment  1")).then_some(())
-    })
-    .await;
-    let list = tool(&["orders", "list", "--move", "payment"]).await;
-    let (hanging, good) = (hanging.to_string(), good.to_string());
-    assert!(list.contains(&hanging) && !list.contains(&good), "{list}");
-    assert!(tool(&["orders", "list", "--end", "completed"]).await.contains(&good));
-    eventually("both tell the same ways", UNTIL_LOOKED, async || {
-        let told = tool(&["orders", "ways", "--json"]).await;
-        let told: Value = serde_json::from_str(&told).unwrap();
-        (told["ways"] == console.page("/ways.json").await.expect(200)["ways"]).then_some(())
-    })
-    .await;
-    assert!(tool(&["orders", "ways"]).await.contains("completed  OrderPlaced"));
-
-    // What people know of an order leads to it.
-    let events = fleet.events_of(good.parse().unwrap()).await;
-    let mut envelopes = events.iter().map(|event| &event.envelope);
-    let placed = envelopes.find(|it| it.event_type == "OrderPlaced").unwrap();
-    let event = console.api.get(&format!("/go?q={}", placed.id)).await;
-    assert!(event.body.contains("OrderPlaced") && event.body.contains(&good), "{}", event.body);
-    let request = console.api.get(&format!("/go?q={}", placed.correlation_id)).await;
-    assert!(request.status == 200 && request.body.contains(&good[30..]), "{}", request.body);
-    let customer = console.page("/go?q=c-42").await;
-    assert!(customer.body.contains("Several orders are found"), "{}", customer.body);
-    assert!(customer.body.contains(&good) && customer.body.contains(&hanging), "{}", customer.body);
-    let found = tool(&["orders", "find", &placed.id.to_string()]).await;
-    assert!(found.contains(&good) && found.contains("order.events"), "{found}");
-    assert!(tool(&["orders", "find", "c-42"]).await.contains(&hanging));
+    a_terminal_tells_the_same(&fleet, &console, hanging, good).await;
+    what_people_know_leads_to_it(&fleet, &console, hanging, good).await;
 
     // Each event, with how often it was said; and for machines.
     console.until_says("/events/", " within the last hour, ").await;
