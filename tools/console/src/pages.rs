@@ -88,7 +88,7 @@ impl Frame {
             fleet: fleet.to_owned(),
             version: env!("CARGO_PKG_VERSION"),
             page,
-            letters: letters.seen.as_ref().map_or(0, |archive| letters::loud(archive)),
+            letters: letters.seen.as_ref().map_or(0, |archive| archive.loud(now())),
             gaps: of_fleet.seen.as_ref().map_or(0, |fleet| gaps::missed(fleet).0.len()),
             hanging: hanging.seen.as_ref().map_or(0, |stuck| stuck.all()),
             differences: dance.seen.as_ref().map_or(0, |differences| differences.len()),

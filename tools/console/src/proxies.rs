@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use tokio::net::lookup_host;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, RwLock};
 use tokio::time::{Instant, timeout};
 
 /// How long a name service may take.
@@ -47,13 +47,10 @@ impl FromStr for Proxy {
 pub(crate) struct Proxies {
     addresses: Vec<IpAddr>,
     names: Vec<String>,
-    found: Mutex<Found>,
-}
-
-#[derive(Debug, Default)]
-struct Found {
-    addresses: HashSet<IpAddr>,
-    at: Option<Instant>,
+    /// Where the names led to. Never held while one is looked up: who is known does not wait for strangers.
+    found: RwLock<HashSet<IpAddr>>,
+    /// When names were looked up last; held by who does so.
+    looked_up: Mutex<Option<Instant>>,
 }
 
 impl Proxies {
@@ -83,15 +80,16 @@ impl Proxies {
         if self.names.is_empty() {
             return false;
         }
-        let mut found = self.found.lock().await;
-        if found.addresses.contains(&peer) {
+        if self.found.read().await.contains(&peer) {
             return true;
         }
-        if found.at.is_none_or(|at| at.elapsed() >= LOOKUP_PAUSE) {
-            let looked_up = self.look_up().await;
-            *found = Found { addresses: looked_up, at: Some(Instant::now()) };
+        let mut looked_up = self.looked_up.lock().await;
+        if looked_up.is_none_or(|at| at.elapsed() >= LOOKUP_PAUSE) {
+            let found = self.look_up().await;
+            *self.found.write().await = found;
+            *looked_up = Some(Instant::now());
         }
-        found.addresses.contains(&peer)
+        self.found.read().await.contains(&peer)
     }
 
     async fn look_up(&self) -> HashSet<IpAddr> {

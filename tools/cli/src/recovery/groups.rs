@@ -91,6 +91,16 @@ impl Archive {
         groups
     }
 
+    /// How many letters are open, without those that are silenced.
+    pub fn loud(&self, now: Timestamp) -> usize {
+        // Each page tells it: causes are made out only if they matter.
+        if !self.log.has_silenced() {
+            return self.letters().filter(|(_, state)| state.is_open()).count();
+        }
+        let groups = self.groups(now).into_iter();
+        groups.filter(|group| group.condition != Condition::Silent).map(|group| group.open()).sum()
+    }
+
     fn condition(&self, letters: &[(&Letter, State<'_>)], now: Timestamp) -> Condition {
         let open =
             || letters.iter().filter(|(_, state)| state.is_open()).map(|(letter, _)| *letter);

@@ -153,6 +153,11 @@ impl OperationLog {
         self.silenced.contains(&redrive)
     }
 
+    /// Whether there is such a letter.
+    pub(super) fn has_silenced(&self) -> bool {
+        !self.silenced.is_empty()
+    }
+
     /// What was done last about the letter with this redrive id, and its copies.
     pub fn act(&self, redrive: Uuid) -> Option<Act<'_>> {
         let (index, at) = *self.acts.get(&redrive)?;

@@ -16,12 +16,6 @@ const LISTED_MAX: usize = 50;
 /// How much of a cause stands in a command line.
 const CAUSE_WORDS: usize = 60;
 
-/// How many are open, without those that are silenced.
-pub(crate) fn loud(archive: &Archive) -> usize {
-    let groups = archive.groups(now()).into_iter();
-    groups.filter(|group| group.condition != Condition::Silent).map(|group| group.open()).sum()
-}
-
 pub(crate) struct GroupSheet {
     service: String,
     types: String,
